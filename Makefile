@@ -1,0 +1,39 @@
+# Needs Python 3.11 or later, make, and a package index for the first installation.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint ui clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/python -c 'import umap'  # compiles its caches once, here rather than in the first run
+	touch .venv/installed
+
+install: .venv/installed  ## create .venv and install the project with its development tools
+
+run: install  ## sweep the four z-scores on the simulated screen and compare them
+	$(BIN)/python -m harness +experiment=origin_four
+	$(BIN)/python -m harness.compare demo --each
+	@echo
+	@echo 'Metrics, figures and tables of every run:  $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db'
+	@echo 'and open http://127.0.0.1:5000 in a browser.'
+
+test: install  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: install  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: install  ## open the MLflow UI on the recorded runs, on this machine only
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1
+
+clean:  ## remove .venv and caches; recorded runs stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,65 @@
+"""What an audit check receives and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from harness.evaluate import Task
+from harness.types import Evaluation, Profiles, Split
+
+BySplit = Callable[[Split | None], Profiles]
+
+
+@dataclass(frozen=True)
+class AuditContext:
+    """One evaluation run, as a check may see it.
+
+    Attributes
+    ----------
+    profiles : before normalization, sites or wells.
+    wells : one row per well, in the order of the splits' masks.
+    normalize : ``normalize(profiles)(split)`` runs this run's normalization and aggregation on other profiles; with
+        ``split=None`` as the descriptive view that reads every row.
+    normalized : the same of ``profiles`` itself, computed once for all readers.
+    splitter : deals folds over a table of wells.
+    splits, tasks, models, evaluations : of this run; evaluations by (task, model), empty before training.
+    n_resamples, seed : of intervals and draws.
+    """
+
+    profiles: Profiles
+    wells: pd.DataFrame
+    normalize: Callable[[Profiles], BySplit]
+    normalized: BySplit
+    splits: Sequence[Split]
+    splitter: Any
+    tasks: Mapping[str, Task]
+    models: Mapping[str, Any]
+    evaluations: Mapping[tuple[str, str], Sequence[Evaluation]]
+    n_resamples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number of a check: ``key`` is its full metric key; ``value`` is NaN where ``reason`` says why."""
+
+    key: str
+    value: float
+    lower: float = float("nan")
+    upper: float = float("nan")
+    n: int = 0
+    reason: str = ""
+
+
+class Check:
+    """Base of every audit check; ``before_training`` checks read wells only and are shown first."""
+
+    before_training: ClassVar[bool] = False
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        """The check's numbers. Raises NotApplicable where it has no meaning here."""
+        raise NotImplementedError

@@ -1,0 +1,56 @@
+"""Trivial baselines: what a score is worth that no image was needed for."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from harness.types import Doubles, NotApplicable, Profiles
+
+
+class Baseline(ClassifierMixin, BaseEstimator):
+    """Logistic regression on a few columns made from profiles by :meth:`design`.
+
+    Text columns are one-hot encoded (unseen levels count as none), numbers standardized on training rows.
+    """
+
+    reads_profiles = True
+    class_weight = "balanced"
+
+    def design(self, profiles: Profiles) -> pd.DataFrame:
+        """The columns that the baseline may see, (n_rows, few).
+
+        Raises
+        ------
+        NotApplicable : the data do not have them.
+        """
+        raise NotImplementedError
+
+    def fit(self, profiles: Profiles, y: NDArray[np.int8]) -> Self:
+        columns = make_column_transformer(
+            (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
+            (StandardScaler(), make_column_selector(dtype_include="number")),
+        )
+        self.pipeline_ = make_pipeline(columns, LogisticRegression(class_weight="balanced", max_iter=1000))
+        self.pipeline_.fit(self.design(profiles), y)
+        self.classes_ = self.pipeline_.classes_
+        return self
+
+    def predict_proba(self, profiles: Profiles) -> Doubles:
+        """(n_rows, 2) class probabilities on the class-balanced scale."""
+        return np.asarray(self.pipeline_.predict_proba(self.design(profiles)), dtype=np.float64)
+
+
+def column(profiles: Profiles, name: str) -> Any:
+    """A column of the wells table without missing values; NotApplicable where there is none."""
+    if name not in profiles.wells or profiles.wells[name].isna().any():
+        raise NotApplicable(f"no complete column `{name}`")
+    return profiles.wells[name]

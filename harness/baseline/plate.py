@@ -1,0 +1,15 @@
+"""Plate id only."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from harness.baseline.base import Baseline, column
+from harness.types import Profiles
+
+
+class PlateId(Baseline):
+    """Knows the plate: scores where the share of treated wells differs between plates seen in training."""
+
+    def design(self, profiles: Profiles) -> pd.DataFrame:
+        return pd.DataFrame({"plate": column(profiles, "plate").astype(str)})

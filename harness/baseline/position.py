@@ -1,0 +1,15 @@
+"""Well position only."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from harness.baseline.base import Baseline, column
+from harness.types import Profiles
+
+
+class Position(Baseline):
+    """Knows the well, its row and its column: scores where the layout gives the answer away."""
+
+    def design(self, profiles: Profiles) -> pd.DataFrame:
+        return pd.DataFrame({name: column(profiles, name).astype(str) for name in ("well", "row", "column")})

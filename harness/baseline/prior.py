@@ -1,0 +1,16 @@
+"""Class frequencies only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from harness.baseline.base import Baseline
+from harness.types import Profiles
+
+
+class Prior(Baseline):
+    """Knows nothing but the training set's class frequencies: the level of chance of every metric."""
+
+    def design(self, profiles: Profiles) -> pd.DataFrame:
+        return pd.DataFrame({"nothing": np.zeros(len(profiles.wells))})

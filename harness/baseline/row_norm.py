@@ -1,0 +1,21 @@
+"""Length of the normalized profile only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from harness.baseline.base import Baseline
+from harness.types import Profiles
+
+
+class RowNorm(Baseline):
+    """Knows the log of the Euclidean norm of the profile over features.
+
+    Where it scores as well as a model on wells with nothing in them, the normalization has put controls closer to its
+    own reference than other wells.
+    """
+
+    def design(self, profiles: Profiles) -> pd.DataFrame:
+        norm = np.sqrt(np.einsum("ij,ij->i", profiles.X, profiles.X, dtype=np.float64))
+        return pd.DataFrame({"log_norm": np.log(np.maximum(norm, np.finfo(np.float64).tiny))})

@@ -1,0 +1,42 @@
+"""Which batch a plate belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+import pandas as pd
+
+from harness.data.text import as_text, some
+from harness.types import InputError, Profiles
+
+
+class Batch(Protocol):
+    """A way to name the batch of every row."""
+
+    def assign(self, wells: pd.DataFrame) -> pd.Series[str]:
+        """Batch of each row of ``wells``, same index; InputError where it cannot tell."""
+        ...
+
+
+def assign_batches(profiles: Profiles, member: Batch) -> Profiles:
+    """``profiles`` with ``wells["batch"]`` as ``member`` has it; the fingerprint, if any, covers the batches.
+
+    Raises
+    ------
+    InputError : a row without a batch, or a plate in two batches; names the plates.
+    """
+    wells = profiles.wells
+    batch = as_text(member.assign(wells))
+    blank = wells["plate"][(batch == "").to_numpy()].unique()
+    if len(blank):
+        raise InputError(f"batch: no batch for plates {some(blank)}; every plate needs one")
+    pairs = pd.DataFrame({"plate": wells["plate"], "batch": batch.to_numpy()}).drop_duplicates()
+    twice = pairs["plate"][pairs["plate"].duplicated()]
+    if len(twice):
+        found = sorted(pairs["batch"][pairs["plate"] == twice.iloc[0]])
+        raise InputError(f"batch: plate {twice.iloc[0]!r} lies in {len(found)} batches {found}; expected one")
+    fingerprint = profiles.fingerprint
+    if fingerprint:
+        fingerprint = hashlib.sha256(f"{fingerprint}\n{pairs.to_csv(index=False)}".encode()).hexdigest()
+    return profiles.replace(wells=wells.assign(batch=batch.to_numpy()), fingerprint=fingerprint)

@@ -1,0 +1,32 @@
+"""Batches as a column says."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from harness.data.text import as_text, some
+from harness.types import InputError
+
+
+class Column:
+    """The batch is what ``column`` of the wells holds.
+
+    Raises
+    ------
+    InputError : no such column, or one without values, or plates without a value.
+    """
+
+    def __init__(self, *, column: str = "batch") -> None:
+        self.column = column
+
+    def assign(self, wells: pd.DataFrame) -> pd.Series[str]:
+        remedy = "name one by batch.column, or derive batches from plate ids by batch=regex or batch=ranges"
+        if self.column not in wells:
+            raise InputError(f"batch: no column {self.column!r}; found {some(wells.columns, 20)}; {remedy}")
+        batch = as_text(wells[self.column])
+        if (batch == "").all():
+            raise InputError(f"batch: column {self.column!r} is empty; found {some(wells.columns, 20)}; {remedy}")
+        blank = wells["plate"][batch == ""].unique()
+        if len(blank):
+            raise InputError(f"batch: column {self.column!r} is empty on plates {some(blank)}; {remedy}")
+        return batch

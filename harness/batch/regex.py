@@ -1,0 +1,44 @@
+"""Batches from a regular expression on the plate id."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from harness.data.text import as_text, some
+from harness.types import InputError
+
+
+class Regex:
+    """The batch is the first group of ``pattern``, or all that matches where it has no group.
+
+    The pattern is searched for in ``column``; ``^`` and ``$`` tie it to the ends.
+
+    Raises
+    ------
+    InputError : an invalid pattern, no such column, or plates that do not match.
+    """
+
+    def __init__(self, *, pattern: str, column: str = "plate") -> None:
+        self.pattern = pattern
+        self.column = column
+
+    def assign(self, wells: pd.DataFrame) -> pd.Series[str]:
+        try:
+            pattern = re.compile(self.pattern)
+        except re.error as error:
+            raise InputError(f"batch: pattern {self.pattern!r} is not a regular expression: {error}") from error
+        if self.column not in wells:
+            raise InputError(f"batch: no column {self.column!r}; found {some(wells.columns, 20)}; set batch.column")
+        ids = as_text(wells[self.column])
+        found = {name: pattern.search(name) for name in ids.unique()}
+        group = 1 if pattern.groups else 0
+        batch = ids.map({name: (match[group] or "") if match else "" for name, match in found.items()})
+        blank = wells["plate"][batch == ""].unique()
+        if len(blank):
+            raise InputError(
+                f"batch: pattern {self.pattern!r} finds no batch in column {self.column!r} of {len(blank)} plates "
+                f"{some(blank)}; every plate must match"
+            )
+        return batch

@@ -1,0 +1,155 @@
+"""The comparison as a table: one row per run, differences to raw paired by resample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from harness.bootstrap import interval
+from harness.types import Doubles, InputError
+
+HEADLINE = ("auroc", "balanced_accuracy")
+PROBE = "batch_effect/probe_balanced_accuracy"
+REFERENCE = "raw"
+BASELINE = "best_baseline/auroc"
+
+
+class StoredRun(Protocol):
+    """What a comparison reads of a run (:class:`harness.track.Record`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+    @property
+    def params(self) -> Mapping[str, str]: ...
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+    def table(self, name: str) -> pd.DataFrame: ...
+
+
+def group_of(run: StoredRun) -> tuple[str, str]:
+    """What must be equal for two runs to stand in one table: fingerprints of data and split."""
+    return run.tags.get("data_fingerprint", ""), run.tags.get("split_fingerprint", "")
+
+
+def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
+    """The newest run of each configuration by label; ``runs`` are newest first.
+
+    Two configurations of one name are told apart by the parameters in which they differ.
+    """
+    newest: dict[tuple[str, frozenset[tuple[str, str]]], StoredRun] = {}
+    for run in runs:
+        newest.setdefault((run.name, frozenset(_settings(run).items())), run)
+    by_name: dict[str, list[StoredRun]] = {}
+    for run in newest.values():
+        by_name.setdefault(run.name, []).append(run)
+    labelled = {}
+    for name, same in by_name.items():
+        shared = set.intersection(*(set(_settings(run).items()) for run in same))
+        for run in same:
+            own = sorted(set(_settings(run).items()) - shared)
+            labelled[name if len(same) == 1 else f"{name} ({', '.join(f'{k}={v}' for k, v in own)})"] = run
+    return labelled
+
+
+def _settings(run: StoredRun) -> dict[str, str]:
+    """Parameters that can change a score: not the figures'."""
+    return {key: value for key, value in run.params.items() if not key.startswith("figure.")}
+
+
+def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
+    """Parameters outside ``norm.`` whose values differ between runs: key to the values found."""
+    keys = {key for run in runs.values() for key in _settings(run) if not key.startswith("norm.")}
+    found = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
+    return {key: values for key, values in found.items() if len(values) > 1}
+
+
+def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
+    """Runs of one group as a table.
+
+    Parameters
+    ----------
+    runs : finished runs by label, all with equal fingerprints.
+    extra : further metric keys to show.
+
+    Returns
+    -------
+    DataFrame : one row per run: ``norm, scope``; per task and model ``<task>/<model>/<metric>`` with ``_lower`` and
+        ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval (NaN where no
+        raw run, or one with other resamples, is there); the batch probe and its null mean; ``extra``.
+
+    Raises
+    ------
+    InputError : runs of different data or splits.
+    """
+    groups = {group_of(run) for run in runs.values()}
+    if len(groups) > 1:
+        raise InputError(f"{len(groups)} different data or splits; only runs on the same held-out wells compare")
+    reference = next((run for run in runs.values() if run.name == REFERENCE), None)
+    rows = [_row(label, run, reference, extra) for label, run in runs.items()]
+    return pd.DataFrame(rows)
+
+
+def _row(label: str, run: StoredRun, reference: StoredRun | None, extra: Sequence[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"norm": label, "scope": run.tags.get("scope", "")}
+    metrics = run.metrics
+    for task, model in models_of(run):
+        for metric in HEADLINE:
+            key = f"{task}/{model}/{metric}"
+            row |= {k: metrics.get(k, np.nan) for k in (key, f"{key}_lower", f"{key}_upper")}
+    row |= _differences(run, reference)
+    row[BASELINE], row[f"{BASELINE}_is"] = _best_baseline(run)
+    for key in (PROBE, f"{PROBE}_null_mean", *extra):
+        row[key] = metrics.get(key, np.nan)
+    return row
+
+
+def _best_baseline(run: StoredRun) -> tuple[float, str]:
+    """The highest mean AUROC that was reached without looking at features as a model does, and by what."""
+    models = set(models_of(run))
+    found = {}
+    for key, value in run.metrics.items():
+        task, _, rest = key.partition("/")
+        model, _, metric = rest.partition("/")
+        if metric == HEADLINE[0] and (task, model) not in models and any(task == t for t, _ in models):
+            found[model.removeprefix("baseline_")] = value
+    best = max(found, key=lambda model: found[model], default="")
+    return found.get(best, float("nan")), best
+
+
+def models_of(run: StoredRun) -> list[tuple[str, str]]:
+    """Pairs (task, model) whose per-fold scores were recorded as metrics: the models, not the baselines."""
+    suffix = f"/{HEADLINE[0]}_by_fold"
+    keys = [key.removesuffix(suffix).split("/", 1) for key in run.metrics if key.endswith(suffix)]
+    return sorted((task, model) for task, model in keys)
+
+
+def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
+    """Resampled mean AUROC by task and model, in the order of the draws, (n_resamples,) each."""
+    table = run.table("resamples")
+    table = table[table["metric"] == HEADLINE[0]].sort_values("draw", kind="stable")
+    return {(str(t), str(m)): rows["value"].to_numpy(float) for (t, m), rows in table.groupby(["task", "model"])}
+
+
+def _differences(run: StoredRun, reference: StoredRun | None) -> dict[str, float]:
+    """This run's mean AUROC minus raw's, with the interval of the difference over the same resamples."""
+    if reference is None:
+        return {}
+    own, raw = _draws(run), _draws(reference)
+    found: dict[str, float] = {}
+    for task, model in models_of(run):
+        key = f"{task}/{model}/{HEADLINE[0]}"
+        if key not in reference.metrics or (task, model) not in raw:
+            continue
+        a, b = own[task, model], raw[task, model]
+        if len(a) == len(b):
+            name = f"{key}_minus_{REFERENCE}"
+            lower, upper = interval(a - b)
+            found |= {name: run.metrics[key] - reference.metrics[key], f"{name}_lower": lower, f"{name}_upper": upper}
+    return found

@@ -1,0 +1,90 @@
+"""Hashes of source files and of content; a file that has not changed is hashed once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.types import Floats, InputError
+
+_SETTLED = 2_000_000_000  # ns; a file written later than this may change again with the same time stamp
+_memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
+
+
+@contextmanager
+def remembering(path: Path) -> Iterator[None]:
+    """Within this block :func:`file_sha256` keeps ``(path, size, mtime) -> sha256`` in the JSON file ``path``."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {}
+    memory = dict(known) if isinstance(known, dict) else {}
+    token = _memory.set(memory)
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+    if memory != known:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(memory, indent=1), "utf-8")
+        temporary.replace(path)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, or as remembered for its path, size and time of change.
+
+    Raises
+    ------
+    InputError : the file cannot be read.
+    """
+    try:
+        return _file_sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+
+
+def _file_sha256(path: Path) -> str:
+    stat, name, memory = path.stat(), str(path.resolve()), _memory.get()
+    seen = [stat.st_size, stat.st_mtime_ns]
+    known = None if memory is None else memory.get(name)
+    if isinstance(known, list) and known[:2] == seen:
+        return str(known[2])
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if memory is not None and time.time_ns() - stat.st_mtime_ns > _SETTLED:
+        memory[name] = [*seen, digest]
+    return digest
+
+
+class Fingerprint:
+    """SHA-256 over feature values, the wells table and the feature names."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, X: Floats) -> None:
+        """Rows (n, n_features), C-ordered."""
+        self._hash.update(np.ascontiguousarray(X).data)
+
+    def finish(self, wells: pd.DataFrame, features: Sequence[str]) -> str:
+        self._hash.update(wells.to_csv(index=False).encode())
+        self._hash.update(json.dumps(list(features)).encode())
+        return self._hash.hexdigest()
+
+
+def fingerprint(parts: Iterable[Floats], wells: pd.DataFrame, features: Sequence[str]) -> str:
+    """:class:`Fingerprint` of arrays that stand one above the other."""
+    content = Fingerprint()
+    for part in parts:
+        content.add(part)
+    return content.finish(wells, features)

@@ -1,0 +1,91 @@
+"""A wide table, one row per well or site, read as profiles. Pure: no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from harness.data import features as feature_columns
+from harness.data.digest import fingerprint
+from harness.data.features import FeatureSpec
+from harness.data.roles import Rule, RuleSpec
+from harness.data.rows import Rows
+from harness.data.validate import check_wide
+from harness.data.wells import claimed, required, resolve, wells_table, without
+from harness.types import Floats, Profiles
+
+
+def interpret(
+    df: pd.DataFrame,
+    *,
+    columns: Mapping[str, str | None],
+    controls: RuleSpec,
+    poscon: RuleSpec = None,
+    empty: RuleSpec = None,
+    features: FeatureSpec = None,
+    level: str = "auto",
+    source: str = "table",
+) -> tuple[Floats, pd.DataFrame, list[str]]:
+    """``(X, wells, feature names)`` of a wide table, rows in the order of ``df``; X (n, n_features) float32.
+
+    ``controls``, ``poscon``, ``empty``: see :meth:`Rule.parse`; ``features``: see :func:`features.choose`.
+
+    Raises
+    ------
+    InputError : whatever is wrong with the table or with the choices, in one line.
+    """
+    df = check_wide(df, source=source)
+    negative = required(Rule.parse(controls, option="controls"), source=source, found=df.columns)
+    rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
+    mapped = resolve(df.columns, columns, source=source)
+    taken = claimed(mapped, (negative, *rules))
+    names = feature_columns.choose(df, features, claimed=taken, source=source)
+    X = feature_columns.values(df, names, source=source)
+    wells = wells_table(
+        without(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],
+        level=level, source=source, where=lambda i: f"{source}, row {i + 1}",
+    )  # fmt: skip
+    return X, wells, names
+
+
+def from_frame(
+    df: pd.DataFrame,
+    *,
+    plate: str = "plate",
+    well: str = "well",
+    batch: str | None = None,
+    compound: str | None = None,
+    site: str | None = None,
+    dose: str | None = None,
+    cell_count: str | None = None,
+    controls: RuleSpec = "compound == 'DMSO'",
+    poscon: RuleSpec = None,
+    empty: RuleSpec = None,
+    features: FeatureSpec = None,
+    on_missing: str = "error",
+    level: str = "auto",
+    name: str = "table",
+) -> Profiles:
+    """Profiles of a wide table; plates in order of first appearance, rows of a plate as given.
+
+    ``plate`` ... ``cell_count`` name columns of ``df`` (None: the column of that very name, where there is one).
+    Without a batch column every batch is ``""``: see :func:`harness.batch.assign_batches`. The other options are
+    those of :func:`interpret` and :mod:`harness.data.missing`.
+
+    Raises
+    ------
+    InputError : as :func:`interpret`; NaN or infinity, by ``on_missing``.
+    """
+    columns = {
+        "plate": plate, "well": well, "batch": batch, "compound": compound, "site": site, "dose": dose,
+        "cell_count": cell_count,
+    }  # fmt: skip
+    X, wells, names = interpret(
+        df, columns=columns, controls=controls, poscon=poscon, empty=empty, features=features, level=level, source=name
+    )
+    rows = Rows(source=name, features=names, parts=[X], wells=wells, on_missing=on_missing)
+    plates = list(rows.plates())
+    X, wells = np.concatenate([X for X, _ in plates]), pd.concat([w for _, w in plates], ignore_index=True)
+    return Profiles(X, wells, features=rows.kept, name=name, fingerprint=fingerprint([X], wells, rows.kept))

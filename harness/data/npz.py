@@ -1,0 +1,143 @@
+"""Reader of ``features``, ``names`` and ``sids`` arrays in one npz file."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.data.digest import file_sha256
+from harness.data.files import expand
+from harness.data.roles import Rule
+from harness.data.rows import Rows
+from harness.data.text import one_text, some
+from harness.data.wells import wells_table
+from harness.types import Floats, InputError
+
+VERSION = 1  # of what this reader makes of its input
+_NAME = re.compile(r"(?P<plate>.+?)_(?P<well>[A-Za-z]{1,2}\d{1,2})(?:_.*)?")
+
+
+class Npz:
+    """A screen in one npz file, one row per well or image.
+
+    Parameters
+    ----------
+    path : file with the arrays ``features`` (n, n_features), ``names`` (n,) and, if known, ``sids`` (n,): the
+        sample of each row, which becomes ``compound``. A name is plate and well, ``24772_m06``, and holds ``DMSO``
+        where the well is a negative control (``24772_m06_DMSO``). Several rows of a well are its images.
+    on_missing : see :mod:`harness.data.missing`.
+
+    Raises
+    ------
+    InputError : the file is absent, corrupt, needs pickle, lacks an array, or holds arrays or names of another form.
+    """
+
+    def __init__(self, *, path: str, on_missing: str = "error", name: str | None = None) -> None:
+        self.path = path
+        self.on_missing = on_missing
+        self._name = name
+
+    @cached_property
+    def file(self) -> Path:
+        found = expand(self.path, option="data.path")
+        if len(found) > 1:
+            raise InputError(f"data.path: {self.path!r} matches {len(found)} files; expected one npz file")
+        return found[0]
+
+    @property
+    def name(self) -> str:
+        return self._name or self.file.stem
+
+    def key(self) -> dict[str, Any]:
+        """Hash of the file, and the options."""
+        content = {"name": self.file.name, "sha256": file_sha256(self.file)}
+        return {"reader": "npz", "version": VERSION, "files": [content], "options": {"on_missing": self.on_missing}}
+
+    def features(self) -> list[str]:
+        return self._rows.kept
+
+    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
+        for X, wells in self._rows.plates():
+            yield X, wells, None
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    @cached_property
+    def _rows(self) -> Rows:
+        source, arrays = str(self.file), _load(self.file)
+        X, names = arrays["features"], arrays["names"]
+        if X.ndim != 2 or X.dtype.kind not in "fiu" or not X.size:
+            raise InputError(f"{source}: features has shape {X.shape}, {X.dtype}; expected numbers (n, n_features)")
+        for name in [name for name in ("names", "sids") if name in arrays]:
+            if arrays[name].shape != (len(X),):
+                raise InputError(
+                    f"{source}: {name} has shape {arrays[name].shape}, features {X.shape}; expected ({len(X)},)"
+                )
+        meta = _parse(names, source)
+        columns = {"plate": "plate", "well": "well"}
+        if "sids" in arrays:
+            meta["compound"] = _decoded(arrays["sids"])
+            columns["compound"] = "compound"
+        several = bool(meta.duplicated(["plate", "well"]).any())
+        rule = Rule("names with DMSO", column="control", values=("True",))
+        wells = wells_table(
+            meta, columns, controls=rule, poscon=None, empty=None, level="image" if several else "well",
+            source=source, where=lambda i: f"{source}, row {i + 1}",
+        ).drop(columns="control")  # fmt: skip
+        with np.errstate(over="ignore"):
+            X = np.ascontiguousarray(X, dtype=np.float32)
+        labels = [f"f{i}" for i in range(X.shape[1])]
+        return Rows(source=source, features=labels, parts=[X], wells=wells, on_missing=self.on_missing)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty: 0 bytes; expected an npz file")
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: holds a single array; expected an npz with features, names (and sids)")
+        with file:
+            absent = [name for name in ("features", "names") if name not in file.files]
+            if absent:
+                raise InputError(f"{path}: no array {absent}; found {file.files}")
+            return {name: file[name] for name in ("features", "names", "sids") if name in file.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise InputError(f"{path}: corrupt or truncated npz ({error}); copy or write the file again") from error
+    except InputError:
+        raise
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise InputError(
+                f"{path}: is not an npz of plain arrays: reading it needs pickle, which could run code and is refused; "
+                "save numbers and text, not objects (names.astype(str))"
+            ) from error
+        raise InputError(f"{path}: corrupt npz ({error}); copy or write the file again") from error
+
+
+def _decoded(names: Any) -> list[str]:
+    return [name.decode() if isinstance(name, bytes) else one_text(name) for name in names.tolist()]
+
+
+def _parse(names: Any, source: str) -> pd.DataFrame:
+    """Columns plate, well, control (bool) of names like ``24772_m06_DMSO``."""
+    written = _decoded(names)
+    control = ["dmso" in name.lower() for name in written]
+    found = [_NAME.fullmatch(re.sub("_*DMSO", "", name, flags=re.IGNORECASE).strip("_")) for name in written]
+    wrong = [i for i, match in enumerate(found) if match is None]
+    if wrong:
+        raise InputError(
+            f"{source}, row {wrong[0] + 1}: {len(wrong)} names are not plate and well: "
+            f"{some(written[i] for i in wrong)}; expected e.g. '24772_m06' or '24772_m06_DMSO'"
+        )
+    places = [match.groupdict() for match in found if match]
+    return pd.DataFrame(places).assign(control=control)

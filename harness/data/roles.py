@@ -1,0 +1,98 @@
+"""Which wells are controls: a column and its values, or a query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pandas as pd
+
+from harness.data.query import Query
+from harness.data.text import as_text, listed, one_text, some
+from harness.types import InputError, Mask
+
+RuleSpec = str | Mapping[str, Any] | None
+Columns = Mapping[str, "pd.Series[Any]"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Wells whose ``column`` holds one of ``values`` (compared as text), or for which ``query`` holds."""
+
+    option: str
+    column: str = ""
+    values: tuple[str, ...] = ()
+    query: Query | None = None
+
+    @classmethod
+    def parse(cls, spec: RuleSpec, *, option: str) -> Rule | None:
+        """``spec``: a query, or ``{"column": ..., "values": [...]}``, or ``{"query": ...}``; None if all are None.
+
+        A value of None or ``""`` in ``values`` stands for wells where the column is empty.
+
+        Raises
+        ------
+        InputError : both ways or half a way given, or a query that :class:`Query` refuses.
+        """
+        if isinstance(spec, str):
+            spec = {"query": spec}
+        given = {key: value for key, value in (spec or {}).items() if value is not None}
+        if not given:
+            return None
+        if set(given) == {"query"}:
+            return cls(option, query=Query.parse(str(given["query"]), option=option))
+        if set(given) != {"column", "values"}:
+            raise InputError(f"{option}: got {sorted(given)}; give either column and values, or query")
+        values = listed(given["values"])
+        if not values:
+            raise InputError(f"{option}: values is empty; list at least one value of column {given['column']!r}")
+        return cls(option, column=str(given["column"]), values=tuple(one_text(v) for v in values))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.query.names.values()) if self.query else (self.column,)
+
+    def mask(self, table: Columns) -> Mask:
+        """Rows (n,) that the rule holds for."""
+        if self.query:
+            return self.query.mask(table, option=self.option)
+        if self.column not in table:
+            raise InputError(f"{self.option}: no column {self.column!r}; found {some(table, 20)}")
+        return cast(Mask, as_text(table[self.column]).isin(self.values).to_numpy(dtype=bool))
+
+    def describe(self, table: Columns) -> str:
+        """What was asked for and the values found, for an error message."""
+        asked = repr(self.query.written) if self.query else f"column {self.column!r}, values {list(self.values)}"
+        found = "; ".join(
+            f"{name!r} holds {some(as_text(table[name]).value_counts().index, 12)}"
+            for name in dict.fromkeys(self.columns)
+        )
+        return f"{asked}: {found}"
+
+
+def assign_roles(
+    table: Columns, *, controls: Rule, poscon: Rule | None, empty: Rule | None, source: str
+) -> pd.Series[Any]:
+    """``role`` of each row. Where several rules hold: empty before poscon before negcon; all else is treated.
+
+    Raises
+    ------
+    InputError : a rule holds for no row, or every well that is not empty is a negative control.
+    """
+    role = pd.Series("treated", index=next(iter(table.values())).index, dtype=object)
+    for name, rule in (("negcon", controls), ("poscon", poscon), ("empty", empty)):
+        if rule is None:
+            continue
+        mask = rule.mask(table)
+        if not mask.any():
+            raise InputError(f"{source}: {rule.option} matches no row of {len(mask)}; asked {rule.describe(table)}")
+        role[mask] = name
+    negcon = (role == "negcon").to_numpy()
+    if not negcon.any():
+        others = some(role[controls.mask(table)].unique())
+        raise InputError(f"{source}: every row that {controls.option} matches is chosen as {others} as well")
+    if negcon[(role != "empty").to_numpy()].all():
+        n, asked = int(negcon.sum()), controls.describe(table)
+        raise InputError(f"{source}: {controls.option} matches all {n} rows, none is treated; asked {asked}")
+    return role

@@ -1,0 +1,135 @@
+"""The wells table of a screen, made from the columns of a table that are no features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import infer_dtype, is_numeric_dtype
+
+from harness.data import wellname
+from harness.data.roles import Rule, assign_roles
+from harness.data.text import as_text, one_text, some
+from harness.data.validate import check_wells
+from harness.types import InputError
+
+STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
+DERIVED = ("row", "column", "role")
+TEXT = ("plate", "well", "batch", "compound")
+LEVELS = ("auto", "well", "image")
+
+
+def resolve(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
+    """The source column of each standard column that is there: the mapped one, else the one of that name.
+
+    Raises
+    ------
+    InputError : an unknown standard name, a mapped column that is not there, no plate or no well column.
+    """
+    unknown = [name for name in columns if name not in STANDARD]
+    if unknown:
+        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(STANDARD)}")
+    mapped: dict[str, str] = {}
+    for name in STANDARD:
+        column = columns.get(name) or name
+        if column in found:
+            mapped[name] = column
+        elif columns.get(name) is not None or name in ("plate", "well"):
+            raise InputError(f"{source}: no {name} column {column!r}; found {some(found, 20)}; set columns.{name}")
+    return mapped
+
+
+def claimed(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
+    """Columns that are no features unless asked for by name."""
+    used = {name for rule in rules if rule for name in rule.columns}
+    return {*STANDARD, *DERIVED, *columns.values(), *used}
+
+
+def wells_table(
+    meta: pd.DataFrame,
+    columns: Mapping[str, str],
+    *,
+    controls: Rule,
+    poscon: Rule | None,
+    empty: Rule | None,
+    level: str,
+    source: str,
+    where: Callable[[int], str],
+) -> pd.DataFrame:
+    """The ``wells`` columns of :class:`harness.types.Profiles` from the columns of a table that are no features.
+
+    ``columns``: standard name to column of ``meta``. ``where(i)``: what to call row i in an error. Rules may use
+    the standard names as well as the table's own; plate, well, batch and compound are text in them. ``level``:
+    ``well`` (one row per well), ``image`` (one per site; sites are numbered where there is no site column), or
+    ``auto``: image where there is a site column.
+
+    Raises
+    ------
+    InputError : a row without plate or well, text in cell_count, and what :func:`check_wells` and
+        :func:`assign_roles` refuse.
+    """
+    if level not in LEVELS:
+        raise InputError(f"level: got {level!r}; expected one of {list(LEVELS)}")
+    table = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    for name in ("plate", "well"):
+        blank = np.flatnonzero(table[name] == "")
+        if len(blank):
+            first, n = where(int(blank[0])), len(blank)
+            raise InputError(f"{first}: {name} column {columns[name]!r} is empty (in {n} rows); fill it in")
+    if "cell_count" in table:
+        table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)
+    if "dose" in table and (pd.to_numeric(table["dose"], errors="coerce").notna() | table["dose"].isna()).all():
+        table["dose"] = pd.to_numeric(table["dose"])
+    places = wellname.standardize(table["well"])
+    own = {column: table[name] for name, column in columns.items() if name != "well"}
+    visible = {**{str(name): meta[name] for name in meta.columns}, **own, **table, "well": places["well"]}
+    role = assign_roles(visible, controls=controls, poscon=poscon, empty=empty, source=source)
+    if level == "image" and "site" not in table:
+        table["site"] = meta.groupby([table["plate"], places["well"]], sort=False).cumcount() + 1
+    standard = {
+        "plate": table["plate"], **{str(name): places[name] for name in places}, "site": table.get("site"),
+        "batch": table.get("batch", pd.Series("", index=meta.index, dtype=object)), "role": role,
+        **{name: table.get(name) for name in ("compound", "dose", "cell_count")},
+    }  # fmt: skip
+    kept = {name: series for name, series in standard.items() if series is not None}
+    used = {*columns.values(), *STANDARD, *DERIVED}
+    others = {
+        str(name): _storable(meta[name]) for name in meta if name not in used and not str(name).startswith("Unnamed: ")
+    }
+    wells = pd.DataFrame({**kept, **others})
+    check_wells(wells, sites="site" in kept and level != "well", source=source)
+    return wells
+
+
+def required(controls: Rule | None, *, source: str, found: Collection[str]) -> Rule:
+    """``controls``, or an InputError that says how to choose them."""
+    if controls is None:
+        raise InputError(
+            f"{source}: which wells are negative controls? Give controls.column and controls.values, or "
+            f"controls.query; columns found {some(found, 20)}"
+        )
+    return controls
+
+
+def without(df: pd.DataFrame, names: Sequence[str], taken: Collection[str]) -> pd.DataFrame:
+    """The columns that are not features, and those that are used for something else as well; rows 0..n-1."""
+    gone = set(names) - set(taken)
+    return df[[c for c in df.columns if c not in gone]].reset_index(drop=True)
+
+
+def _numbers(column: pd.Series[Any], name: str, where: Callable[[int], str]) -> pd.Series[Any]:
+    numbers = pd.to_numeric(column, errors="coerce")
+    text = np.flatnonzero(numbers.isna() & column.notna())
+    if len(text):
+        i = int(text[0])
+        raise InputError(f"{where(i)}: cell_count column {name!r} holds {column.iloc[i]!r}; expected a number")
+    return numbers
+
+
+def _storable(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Values of several types in one column (files that disagree) become text."""
+    if is_numeric_dtype(column) or not infer_dtype(column, skipna=True).startswith("mixed"):
+        return column
+    return column.map(one_text)

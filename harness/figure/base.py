@@ -1,0 +1,48 @@
+"""What a figure receives, and what it must offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from harness.types import Evaluation, Profiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureContext:
+    """One evaluated normalization: everything that a figure may read.
+
+    Attributes
+    ----------
+    norm, scope, split, data : names, for titles.
+    seed : derives every sample; independent of the normalization, so that a sweep shows the same wells.
+    normalized : well-level normalized profiles of all wells, float32.
+    heldout : the same from a second pass in which a random half of each plate's control wells was hidden from
+        the normalizer; its wells have a boolean column ``heldout_control``. None if not made.
+    evaluations : held-out predictions, one per fold, by (task, model).
+    scores : table with columns ``task, model, metric, fold, value, lower, upper``, or None.
+    """
+
+    norm: str
+    scope: str
+    split: str
+    data: str
+    seed: int
+    normalized: Profiles
+    heldout: Profiles | None = None
+    evaluations: dict[tuple[str, str], list[Evaluation]] = field(default_factory=dict)
+    scores: pd.DataFrame | None = None
+
+
+class FigureMember(Protocol):
+    """A figure: first its tables, then the drawing of those tables. Keys of both are file stems."""
+
+    def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
+        """The numbers of the figure. Raises NotApplicable where the figure has no meaning for this run."""
+
+    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
+        """Pictures of ``tables``, which came from :meth:`tables`."""

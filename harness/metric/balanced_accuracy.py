@@ -1,0 +1,22 @@
+"""Balanced accuracy."""
+
+from __future__ import annotations
+
+from harness.metric.base import Metric, confusion, ratio
+from harness.types import Doubles, Evaluation
+from harness.weights import Weights
+
+
+class BalancedAccuracy(Metric):
+    """Mean of sensitivity and specificity at the threshold set on training data (Brodersen et al. 2010, ICPR).
+
+    Unlike AUROC it drops when a held-out batch is shifted as a whole.
+    """
+
+    name = "balanced_accuracy"
+    better = "higher"
+    bounds = (0.0, 1.0)
+
+    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+        tp, fp, fn, tn = confusion(evaluation, weight)
+        return (ratio(tp, tp + fn) + ratio(tn, tn + fp)) / 2

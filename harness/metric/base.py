@@ -1,0 +1,61 @@
+"""What a metric is: a formula over weighted wells, so that one formula gives the value and its resamples."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.types import Doubles, Evaluation, NotApplicable
+from harness.weights import Weights
+
+
+class Metric:
+    """A score of held-out predictions.
+
+    A subclass states ``name``, ``better`` (``higher``, ``lower`` or ``neither``) and ``bounds``, and implements
+    :meth:`values`. Undefined values are NaN there; :meth:`__call__` turns them into :class:`NotApplicable`.
+    """
+
+    name: ClassVar[str]
+    better: ClassVar[str]
+    bounds: ClassVar[tuple[float, float]]
+    needs_both_classes: ClassVar[bool] = True
+
+    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+        """The metric for each of the R weightings of the wells, (R,); NaN where undefined."""
+        raise NotImplementedError
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The metric with every well counted once.
+
+        Raises
+        ------
+        NotApplicable : no wells, or one class only where both are needed.
+        """
+        y = evaluation.y
+        if len(y) == 0:
+            raise NotApplicable("no held-out wells")
+        if self.needs_both_classes and y.min() == y.max():
+            raise NotApplicable(f"only class {y[0]} among {len(y)} held-out wells")
+        value = float(self.values(evaluation, Weights.once(len(y)))[0])
+        if np.isnan(value):
+            raise NotApplicable(f"{self.name} is undefined here (0/0)")
+        return value
+
+
+def ratio(numerator: Doubles, denominator: Doubles) -> Doubles:
+    """numerator / denominator, NaN where the denominator is 0."""
+    out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    np.divide(numerator, denominator, out=out, where=denominator != 0)
+    return out
+
+
+def confusion(evaluation: Evaluation, weight: Weights) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Weighted true positives, false positives, false negatives, true negatives at the threshold; each (R,)."""
+    positive: NDArray[np.bool_] = evaluation.y == 1
+    called: NDArray[np.bool_] = evaluation.score > evaluation.threshold
+    cells = np.column_stack([positive & called, ~positive & called, positive & ~called, ~positive & ~called])
+    tp, fp, fn, tn = weight.total(cells.astype(np.float64)).T
+    return tp, fp, fn, tn

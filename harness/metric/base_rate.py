@@ -1,0 +1,21 @@
+"""Base rate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.metric.base import Metric, ratio
+from harness.types import Doubles, Evaluation
+from harness.weights import Weights
+
+
+class BaseRate(Metric):
+    """Share of positives among the held-out wells: the chance level of average precision."""
+
+    name = "base_rate"
+    better = "neither"
+    bounds = (0.0, 1.0)
+    needs_both_classes = False
+
+    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+        return ratio(weight.total(evaluation.y.astype(float)), weight.total(np.ones(len(evaluation.y))))

@@ -1,0 +1,19 @@
+"""F1 score."""
+
+from __future__ import annotations
+
+from harness.metric.base import Metric, confusion, ratio
+from harness.types import Doubles, Evaluation
+from harness.weights import Weights
+
+
+class F1(Metric):
+    """2 TP / (2 TP + FP + FN) for the positive class at the threshold set on training data (van Rijsbergen 1979)."""
+
+    name = "f1"
+    better = "higher"
+    bounds = (0.0, 1.0)
+
+    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+        tp, fp, fn, _ = confusion(evaluation, weight)
+        return ratio(2 * tp, 2 * tp + fp + fn)

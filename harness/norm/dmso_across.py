@@ -1,0 +1,107 @@
+"""Z-score every plate by the pooled negative controls of the training plates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.norm.base import Normalizer
+from harness.norm.exchange import MIN_CONTROLS, left_out, positions
+from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well, moments_of
+from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
+from harness.types import Floats, InputError, Plate
+
+_RESOLUTION = float(np.finfo(np.float32).eps)
+
+
+class DmsoAcross(Normalizer):
+    """(x - mean of the training plates' controls) / their sd (scope: train; divisor n).
+
+    A feature whose sd over the reference wells is 0 takes mean and sd of all training wells; if that is 0 too it is
+    left alone and reported.
+
+    Parameters
+    ----------
+    exchangeable : a reference well is normalized without itself, every other well of its plate without one reference
+        well of that plate drawn at random. The effect is 1 / (number of reference wells): small, but not nothing.
+    scope : ``train``, or ``transductive`` to read the controls of every plate, held-out ones too, as is often done.
+    seed : of the draws.
+
+    Raises
+    ------
+    InputError : fewer than 3 control wells in all training plates.
+
+    Notes
+    -----
+    One affine map for the whole screen: it changes units and removes no batch effect. It cannot over-normalize.
+    """
+
+    def __init__(self, *, exchangeable: bool = True, scope: str = "train", seed: int = 0) -> None:
+        self.exchangeable = exchangeable
+        self.scope = scope
+        self.seed = seed
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        self.reference_: dict[str, list[str]] = {}
+        by_plate: list[Moments] = []
+        differing: NDArray[np.int64] | int = 0
+        for plate in plates:
+            controls = plate.X[plate.negcon]
+            if not len(controls):
+                continue
+            if not by_plate:
+                usual = np.median(controls, axis=0)
+            codes, wells = pd.factorize(plate.wells.loc[plate.negcon, "well"])
+            self.reference_[plate.name] = sorted(wells)
+            differing = differing + _wells_that_differ(controls, codes, usual)
+            by_plate.append(moments(controls))
+        n_wells = sum(map(len, self.reference_.values()))
+        if n_wells < MIN_CONTROLS:
+            raise InputError(
+                f"DmsoAcross: {n_wells} negative control wells on the training plates, at least {MIN_CONTROLS} are "
+                "needed; check data.controls, or choose a normalization that needs no controls, e.g. all_within"
+            )
+        stacked = Moments(*(np.stack([np.atleast_1d(getattr(m, a)) for m in by_plate]) for a in ("n", "mean", "M2")))
+        others = leave_one_out(stacked)
+        self.others_ = {name: others[i] for i, name in enumerate(self.reference_)}
+        self.controls_ = others[0].merge(stacked[0])
+        nearly_constant = np.asarray(differing <= 1)
+        self.everything_ = _everything(plates, nearly_constant)
+        self.fallback_ = location_scale(self.controls_, self.everything_)[2]
+        return self
+
+    def transform(self, plate: Plate) -> Floats:
+        reference = self.reference_.get(plate.name)
+        if reference is None or not self.exchangeable:
+            mean, sd, _ = location_scale(self.controls_, self.everything_)
+            out = np.empty(plate.X.shape, dtype=np.float32)
+            standardize(plate.X, mean, sd, out)
+            return out
+        codes = positions(plate, reference)
+        rest = leave_one_out(moments_by_well(plate.X[codes >= 0], codes[codes >= 0], len(reference)))
+        mean, sd, _ = location_scale(rest.merge(self.others_[plate.name]), self.everything_)
+        return standardize_groups(plate.X, left_out(plate, reference, self.seed), mean, sd)
+
+    def report(self) -> pd.DataFrame:
+        return fallback_report("training plates", self.fallback_)
+
+
+def _wells_that_differ(controls: Floats, codes: NDArray[np.int64], usual: Floats) -> NDArray[np.int64]:
+    """For each feature the number of control wells with a site whose value is not the usual one."""
+    differs = np.abs(controls - usual) > _RESOLUTION * np.abs(usual)
+    wells = np.zeros((codes.max() + 1, controls.shape[1]), dtype=bool)
+    np.logical_or.at(wells, codes, differs)
+    return np.asarray(wells.sum(axis=0))
+
+
+def _everything(plates: Sequence[Plate], columns: NDArray[np.bool_]) -> Moments:
+    """Moments of all wells for the columns that may need them: a second pass only where there are any."""
+    total = Moments(np.zeros(1), np.zeros(len(columns)), np.zeros(len(columns)))
+    if columns.any():
+        for plate in plates:
+            total = total.merge(moments_of(plate.X[plate.filled], columns))
+    return total

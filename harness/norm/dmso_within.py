@@ -1,0 +1,71 @@
+"""Z-score each plate by its own negative controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from harness.norm.base import Normalizer
+from harness.norm.exchange import check_controls, left_out, positions
+from harness.norm.moments import leave_one_out, moments, moments_by_well, moments_of
+from harness.norm.scaling import fallback_report, location_scale, standardize_groups
+from harness.types import FitScope, Floats, Plate
+
+
+class DmsoWithin(Normalizer):
+    """(x - mean of the plate's controls) / their sd (scope: plate; divisor n).
+
+    A feature whose sd over the reference wells is 0 takes mean and sd of all wells of the plate (empty wells
+    excepted); if that is 0 too it is left alone. Which features these were is in :meth:`report`.
+
+    Parameters
+    ----------
+    exchangeable : normalize each control well by the other k - 1 controls and every other well by the controls
+        minus one drawn at random. False is the textbook form, in which the controls' own noise makes them
+        distinguishable from treated wells (AUROC 0.98 on wells with nothing in them, BBBC021, k = 3).
+    seed : of the draws.
+
+    Raises
+    ------
+    InputError : a plate with fewer than 3 control wells.
+
+    Notes
+    -----
+    Assumes that controls sample the plate's technical variation. It removes plate and batch shifts and scales, and
+    over-normalizes only where the controls themselves carry the phenotype. The method of the field: Caicedo et al.
+    2017, Nat. Methods 14, "Data-analysis strategies for image-based cell profiling" (with median and MAD).
+    """
+
+    scope = FitScope.PLATE
+
+    def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
+        self.exchangeable = exchangeable
+        self.seed = seed
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        (plate,) = plates
+        self.reference_ = check_controls(plate, type(self).__name__)
+        controls = plate.X[plate.negcon]
+        if self.exchangeable:
+            codes = positions(plate, self.reference_)[plate.negcon]
+            reference = leave_one_out(moments_by_well(controls, codes, len(self.reference_)))
+        else:
+            reference = moments(controls)[None]
+        zero = (reference.sd == 0).any(axis=0)
+        everything = moments_of(plate.X[plate.filled], zero)
+        self.mean_, self.sd_, self.fallback_ = location_scale(reference, everything)
+        self.plate_ = plate.name
+        return self
+
+    def transform(self, plate: Plate) -> Floats:
+        if self.exchangeable:
+            group = left_out(plate, self.reference_, self.seed)
+        else:
+            group = np.zeros(len(plate.X), dtype=np.int64)
+        return standardize_groups(plate.X, group, self.mean_, self.sd_)
+
+    def report(self) -> pd.DataFrame:
+        return fallback_report(self.plate_, self.fallback_)

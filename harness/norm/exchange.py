@@ -1,0 +1,69 @@
+"""Which control well each well must not be normalized by: what makes controls and treated wells exchangeable.
+
+A control that is normalized by statistics it contributed to lies closer to them than any treated well does, with no
+biology at all, and a classifier finds that out (see README, "The trap"). So a control well is normalized by the other
+controls, and every other well by the controls minus one drawn at random.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.seeding import derive
+from harness.types import InputError, Plate
+
+MIN_CONTROLS = 3
+FEW_CONTROLS = 8
+
+
+class FewControlsWarning(UserWarning):
+    """So few controls on a plate that their scale is noisy."""
+
+
+def control_wells(plate: Plate) -> list[str]:
+    """Sorted names of the plate's negative control wells."""
+    return sorted(plate.wells.loc[plate.negcon, "well"].unique())
+
+
+def check_controls(plate: Plate, method: str) -> list[str]:
+    """The plate's control wells; refuses fewer than 3, warns below 8.
+
+    Raises
+    ------
+    InputError : fewer than :data:`MIN_CONTROLS` control wells on the plate.
+    """
+    wells = control_wells(plate)
+    if len(wells) < MIN_CONTROLS:
+        raise InputError(
+            f"{method}: plate {plate.name!r} has {len(wells)} negative control wells, at least {MIN_CONTROLS} are "
+            "needed; leave the plate out (data.exclude_plates) or choose one that needs no controls, e.g. all_within"
+        )
+    if len(wells) < FEW_CONTROLS:
+        warnings.warn(
+            f"{method}: fewer than {FEW_CONTROLS} control wells on some plates: scales are noisy",
+            FewControlsWarning,
+            stacklevel=2,
+        )
+    return wells
+
+
+def positions(plate: Plate, reference: list[str]) -> NDArray[np.int64]:
+    """For each row of the plate the index of its well in ``reference``, -1 where it is not there, (n_rows,)."""
+    index = {well: i for i, well in enumerate(reference)}
+    return np.array([index.get(well, -1) for well in plate.wells["well"]], dtype=np.int64)
+
+
+def left_out(plate: Plate, reference: list[str], seed: int) -> NDArray[np.int64]:
+    """For each row of the plate the index into ``reference`` of the control well that is left out, (n_rows,).
+
+    A reference well leaves itself out, all its sites together; any other well leaves out one drawn by a hash of
+    seed, plate and well, so that the draw is the same in every run and does not depend on the order of rows.
+    """
+    index = {well: i for i, well in enumerate(reference)}
+    codes, wells = pd.factorize(plate.wells["well"])
+    drawn = [index.get(w, derive(seed, "left out", plate.name, w) % len(reference)) for w in wells]
+    return np.asarray(drawn, dtype=np.int64)[codes]

@@ -1,0 +1,29 @@
+"""Control of the measurement: no information at all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.norm.base import Normalizer
+from harness.seeding import generator
+from harness.types import FitScope, Floats, Plate
+
+
+class Noise(Normalizer):
+    """Replaces every feature by standard Gaussian noise (scope: train; nothing is read).
+
+    Every task must score chance on it, and every batch-effect metric shows what it gives to nothing. The draw of a
+    row is seeded by plate, well and site.
+    """
+
+    scope = FitScope.TRAIN
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
+
+    def transform(self, plate: Plate) -> Floats:
+        sites = plate.wells["site"] if "site" in plate.wells else np.zeros(len(plate.wells), dtype=int)
+        out = np.empty(plate.X.shape, dtype=np.float32)
+        for row, well, site in zip(out, plate.wells["well"], sites, strict=True):
+            generator(self.seed, "noise", plate.name, well, site).standard_normal(dtype=np.float32, out=row)
+        return out

@@ -1,0 +1,25 @@
+"""Control of the measurement: the best that any normalization could do, on simulated screens."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from harness.norm.base import Normalizer
+from harness.types import FitScope, Floats, InputError, Plate
+
+
+class Oracle(Normalizer):
+    """Returns the planted, batch-free profiles of a simulated screen (scope: train; nothing is fitted).
+
+    Raises
+    ------
+    InputError : the data hold no planted truth.
+    """
+
+    scope = FitScope.TRAIN
+    needs_planted: ClassVar[bool] = True
+
+    def transform(self, plate: Plate) -> Floats:
+        if plate.planted is None:
+            raise InputError("oracle: the data hold no planted truth; only simulated screens do (data=demo)")
+        return plate.planted

@@ -1,0 +1,19 @@
+"""No normalization: the do-nothing member, and the example to copy."""
+
+from __future__ import annotations
+
+from harness.norm.base import Normalizer
+from harness.types import FitScope, Floats, Plate
+
+
+class Raw(Normalizer):
+    """Profiles as they are (scope: train; nothing is fitted).
+
+    Models standardize features on training rows, so that raw profiles compete on equal terms. Keeps every batch
+    effect and every phenotype.
+    """
+
+    scope = FitScope.TRAIN
+
+    def transform(self, plate: Plate) -> Floats:
+        return plate.X

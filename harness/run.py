@@ -1,0 +1,268 @@
+"""One evaluation of one normalization: the data flow, from profiles to recorded scores."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from harness.aggregate import well_table
+from harness.audit.base import AuditContext, BySplit, Check, Finding
+from harness.audit.relabel import hide_controls
+from harness.evaluate import Task, evaluate
+from harness.figure.base import FigureContext, FigureMember
+from harness.metric.base import Metric
+from harness.norm.base import Normalizer, Report, normalize
+from harness.progress import Step, bar
+from harness.score import COLUMNS, predictions, score_table
+from harness.split.base import Splitter
+from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+WORKERS = 2  # models trained at the same time
+
+
+class Recorder(Protocol):
+    """Where a run's results go: MLflow (:mod:`harness.track`), or a list in a test."""
+
+    def scores(self, table: pd.DataFrame) -> None: ...
+    def findings(self, findings: Sequence[Finding]) -> None: ...
+    def metrics(self, values: Mapping[str, float]) -> None: ...
+    def table(self, name: str, table: pd.DataFrame) -> None: ...
+    def figure(self, name: str, figure: Figure) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be evaluated: the members that a configuration chose."""
+
+    name: str
+    normalizer: Normalizer
+    splitter: Splitter
+    split_name: str = "split"
+    tasks: Mapping[str, Task]
+    models: Mapping[str, Any]
+    metrics: Sequence[Metric]
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    figures: Mapping[str, FigureMember] = field(default_factory=dict)
+    aggregate: str = "median"
+    n_resamples: int = 500
+    seed: int = 0
+
+
+def plan_splits(plan: Plan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:
+    """The wells and their folds; refuses folds that a task cannot use, before anything is normalized."""
+    wells = well_table(profiles.wells)
+    splits = list(plan.splitter.split(wells))
+    for task in plan.tasks.values():
+        for split in splits:
+            task.check(wells, split)
+    return wells, splits
+
+
+def split_fingerprint(wells: pd.DataFrame, splits: Sequence[Split]) -> str:
+    """Identifies which wells of which batches stood on which side of which fold."""
+    digest = hashlib.sha256(wells[["plate", "well", "batch"]].to_csv(index=False).encode())
+    for split in splits:
+        digest.update(split.name.encode() + np.packbits(split.train).tobytes() + np.packbits(split.test).tobytes())
+    return digest.hexdigest()[:16]
+
+
+class Run:
+    """One evaluation in progress: what the split does not change is normalized once and shared."""
+
+    def __init__(self, plan: Plan, profiles: Profiles, recorder: Recorder) -> None:
+        self.plan = plan
+        self.profiles = profiles
+        self.recorder = recorder
+        self.wells, self.splits = plan_splits(plan, profiles)
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.reports: list[pd.DataFrame] = []
+        self.evaluations: dict[tuple[str, str], list[Evaluation]] = {}
+        self.declined: dict[tuple[str, str], str] = {}
+        self.normalized = self.normalize(profiles, self.reports.append)
+
+    @property
+    def depends_on_split(self) -> bool:
+        """Whether the normalization must be fitted again for each fold."""
+        normalizer = self.plan.normalizer
+        stateless = type(normalizer).fit is Normalizer.fit
+        return FitScope(normalizer.scope) is FitScope.TRAIN and not stateless
+
+    def normalize(self, profiles: Profiles, report: Report | None = None) -> BySplit:
+        """Normalized wells of ``profiles`` for a split; made once where the split does not change them."""
+
+        def fit(split: Split | None, report: Report | None = None) -> Profiles:
+            with self.timed("normalize"):
+                return normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=report)
+
+        every_row = cache(lambda: fit(None, report))
+        return lambda split: fit(split) if split is not None and self.depends_on_split else every_row()
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the wall time of the block to ``time/<step>``."""
+        start = time.perf_counter()
+        yield
+        self.seconds[step] += time.perf_counter() - start
+
+    def execute(self) -> pd.DataFrame:
+        """Everything, in order; returns the table of scores."""
+        plan = self.plan
+        n_models = len(plan.tasks) * (len(plan.models) + len(plan.baselines))
+        n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
+        # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
+        with threadpool_limits(1), ThreadPoolExecutor(1) as beside, bar(plan.name, n_steps) as step:
+            warm = [beside.submit(figure.prepare) for figure in plan.figures.values() if hasattr(figure, "prepare")]
+            findings = list(self.audit(step, before_training=True))
+            self.train(step)
+            scores = self.score()
+            findings += self.audit(step, before_training=False)
+            self.recorder.findings(findings)
+            for prepared in warm:
+                prepared.result()
+            self.draw(step, scores)
+        self.report()
+        return scores
+
+    def train(self, step: Step) -> None:
+        """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
+        models = {**self.plan.models, **self.plan.baselines}
+        pairs = [(task, model) for task in self.plan.tasks for model in models]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for split in self.splits:
+                normalized = self.normalized(split)
+                for pair, answer in zip(pairs, pool.map(partial(self._fit, normalized, split), pairs), strict=True):
+                    step(f"{pair[1]}, {split.name} held out")
+                    if isinstance(answer, NotApplicable):
+                        self.declined[pair] = answer.reason
+                    else:
+                        self.evaluations.setdefault(pair, []).append(answer)
+
+    def _fit(self, normalized: Profiles, split: Split, pair: tuple[str, str]) -> Evaluation | NotApplicable:
+        task, name = pair
+        model = self.plan.models.get(name) or self.plan.baselines[name]
+        with self.timed(f"model_{name}"):
+            try:
+                return evaluate(normalized, split, self.plan.tasks[task], model, seed=self.plan.seed)
+            except NotApplicable as declined:
+                return declined
+
+    def score(self) -> pd.DataFrame:
+        """Scores, resamples and predictions of all models, recorded."""
+        tables, resamples, predicted = [], [], []
+        with self.timed("score"):
+            for (task, model), evaluations in self.evaluations.items():
+                scores, draws = score_table(
+                    evaluations, self.plan.metrics, task=task, model=model, n_resamples=self.plan.n_resamples
+                )
+                tables.append(scores)
+                resamples.append(draws)
+                predicted += [t.assign(task=task, model=model) for t in predictions(evaluations)]
+        for (task, model), reason in self.declined.items():
+            rows = pd.DataFrame({"metric": [m.name for m in self.plan.metrics], "over": "mean", "reason": reason})
+            tables.append(rows.assign(task=task, model=model, n=0).reindex(columns=COLUMNS))
+        scores = pd.concat([t.astype({"value": float, "lower": float, "upper": float}) for t in tables])
+        self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == "mean")])
+        self.recorder.table("scores", scores)
+        self.recorder.table("resamples", pd.concat(resamples, ignore_index=True))
+        self.recorder.table("predictions", pd.concat(predicted, ignore_index=True))
+        return scores
+
+    def audit(self, step: Step, *, before_training: bool) -> Iterator[Finding]:
+        """Findings of the checks; one that does not apply answers with its reason."""
+        plan = self.plan
+        context = AuditContext(
+            profiles=self.profiles,
+            wells=self.wells,
+            normalize=self.normalize,
+            normalized=self.normalized,
+            splits=self.splits,
+            splitter=plan.splitter,
+            tasks=plan.tasks,
+            models=plan.models,
+            evaluations=self.evaluations,
+            n_resamples=plan.n_resamples,
+            seed=plan.seed,
+        )
+        for name, check in plan.checks.items():
+            if check.before_training is before_training:
+                step(name)
+                try:
+                    with self.timed(f"audit_{name}"):
+                        yield from list(check.findings(context))
+                except NotApplicable as undefined:
+                    yield Finding(f"audit/{name}", float("nan"), reason=undefined.reason)
+
+    def draw(self, step: Step, scores: pd.DataFrame) -> None:
+        """Tables and pictures of the figures; one that does not apply is recorded with its reason."""
+        plan = self.plan
+        if not plan.figures:
+            return
+        context = FigureContext(
+            norm=plan.name,
+            scope=str(FitScope(plan.normalizer.scope)),
+            split=plan.split_name,
+            data=self.profiles.name,
+            seed=plan.seed,
+            normalized=self.normalized(None),
+            heldout=self._heldout(),
+            evaluations={key: self.evaluations[key] for key in self.evaluations if key[1] in plan.models},
+            scores=scores[scores["model"].isin(plan.models)],
+        )
+        declined = []
+        for name, figure in plan.figures.items():
+            step(name)
+            try:
+                with self.timed(f"figure_{name}"):
+                    tables = figure.tables(context)
+                    pictures = figure.draw(tables, context)
+            except NotApplicable as undefined:
+                declined.append({"figure": name, "reason": undefined.reason})
+                continue
+            with self.timed("record"):
+                for key, table in tables.items():
+                    self.recorder.table(key, table)
+                for key, picture in pictures.items():
+                    self.recorder.figure(key, picture)
+        if declined:
+            self.recorder.table("figures_not_drawn", pd.DataFrame(declined))
+
+    def _heldout(self) -> Profiles | None:
+        """A second pass with half of each plate's controls hidden; None where the method needs more controls."""
+        try:
+            return self.normalize(hide_controls(self.profiles, share=0.5, seed=self.plan.seed))(None)
+        except InputError as needs_more:
+            self.recorder.table("heldout_controls_not_made", pd.DataFrame({"reason": [str(needs_more)]}))
+            return None
+
+    def report(self) -> None:
+        """Zero-variance features and times."""
+        if self.reports:
+            table = pd.concat(self.reports, ignore_index=True)
+            table["feature"] = np.asarray(self.profiles.features, dtype=object)[table["feature_number"]]
+            self.recorder.table("zero_variance", table)
+            counts = table.groupby("fallback")["feature"].count()
+            self.recorder.metrics(
+                {f"norm/zero_variance_{str(k).replace(' ', '_')}": float(v) for k, v in counts.items()}
+            )
+        self.recorder.metrics({f"time/{step}_seconds": seconds for step, seconds in self.seconds.items()})
+
+
+def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
+    """Findings as rows: ``key, value, lower, upper, n, reason``."""
+    return pd.DataFrame([asdict(f) for f in findings], columns=["key", "value", "lower", "upper", "n", "reason"])

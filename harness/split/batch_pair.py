@@ -1,0 +1,42 @@
+"""Train on chosen batches, test on chosen others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from harness.split.base import Splitter, batches
+from harness.types import InputError, Split
+
+
+class BatchPair(Splitter):
+    """One fold: ``train`` batches against ``test`` batches.
+
+    Raises
+    ------
+    InputError : a batch on both sides, or one that the data do not have.
+    """
+
+    def __init__(
+        self, *, train: Sequence[str] | str, test: Sequence[str] | str, compound_disjoint: bool = False, seed: int = 0
+    ) -> None:
+        super().__init__(compound_disjoint=compound_disjoint, seed=seed)
+        self.train = train
+        self.test = test
+
+    def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
+        found = batches(wells)
+        train, test = _names(self.train), _names(self.test)
+        unknown = [b for b in train + test if b not in found]
+        both = [b for b in train if b in test]
+        if unknown:
+            raise InputError(f"split: unknown batches {unknown}; the data have {found}")
+        if both:
+            raise InputError(f"split: batches {both} are in both split.train and split.test; a batch goes on one side")
+        is_train, is_test = (wells["batch"].isin(side).to_numpy() for side in (train, test))
+        yield Split("+".join(test), is_train, is_test)
+
+
+def _names(side: Sequence[str] | str) -> list[str]:
+    return [side] if isinstance(side, str) else [str(name) for name in side]

@@ -1,0 +1,17 @@
+"""Train on all batches but one, test on the one that no model has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from harness.split.base import Splitter, batches, hold_out
+from harness.types import Split
+
+
+class LeaveBatchOut(Splitter):
+    """One fold per batch. InputError: fewer than two batches."""
+
+    def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
+        return hold_out(wells, "batch", {name: [name] for name in batches(wells)})

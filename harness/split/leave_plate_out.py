@@ -1,0 +1,35 @@
+"""Hold out whole plates; their batch may be known from other plates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from harness.split.base import Splitter, hold_out, in_parts
+from harness.types import InputError, Split
+
+
+class LeavePlateOut(Splitter):
+    """One fold per plate, or ``n_folds`` folds of whole plates.
+
+    Parameters
+    ----------
+    n_folds : number of folds; None holds out every plate by itself, which costs one training per plate.
+
+    Raises
+    ------
+    InputError : fewer than two plates, or fewer plates than folds.
+    """
+
+    def __init__(self, *, n_folds: int | None = None, compound_disjoint: bool = False, seed: int = 0) -> None:
+        super().__init__(compound_disjoint=compound_disjoint, seed=seed)
+        self.n_folds = n_folds
+
+    def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
+        plates = list(pd.unique(wells["plate"]))
+        wanted = len(plates) if self.n_folds is None else self.n_folds
+        if not 2 <= wanted <= len(plates):
+            raise InputError(f"split: {wanted} folds of {len(plates)} plates; choose from 2 to {len(plates)}")
+        groups = {p: [p] for p in plates} if self.n_folds is None else in_parts(plates, wanted, self.seed, "plates")
+        return hold_out(wells, "plate", groups)

@@ -1,0 +1,42 @@
+"""Wells dealt at random: the in-distribution ceiling, not an answer about new batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from harness.seeding import derive
+from harness.split.base import Splitter
+from harness.types import InputError, Split
+
+
+class RandomWells(Splitter):
+    """``n_folds`` folds of wells, each plate's controls and other wells dealt evenly.
+
+    The draw hashes seed, plate and well, so that it does not depend on the order of rows. Rows of one well (sites)
+    always stay together.
+
+    Raises
+    ------
+    InputError : fewer than 2 folds asked for.
+    """
+
+    def __init__(self, *, n_folds: int = 5, compound_disjoint: bool = False, seed: int = 0) -> None:
+        super().__init__(compound_disjoint=compound_disjoint, seed=seed)
+        self.n_folds = n_folds
+
+    def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
+        if self.n_folds < 2:
+            raise InputError(f"split: n_folds={self.n_folds}; random_wells needs at least 2")
+        keys = wells[["plate", "well", "role"]].drop_duplicates(["plate", "well"])
+        rank = [derive(self.seed, "wells", p, w) for p, w in zip(keys["plate"], keys["well"], strict=True)]
+        keys = keys.assign(rank=np.array(rank, dtype=np.uint64))
+        order = keys.groupby(["plate", "role"])["rank"].rank(method="first").astype(int)
+        offset = np.array([derive(self.seed, "start", p, r) for p, r in zip(keys["plate"], keys["role"], strict=True)])
+        keys["fold"] = (order + (offset % self.n_folds).astype(int)) % self.n_folds
+        fold = wells[["plate", "well"]].merge(keys, on=["plate", "well"], how="left")["fold"].to_numpy()
+        width = len(str(self.n_folds))
+        for i in range(self.n_folds):
+            yield Split(f"fold{i + 1:0{width}}", fold != i, fold == i)

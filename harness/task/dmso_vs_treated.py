@@ -1,0 +1,34 @@
+"""Is a well a negative control or treated?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from harness.types import Doubles, InputError, Split
+
+
+class DmsoVsTreated:
+    """Positive: treated; negative: control. Positive controls and empty wells take no part."""
+
+    name = "dmso_vs_treated"
+
+    def labels(self, wells: pd.DataFrame) -> Doubles:
+        """1 treated, 0 negative control, NaN takes no part; (n_rows,)."""
+        return np.asarray(wells["role"].map({"treated": 1.0, "negcon": 0.0}), dtype=np.float64)
+
+    def check(self, wells: pd.DataFrame, split: Split) -> None:
+        """Refuse a fold without both classes on both sides, before anything is trained.
+
+        Raises
+        ------
+        InputError : names the fold, the side and the class that is missing.
+        """
+        y = self.labels(wells)
+        for side, mask in (("held-out", split.test), ("training", split.train)):
+            for value, role in ((0.0, "negative controls"), (1.0, "treated wells")):
+                if not (y[mask] == value).any():
+                    raise InputError(
+                        f"split: fold {split.name!r} has no {role} among its {side} wells; both classes are needed: "
+                        "leave out its plates (data.exclude_plates), merge batches, or choose another split"
+                    )

@@ -1,0 +1,255 @@
+"""Core types: plates of profiles, splits, evaluations. No I/O, no MLflow, no Hydra.
+
+A *profile* is one row of image features, of a site (image) or of a well. Rows of a plate are contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, cast, overload
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+ROLES = ("negcon", "treated", "poscon", "empty")
+
+
+class InputError(ValueError):
+    """Bad configuration or bad input: one plain line that says what was got, what was expected, what to do."""
+
+
+class NotApplicable(Exception):  # noqa: N818 - an answer, not an error: the score is undefined here
+    """A score or check is undefined here; ``reason`` is stored in place of a value."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class FitScope(StrEnum):
+    """The rows that a normalizer may read while fitting."""
+
+    PLATE = "plate"  # the plate being transformed
+    BATCH = "batch"  # the batch being transformed
+    TRAIN = "train"  # training rows only, then frozen
+    TRANSDUCTIVE = "transductive"  # every row's features, never a task's label
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One plate: ``X`` (n, n_features) float32, ``wells`` (n rows, index 0..n-1), no task labels.
+
+    ``rows`` is where the plate's rows stand in the profiles that it came from. ``planted`` is the batch-free
+    truth of a simulated screen, (n, n_features), or None.
+    """
+
+    name: str
+    rows: slice
+    X: Floats
+    wells: pd.DataFrame
+    planted: Floats | None = None
+
+    @property
+    def negcon(self) -> Mask:
+        """Rows of negative control wells."""
+        return cast(Mask, (self.wells["role"] == "negcon").to_numpy(dtype=bool))
+
+    @property
+    def filled(self) -> Mask:
+        """Rows of wells that hold cells on purpose: all but ``empty``."""
+        return cast(Mask, (self.wells["role"] != "empty").to_numpy(dtype=bool))
+
+
+class Profiles(Sequence[Plate]):
+    """Profiles of a screen as a sequence of plates; rows are only read when a plate is asked for.
+
+    Parameters
+    ----------
+    X : array (n_rows, n_features), float32; may be a read-only memory map.
+    wells : table of n_rows; columns ``plate, well, batch, role`` and, where known, ``row, column, site,
+        compound, dose, cell_count``; other columns are kept. ``role`` is one of :data:`ROLES`.
+    features : the n_features feature names (default ``f0, f1, ...``).
+    planted : batch-free truth of a simulated screen, same shape as X, or None.
+    name : what to call the data in titles.
+    fingerprint : identifies the content; empty where it has not been computed.
+
+    Raises
+    ------
+    InputError : lengths differ, a plate's rows are not contiguous, a role is unknown, a plate has two batches.
+    """
+
+    def __init__(
+        self,
+        X: Floats,
+        wells: pd.DataFrame,
+        *,
+        features: Sequence[str] | None = None,
+        planted: Floats | None = None,
+        name: str = "profiles",
+        fingerprint: str = "",
+    ) -> None:
+        if X.ndim != 2 or len(X) != len(wells):
+            raise InputError(f"profiles: X has shape {X.shape}, wells has {len(wells)} rows; expected the same")
+        missing = [c for c in ("plate", "well", "batch", "role") if c not in wells]
+        if missing:
+            raise InputError(f"profiles: wells lacks the columns {missing}; found {list(wells.columns)}")
+        self.X = X
+        self.wells = wells.reset_index(drop=True)
+        self.features = tuple(features) if features is not None else tuple(f"f{i}" for i in range(X.shape[1]))
+        self.planted = planted
+        self.name = name
+        self.fingerprint = fingerprint
+        if len(self.features) != X.shape[1]:
+            raise InputError(f"profiles: {len(self.features)} feature names for {X.shape[1]} features")
+        unknown = sorted(set(self.wells["role"].unique()) - set(ROLES))
+        if unknown:
+            raise InputError(f"profiles: unknown roles {unknown}; allowed are {list(ROLES)}")
+        self._plates = _contiguous(self.wells["plate"])
+        self._mask: Mask | None = None
+        batches = self.wells.groupby("plate", sort=False)["batch"].nunique(dropna=False)
+        if (batches > 1).any():
+            plate = batches.index[batches > 1][0]
+            found = sorted(self.wells.loc[self.wells["plate"] == plate, "batch"].astype(str).unique())
+            raise InputError(f"plate {plate!r} lies in {len(found)} batches {found}; a plate belongs to one batch")
+
+    @classmethod
+    def from_frame(cls, df: pd.DataFrame, **mapping: Any) -> Profiles:
+        """Profiles of a wide table, one row per well or site: see :func:`harness.data.frame.interpret`."""
+        from harness.data.frame import from_frame
+
+        return from_frame(df, **mapping)
+
+    def _select(self, rows: slice) -> Plate | None:
+        keep = None if self._mask is None else self._mask[rows]
+        if keep is not None and not keep.any():
+            return None
+        X, wells = self.X[rows], self.wells.iloc[rows]
+        planted = None if self.planted is None else self.planted[rows]
+        if keep is not None and not keep.all():
+            X, wells = X[keep], wells[keep]
+            planted = None if planted is None else planted[keep]
+        return Plate(str(wells["plate"].iloc[0]), rows, X, wells.reset_index(drop=True), planted)
+
+    @property
+    def _present(self) -> list[slice]:
+        if self._mask is None:
+            return self._plates
+        return [rows for rows in self._plates if self._mask[rows].any()]
+
+    def __len__(self) -> int:
+        return len(self._present)
+
+    @overload
+    def __getitem__(self, index: int) -> Plate: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Plate]: ...
+    def __getitem__(self, index: int | slice) -> Plate | Sequence[Plate]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        plate = self._select(self._present[index])
+        assert plate is not None
+        return plate
+
+    def __iter__(self) -> Iterator[Plate]:
+        for rows in self._present:
+            plate = self._select(rows)
+            assert plate is not None
+            yield plate
+
+    def where(self, mask: Mask) -> Profiles:
+        """The same profiles restricted to the rows of ``mask`` (n_rows,); nothing is copied until read.
+
+        Plates that lose every row disappear. ``X`` and ``wells`` still hold all rows: iterate over plates.
+        """
+        mask = np.asarray(mask, dtype=bool)
+        if mask.shape != (len(self.wells),):
+            raise InputError(f"where: mask has shape {mask.shape}; expected ({len(self.wells)},)")
+        view = Profiles.__new__(Profiles)
+        view.__dict__.update(self.__dict__)
+        view._mask = mask if self._mask is None else mask & self._mask
+        return view
+
+    def by_batch(self) -> dict[str, Profiles]:
+        """One view per batch, in order of first appearance."""
+        batch = self.wells["batch"].to_numpy()
+        shown = batch if self._mask is None else batch[self._mask]
+        return {str(b): self.where(batch == b) for b in pd.unique(shown)}
+
+    def take(self, mask: Mask) -> Profiles:
+        """A copy that holds only the rows of ``mask`` (n_rows,)."""
+        rows = np.flatnonzero(mask)
+        return Profiles(
+            self.X[rows],
+            self.wells.iloc[rows],
+            features=self.features,
+            planted=None if self.planted is None else self.planted[rows],
+            name=self.name,
+            fingerprint=self.fingerprint,
+        )
+
+    def replace(self, **changes: Any) -> Profiles:
+        """The same profiles with other ``X``, ``wells``, ``planted``, ``name`` or ``fingerprint``."""
+        known: Mapping[str, Any] = {
+            key: getattr(self, key) for key in ("X", "wells", "features", "planted", "name", "fingerprint")
+        }
+        return Profiles(**{**known, **changes})
+
+    @property
+    def level(self) -> str:
+        """``image`` where some well has several rows, else ``well``."""
+        return "image" if self.wells.duplicated(["plate", "well"]).any() else "well"
+
+
+def _contiguous(plate: pd.Series[Any]) -> list[slice]:
+    """Row ranges of the plates; refuses a plate whose rows are interleaved with another's."""
+    codes = pd.factorize(plate)[0]
+    if len(codes) == 0:
+        return []
+    starts = np.r_[0, np.flatnonzero(np.diff(codes)) + 1]
+    ends = np.r_[starts[1:], len(codes)]
+    names = plate.to_numpy()[starts]
+    if len(set(names)) < len(names):
+        again = pd.Series(names)
+        culprit = again[again.duplicated()].iloc[0]
+        raise InputError(f"plate {culprit!r} is interleaved with other plates: sort the rows by plate")
+    return [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One fold: ``train`` and ``test`` are boolean masks (n_wells,) over the table that was split."""
+
+    name: str
+    train: Mask
+    test: Mask
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out predictions of one model on one fold: what every metric receives.
+
+    Attributes
+    ----------
+    y : (n,) int8, the true class (1 = positive).
+    score : (n,) float64, probability of the positive class, on the training set's class frequencies.
+    threshold : a score above it is called positive; set on training data; one number or one per well.
+    wells : the n held-out rows of the wells table.
+    split : the fold. ``seed`` derives every resample, so that it is shared by all normalizations.
+    """
+
+    y: NDArray[np.int8]
+    score: Doubles
+    threshold: float | Doubles
+    wells: pd.DataFrame
+    split: Split
+    seed: int = 0
