@@ -21,8 +21,8 @@ _NETWORK_LIMIT = 24  # beyond this many sites a partition is faster than the net
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
     """For each row the number of its well, (n_rows,), wells counted in order of first appearance."""
-    keys = pd.MultiIndex.from_frame(wells[["plate", "well"]])
-    return np.asarray(pd.factorize(keys)[0], dtype=np.int64)
+    plate, well = (pd.factorize(wells[column])[0].astype(np.int64) for column in ("plate", "well"))
+    return np.asarray(pd.factorize(plate * (well.max(initial=0) + 1) + well)[0], dtype=np.int64)
 
 
 def well_table(wells: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,12 @@ def _plain(error: BaseException) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
-    """Warnings as one line each, without the source line that raised them."""
+    """Each warning once, as one line, without the source line that raised it."""
+    _warn_once(str(message))
+
+
+@cache
+def _warn_once(message: str) -> None:
     print(f"harness: warning: {message}", file=sys.stderr)
 
 

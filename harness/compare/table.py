@@ -105,7 +105,7 @@ def _row(label: str, run: StoredRun, reference: StoredRun | None, extra: Sequenc
             row |= {k: metrics.get(k, np.nan) for k in (key, f"{key}_lower", f"{key}_upper")}
     row |= _differences(run, reference)
     row[BASELINE], row[f"{BASELINE}_is"] = _best_baseline(run)
-    for key in (PROBE, f"{PROBE}_null_mean", *extra):
+    for key in (PROBE, f"{PROBE}_null_mean", *(e + suffix for e in extra for suffix in ("", "_lower", "_upper"))):
         row[key] = metrics.get(key, np.nan)
     return row
 

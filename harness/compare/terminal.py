@@ -1,8 +1,10 @@
-"""The comparison on a terminal."""
+"""The comparison on a terminal: one table per task and model, one for what the runs have in common."""
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from rich.table import Table
 
 from harness.compare.table import BASELINE, HEADLINE, PROBE, REFERENCE
 
-_NARROWEST = 160
+_NARROWEST = 110
 _TITLES = {
     "auroc": "AUROC",
     "balanced_accuracy": "balanced accuracy",
@@ -22,41 +24,50 @@ _TITLES = {
 }
 
 
-def show(table: pd.DataFrame, title: str, *, extra: list[str]) -> None:
-    """Print the table; each interval stands under its value."""
-    shown = Table(title=escape(title), box=box.SIMPLE_HEAD, show_lines=True, title_justify="left")
+def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
+    """Print the table of :func:`harness.compare.table.comparison`; ``extra`` are further metric keys in it."""
+    width = max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
+    console = Console(width=width, highlight=False)
+    for pair in _pairs(table):
+        keys = [f"{pair}/{metric}" for metric in _TITLES if f"{pair}/{metric}" in table]
+        columns = {_TITLES[key.rsplit("/", 1)[1]]: [_cell(row, key) for _, row in table.iterrows()] for key in keys}
+        console.print(_table(f"{title}: {pair}", table, columns))
+    rows = [row for _, row in table.iterrows()]
+    columns = {
+        "best trivial baseline": [f"{number(row[BASELINE])} ({row[f'{BASELINE}_is']})" for row in rows],
+        "batch probe (its null)": [f"{number(row[PROBE])} ({number(row[f'{PROBE}_null_mean'])})" for row in rows],
+    }
+    console.print(_table(f"{title}: beside the models", table, columns))
+    if extra:
+        shared = os.path.commonpath(extra) if len(extra) > 1 else os.path.dirname(extra[0])
+        columns = {key.removeprefix(shared).lstrip("/"): [_cell(row, key) for row in rows] for key in extra}
+        console.print(_table(f"{title}: {shared}", table, columns))
+
+
+def _table(title: str, table: pd.DataFrame, columns: dict[str, list[str]]) -> Table:
+    shown = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     shown.add_column("norm", no_wrap=True)
     shown.add_column("scope", no_wrap=True)
-    keys = _score_keys(table)
-    for key in keys:
-        _, model, metric = key.split("/")
-        shown.add_column(f"{escape(model)}\n{_TITLES[metric]}", justify="right", no_wrap=True)
-    shown.add_column("best trivial\nbaseline AUROC", justify="right", no_wrap=True)
-    shown.add_column("batch probe\n(its null)", justify="right", no_wrap=True)
-    for key in extra:
-        shown.add_column(escape(key.replace("/", "/\n")), justify="right")
-    for _, row in table.iterrows():
-        probe = f"{number(row[PROBE])}\n({number(row[f'{PROBE}_null_mean'])})"
-        baseline = f"{number(row[BASELINE])}\n({escape(row[f'{BASELINE}_is'])})"
-        cells = [escape(row["norm"]), row["scope"], *(_cell(row, key) for key in keys), baseline, probe]
-        shown.add_row(*cells, *(number(row[key]) for key in extra))
-    width = max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
-    Console(width=width, highlight=False).print(shown)
+    for name in columns:
+        shown.add_column(escape(name), justify="right")
+    for i, (norm, scope) in enumerate(zip(table["norm"], table["scope"], strict=True)):
+        shown.add_row(escape(norm), escape(scope), *(escape(cells[i]) for cells in columns.values()))
+    return shown
 
 
-def _score_keys(table: pd.DataFrame) -> list[str]:
-    wanted = (*HEADLINE, f"auroc_minus_{REFERENCE}")
-    pairs = dict.fromkeys(
-        c.rsplit("/", 1)[0] for c in map(str, table) if c.endswith(f"/{HEADLINE[0]}") and c.count("/") == 2
-    )
-    return [f"{pair}/{metric}" for pair in pairs for metric in wanted if f"{pair}/{metric}" in table]
+def _pairs(table: pd.DataFrame) -> list[str]:
+    """``<task>/<model>`` of every model with scores."""
+    names = [str(column) for column in table]
+    own = [name for name in names if name.endswith(f"/{HEADLINE[0]}") and f"{name}_lower" in names]
+    return list(dict.fromkeys(name.rsplit("/", 1)[0] for name in own if name.count("/") == 2))
 
 
 def _cell(row: Any, key: str) -> str:
-    value, lower, upper = row[key], row[f"{key}_lower"], row[f"{key}_upper"]
+    """Value and interval, the latter where there is one."""
     sign = "+" if key.endswith(REFERENCE) else ""
-    span = "" if np.isnan(lower) else f"\n{number(lower, sign)} .. {number(upper, sign)}"
-    return number(value, sign) + span
+    lower, upper = row.get(f"{key}_lower", np.nan), row.get(f"{key}_upper", np.nan)
+    span = "" if np.isnan(lower) else f" [{number(lower, sign)}, {number(upper, sign)}]"
+    return number(row[key], sign) + span
 
 
 def number(value: float, sign: str = "") -> str:

@@ -30,7 +30,7 @@ class AllWithin(Normalizer):
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         (plate,) = plates
-        everything = moments(plate.X[plate.filled])
+        everything = moments(plate.X, rows=plate.filled)
         self.mean_, self.sd_, fallback = location_scale(everything, everything)
         self.fallback_ = np.where(fallback == 0, 0, 2).astype(np.int8)
         self.plate_ = plate.name

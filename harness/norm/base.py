@@ -46,27 +46,25 @@ class Normalizer(BaseEstimator):
         return None
 
 
-def views(profiles: Profiles, scope: FitScope, split: Split | None) -> Iterator[tuple[Profiles, Profiles]]:
-    """Pairs (rows that may be read while fitting, plates to transform) for a scope.
+def views(
+    profiles: Profiles, scope: FitScope, split: Split | None
+) -> Iterator[tuple[Sequence[Plate], Sequence[Plate]]]:
+    """Pairs (plates that may be read while fitting, plates to transform) for a scope.
 
     Without a split, TRAIN reads every row: a descriptive view, never one that is scored on held-out wells.
     """
-    everything = profiles.where(np.ones(len(profiles.wells), dtype=bool))
     match scope:
         case FitScope.PLATE:
-            for plate in everything:
-                mask = np.zeros(len(profiles.wells), dtype=bool)
-                mask[plate.rows] = True
-                own = profiles.where(mask)
-                yield own, own
+            for plate in profiles:
+                yield [plate], [plate]
         case FitScope.BATCH:
-            for batch in everything.by_batch().values():
+            for batch in profiles.by_batch().values():
                 yield batch, batch
         case FitScope.TRAIN:
-            train = everything if split is None else profiles.where(expand(split.train, profiles.wells))
-            yield train, everything
+            train = profiles if split is None else profiles.where(expand(split.train, profiles.wells))
+            yield train, profiles
         case FitScope.TRANSDUCTIVE:
-            yield everything, everything
+            yield profiles, profiles
 
 
 def check_scope(scope: FitScope | str) -> FitScope:
@@ -101,22 +99,22 @@ def stream(
     InputError : the method's needs are not met; the message names the plate.
     """
 
-    def jobs() -> Iterator[tuple[Normalizer | None, Profiles, Plate]]:
+    def jobs() -> Iterator[tuple[Normalizer | None, Plate]]:
         scope = check_scope(normalizer.scope)
         for seen, targets in views(profiles, scope, split):
-            if scope is FitScope.PLATE:
-                yield None, seen, seen[0]
+            if scope is FitScope.PLATE:  # fitted beside the others, in the worker
+                yield None, targets[0]
             else:
                 fitted = clone(normalizer).fit(seen)
                 _tell(fitted, report)
                 for plate in targets:
-                    yield fitted, seen, plate
+                    yield fitted, plate
 
-    def work(job: tuple[Normalizer | None, Profiles, Plate]) -> tuple[Plate, Result, Normalizer | None]:
-        fitted, seen, plate = job
+    def work(job: tuple[Normalizer | None, Plate]) -> tuple[Plate, Result, Normalizer | None]:
+        fitted, plate = job
         own = None
         if fitted is None:
-            own = fitted = clone(normalizer).fit([plate] if len(seen) == 1 else seen)
+            own = fitted = clone(normalizer).fit([plate])
         Z = fitted.transform(plate)
         if Z.shape != plate.X.shape or Z.dtype != np.float32:
             raise TypeError(f"{type(normalizer).__name__}: got {Z.dtype} {Z.shape}, expected float32 {plate.X.shape}")

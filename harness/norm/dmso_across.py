@@ -103,5 +103,5 @@ def _everything(plates: Sequence[Plate], columns: NDArray[np.bool_]) -> Moments:
     total = Moments(np.zeros(1), np.zeros(len(columns)), np.zeros(len(columns)))
     if columns.any():
         for plate in plates:
-            total = total.merge(moments_of(plate.X[plate.filled], columns))
+            total = total.merge(moments_of(plate.X, columns, rows=plate.filled))
     return total

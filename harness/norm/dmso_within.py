@@ -55,7 +55,7 @@ class DmsoWithin(Normalizer):
         else:
             reference = moments(controls)[None]
         zero = (reference.sd == 0).any(axis=0)
-        everything = moments_of(plate.X[plate.filled], zero)
+        everything = moments_of(plate.X, zero, rows=plate.filled)
         self.mean_, self.sd_, self.fallback_ = location_scale(reference, everything)
         self.plate_ = plate.name
         return self

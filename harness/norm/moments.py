@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import Doubles, Floats
+from harness.types import Doubles, Floats, Mask
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
+_BLOCK_BYTES = 1 << 19  # rows of one block stay in the second-level cache
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,21 @@ class Moments:
     def __getitem__(self, index: Any) -> Moments:
         return Moments(self.n[index], self.mean[index], self.M2[index])
 
+    def __setitem__(self, index: Any, value: Moments) -> None:
+        self.n[index], self.mean[index], self.M2[index] = value.n, value.mean, value.M2
+
     def merge(self, other: Moments) -> Moments:
         """Moments of both samples together; an empty sample (n = 0) is neutral."""
         n = self.n + other.n
         share = other.n / np.maximum(n, 1)
         step = other.mean - self.mean
-        return Moments(n, self.mean + step * share, self.M2 + other.M2 + step**2 * (self.n * share))
+        move = step * share
+        step *= move
+        step *= self.n
+        step += self.M2
+        step += other.M2
+        move += self.mean
+        return Moments(n, move, step)
 
     @cached_property
     def sd(self) -> Doubles:
@@ -43,22 +53,27 @@ class Moments:
         whatever its size, and no epsilon ever becomes a divisor.
         """
         variance = self.M2 / np.maximum(self.n, 1)
-        magnitude = np.sqrt(self.mean**2 + variance)
         sd = np.sqrt(variance)
-        return np.where(sd <= _RESOLUTION * magnitude, 0.0, sd)
+        sd[variance <= _RESOLUTION**2 * (self.mean**2 + variance)] = 0.0
+        return sd
 
 
-def moments(X: Floats) -> Moments:
-    """Moments of the rows of X (n, n_features), accumulated in float64."""
-    values = X.astype(np.float64)
-    mean = values.mean(axis=0) if len(X) else np.zeros(X.shape[1])
-    values -= mean
-    return Moments(np.float64(len(X)), mean, np.einsum("ij,ij->j", values, values))
+def moments(X: Floats, *, rows: Mask | None = None) -> Moments:
+    """Moments of the rows of X (n, n_features), or of those in ``rows`` (n,), accumulated in float64."""
+    chosen = np.arange(len(X)) if rows is None else np.flatnonzero(rows)
+    total = _empty(X.shape[1])
+    step = max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1])))
+    for start in range(0, len(chosen), step):
+        values = X[chosen[start : start + step]].astype(np.float64)
+        mean = values.mean(axis=0)
+        values -= mean
+        total = total.merge(Moments(np.float64(len(values)), mean, np.einsum("ij,ij->j", values, values)))
+    return total
 
 
-def moments_of(X: Floats, columns: NDArray[np.bool_]) -> Moments:
+def moments_of(X: Floats, columns: Mask, *, rows: Mask | None = None) -> Moments:
     """Moments of some columns only, (n_features,); 0 elsewhere: for the few features that fall back."""
-    part = moments(X[:, columns])
+    part = moments(X[:, columns], rows=rows)
     mean, M2 = np.zeros((2, X.shape[1]))
     mean[columns], M2[columns] = part.mean, part.M2
     return Moments(part.n, mean, M2)
@@ -68,13 +83,16 @@ def moments_by_well(X: Floats, codes: NDArray[np.int64], k: int) -> Moments:
     """Moments of each of k wells, (k, n_features), from rows X whose well numbers are ``codes``."""
     counts = np.bincount(codes, minlength=k)
     order = np.argsort(codes, kind="stable")
-    values = X[order].astype(np.float64)
-    if (counts == 1).all():
-        return Moments(np.ones((k, 1)), values, np.zeros_like(values))
     starts = np.r_[0, np.cumsum(counts)[:-1]]
-    mean = np.add.reduceat(values, starts, axis=0) / counts[:, None]
-    values -= np.repeat(mean, counts, axis=0)
-    return Moments(counts[:, None].astype(np.float64), mean, np.add.reduceat(values**2, starts, axis=0))
+    mean, M2 = np.zeros((2, k, X.shape[1]))
+    for well, start, n in zip(range(k), starts, counts, strict=True):
+        if n:
+            values = X[order[start : start + n]].astype(np.float64)
+            values.mean(axis=0, out=mean[well])
+            if n > 1:
+                values -= mean[well]
+                np.einsum("ij,ij->j", values, values, out=M2[well])
+    return Moments(counts[:, None].astype(np.float64), mean, M2)
 
 
 def leave_one_out(wells: Moments) -> Moments:
@@ -84,12 +102,16 @@ def leave_one_out(wells: Moments) -> Moments:
     their precision.
     """
     k, n_features = wells.mean.shape
-    empty = Moments(np.zeros(1), np.zeros(n_features), np.zeros(n_features))
-    before, after = [empty], [empty]
-    for i in range(k - 1):
-        before.append(before[-1].merge(wells[i]))
-        after.append(after[-1].merge(wells[k - 1 - i]))
-    merged = [a.merge(b) for a, b in zip(before, reversed(after), strict=True)]
-    return Moments(
-        np.stack([m.n for m in merged]), np.stack([m.mean for m in merged]), np.stack([m.M2 for m in merged])
-    )
+    others = Moments(np.empty((k, 1)), np.empty((k, n_features)), np.empty((k, n_features)))
+    before = after = _empty(n_features)
+    for i in range(k):
+        others[i] = before
+        before = before.merge(wells[i])
+    for i in reversed(range(k)):
+        others[i] = others[i].merge(after)
+        after = after.merge(wells[i])
+    return others
+
+
+def _empty(n_features: int) -> Moments:
+    return Moments(np.float64(0), np.zeros(n_features), np.zeros(n_features))

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from harness.norm.moments import Moments
 from harness.types import Doubles, Floats
 
+_RUN = 16  # rows: 256 KB at 4,096 features
+
 
 def location_scale(reference: Moments, everything: Moments) -> tuple[Doubles, Doubles, NDArray[np.int8]]:
     """Mean and sd of the reference; where its sd is 0, of all wells; where that is 0 too, mean 0 and sd 1.
@@ -35,27 +37,32 @@ def location_scale(reference: Moments, everything: Moments) -> tuple[Doubles, Do
 
 
 def standardize(X: Floats, mean: Doubles, sd: Doubles, out: Floats) -> None:
-    """Write (X - mean) / sd into ``out``, all (n, G) or broadcastable to it.
+    """Write (X - mean) / sd into ``out``: X and out (n, G), mean and sd (G,).
 
     The float64 mean is subtracted in two float32 steps: a feature of mean 1e6 and sd 1 keeps its precision.
     """
-    high = mean.astype(np.float32)
-    inverse = 1.0 / sd
-    np.subtract(X, high, out=out)
-    out *= inverse.astype(np.float32)
-    out -= ((mean - high) * inverse).astype(np.float32)
+    _by_runs(X, np.zeros(len(X), dtype=np.int64), mean[None], sd[None], out)
 
 
 def standardize_groups(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles) -> Floats:
     """(X - mean[group]) / sd[group]: X (n, G), group (n,), mean and sd (k, G)."""
-    out = np.empty_like(X, dtype=np.float32)
-    order = np.argsort(group, kind="stable")
-    numbers, starts = np.unique(group[order], return_index=True)
-    for number, rows in zip(numbers, np.split(order, starts[1:]), strict=True):
-        part = X[rows]
-        standardize(part, mean[number], sd[number], part)
-        out[rows] = part
+    out = np.empty(X.shape, dtype=np.float32)
+    _by_runs(X, group, mean, sd, out)
     return out
+
+
+def _by_runs(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles, out: Floats) -> None:
+    """Consecutive rows of one group (the sites of a well) at a time, few enough to stay in cache."""
+    high = mean.astype(np.float32)
+    inverse = 1.0 / sd
+    low = ((mean - high) * inverse).astype(np.float32)
+    factor = inverse.astype(np.float32)
+    starts = np.flatnonzero(np.diff(group, prepend=-1) | (np.arange(len(group)) % _RUN == 0))
+    for start, stop in zip(starts, np.r_[starts[1:], len(group)], strict=True):
+        part, g = out[start:stop], group[start]
+        np.subtract(X[start:stop], high[g], out=part)
+        part *= factor[g]
+        part -= low[g]
 
 
 FALLBACKS = {1: "all wells", 2: "left alone"}

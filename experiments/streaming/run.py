@@ -1,0 +1,152 @@
+"""Time of a streaming pass (read, normalize, aggregate to wells) over a packed store, against reading the file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.data.store import load, open_store, store_folder
+from harness.norm.all_within import AllWithin
+from harness.norm.base import Normalizer, normalize
+from harness.norm.dmso_across import DmsoAcross
+from harness.norm.dmso_within import DmsoWithin
+from harness.norm.raw import Raw
+from harness.types import Floats
+
+SITES, ROWS, COLUMNS, FEATURES, CONTROLS, PER_BATCH = 6, 16, 24, 4096, 64, 20
+PLATE_BYTES = SITES * ROWS * COLUMNS * FEATURES * 4
+BLOCK = 1 << 24
+NORMS: dict[str, Normalizer] = {
+    "raw": Raw(),
+    "dmso_within": DmsoWithin(),
+    "all_within": AllWithin(),
+    "dmso_across": DmsoAcross(),
+}
+
+
+class RandomScreen:
+    """A source for :func:`harness.data.store.load`: noise, with a shift and a scale per plate and feature."""
+
+    name = "random screen"
+
+    def __init__(self, n_plates: int) -> None:
+        self.n_plates = n_plates
+
+    def key(self) -> dict[str, Any]:
+        return {"reader": "random", "plates": self.n_plates}
+
+    def features(self) -> list[str]:
+        return [f"f{i}" for i in range(FEATURES)]
+
+    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
+        names = [f"{chr(65 + r)}{c + 1:02d}" for r in range(ROWS) for c in range(COLUMNS)]
+        rng = np.random.default_rng(0)
+        noise = rng.standard_normal((SITES * len(names), FEATURES), dtype=np.float32)
+        for i in range(self.n_plates):
+            role = np.full(len(names), "treated", dtype=object)
+            role[rng.choice(len(names), CONTROLS, replace=False)] = "negcon"
+            wells = pd.DataFrame({"plate": f"p{i:04d}", "well": np.repeat(names, SITES), "role": np.repeat(role, SITES)})
+            wells["site"] = np.tile(np.arange(1, SITES + 1), len(names))
+            X = np.roll(noise, int(rng.integers(len(noise))), axis=0)
+            X *= rng.uniform(0.5, 2, FEATURES).astype(np.float32)
+            X += rng.normal(5, 1, FEATURES).astype(np.float32)
+            yield X, wells.assign(batch=f"b{i // PER_BATCH:02d}"), None
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+
+def proc(file: str, field: str) -> int:
+    """A number of ``/proc/self/FILE``; ``status`` counts KiB, ``io`` bytes."""
+    lines = Path("/proc/self", file).read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def measured(work: Callable[[], int], features: Path) -> dict[str, float]:
+    """Seconds, GB that came from the disk, and the peak of anonymous and of resident memory (GB) of one cold pass.
+
+    ``work`` returns the bytes of its result (the wells), which are not counted as memory of the pass.
+    """
+    with features.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+    before = {name: proc("status", name) for name in ("RssAnon", "VmRSS")}
+    peak, done = [0], threading.Event()
+
+    def sample() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], proc("status", "RssAnon"))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    disk, start = proc("io", "read_bytes"), time.perf_counter()
+    own = work()
+    seconds, disk = time.perf_counter() - start, proc("io", "read_bytes") - disk
+    done.set()
+    sampler.join()
+    anonymous = (peak[0] - before["RssAnon"]) * 1024 - own
+    resident = (proc("status", "VmHWM") - before["VmRSS"]) * 1024 - own
+    return {"seconds": seconds, "disk": disk / 1e9, "anonymous": anonymous / 1e9, "resident": resident / 1e9}
+
+
+def read(features: Path) -> int:
+    """The whole file, in order, into one buffer."""
+    buffer = memoryview(bytearray(BLOCK))
+    with features.open("rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+    return 0
+
+
+def stream(folder: Path, normalizer: Normalizer) -> int:
+    """The streaming pass; returns the bytes of the wells."""
+    return normalize(open_store(folder), normalizer, aggregate="median").X.nbytes
+
+
+def main() -> None:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plates", type=int, default=int(1.1 * memory / PLATE_BYTES), help="default: 1.1 x memory")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--norms", nargs="+", choices=NORMS, default=list(NORMS))
+    parser.add_argument("--folder", type=Path, help="where to pack; default: a temporary folder under mlruns/")
+    parser.add_argument("--keep", action="store_true", help="leave the packed store in --folder")
+    args = parser.parse_args()
+    parent = args.folder or Path("mlruns")
+    parent.mkdir(parents=True, exist_ok=True)
+    cache = args.folder if args.keep and args.folder else Path(tempfile.mkdtemp(dir=parent))
+    try:
+        source, start = RandomScreen(args.plates), time.perf_counter()
+        size = load(source, cache).X.nbytes
+        os.sync()
+        packing = time.perf_counter() - start
+        print(f"{args.plates} plates, {size / 1e9:.1f} GB (memory {memory / 1e9:.1f} GB), packed in {packing:.0f} s\n")
+        print("| pass | seconds | ratio to reading | GB/s | GB from disk | anonymous memory, GB | resident memory, GB |")
+        print("|---|---|---|---|---|---|---|")
+        folder = store_folder(source, cache)
+        features = folder / "features.npy"
+        for _ in range(args.repeats):
+            reading = 0.0
+            for name in ["read", *args.norms]:
+                m = measured(lambda: read(features) if name == "read" else stream(folder, NORMS[name]), features)  # noqa: B023
+                reading = reading or m["seconds"]
+                cells = [f"{m['seconds']:.1f}", f"{m['seconds'] / reading:.2f}", f"{size / m['seconds'] / 1e9:.2f}"]
+                cells += [f"{m[k]:.1f}" for k in ("disk", "anonymous", "resident")]
+                print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    finally:
+        if not args.keep:
+            shutil.rmtree(cache)
+
+
+if __name__ == "__main__":
+    main()

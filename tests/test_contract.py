@@ -1,0 +1,211 @@
+"""The promises of every normalization in conf/norm, and cheats that the same tests must catch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.aggregate import well_table
+from harness.norm.base import Normalizer, normalize, stream
+from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
+
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+
+NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "conf" / "norm").glob("*.yaml"))
+each = pytest.mark.parametrize("name", NAMES)
+
+
+class PeeksAtOtherPlates(Normalizer):
+    """Declares PLATE, centres on the whole screen: reaches it through the array that a plate is a view of."""
+
+    scope = FitScope.PLATE
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        X = plates[0].X
+        everything = X if X.base is None else X.base
+        self.mean_ = everything.mean(axis=0)
+        return self
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X - self.mean_, dtype=np.float32)
+
+
+class PeeksAtTestRows(PeeksAtOtherPlates):
+    """Declares TRAIN, centres on all rows, held-out ones too."""
+
+    scope = FitScope.TRAIN
+
+    def fit(self, plates: Any) -> Self:
+        self.mean_ = plates.X.mean(axis=0)
+        return self
+
+
+class PeeksAtOtherBatches(PeeksAtTestRows):
+    """Declares BATCH, centres on all batches."""
+
+    scope = FitScope.BATCH
+
+
+class ReadsHeldOutRoles(Normalizer):
+    """Declares TRAIN, moves each row by what it is: the label of a held-out well."""
+
+    scope = FitScope.TRAIN
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X + plate.negcon[:, None], dtype=np.float32)
+
+
+class ReadsLabels(Normalizer):
+    """Moves each row by its mechanism of action."""
+
+    scope = FitScope.TRANSDUCTIVE
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X + (plate.wells["moa"] == "x").to_numpy()[:, None], dtype=np.float32)
+
+
+CHEATS: dict[str, type[Normalizer]] = {
+    c.__name__: c for c in (PeeksAtOtherPlates, PeeksAtTestRows, PeeksAtOtherBatches, ReadsHeldOutRoles, ReadsLabels)
+}
+
+
+def with_cheats(*names: str) -> Any:
+    caught = [pytest.param(n, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="cheat")) for n in names]
+    return pytest.mark.parametrize("name", [*NAMES, *caught])
+
+
+@pytest.fixture(scope="session")
+def make(member: Callable[..., Any]) -> Callable[[str], Normalizer]:
+    known: dict[str, Normalizer] = {}
+
+    def build(name: str) -> Normalizer:
+        if name not in known:
+            known[name] = CHEATS[name]() if name in CHEATS else member("norm", name)
+        return known[name]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def toy(screen: Callable[..., Profiles]) -> Profiles:
+    return screen(planted=True)
+
+
+def sites(profiles: Profiles, normalizer: Normalizer, split: Split | None = None) -> Floats:
+    """Normalized rows in the order of ``profiles``, not aggregated."""
+    return normalize(profiles, normalizer, split, aggregate="none").X
+
+
+def hold_out(profiles: Profiles, plate: str) -> Split:
+    test = (well_table(profiles.wells)["plate"] == plate).to_numpy()
+    return Split(plate, ~test, test)
+
+
+def unmoved(profiles: Profiles, scope: FitScope, plate: str) -> Any:
+    """Rows that may not notice what happens to the features of held-out ``plate``."""
+    wells = profiles.wells
+    if scope is FitScope.BATCH:
+        return (wells["batch"] != wells.loc[wells["plate"] == plate, "batch"].iloc[0]).to_numpy()
+    return (wells["plate"] != plate).to_numpy()
+
+
+@each
+def test_output_is_float32_of_the_same_shape_finite_and_not_the_input_itself_changed(name: str, make: Any, toy: Any) -> None:
+    before = toy.X.copy(), toy.planted.copy(), toy.wells.copy()
+    for plate, Z in stream(toy, make(name), finish=lambda _, Z: Z):
+        assert Z.dtype == np.float32
+        assert Z.shape == plate.X.shape
+        assert np.isfinite(Z).all()
+        assert np.abs(Z).max() < 1e12, "a feature of zero variance was divided by something tiny"
+    np.testing.assert_array_equal(toy.X, before[0])
+    np.testing.assert_array_equal(toy.planted, before[1])
+    pd.testing.assert_frame_equal(toy.wells, before[2])
+
+
+@each
+def test_permuting_the_rows_of_a_plate_permutes_the_output(name: str, make: Any, toy: Any) -> None:
+    rng = np.random.default_rng(5)
+    order = np.concatenate([rng.permutation(np.arange(p.rows.start, p.rows.stop)) for p in toy])
+    permuted = toy.replace(X=toy.X[order], wells=toy.wells.iloc[order], planted=toy.planted[order])
+    straight = sites(toy, make(name))
+    assert not np.array_equal(straight, straight[order])
+    np.testing.assert_allclose(sites(permuted, make(name)), straight[order], rtol=1e-5, atol=1e-5)
+
+
+@each
+def test_a_read_only_memory_map_is_accepted_and_left_as_it_is(name: str, make: Any, toy: Any, tmp_path: Path) -> None:
+    path = tmp_path / "features.npy"
+    np.save(path, toy.X)
+    before = path.read_bytes()
+    mapped = toy.replace(X=np.load(path, mmap_mode="r"))
+    np.testing.assert_array_equal(sites(mapped, make(name)), sites(toy, make(name)))
+    assert path.read_bytes() == before
+
+
+@each
+def test_two_runs_give_the_same_bits_and_leave_the_normalizer_unfitted(name: str, make: Any, toy: Any) -> None:
+    normalizer = make(name)
+    before = dict(vars(normalizer))
+    first = sites(toy, normalizer)
+    np.testing.assert_array_equal(first, sites(toy, normalizer))
+    assert vars(normalizer) == before
+
+
+@with_cheats("PeeksAtOtherPlates", "PeeksAtTestRows", "PeeksAtOtherBatches")
+def test_shifting_a_held_out_plate_moves_no_row_outside_the_declared_scope(name: str, make: Any, toy: Any) -> None:
+    normalizer = make(name)
+    scope = FitScope(normalizer.scope)
+    if scope is FitScope.TRANSDUCTIVE:
+        pytest.skip(f"{name} declares that it reads every row")
+    for held_out in ("p10", "p7", "p5"):  # first, middle, last
+        split = hold_out(toy, held_out)
+        keep = unmoved(toy, scope, held_out)
+        assert 0 < keep.sum() < len(keep)
+        moved = toy.X.copy()
+        moved[(toy.wells["plate"] == held_out).to_numpy()] *= np.float32(1.5)
+        moved[(toy.wells["plate"] == held_out).to_numpy()] += np.float32(1e4)
+        shifted = sites(toy.replace(X=moved), normalizer, split)
+        np.testing.assert_array_equal(shifted[keep], sites(toy, normalizer, split)[keep])
+
+
+@with_cheats("ReadsHeldOutRoles")
+def test_a_training_scope_reads_no_role_of_a_held_out_well(name: str, make: Any, toy: Any) -> None:
+    normalizer = make(name)
+    if FitScope(normalizer.scope) is not FitScope.TRAIN:
+        pytest.skip(f"{name} does not declare scope train")
+    split = hold_out(toy, "p7")
+    held_out = (toy.wells["plate"] == "p7").to_numpy()
+    swap = {"negcon": "treated", "treated": "negcon"}
+    wells = toy.wells.assign(role=toy.wells["role"].where(~held_out, toy.wells["role"].replace(swap)))
+    relabelled = sites(toy.replace(wells=wells), normalizer, split)
+    np.testing.assert_array_equal(relabelled, sites(toy, normalizer, split))
+
+
+@with_cheats("ReadsLabels")
+def test_labels_of_compounds_are_not_read(name: str, make: Any, toy: Any) -> None:
+    normalizer = make(name)
+    rng = np.random.default_rng(1)
+    other = {c: rng.permutation(toy.wells[c].to_numpy()) for c in ("moa", "dose")}
+    relabelled = sites(toy.replace(wells=toy.wells.assign(**other)), normalizer)
+    np.testing.assert_array_equal(relabelled, sites(toy, normalizer))
+
+
+@each
+def test_the_scope_is_a_known_one_and_survives_cloning_and_set_params(name: str, make: Any) -> None:
+    normalizer = make(name)
+    assert FitScope(normalizer.scope) in FitScope
+    assert normalizer.set_params(**normalizer.get_params()) is normalizer
+    assert type(normalizer).__doc__
+
+
+def test_a_normalizer_that_needs_the_truth_says_so_where_there_is_none(make: Any, screen: Any) -> None:
+    needy = [name for name in NAMES if make(name).needs_planted]
+    assert needy == ["oracle"]
+    for name in needy:
+        with pytest.raises(InputError, match="planted truth"):
+            sites(screen(), make(name))

@@ -1,0 +1,47 @@
+"""The README's Python example runs as printed; its commands name things that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.data.demo import Demo
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_example_scores_every_batch() -> None:
+    profiles = Demo(size="tiny").profiles()
+    wells = profiles.wells[["plate", "well", "batch", "compound"]].reset_index(drop=True)
+    df = pd.concat([wells, pd.DataFrame(profiles.X, columns=list(profiles.features))], axis=1)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    names: dict[str, object] = {"df": df}
+    exec(example, names)
+    scores = names["scores"]
+    assert isinstance(scores, pd.DataFrame)
+    folds = scores[scores["over"] == "fold"]
+    assert list(folds["fold"]) == list(pd.unique(wells["batch"]))
+    mean = scores.loc[scores["over"] == "mean", "value"].item()
+    assert mean == pytest.approx(folds["value"].mean())
+    assert np.isfinite(scores["value"]).all()
+
+
+def test_every_normalization_stands_in_the_table() -> None:
+    members = {path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml")}
+    rows = "".join(line for line in README.splitlines() if line.startswith("|"))
+    assert members <= set(re.findall(r"`(\w+)`", rows))
+
+
+@pytest.mark.parametrize("target", re.findall(r"^make (\w+)", README, re.M))
+def test_make_targets_exist(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
