@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from typing import Any
 import hydra
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from sklearn.utils._param_validation import InvalidParameterError
 
+from harness.audit.verdict import Verdict
 from harness.batch import assign_batches
 from harness.data.store import load
 from harness.norm.base import check_scope
@@ -28,11 +32,17 @@ from harness.types import InputError, NotApplicable
 CONF = Path(__file__).resolve().parent.parent / "conf"
 _UNTRACKED = ("tracking", "cache", "hydra")
 BAD_INPUT = 2
+INTERRUPTED = 130
+MISTAKES = (InputError, NotApplicable, OmegaConfBaseException, InstantiationException, InvalidParameterError)
 
 
 def available(group: str) -> list[str]:
     """Members of a configuration group."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def _listed(group: str) -> str:
+    return ", ".join(available(group))
 
 
 def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
@@ -44,6 +54,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
     def make(node: Any) -> Any:
         return instantiate(node, _convert_="all")
 
+    checks = members("audit")
     return Plan(
         name=name,
         normalizer=make(cfg.norm),
@@ -53,7 +64,8 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
         models=members("model"),
         metrics=list(members("metric").values()),
         baselines=members("baseline"),
-        checks=members("audit"),
+        verdict=next((checks.pop(key) for key in list(checks) if isinstance(checks[key], Verdict)), None),
+        checks=checks,
         figures=members("figure"),
         aggregate=cfg.aggregate,
         n_resamples=cfg.n_resamples,
@@ -71,7 +83,7 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 def evaluate_config(cfg: DictConfig) -> None:
     """Load, split, evaluate and record what ``cfg`` describes."""
     if OmegaConf.is_missing(cfg, "norm"):
-        raise InputError(f"no normalization was chosen; add +norm=NAME with one of {', '.join(available('norm'))}")
+        raise InputError(f"no normalization was chosen; add +norm=NAME with one of {_listed('norm')}")
     choices = HydraConfig.get().runtime.choices
     plan = make_plan(cfg, str(choices["norm"]), str(choices["split"]))
     scope = check_scope(plan.normalizer.scope)
@@ -94,6 +106,7 @@ def evaluate_config(cfg: DictConfig) -> None:
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         scores = Run(plan, profiles, recorder).execute()
+        recorder.note(f"{summary(plan, scores)}\n\n`python -m harness {' '.join(HydraConfig.get().overrides.task)}`")
     print(summary(plan, scores))
 
 
@@ -106,25 +119,59 @@ def summary(plan: Plan, scores: pd.DataFrame) -> str:
     return f"{plan.name} ({plan.split_name}): {'; '.join(parts)}"
 
 
-@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
-def _main(cfg: DictConfig) -> None:
-    try:
-        evaluate_config(cfg)
-    except (InputError, NotApplicable, OmegaConfBaseException, InstantiationException) as error:
-        problem = InputError(_plain(error))
-        label = "" if OmegaConf.is_missing(cfg, "norm") else f"{HydraConfig.get().runtime.choices.get('norm')}: "
-        print(f"harness: {label}{problem}", file=sys.stderr)
-        raise problem from error
-
-
 def _plain(error: BaseException) -> str:
-    """One line: for a member that could not be made, what its constructor said."""
+    """One line: what was got, what was expected, what to do."""
     cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
     text = re.sub(r"\s+", " ", str(cause)).strip()
     if isinstance(error, InstantiationException) and not isinstance(cause, InputError):
         where = re.search(r"full_key: (\S+)", str(error))
-        text = f"{where.group(1) if where else 'configuration'}: {text}"
+        return f"{where.group(1) if where else 'configuration'}: {text}"
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, member = error.missing_cfg_file.rpartition("/")
+        return f"{group}: there is no {member!r}; choose one of {', '.join(error.options)}"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not set; add {error.full_key}=VALUE"
+    for pattern, remedy in _HYDRA.items():
+        if found := re.match(pattern, text):
+            return str(remedy(*found.groups()))
     return text
+
+
+def _without_plus(group: str) -> str:
+    return f"{group} is chosen with a plus: +{group}=NAME with one of {_listed(group)}"
+
+
+def _given_twice(group: str) -> str:
+    return f"{group} is given twice, or with a plus that it does not take; write it once"
+
+
+def _unknown_setting(key: str, addition: str) -> str:
+    return f"there is no setting {key!r}; python -m harness --help lists them; one that only the code knows: {addition}"
+
+
+def _several_values(argument: str) -> str:
+    return f"{argument}: several values; add -m to sweep over them, or write a list as key=[a,b]"
+
+
+_HYDRA: dict[str, Callable[..., str]] = {  # Hydra's own texts run over several lines and speak of defaults lists
+    r"Could not override '([^']+)'\. No match in the defaults list": _without_plus,
+    r"Could not override '([^']+)'\. To append to your config use (\S+)": _unknown_setting,
+    r"Multiple values for (\S+?)\. ": _given_twice,
+    r"Ambiguous value for argument '(.+?)' 1\.": _several_values,
+}
+
+
+def _readable(argument: str) -> str:
+    """``key=value`` as Hydra's grammar can read it: a regular expression or a query is put in quotes."""
+    key, equals, value = argument.partition("=")
+    if argument.startswith("-") or not equals:
+        return argument
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        quote = "'" if "'" not in value else '"'
+        return argument if quote in value else f"{key}={quote}{value}{quote}"
+    return argument
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
@@ -138,16 +185,32 @@ def _warn_once(message: str) -> None:
 
 
 def cli() -> int:
-    """Exit status: 0 all computed, 2 bad configuration or input (one line on stderr), 1 with a traceback otherwise."""
-    logging.basicConfig(format="harness: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    """Exit status: 0 all computed, 2 bad configuration or input (one line on stderr), 1 with a traceback otherwise.
+
+    In a sweep a run that fails for its input leaves its line; the others go on, and the status is 2.
+    """
+    logging.basicConfig(format="harness: %(message)s", level=logging.WARNING, stream=sys.stderr, force=True)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors arrive here as they are
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    refused: list[str] = []
+
+    @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+    def job(cfg: DictConfig) -> None:
+        try:
+            evaluate_config(cfg)
+        except MISTAKES as error:
+            label = "" if OmegaConf.is_missing(cfg, "norm") else f"{HydraConfig.get().runtime.choices.get('norm')}: "
+            refused.append(f"{label}{_plain(error)}")
+            print(f"harness: {refused[-1]}", file=sys.stderr)
+
+    sys.argv[1:] = map(_readable, sys.argv[1:])
     try:
-        _main()
-    except InputError:
-        return BAD_INPUT
+        job()
     except (HydraException, OmegaConfBaseException) as error:
         print(f"harness: {_plain(error)}", file=sys.stderr)
         return BAD_INPUT
-    return 0
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return BAD_INPUT if refused else 0

@@ -77,9 +77,12 @@ def weighted_mean(values: Doubles, weight: Doubles) -> Doubles:
 
 
 def interval(values: Doubles, *, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of resampled values; NaN, NaN where fewer than half of them are defined or none differ."""
+    """Percentile interval of resampled values; NaN, NaN where fewer than half of them are defined.
+
+    Values that are all equal give an interval without width: a perfect score is no less certain for being perfect.
+    """
     defined = values[~np.isnan(values)]
-    if len(defined) < 2 or len(defined) < len(values) / 2 or np.ptp(defined) == 0:
+    if len(defined) < 2 or len(defined) < len(values) / 2:
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

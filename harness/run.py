@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from harness.aggregate import well_table
+from harness.aggregate import check_method, well_table
 from harness.audit.base import AuditContext, BySplit, Check, Finding
 from harness.audit.relabel import hide_controls
+from harness.audit.verdict import Decision, Verdict
 from harness.evaluate import Task, evaluate
 from harness.figure.base import FigureContext, FigureMember
 from harness.metric.base import Metric
@@ -40,6 +41,7 @@ class Recorder(Protocol):
 
     def scores(self, table: pd.DataFrame) -> None: ...
     def findings(self, findings: Sequence[Finding]) -> None: ...
+    def verdict(self, decision: Decision) -> None: ...
     def metrics(self, values: Mapping[str, float]) -> None: ...
     def table(self, name: str, table: pd.DataFrame) -> None: ...
     def figure(self, name: str, figure: Figure) -> None: ...
@@ -58,10 +60,20 @@ class Plan:
     metrics: Sequence[Metric]
     baselines: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
+    verdict: Verdict | None = None
     figures: Mapping[str, FigureMember] = field(default_factory=dict)
     aggregate: str = "median"
     n_resamples: int = 500
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_method(self.aggregate)
+        for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
+            if not chosen:
+                raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
+        for name, value, low, high in (("seed", self.seed, 0, 2**32 - 1), ("n_resamples", self.n_resamples, 2, 10**6)):
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
+                raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
 
 
 def plan_splits(plan: Plan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:
@@ -133,6 +145,8 @@ class Run:
             scores = self.score()
             findings += self.audit(step, before_training=False)
             self.recorder.findings(findings)
+            if plan.verdict is not None:
+                self.recorder.verdict(plan.verdict.decide(findings, n_plates=self.wells["plate"].nunique()))
             for prepared in warm:
                 prepared.result()
             self.draw(step, scores)

@@ -77,9 +77,9 @@ def _row(metric: Metric, e: Evaluation, resampled: Doubles, fold: str, over: str
         row["value"] = metric(e)
     except NotApplicable as undefined:
         return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan, "reason": undefined.reason}
-    row["lower"], row["upper"] = interval(resampled)
-    n_plates = e.wells["plate"].nunique()
-    return {**row, "reason": f"no interval: {n_plates} plate" if n_plates == 1 else ""}
+    one_plate = len(set(e.wells["plate"])) == 1
+    row["lower"], row["upper"] = (np.nan, np.nan) if one_plate else interval(resampled)
+    return {**row, "reason": _why_none(row["lower"], one_plate=one_plate)}
 
 
 def _mean_row(metric: Metric, folds: list[dict[str, Any]], resampled: Doubles) -> dict[str, Any]:
@@ -87,15 +87,22 @@ def _mean_row(metric: Metric, folds: list[dict[str, Any]], resampled: Doubles) -
     row = {"metric": metric.name, "over": "mean", "fold": "", "n": sum(row["n"] for row in folds)}
     if not values:
         return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan, "reason": folds[0]["reason"]}
-    lower, upper = interval(resampled)
+    one_plate = len(folds) == 1 and folds[0]["reason"] == ONE_PLATE
+    lower, upper = (np.nan, np.nan) if one_plate else interval(resampled)
     undefined = len(folds) - len(values)
-    return {
-        **row,
-        "value": float(np.mean(values)),
-        "lower": lower,
-        "upper": upper,
-        "reason": f"undefined in {undefined} of {len(folds)} folds" if undefined else "",
-    }
+    missing = f"undefined in {undefined} of {len(folds)} folds" if undefined else ""
+    reason = "; ".join(filter(None, [missing, _why_none(lower, one_plate=one_plate)]))
+    return {**row, "value": float(np.mean(values)), "lower": lower, "upper": upper, "reason": reason}
+
+
+ONE_PLATE = "no interval: 1 plate"
+
+
+def _why_none(lower: float, *, one_plate: bool) -> str:
+    """Why a value has no interval; empty where it has one."""
+    if not np.isnan(lower):
+        return ""
+    return ONE_PLATE if one_plate else "no interval: most resamples are undefined"
 
 
 def predictions(evaluations: Sequence[Evaluation]) -> Iterator[pd.DataFrame]:

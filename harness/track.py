@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -18,22 +18,31 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from PIL import Image
 from sqlalchemy.exc import SQLAlchemyError
 
+from harness.runview import QUERY, TAG, saved_view
 from harness.types import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.audit.base import Finding
+    from harness.audit.verdict import Decision
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None  # type: ignore[assignment]
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per small table is noise
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else a new database announces each of its migrations
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
+_SQLITE = "sqlite:///"
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _LONGEST_PARAM = 6000
 _PARAMS_PER_CALL = 100
 _METRICS_PER_CALL = 1000
@@ -54,30 +63,44 @@ class Tracking:
         self.artifacts = artifacts
         self.experiment = experiment
 
-    def open(self) -> MlflowClient:
-        """A client, with the database made where there is none.
+    def open(self, *, make: bool = True) -> MlflowClient:
+        """A client; where there is no local database yet it is made, or refused with ``make=False``.
 
         Raises
         ------
         InputError : the store cannot be reached or written.
         """
-        try:
-            if self.uri.startswith("sqlite:///"):
-                Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            return MlflowClient(tracking_uri=self.uri)
-        except (OSError, MlflowException, SQLAlchemyError) as error:
-            raise self._unusable(error) from error
+        with self._usable():
+            if not self.uri.startswith(_SQLITE):
+                return MlflowClient(tracking_uri=self.uri)
+            path = Path(self.uri.removeprefix(_SQLITE)).absolute()  # MLflow keeps connections by address
+            if not make and not path.is_file():
+                raise InputError(f"tracking: there is no database {path}; record a run first, or set another --uri")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(path) if make else nullcontext():
+                return MlflowClient(tracking_uri=f"{_SQLITE}{path}")
 
     def experiment_id(self, client: MlflowClient) -> str:
-        """The id of the experiment, made where it does not exist."""
-        try:
-            found = client.get_experiment_by_name(self.experiment)
-            if found is None:
-                local = self.artifacts is not None and not self.uri.startswith("http")
-                location = Path(str(self.artifacts)).absolute().as_uri() if local else None
-                return str(client.create_experiment(self.experiment, location, tags=_EXPERIMENT_TAGS))
-        except (OSError, MlflowException, SQLAlchemyError) as error:
-            raise self._unusable(error) from error
+        """The id of the experiment, made where it does not exist.
+
+        Raises
+        ------
+        InputError : the store cannot be reached or written, or the experiment was deleted.
+        """
+        found = self._find(client)
+        if found is None:
+            local = self.artifacts is not None and not self.uri.startswith("http")
+            location = Path(str(self.artifacts)).absolute().as_uri() if local else None
+            try:
+                with self._usable():
+                    return str(client.create_experiment(self.experiment, location, tags=_EXPERIMENT_TAGS))
+            except InputError:  # another process may have made it meanwhile
+                found = self._find(client)
+                if found is None:
+                    raise
+        return self._active(found)
+
+    def _active(self, found: Experiment) -> str:
         if found.lifecycle_stage == "deleted":
             raise InputError(
                 f"tracking: experiment {self.experiment!r} was deleted; restore it (mlflow experiments restore "
@@ -85,33 +108,60 @@ class Tracking:
             )
         return str(found.experiment_id)
 
-    def _unusable(self, error: Exception) -> InputError:
-        reason = str(error).strip().splitlines()[0]
-        return InputError(f"tracking: {self.uri} cannot be used ({reason}); set tracking.uri to a store you can write")
+    def _find(self, client: MlflowClient) -> Experiment | None:
+        with self._usable():
+            return client.get_experiment_by_name(self.experiment)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Failures to reach or write the store as an InputError; a server that does not answer is not asked for long.
+
+        MLflow's own seven retries take four minutes, which is right in the middle of a run and wrong at its start.
+        """
+        chosen = _RETRIES in os.environ
+        os.environ.setdefault(_RETRIES, "2")
+        try:
+            yield
+        except (OSError, MlflowException, SQLAlchemyError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            remedy = "set tracking.uri to a store you can write"
+            raise InputError(f"tracking: {self.uri} cannot be used ({reason}); {remedy}") from error
+        finally:
+            if not chosen:
+                del os.environ[_RETRIES]
 
     @contextmanager
     def run(
         self, name: str, *, params: Mapping[str, Any], tags: Mapping[str, str], dataset: tuple[str, str]
     ) -> Iterator[MlflowRecorder]:
-        """A run that ends FINISHED, or FAILED with tag ``failure`` where the block raises; the error goes on.
+        """A run that ends FINISHED; FAILED (or KILLED by an interrupt) with tag ``failure`` where the block raises.
+
+        The error goes on.
 
         Parameters
         ----------
         params : flattened configuration.
         dataset : name and fingerprint of the data.
+
+        Raises
+        ------
+        InputError : the store cannot be reached or written.
         """
         client = self.open()
-        run = client.create_run(self.experiment_id(client), run_name=name, tags=dict(tags))
-        run_id = run.info.run_id
+        experiment = self.experiment_id(client)
+        with self._usable():
+            run_id = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
+        recorder = MlflowRecorder(client, run_id)
         try:
             _log_params(client, run_id, params)
             context = InputTag("mlflow.data.context", "evaluation")
             client.log_inputs(run_id, [DatasetInput(_dataset(*dataset), [context])])
-            yield MlflowRecorder(client, run_id)
+            yield recorder
         except BaseException as error:
             client.set_tag(run_id, "failure", _shorten(f"{error}" or type(error).__name__, 4000))
             client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
+        _save_view(client, experiment, recorder)
         client.set_terminated(run_id, "FINISHED")
 
     def only_experiment(self) -> str:
@@ -121,8 +171,9 @@ class Tracking:
         ------
         InputError : none or several; the message lists them.
         """
-        client = self.open()
-        found = [e for e in client.search_experiments() if client.search_runs([e.experiment_id], max_results=1)]
+        client = self.open(make=False)
+        with self._usable():
+            found = [e for e in client.search_experiments() if client.search_runs([e.experiment_id], max_results=1)]
         if len(found) != 1:
             names = sorted(e.name for e in found)
             raise InputError(f"{self.uri} has {len(found)} experiments with runs {names}; name one")
@@ -135,18 +186,29 @@ class Tracking:
         ------
         InputError : no such experiment; the message lists those there are.
         """
-        client = self.open()
-        found = client.get_experiment_by_name(self.experiment)
-        if found is None:
-            known = sorted(e.name for e in client.search_experiments())
-            raise InputError(f"no experiment {self.experiment!r} in {self.uri}; there are {known}")
+        client, experiment = self._existing()
         runs: list[Run] = []
         token: str | None = ""
-        while token is not None:
-            page = client.search_runs([found.experiment_id], max_results=1000, page_token=token or None)
-            runs += page
-            token = page.token or None
-        return [Record(run, self.uri) for run in runs]
+        with self._usable():
+            while token is not None:
+                page = client.search_runs([experiment], max_results=1000, page_token=token or None)
+                runs += page
+                token = page.token or None
+        return [Record(run, client.tracking_uri) for run in runs]
+
+    def page(self) -> str:
+        """Address of the experiment in MLflow's UI, as :mod:`harness.runview` arranges it."""
+        server = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server}/#/experiments/{self._existing()[1]}/runs?{QUERY}"
+
+    def _existing(self) -> tuple[MlflowClient, str]:
+        client = self.open(make=False)
+        found = self._find(client)
+        if found is None:
+            with self._usable():
+                known = sorted(e.name for e in client.search_experiments())
+            raise InputError(f"no experiment {self.experiment!r} in {self.uri}; there are {known}")
+        return client, self._active(found)
 
 
 class MlflowRecorder:
@@ -155,23 +217,37 @@ class MlflowRecorder:
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.client = client
         self.run_id = run_id
+        self.evaluated: list[str] = []
+        self.images: list[str] = []
 
     def scores(self, table: pd.DataFrame) -> None:
-        """Metrics ``<task>/<model>/<metric>`` with ``_lower``, ``_upper``, ``_pooled``, ``_by_fold`` (steps)."""
+        """Metrics ``<task>/<model>/<metric>`` with ``_lower``, ``_upper``, ``_pooled``, ``_by_fold`` (steps).
+
+        A model that comes without its folds (a trivial baseline) has its means only.
+        """
         values: list[tuple[str, float, int]] = []
         for (task, model, metric), rows in table.groupby(["task", "model", "metric"], sort=False):
             key = f"{task}/{model}/{metric}"
             mean, pooled, folds = (rows[rows["over"] == over] for over in ("mean", "pooled", "fold"))
-            values += [(key + s, v, 0) for s in ("", "_lower", "_upper") for v in mean[s.lstrip("_") or "value"]]
+            suffixes = ("", "_lower", "_upper") if len(folds) else ("",)
+            values += [(key + s, v, 0) for s in suffixes for v in mean[s.lstrip("_") or "value"]]
             values += [(f"{key}_pooled", v, 0) for v in pooled["value"]]
             values += [(f"{key}_by_fold", v, i) for i, v in enumerate(folds["value"])]
         self._metrics(values)
+        folds = table[table["over"] == "fold"]
+        self.evaluated = [f"{task}/{model}" for task, model in folds[["task", "model"]].drop_duplicates().to_numpy()]
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Metrics under each finding's key and the table ``audit`` with reasons."""
         suffixes = (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
         self._metrics([(f.key + suffix, getattr(f, name), 0) for f in findings for suffix, name in suffixes])
         self.table("audit", pd.DataFrame([vars(f) for f in findings], columns=list(_FINDING_COLUMNS)))
+
+    def verdict(self, decision: Decision) -> None:
+        """Tag ``verdict``, table ``verdict`` with the evidence, and ``verdict.txt`` in plain words."""
+        self.client.set_tag(self.run_id, "verdict", decision.call.value)
+        self.table("verdict", decision.table())
+        self.text("verdict.txt", decision.paragraph + "\n")
 
     def metrics(self, values: Mapping[str, float]) -> None:
         self._metrics([(key, value, 0) for key, value in values.items()])
@@ -190,19 +266,24 @@ class MlflowRecorder:
             table.to_parquet(path, index=False)
             self.client.log_artifact(self.run_id, str(path), "tables")
 
+    def note(self, markdown: str) -> None:
+        """The description on the run's page."""
+        self.client.set_tag(self.run_id, "mlflow.note.content", markdown)
+
     def text(self, name: str, text: str) -> None:
         """A text file at the top of the artifacts."""
         self.client.log_text(self.run_id, text, name)
 
     def figure(self, name: str, figure: Figure) -> None:
-        """``figures/<name>.png``, and an image of key ``name`` for the chart view."""
+        """``figures/<name>.png``, and an image of key ``figures/<name>`` for the chart view."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.png"
             path.write_bytes(buffer.getvalue())
             self.client.log_artifact(self.run_id, str(path), "figures")
-        self.client.log_image(self.run_id, Image.open(buffer).convert("RGB"), key=name, step=0)
+        self.images.append(f"figures/{name}")
+        self.client.log_image(self.run_id, Image.open(buffer).convert("RGB"), key=self.images[-1], step=0)
 
 
 _FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason")
@@ -259,6 +340,26 @@ def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) ->
     entities = [Param(key, _shorten(str(value), _LONGEST_PARAM)) for key, value in params.items()]
     for start in range(0, len(entities), _PARAMS_PER_CALL):
         client.log_batch(run_id, params=entities[start : start + _PARAMS_PER_CALL])
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """One process at a time makes the tables: MLflow's migrations fail where two run at once."""
+    path = database.with_name(f"{database.name}.lock")
+    with path.open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _save_view(client: MlflowClient, experiment: str, recorder: MlflowRecorder) -> None:
+    stored = client.get_experiment(experiment).tags.get(TAG)
+    view = saved_view(stored, evaluated=recorder.evaluated, images=recorder.images)
+    if view is not None and view != stored:
+        client.set_experiment_tag(experiment, TAG, view)
 
 
 def _shorten(text: str, longest: int) -> str:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from command import run_command
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from threadpoolctl import threadpool_limits
 
 from harness.data.demo import Demo
+from harness.track import Tracking
 from harness.types import Evaluation, Profiles, Split
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -115,6 +119,13 @@ def make_evaluation(
     return Evaluation(y, np.asarray(score, dtype=np.float64), threshold, wells, Split(fold, ~test, test), seed)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small matrices: threads of linear algebra would only wait for each other."""
+    with threadpool_limits(1):
+        yield
+
+
 @pytest.fixture(scope="session")
 def member() -> Member:
     """``member("norm", "raw", "norm.x=1")``: what the command line would build, seeds resolved."""
@@ -154,3 +165,31 @@ def conf() -> Path:
 def demo() -> Profiles:
     """The tiny simulated screen with its planted truth."""
     return Demo(size="tiny").profiles()
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one small sweep: raw, dmso_within and noise on the tiny simulated screen, with one figure."""
+    folder = tmp_path_factory.mktemp("sweep")
+    options = ("data.size=tiny", "model=[logistic]", "figure=[plate_correlation]", "n_resamples=50")
+    audits = "audit=[confounding,batch_probe,controls_vs_controls]"
+    outcome = run_command(
+        folder, "-m", "+norm=raw,dmso_within,noise", *options, audits, "audit.batch_probe.n_permutations=5"
+    )
+    assert outcome.status == 0, outcome.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    Tracking(uri=f"sqlite:///{path}").open()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, _database: Path) -> Path:
+    """An empty folder but for a tracking database without runs: making its tables takes seconds."""
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(_database, tmp_path / "mlruns/mlflow.db")
+    return tmp_path

@@ -75,7 +75,9 @@ CHEATS: dict[str, type[Normalizer]] = {
 
 
 def with_cheats(*names: str) -> Any:
-    caught = [pytest.param(n, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="cheat")) for n in names]
+    caught = [
+        pytest.param(n, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="cheat")) for n in names
+    ]
     return pytest.mark.parametrize("name", [*NAMES, *caught])
 
 
@@ -115,7 +117,9 @@ def unmoved(profiles: Profiles, scope: FitScope, plate: str) -> Any:
 
 
 @each
-def test_output_is_float32_of_the_same_shape_finite_and_not_the_input_itself_changed(name: str, make: Any, toy: Any) -> None:
+def test_output_is_float32_of_the_same_shape_finite_and_not_the_input_itself_changed(
+    name: str, make: Any, toy: Any
+) -> None:
     before = toy.X.copy(), toy.planted.copy(), toy.wells.copy()
     for plate, Z in stream(toy, make(name), finish=lambda _, Z: Z):
         assert Z.dtype == np.float32

@@ -23,14 +23,18 @@ def prepare(folder: Path) -> pd.DataFrame:
     mechanisms = mechanisms.rename(columns={"compound": f"{PREFIX}Compound", "concentration": f"{PREFIX}Concentration"})
     wells = profiles.merge(layout, how="left", validate="1:1").merge(mechanisms, how="left", validate="m:1")
     if wells["moa"].isna().any():
-        sys.exit(f"{wells['moa'].isna().sum()} of {len(wells)} wells have no mechanism: the tables do not belong together")
+        sys.exit(
+            f"{wells['moa'].isna().sum()} of {len(wells)} wells have no mechanism: the tables do not belong together"
+        )
     return wells
 
 
 if __name__ == "__main__":
     source = SHARED / "bbbc021"
     if not source.is_dir():
-        sys.exit(f"no folder {source}: put the files named in README.md there, or set HARNESS_SHARED_DATA to its parent")
+        sys.exit(
+            f"no folder {source}: put the files named in README.md there, or set HARNESS_SHARED_DATA to its parent"
+        )
     table = prepare(source)
     (HERE / "out").mkdir(exist_ok=True)
     table.to_parquet(HERE / "out" / "bbbc021.parquet", index=False)

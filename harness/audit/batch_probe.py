@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.preprocessing import StandardScaler
 
 from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.components import components
 from harness.seeding import generator
 from harness.types import Floats, NotApplicable
 
@@ -46,11 +45,11 @@ class BatchProbe(Check):
         batch_of = wells.drop_duplicates("plate").set_index("plate")["batch"]
         plates_per_batch = batch_of.value_counts()
         alone = sorted(plates_per_batch.index[plates_per_batch < 2].astype(str))
-        if len(plates_per_batch) < 2 or len(plates_per_batch) == len(alone):
+        if len(plates_per_batch) - len(alone) < 2:
             raise NotApplicable(f"batches {alone or list(plates_per_batch.index)}: needs 2 batches of 2 plates or more")
         chosen = ~wells["batch"].isin(alone)
         wells, batch_of = wells[chosen].reset_index(drop=True), batch_of[~batch_of.isin(alone)]
-        Z = _components(normalized.X[controls][chosen.to_numpy()], self.n_components)
+        Z = components(normalized.X[controls][chosen.to_numpy()], self.n_components)
         rng = generator(context.seed, "batch probe", *batch_of.index)
         value = self._accuracy(Z, wells, batch_of, rng)
         null = np.array(
@@ -76,13 +75,6 @@ class BatchProbe(Check):
             probe = LogisticRegression(C=self.C, class_weight="balanced", max_iter=300).fit(Z[~test], batch[~test])
             predicted[test] = probe.predict(Z[test])
         return float(balanced_accuracy_score(batch, predicted.astype(str)))
-
-
-def _components(X: Floats, n: int) -> Floats:
-    """Standardized features on their first principal components, (n_rows, <= n)."""
-    scaled = StandardScaler().fit_transform(X)
-    n = min(n, *scaled.shape)
-    return np.asarray(PCA(n, svd_solver="randomized", random_state=0).fit_transform(scaled), dtype=np.float32)
 
 
 def _deal(batch_of: Any, n_folds: int, rng: np.random.Generator) -> dict[str, int]:

@@ -36,7 +36,7 @@ class Confounding(Check):
         pairs["compound_x_position"] = (treated, "compound", "well")
         for name, (table, a, b) in pairs.items():
             key = f"audit/confounding/{name}"
-            known = table.dropna(subset=[a, b]) if a in table else table.iloc[:0]
+            known = table[table[a].notna() & (table[a] != "")] if a in table else table.iloc[:0]
             v, corrected = cramers_v(known[a], known[b]) if len(known) else (np.nan, np.nan)
             reason = ""
             if np.isnan(v):

@@ -14,8 +14,8 @@ def hide_controls(profiles: Profiles, *, share: float, seed: int) -> Profiles:
 
     Returns
     -------
-    Profiles : same rows; ``role`` changed and a boolean column ``heldout_control`` that marks the relabelled wells.
-        Features are not copied.
+    Profiles : same rows; ``role`` changed, ``compound`` (where there is one) emptied, and a boolean column
+        ``heldout_control`` that marks the relabelled wells. Features are not copied.
     """
     hidden = np.zeros(len(profiles.wells), dtype=bool)
     for plate in profiles:
@@ -24,4 +24,6 @@ def hide_controls(profiles: Profiles, *, share: float, seed: int) -> Profiles:
         hidden[plate.rows] = plate.wells["well"].isin(order[: int(len(controls) * share)])
     wells = profiles.wells.assign(heldout_control=hidden)
     wells["role"] = wells["role"].where(~hidden, "treated")
+    if "compound" in wells:  # else the name of the control would tie all hidden wells together as one compound
+        wells["compound"] = wells["compound"].where(~hidden, "")
     return profiles.replace(wells=wells)

@@ -6,8 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from harness.types import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EPILOG = """examples:
   python -m harness.compare                        the only experiment in mlruns/mlflow.db
@@ -68,6 +72,9 @@ def compare(options: argparse.Namespace) -> None:
         raise InputError("--csv writes one table; choose one with --data and --split")
     for runs in groups.values():
         show_group(tracking.experiment, runs, options)
+    if not options.uri.startswith("http"):
+        print(f"In a browser: mlflow ui --backend-store-uri {options.uri}, then open")
+    print(tracking.page())
 
 
 def _matches(wanted: str | None, name: str, fingerprint: str) -> bool:
@@ -97,16 +104,23 @@ def show_group(experiment: str, runs: Sequence[object], options: argparse.Namesp
         order = table["norm"].ne(REFERENCE)
         table = table.assign(_order=order).sort_values(["_order", "norm"], kind="stable").drop(columns="_order")
         show(table, f"{experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
-        print("Means over held-out folds; below each its 95% interval (plates within batches, batches above them).")
+        print("Means over held-out folds, in brackets the 95% interval (plates within batches, batches above them).")
         if not any(run.name == REFERENCE for run in finished.values()):
             print("No finished run of raw here: no paired differences. Add one with +norm=raw.")
         if options.csv:
-            table.to_csv(options.csv, index=False)
+            _write(table, options.csv)
     for label, run in chosen.items():
         if run.status != "FINISHED":
             print(f"{run.status} {label}: {run.tags.get('failure', 'no result (still running, or cut off)')}")
     for key, values in differing_settings(finished).items():
         print(f"Careful: {key} differs between these runs: {', '.join(values)}")
+
+
+def _write(table: pd.DataFrame, path: str) -> None:
+    try:
+        table.to_csv(path, index=False)
+    except OSError as error:
+        raise InputError(f"--csv {path}: cannot be written ({error})") from error
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     -------
     DataFrame : one row per run: ``norm, scope``; per task and model ``<task>/<model>/<metric>`` with ``_lower`` and
         ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval (NaN where no
-        raw run, or one with other resamples, is there); the batch probe and its null mean; ``extra``.
+        raw run, or one with other resamples or another seed, is there); the batch probe and its null mean; ``extra``.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def _differences(run: StoredRun, reference: StoredRun | None) -> dict[str, float
         if key not in reference.metrics or (task, model) not in raw:
             continue
         a, b = own[task, model], raw[task, model]
-        if len(a) == len(b):
+        if len(a) == len(b) and run.params.get("seed") == reference.params.get("seed"):
             name = f"{key}_minus_{REFERENCE}"
             lower, upper = interval(a - b)
             found |= {name: run.metrics[key] - reference.metrics[key], f"{name}_lower": lower, f"{name}_upper": upper}

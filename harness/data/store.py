@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from harness.data.digest import remembering
 from harness.data.pack import FORMAT, pack
+from harness.data.readahead import ReadAhead
 from harness.data.source import Source
 from harness.types import Floats, InputError, Profiles
 
@@ -160,7 +161,7 @@ def _put(temporary: Path, folder: Path) -> None:
 
 def _map(path: Path, shape: tuple[int, int]) -> Floats:
     """The npy file ``path`` as a read-only map; its size must be that of its header and ``shape`` of float32."""
-    X = np.load(path, mmap_mode="r")
+    X = ReadAhead(path)
     if X.shape != shape or X.dtype != np.float32 or not X.flags.c_contiguous:
         raise DamagedStoreError(f"{path}: holds {X.dtype} {X.shape}; expected float32 {shape}")
     if path.stat().st_size != X.offset + X.nbytes:

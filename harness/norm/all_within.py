@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.norm.base import Normalizer
 from harness.norm.moments import moments
-from harness.norm.scaling import fallback_report, location_scale, standardize
+from harness.norm.scaling import fallback_report, location_scale, scratch, standardize
 from harness.types import FitScope, Floats, Plate
 
 
@@ -37,7 +37,7 @@ class AllWithin(Normalizer):
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        out = np.empty(plate.X.shape, dtype=np.float32)
+        out = scratch(plate.X.shape)
         standardize(plate.X, self.mean_, self.sd_, out)
         return out
 

@@ -164,8 +164,14 @@ def normalize(
     Returns
     -------
     Profiles : one row per well, in order of first appearance (per site with ``none``), ``X`` float32.
+
+    Raises
+    ------
+    InputError : the method's needs are not met, or ``profiles`` is a view that hides rows.
     """
     check_method(aggregate)
+    if profiles._mask is not None:
+        raise InputError("normalize: got a view made by where or by_batch; expected whole profiles: use take(mask)")
     keep = aggregate == "none" or profiles.level == "well"
     codes = np.arange(len(profiles.wells)) if keep else well_codes(profiles.wells)
     wells = profiles.wells if keep else well_table(profiles.wells)

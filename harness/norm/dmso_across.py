@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.norm.base import Normalizer
 from harness.norm.exchange import MIN_CONTROLS, left_out, positions
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well, moments_of
-from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
+from harness.norm.scaling import fallback_report, location_scale, scratch, standardize, standardize_groups
 from harness.types import Floats, InputError, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
@@ -48,16 +48,17 @@ class DmsoAcross(Normalizer):
     def fit(self, plates: Sequence[Plate]) -> Self:
         self.reference_: dict[str, list[str]] = {}
         by_plate: list[Moments] = []
-        differing: NDArray[np.int64] | int = 0
+        lows: list[Floats] = []
+        highs: list[Floats] = []
         for plate in plates:
             controls = plate.X[plate.negcon]
             if not len(controls):
                 continue
-            if not by_plate:
-                usual = np.median(controls, axis=0)
             codes, wells = pd.factorize(plate.wells.loc[plate.negcon, "well"])
             self.reference_[plate.name] = sorted(wells)
-            differing = differing + _wells_that_differ(controls, codes, usual)
+            low, high = _two_most_extreme_wells(controls, codes)
+            lows.append(low)
+            highs.append(high)
             by_plate.append(moments(controls))
         n_wells = sum(map(len, self.reference_.values()))
         if n_wells < MIN_CONTROLS:
@@ -69,8 +70,8 @@ class DmsoAcross(Normalizer):
         others = leave_one_out(stacked)
         self.others_ = {name: others[i] for i, name in enumerate(self.reference_)}
         self.controls_ = others[0].merge(stacked[0])
-        nearly_constant = np.asarray(differing <= 1)
-        self.everything_ = _everything(plates, nearly_constant)
+        low, high = np.sort(np.concatenate(lows), axis=0)[1], np.sort(np.concatenate(highs), axis=0)[-2]
+        self.everything_ = _everything(plates, _nearly_constant(low, high, float(self.controls_.n[0])))
         self.fallback_ = location_scale(self.controls_, self.everything_)[2]
         return self
 
@@ -78,7 +79,7 @@ class DmsoAcross(Normalizer):
         reference = self.reference_.get(plate.name)
         if reference is None or not self.exchangeable:
             mean, sd, _ = location_scale(self.controls_, self.everything_)
-            out = np.empty(plate.X.shape, dtype=np.float32)
+            out = scratch(plate.X.shape)
             standardize(plate.X, mean, sd, out)
             return out
         codes = positions(plate, reference)
@@ -90,12 +91,21 @@ class DmsoAcross(Normalizer):
         return fallback_report("training plates", self.fallback_)
 
 
-def _wells_that_differ(controls: Floats, codes: NDArray[np.int64], usual: Floats) -> NDArray[np.int64]:
-    """For each feature the number of control wells with a site whose value is not the usual one."""
-    differs = np.abs(controls - usual) > _RESOLUTION * np.abs(usual)
-    wells = np.zeros((codes.max() + 1, controls.shape[1]), dtype=bool)
-    np.logical_or.at(wells, codes, differs)
-    return np.asarray(wells.sum(axis=0))
+def _two_most_extreme_wells(controls: Floats, codes: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """For each feature the two smallest well minima and the two largest well maxima, each (<= 2, G)."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.r_[0, np.cumsum(np.bincount(codes))[:-1]]
+    low, high = (np.sort(f.reduceat(controls[order], starts, axis=0), axis=0) for f in (np.minimum, np.maximum))
+    return low[:2], high[-2:]
+
+
+def _nearly_constant(low: Floats, high: Floats, n: float) -> NDArray[np.bool_]:
+    """Features that may have no variance once a well is left out, from the second smallest and second largest well.
+
+    n rows of standard deviation s lie within a range of s sqrt(2n); twice that, to miss none.
+    """
+    magnitude = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+    return np.asarray(high.astype(np.float64) - low <= 2 * np.sqrt(2 * n) * _RESOLUTION * magnitude)
 
 
 def _everything(plates: Sequence[Plate], columns: NDArray[np.bool_]) -> Moments:

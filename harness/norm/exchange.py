@@ -53,8 +53,7 @@ def check_controls(plate: Plate, method: str) -> list[str]:
 
 def positions(plate: Plate, reference: list[str]) -> NDArray[np.int64]:
     """For each row of the plate the index of its well in ``reference``, -1 where it is not there, (n_rows,)."""
-    index = {well: i for i, well in enumerate(reference)}
-    return np.array([index.get(well, -1) for well in plate.wells["well"]], dtype=np.int64)
+    return pd.Index(reference).get_indexer(pd.Index(plate.wells["well"])).astype(np.int64)
 
 
 def left_out(plate: Plate, reference: list[str], seed: int) -> NDArray[np.int64]:

@@ -53,7 +53,7 @@ class Moments:
         whatever its size, and no epsilon ever becomes a divisor.
         """
         variance = self.M2 / np.maximum(self.n, 1)
-        sd = np.sqrt(variance)
+        sd: Doubles = np.sqrt(variance)
         sd[variance <= _RESOLUTION**2 * (self.mean**2 + variance)] = 0.0
         return sd
 

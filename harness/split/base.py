@@ -63,7 +63,7 @@ def part_compounds(fold: Split, wells: pd.DataFrame, seed: int) -> Split:
     """
     if "compound" not in wells:
         raise InputError("split: compound_disjoint needs the column `compound`; map it with data.columns.compound")
-    compound = wells["compound"].where(wells["role"] != "negcon")
+    compound = wells["compound"].where((wells["role"] != "negcon") & (wells["compound"] != ""))
     known = compound.notna().to_numpy()
     shared = set(compound[fold.train & known]) & set(compound[fold.test & known])
 

@@ -34,8 +34,8 @@ class RandomWells(Splitter):
         rank = [derive(self.seed, "wells", p, w) for p, w in zip(keys["plate"], keys["well"], strict=True)]
         keys = keys.assign(rank=np.array(rank, dtype=np.uint64))
         order = keys.groupby(["plate", "role"])["rank"].rank(method="first").astype(int)
-        offset = np.array([derive(self.seed, "start", p, r) for p, r in zip(keys["plate"], keys["role"], strict=True)])
-        keys["fold"] = (order + (offset % self.n_folds).astype(int)) % self.n_folds
+        groups = zip(keys["plate"], keys["role"], strict=True)
+        keys["fold"] = (order + [derive(self.seed, "start", p, r) % self.n_folds for p, r in groups]) % self.n_folds
         fold = wells[["plate", "well"]].merge(keys, on=["plate", "well"], how="left")["fold"].to_numpy()
         width = len(str(self.n_folds))
         for i in range(self.n_folds):

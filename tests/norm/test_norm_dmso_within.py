@@ -49,6 +49,7 @@ def test_a_control_well_is_normalized_by_the_other_controls_all_its_sites_left_o
             )
 
 
+@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
 def test_every_other_well_is_normalized_by_the_controls_without_exactly_one_drawn_evenly(screen: Any) -> None:
     drawn: Counter[str] = Counter()
     for plate in screen(n_wells=36, n_controls=4, n_plates=12, n_batches=2):
@@ -174,7 +175,9 @@ def with_controls(screen: Any, k: int) -> Plate:
     plate: Plate = screen(sites=(2,))[0]
     controls = plate.wells.loc[plate.negcon, "well"].unique()
     demoted = plate.wells["well"].isin(controls[k:])
-    return Plate(plate.name, plate.rows, plate.X, plate.wells.assign(role=plate.wells["role"].where(~demoted, "treated")))
+    return Plate(
+        plate.name, plate.rows, plate.X, plate.wells.assign(role=plate.wells["role"].where(~demoted, "treated"))
+    )
 
 
 @pytest.mark.parametrize("exchangeable", [True, False])

@@ -13,6 +13,8 @@ from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
 from harness.types import Doubles, Mask, Profiles
 
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+
 SEEDS = range(8)
 
 

@@ -1,0 +1,157 @@
+"""How strong must an effect be to be found in a batch that the model has not seen?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from harness.audit.base import AuditContext, BySplit, Finding
+from harness.audit.spike import Design, add
+from harness.audit.spike_in import Bench, SpikeIn
+from harness.bootstrap import interval, resample, weighted_mean
+from harness.metric.auroc import Auroc
+from harness.norm.base import normalize
+from harness.norm.raw import Raw
+from harness.seeding import derive
+from harness.types import Doubles, Evaluation, Floats, Mask, Profiles, Split
+
+Norm = Callable[[Profiles], BySplit]
+Axes = Callable[[Floats], Floats]
+
+
+class Detection(SpikeIn):
+    """AUROC of spiked against unspiked treated wells on held-out folds, by amplitude and arm of the spike-in.
+
+    ``mde``, the minimum detectable effect, is the amplitude (control sd, root mean square over features) at which the
+    mean AUROC crosses 0.75, linear in log amplitude; infinite where the largest does not reach it. ``mde_ratio``
+    divides it by raw's on the same wells and resamples: above 1, effects must be stronger than in raw profiles to be
+    found. Detector: linear discriminant (Ledoit-Wolf shrinkage) on ``n_components`` principal components of the
+    unspiked normalized profiles in units of their sd; the discriminant is fitted on training folds.
+
+    Parameters
+    ----------
+    amplitudes : ascending, in control sd.
+    arms : of the spike-in (:class:`harness.audit.spike_in.SpikeIn`); each costs a training per amplitude and fold.
+    """
+
+    def __init__(
+        self,
+        *,
+        amplitudes: Sequence[float] = (0.1, 0.2, 0.4, 0.8),
+        arms: Sequence[str] = ("matched", "common"),
+        n_components: int = 50,
+        target: float = 0.75,
+        tied_above: float = 0.5,
+    ) -> None:
+        super().__init__(n_directions=1, n_others=1, tied_above=tied_above)
+        self.amplitudes = amplitudes
+        self.arms = arms
+        self.n_components = n_components
+        self.target = target
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        bench = self.bench(context)
+        seed = derive(context.seed, "spike-in")
+        own_norm, raw_norm = context.normalize, _raw
+        own_axes, raw_axes = (self.axes(context, bench, norm) for norm in (own_norm, raw_norm))
+        for arm in [*self.matched(bench, seed), *self.others(bench, seed)]:
+            if arm.name not in self.arms:
+                continue
+            own = self.curve(context, bench, arm, own_norm, own_axes)
+            raw = self.curve(context, bench, arm, raw_norm, raw_axes)
+            key = f"audit/detection/{arm.name}"
+            for i, amplitude in enumerate(self.amplitudes):
+                for what, values in (("auroc", own), ("raw_auroc", raw)):
+                    low, high = interval(values[1:, i])
+                    yield Finding(f"{key}/{what}_at_{amplitude:g}", float(values[0, i]), low, high)
+            mde, raw_mde = (minimum_effect(curve, self.amplitudes, self.target) for curve in (own, raw))
+            yield Finding(f"{key}/mde", float(mde[0]), *interval(mde[1:]))
+            yield Finding(f"{key}/raw_mde", float(raw_mde[0]), *interval(raw_mde[1:]))
+            yield self._ratio(f"{key}/mde_ratio", mde, raw_mde)
+
+    @staticmethod
+    def _ratio(key: str, mde: Doubles, raw: Doubles) -> Finding:
+        if not np.isfinite(raw[0]):
+            return Finding(key, float("nan"), reason="raw profiles do not reach the target at any amplitude")
+        with np.errstate(invalid="ignore"):
+            ratio = mde / raw
+        known = ratio[1:][np.isfinite(raw[1:])]
+        lower, upper = (float(np.quantile(known, q, method="nearest")) for q in (0.025, 0.975))
+        return Finding(key, float(ratio[0]), lower, upper)
+
+    def axes(self, context: AuditContext, bench: Bench, norm: Norm) -> list[Axes]:
+        """Principal axes of the unspiked normalized profiles for each fold; one for all where folds share them."""
+        plain = norm(bench.profiles)
+        arrays = [plain(split).X for split in context.splits]
+        known = {id(X): X for X in arrays}
+        axes = {key: _axes(X, self.n_components) for key, X in known.items()}
+        return [axes[id(X)] for X in arrays]
+
+    def curve(self, context: AuditContext, bench: Bench, arm: Design, norm: Norm, axes: Sequence[Axes]) -> Doubles:
+        """Mean held-out AUROC by amplitude: first row as it is, then one row per resample, (1 + R, n_amplitudes)."""
+        spiked = arm.pick(bench.wells, derive(bench.seed, arm.name, 0))
+        columns = []
+        for amplitude in self.amplitudes:
+            moved = norm(add(bench.profiles, spiked, bench.directions[0], amplitude, bench.scale))
+            pairs = zip(context.splits, axes, strict=True)
+            folds = [_fold(moved(split), own, split, spiked, context.seed) for split, own in pairs]
+            columns.append(_mean_auroc([f for f in folds if f.y.min() < f.y.max()], context.n_resamples))
+        return np.column_stack(columns)
+
+
+def _raw(profiles: Profiles) -> BySplit:
+    normalized = normalize(profiles, Raw())
+    return lambda _: normalized
+
+
+def _axes(X: Floats, n: int) -> Axes:
+    """A map of normalized profiles to their first principal components, scaled features."""
+    centre, sd = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    sd = np.where(sd > 0, sd, np.inf)
+    pca = PCA(min(n, *X.shape), svd_solver="randomized", random_state=0).fit((X - centre) / sd)
+    axes = (pca.components_ / sd).T
+    return lambda moved: np.asarray(moved @ axes.astype(np.float32), dtype=np.float32)
+
+
+def _fold(moved: Profiles, axes: Axes, split: Split, spiked: Mask, seed: int) -> Evaluation:
+    treated = (moved.wells["role"] == "treated").to_numpy()
+    Z = axes(moved.X)
+    train, test = split.train & treated, split.test & treated
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(Z[train], spiked[train])
+    return Evaluation(
+        y=spiked[test].astype(np.int8),
+        score=model.decision_function(Z[test]).astype(np.float64),
+        threshold=0.0,
+        wells=moved.wells[test],
+        split=split,
+        seed=seed,
+    )
+
+
+def _mean_auroc(folds: Sequence[Evaluation], n_resamples: int) -> Doubles:
+    """Mean AUROC over folds, then under each resample: (1 + R,)."""
+    draws = resample(pd.concat([f.wells for f in folds]), n=n_resamples, seed=folds[0].seed)
+    weights = [draws.of(f) for f in folds]
+    values = np.column_stack([Auroc().values(f, w) for f, (w, _) in zip(folds, weights, strict=True)])
+    drawn = weighted_mean(values, np.column_stack([w for _, w in weights]))
+    return np.asarray(np.r_[np.mean([Auroc()(f) for f in folds]), drawn])
+
+
+def minimum_effect(curve: Doubles, amplitudes: Sequence[float], target: float) -> Doubles:
+    """Amplitude at which each row of ``curve`` (R, n_amplitudes) first crosses ``target``; infinite where it does not.
+
+    Linear in log amplitude between neighbours; below the smallest amplitude from AUROC 0.5 at a tenth of it.
+    """
+    grid = np.log(np.r_[amplitudes[0] / 10, amplitudes])
+    curve = np.maximum.accumulate(np.column_stack([np.full(len(curve), 0.5), curve]), axis=1)
+    reached = curve >= target
+    at = reached.argmax(axis=1)
+    row = np.arange(len(curve))
+    low, high = curve[row, np.maximum(at - 1, 0)], curve[row, at]
+    share = np.divide(target - low, high - low, out=np.ones(len(curve)), where=high > low)
+    found = np.exp(grid[np.maximum(at - 1, 0)] + share * (grid[at] - grid[np.maximum(at - 1, 0)]))
+    return np.asarray(np.where(reached.any(axis=1), found, np.inf))

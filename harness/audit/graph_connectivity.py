@@ -1,0 +1,55 @@
+"""Do control wells hang together, or does the batch cut them into islands?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.components import controls
+from harness.types import NotApplicable
+
+
+class GraphConnectivity(Check):
+    """``batch_effect/graph_connectivity``: share of control wells in the largest component of their neighbour graph.
+
+    1 = connected. It sees batches only that lie fully apart, and is 1 for many a strong batch effect and for
+    ``noise``. The label of scib is the role here: the graph is made of control wells. No interval: edges between
+    resampled plates are not defined.
+
+    Parameters
+    ----------
+    k : neighbours of each well on 50 principal components.
+    """
+
+    def __init__(self, *, k: int = 15) -> None:
+        self.k = k
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        indices = controls(context).neighbours[1]
+        yield Finding("batch_effect/graph_connectivity", graph_connectivity(indices[:, : self.k]), n=len(indices))
+
+
+def graph_connectivity(indices: NDArray[np.intp]) -> float:
+    """Share of wells in the largest connected component (Luecken 2022, Nature Methods 19, 41), for one label.
+
+    As in scib the graph is undirected: an edge wherever one well is among the other's nearest.
+
+    Parameters
+    ----------
+    indices : (n, k) row numbers of the nearest other wells.
+
+    Raises
+    ------
+    NotApplicable : no neighbours are given.
+    """
+    n, k = indices.shape
+    if indices.size == 0:
+        raise NotApplicable(f"{n} wells with {k} neighbours make no graph")
+    edges = csr_array((np.ones(indices.size), indices.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    component = connected_components(edges, directed=False)[1]
+    return float(np.bincount(component).max() / n)

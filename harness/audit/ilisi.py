@@ -1,0 +1,80 @@
+"""How many batches does the neighbourhood of a control well hold?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.components import controls
+from harness.audit.intervals import median_interval
+from harness.types import Doubles
+
+TOLERANCE = 1e-5  # of the entropy, in nats
+HALVINGS = 60
+
+
+class Ilisi(Check):
+    """``batch_effect/ilisi``: iLISI of control wells on 50 principal components; 1 = every batch equally near.
+
+    Also 1 where nothing is left to measure: ``noise`` scores as high as a perfect correction. Interval: bootstrap of
+    plates, neighbourhoods as they are.
+
+    Parameters
+    ----------
+    perplexity : effective number of neighbours; at most a third of the wells.
+    """
+
+    def __init__(self, *, perplexity: int = 30) -> None:
+        self.perplexity = perplexity
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        wells = controls(context)
+        distances, indices = wells.neighbours
+        k = min(3 * self.perplexity - 1, distances.shape[1])
+        index = lisi(distances[:, :k], wells.batch[indices[:, :k]], perplexity=min(self.perplexity, (k + 1) // 3))
+        n_batches = int(wells.batch.max()) + 1
+        scaled = (index - 1) / (n_batches - 1)
+        yield Finding(
+            "batch_effect/ilisi",
+            float(np.median(scaled)),
+            *median_interval(context, wells.wells, scaled),
+            n=len(scaled),
+        )
+
+
+def lisi(distances: Doubles, batch: NDArray[np.intp], *, perplexity: float) -> Doubles:
+    """Local inverse Simpson index (Korsunsky 2019, Nature Methods 16, 1289): 1 to the number of batches, (n,).
+
+    As there: weights exp(-beta d) of the neighbours, beta such that their entropy is log(perplexity), then
+    1 / sum_b (weight of batch b)^2. We differ in dividing distances by their row mean first, which changes where the
+    search for beta starts and not where it ends. iLISI = (median - 1) / (B - 1), as in Luecken 2022; with batches of
+    unequal size p_b perfect mixing gives 1 / sum p_b^2 < B.
+
+    Parameters
+    ----------
+    distances : (n, k) of the nearest other wells. batch : (n, k), 0..B-1, the batch of each.
+    perplexity : < k.
+    """
+    weight = _weights(distances, np.log(perplexity))
+    shares = np.stack([np.where(batch == b, weight, 0.0).sum(axis=1) for b in np.unique(batch)])
+    return np.asarray(1.0 / (shares**2).sum(axis=0))
+
+
+def _weights(distances: Doubles, entropy: float) -> Doubles:
+    d = distances - distances.min(axis=1, keepdims=True)
+    scale = d.mean(axis=1, keepdims=True)
+    d /= np.where(scale > 0, scale, 1.0)
+    beta, low, high = np.ones(len(d)), np.zeros(len(d)), np.full(len(d), np.inf)
+    for _ in range(HALVINGS):
+        e = np.exp(-beta[:, None] * d)
+        total = e.sum(axis=1)
+        found = np.log(total) + beta * (d * e).sum(axis=1) / total
+        if (np.abs(found - entropy) < TOLERANCE).all():
+            break
+        flat = found > entropy
+        low, high = np.where(flat, beta, low), np.where(flat, high, beta)
+        beta = np.where(np.isinf(high), 2 * beta, (low + high) / 2)
+    return np.asarray(e / total[:, None])

@@ -1,0 +1,98 @@
+"""How many compounds have replicates that are more alike than wells of different compounds?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.replicate_wells import replicates
+from harness.audit.replicates import Ints, Replicates
+from harness.seeding import generator
+from harness.types import Doubles, Floats
+
+_VALUES = 1 << 22  # of profiles at a time: 16 MB
+
+
+class PercentReplicating(Check):
+    """``replicates/percent_replicating``: share of treatments whose median replicate correlation exceeds chance.
+
+    Pearson correlation over features in units of their sd over the screen. About 1 - ``quantile`` for ``noise``.
+    Interval: bootstrap of treatments, plates and batches, the null as it is.
+
+    Parameters
+    ----------
+    n_null : random groups for each number of replicates. quantile : of the null that has to be exceeded.
+    """
+
+    def __init__(self, *, n_null: int = 4000, quantile: float = 0.95) -> None:
+        self.n_null = n_null
+        self.quantile = quantile
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        wells = replicates(context)
+        exceeds = replicating(wells, n_null=self.n_null, quantile=self.quantile, seed=context.seed)
+        value, lower, upper, n = wells.summary(exceeds, context)
+        yield Finding("replicates/percent_replicating", value, lower, upper, n, wells.caveat)
+
+
+def replicating(wells: Replicates, *, n_null: int, quantile: float, seed: int) -> Doubles:
+    """1 for wells whose treatment replicates, 0 for those whose does not, NaN where there is no null, (n,).
+
+    Percent replicating of Way 2022, Cell Systems 13, 911: the median pairwise correlation of a treatment's wells
+    exceeds the ``quantile`` of medians in groups of as many wells of different compounds. We differ in that pairs in
+    the same position of a plate are left out, and in that there is one null for each number of replicates, not one
+    for the commonest. No null where there are fewer compounds than replicates.
+    """
+    result = np.full(len(wells.treatment), np.nan)
+    rows = np.argsort(wells.treatment, kind="stable")[(wells.treatment < 0).sum() :]
+    counts = np.bincount(wells.treatment[rows])
+    start = np.cumsum(counts) - counts
+    by_compound = _members(wells.compound)
+    for size in np.unique(counts[counts > 1]):
+        if size > len(by_compound):
+            continue
+        own = rows[start[counts == size][:, None] + np.arange(size)]
+        random = _draw(by_compound, size, n_null, generator(seed, "percent replicating", size))
+        threshold = np.nanquantile(median_correlation(wells.pearson, random, wells.position), quantile)
+        median = median_correlation(wells.pearson, own, wells.position)
+        exceeds = np.where(np.isnan(median), np.nan, median > threshold)
+        result[own] = exceeds[:, None]
+    return result
+
+
+def median_correlation(U: Floats, groups: Ints, position: Ints) -> Doubles:
+    """Median product of rows of U over pairs of wells in different positions, for each group of rows, (n_groups,).
+
+    Parameters
+    ----------
+    U : (n, n_features), rows centred and of unit length. groups : (n_groups, size). position : (n,).
+    """
+    n, size = groups.shape
+    a, b = np.triu_indices(size, 1)
+    median = np.full(n, np.nan)
+    step = max(1, _VALUES // (size * max(U.shape[1], size)))
+    for start in range(0, n, step):
+        part = groups[start : start + step]
+        profiles = U[part]
+        correlation = (profiles @ profiles.transpose(0, 2, 1))[:, a, b].astype(np.float64)
+        at = position[part]
+        correlation[at[:, a] == at[:, b]] = np.nan
+        some = ~np.isnan(correlation).all(axis=1)
+        median[start : start + step][some] = np.nanmedian(correlation[some], axis=1)
+    return median
+
+
+def _members(compound: Ints) -> list[Ints]:
+    rows = np.argsort(compound, kind="stable")[(compound < 0).sum() :]
+    return np.split(rows, np.cumsum(np.bincount(compound[rows]))[:-1])
+
+
+def _draw(by_compound: list[Ints], size: int, n: int, rng: np.random.Generator) -> Ints:
+    """n groups of ``size`` rows, each of another compound, (n, size)."""
+    drawn = np.stack([rng.choice(len(by_compound), size, replace=False) for _ in range(n)])
+    members = np.array([len(rows) for rows in by_compound])
+    first = np.cumsum(members) - members
+    chosen: Ints = np.concatenate(by_compound)[first[drawn] + rng.integers(members[drawn])]
+    return chosen

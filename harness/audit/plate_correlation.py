@@ -1,0 +1,80 @@
+"""Are plates of one batch more alike than plates of different batches?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.relabel import hide_controls
+from harness.bootstrap import interval, resample
+from harness.figure.medians import correlate, plate_medians
+from harness.types import Doubles, InputError, NotApplicable
+
+
+class PlateCorrelation(Check):
+    """``batch_effect/plate_correlation``: mean correlation of plate medians within minus between batches; 0 = none.
+
+    Medians are those of control wells that the normalization did not use (half of each plate's controls, hidden from
+    it): medians of the controls that it did use are about 0 by construction. Where plates have too few controls for
+    that, medians of treated wells, and ``reason`` says so. Interval: bootstrap of plates; a plate is never paired with
+    itself.
+
+    Parameters
+    ----------
+    min_heldout : hidden control wells that every plate must have.
+    """
+
+    def __init__(self, *, min_heldout: int = 2) -> None:
+        self.min_heldout = min_heldout
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        medians, plates = self._medians(context)
+        correlation = correlate(medians)
+        drawn = resample(plates, n=context.n_resamples, seed=context.seed)
+        order = pd.Index(drawn.plates).get_indexer(pd.Index(plates["plate"]))
+        batch = pd.factorize(plates["batch"])[0]
+        once = np.ones((1, len(plates)))
+        value = float(within_minus_between(correlation, batch, once)[0])
+        if np.isnan(value):
+            raise NotApplicable("no pair of plates within a batch, or none between two, has a defined correlation")
+        lower, upper = interval(within_minus_between(correlation, batch, drawn.within[:, order]))
+        of = str(plates["medians_of"].iloc[0])
+        reason = "" if of == "held-out control wells" else f"medians of {of}"
+        yield Finding("batch_effect/plate_correlation", value, lower, upper, n=len(plates), reason=reason)
+
+    def _medians(self, context: AuditContext) -> tuple[Doubles, pd.DataFrame]:
+        hidden = hide_controls(context.profiles, share=0.5, seed=context.seed)
+        try:
+            heldout = plate_medians(context.normalize(hidden)(None), heldout=True)
+        except InputError:  # the method needs more controls than the other half
+            heldout = None
+        if heldout is not None and (heldout[1]["n_wells"] >= self.min_heldout).all():
+            return heldout
+        return plate_medians(context.normalized(None), heldout=False)
+
+
+def within_minus_between(correlation: Doubles, batch: NDArray[np.intp], weight: Doubles) -> Doubles:
+    """Weighted mean correlation over pairs of plates of a batch minus that over pairs of two batches, (R,).
+
+    Own definition, after the squares on the diagonal of plate correlation heatmaps. Undefined correlations are left
+    out; NaN where a draw has no pair of a kind. Expected value without a batch effect: 0.
+
+    Parameters
+    ----------
+    correlation : (P, P), symmetric. batch : (P,). weight : (R, P), how often each plate counts.
+    """
+    known = np.isfinite(correlation) & ~np.eye(len(batch), dtype=bool)
+    same = batch[:, None] == batch[None, :]
+    r = np.where(known, correlation, 0.0)
+
+    def mean(pairs: NDArray[np.bool_]) -> Doubles:
+        total = ((weight @ np.where(pairs, 1.0, 0.0)) * weight).sum(axis=1)
+        summed = ((weight @ np.where(pairs, r, 0.0)) * weight).sum(axis=1)
+        defined: Doubles = np.divide(summed, total, out=np.full(len(weight), np.nan), where=total > 0)
+        return defined
+
+    return np.asarray(mean(known & same) - mean(known & ~same))

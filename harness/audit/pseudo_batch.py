@@ -1,0 +1,55 @@
+"""Pseudo-batches: one batch split in two at random must be left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from harness.aggregate import aggregate
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.spike import control_sd
+from harness.seeding import generator
+from harness.types import Floats, InputError, NotApplicable
+
+
+class PseudoBatch(Check):
+    """Normalize one batch as one and as two random halves of its plates: nothing should move (Antonsson 2025).
+
+    ``displacement``: root mean square over wells and features of the difference, in control sd of the profiles
+    normalized as one batch. ``neighbours_kept``: share of each well's k nearest neighbours that stay the same. A method
+    that reads no batch label scores 0 and 1 by construction. The batch with most plates is taken; well profiles.
+
+    Parameters
+    ----------
+    k : neighbours.
+    """
+
+    def __init__(self, *, k: int = 15) -> None:
+        self.k = k
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        profiles = aggregate(context.profiles, "median")
+        plates = profiles.wells.drop_duplicates("plate").groupby("batch")["plate"].apply(list)
+        batch = str(plates.map(len).idxmax())
+        if len(plates[batch]) < 4:
+            raise NotApplicable(f"the largest batch, {batch}, has {len(plates[batch])} plates; 4 are needed")
+        one = profiles.take((profiles.wells["batch"] == batch).to_numpy())
+        order = generator(context.seed, "pseudo-batch", batch).permutation(plates[batch])
+        half = one.wells["plate"].isin(order[: len(order) // 2])
+        two = one.replace(wells=one.wells.assign(batch=np.where(half, f"{batch}/1", f"{batch}/2")))
+        try:
+            whole, split = context.normalize(one)(None), context.normalize(two)(None)
+            scale = control_sd(whole.X, whole.wells)
+        except InputError as reason:
+            raise NotApplicable(str(reason)) from reason
+        moved = np.divide(split.X - whole.X, scale, out=np.zeros_like(scale), where=scale > 0)
+        n = len(one.wells)
+        yield Finding("audit/pseudo_batch/displacement", float(np.sqrt(np.square(moved).mean())), n=n)
+        yield Finding("audit/pseudo_batch/neighbours_kept", self._kept(whole.X, split.X), n=n)
+
+    def _kept(self, a: Floats, b: Floats) -> float:
+        k = min(self.k, len(a) - 1)
+        near = [NearestNeighbors(n_neighbors=k).fit(X).kneighbors(return_distance=False) for X in (a, b)]
+        return float(np.mean([len(set(i) & set(j)) / k for i, j in zip(*near, strict=True)]))

@@ -1,0 +1,73 @@
+"""A memory map that reads ahead of whoever takes plates in order: no other module needs to know how a disk is read."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from collections import deque
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+AHEAD = 2  # plates asked of the disk beyond the one taken
+HELD = 4  # plates left in this process's memory: those that workers are busy with, and one more
+_ADVISES = hasattr(os, "posix_fadvise") and hasattr(mmap, "MADV_DONTNEED")  # elsewhere it is a plain map
+
+
+class ReadAhead(np.memmap[Any, Any]):
+    """A read-only map of an npy file, (n_rows, n_features); what is taken from it is a plain array, not a map.
+
+    Rows that begin where those taken last ended are the next plate. As many rows again, :data:`AHEAD` times, are then
+    requested from the disk, so that reading and computing overlap, and plates further back leave this process's memory
+    (not the system's cache; whoever still holds one reads it again). Any other access gives no advice.
+
+    Raises
+    ------
+    OSError, ValueError : the file cannot be read, or is no npy file.
+    """
+
+    _file: int | None  # None in a view or a copy, which gives no advice
+    _taken: deque[slice]
+    _asked: int
+    _mmap: mmap.mmap
+
+    def __new__(cls, path: Path) -> Self:
+        X: Self = np.load(path, mmap_mode="r").view(cls)
+        X._file, X._taken, X._asked = os.open(path, os.O_RDONLY), deque([slice(0, 0)]), 0
+        weakref.finalize(X, os.close, X._file)
+        return X
+
+    def __array_finalize__(self, obj: Any) -> None:
+        super().__array_finalize__(obj)
+        self._file = None
+
+    def __getitem__(self, index: Any) -> Any:
+        if _ADVISES and self._file is not None and isinstance(index, slice) and index.step is None:
+            self._advise(self._file, slice(*index.indices(len(self))))
+        taken = super().__getitem__(index)
+        return taken.view(np.ndarray) if isinstance(taken, ReadAhead) else taken
+
+    def _advise(self, file: int, rows: slice) -> None:
+        in_order = rows.start in (0, self._taken[-1].stop)
+        if rows.start != self._taken[-1].stop:
+            self._taken.clear()
+            self._asked = 0
+        self._taken.append(rows)
+        ahead = slice(max(rows.stop, self._asked), rows.stop + AHEAD * (rows.stop - rows.start))
+        if in_order and ahead.start < min(ahead.stop, len(self)):
+            begin, end = self._bytes(ahead)
+            os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_WILLNEED)
+            self._asked = ahead.stop
+        if len(self._taken) > HELD:
+            begin, end = self._bytes(self._taken.popleft())
+            page = mmap.PAGESIZE
+            begin, end = -(-begin // page) * page, end // page * page
+            if begin < end:
+                self._mmap.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+
+    def _bytes(self, rows: slice) -> tuple[int, int]:
+        """Where these rows begin and end in the file, and in the map, which begins with the file."""
+        begin, end = (self.offset + min(row, len(self)) * self.strides[0] for row in (rows.start, rows.stop))
+        return begin, end

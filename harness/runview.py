@@ -1,0 +1,70 @@
+"""What MLflow's UI shows first of an experiment: by itself its run table has no metric and its images drown in text.
+
+The UI keeps a shared view as JSON in a tag of the experiment and opens it by a key in the address (as in MLflow 3.17;
+a version that does not know it shows its default table).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+KEY = "scores"
+TAG = f"mlflow.sharedViewState.{KEY}"
+QUERY = f"viewStateShareKey={KEY}&workflowType=machine_learning"
+LONGEST = 5000  # of a tag
+METRICS = ("auroc", "balanced_accuracy")
+PROBE = "batch_effect/probe_balanced_accuracy"
+_LEADING = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")
+_OWN = '{"harness": '  # how a view written here begins
+_HEIGHT = 700  # pixels
+
+
+def saved_view(stored: str | None, *, evaluated: Sequence[str], images: Sequence[str]) -> str | None:
+    """The view as JSON: scores as columns of the run table, images as rows beside each other in the chart view.
+
+    Parameters
+    ----------
+    stored : the view so far; what it names stays.
+    evaluated : ``<task>/<model>``, each with folds of its own.
+    images : keys of logged images.
+
+    Returns
+    -------
+    None where the view should stay as it is: one that a user saved, or too long for a tag.
+    """
+    known: dict[str, list[str]] = {"evaluated": [], "images": []}
+    if stored is not None:
+        if not stored.startswith(_OWN):
+            return None
+        known = json.loads(stored)["harness"]
+    pairs = list(dict.fromkeys([*known["evaluated"], *evaluated]))
+    keys = list(dict.fromkeys([*known["images"], *images]))
+    columns = [f"metrics.`{name}`" for name in [*(f"{pair}/{m}" for m in METRICS for pair in pairs), PROBE]]
+    sections = [*(["figures"] if keys else []), *pairs, "batch_effect"]
+    view = {
+        "harness": {"evaluated": pairs, "images": keys},
+        "selectedColumns": ["tags.`scope`", "tags.`split`", *columns],
+        "columnOrder": [*_LEADING, *columns],
+        "columnWidths": {name: 60 + 7 * len(name) for name in columns},
+        "compareRunCharts": _charts(keys),
+        "compareRunSections": [_section(name) for name in sections],
+        "isAccordionReordered": True,
+    }
+    text = json.dumps(view)
+    return text if len(text) <= LONGEST else None
+
+
+def _section(name: str) -> dict[str, Any]:
+    section = {"uuid": name, "name": name, "display": True, "isReordered": False}
+    return section | ({"columns": 1, "cardHeight": _HEIGHT} if name == "figures" else {})
+
+
+def _charts(keys: Sequence[str]) -> list[dict[str, Any]]:
+    """One grid, images by runs; the single images, which the UI would add by itself, are marked as removed."""
+    if not keys:
+        return []
+    shared = {"type": "IMAGE", "metricSectionId": "figures", "isGenerated": True, "step": 0, "showRunParams": False}
+    grid = {**shared, "uuid": "grid", "deleted": False, "imageKeys": list(keys), "displayName": "figures"}
+    return [grid, *({**shared, "uuid": key, "deleted": True, "imageKeys": [key]} for key in keys)]

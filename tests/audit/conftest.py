@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.aggregate import well_table
+from harness.audit.base import AuditContext
+from harness.norm.base import Normalizer, normalize
+from harness.norm.raw import Raw
+from harness.split.leave_batch_out import LeaveBatchOut
+from harness.task.dmso_vs_treated import DmsoVsTreated
+from harness.types import Profiles, Split
+
+
+def make_context(
+    profiles: Profiles | None = None,
+    normalizer: Normalizer | None = None,
+    *,
+    wells: pd.DataFrame | None = None,
+    **changes: Any,
+) -> AuditContext:
+    """What a run hands to a check."""
+
+    def by_split(given: Any) -> Callable[[Split | None], Profiles]:
+        return lambda split: normalize(given, normalizer or Raw(), split)
+
+    context: dict[str, Any] = {
+        "profiles": profiles,
+        "wells": well_table(profiles.wells) if wells is None and profiles is not None else wells,
+        "normalize": by_split,
+        "normalized": by_split(profiles),
+        "splits": [],
+        "splitter": LeaveBatchOut(),
+        "tasks": {"dmso_vs_treated": DmsoVsTreated()},
+        "models": {},
+        "evaluations": {},
+        "n_resamples": 100,
+        "seed": 0,
+    }
+    return AuditContext(**{**context, **changes})
+
+
+@pytest.fixture(scope="session", name="audited")
+def context_factory() -> Callable[..., AuditContext]:
+    return make_context
