@@ -21,8 +21,7 @@ run: install  ## sweep the four z-scores on the simulated screen and compare the
 	$(BIN)/python -m harness +experiment=origin_four
 	$(BIN)/python -m harness.compare demo --each
 	@echo
-	@echo 'Metrics, figures and tables of every run:  $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db'
-	@echo 'and open http://127.0.0.1:5000 in a browser.'
+	@echo 'To see metrics, figures and tables of every run: make ui, then open the link above.'
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -93,6 +94,7 @@ def evaluate_config(cfg: DictConfig) -> None:
     wells, splits = plan_splits(plan, profiles)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)
+    command = shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])
     tags = {
         "norm": plan.name,
         "split": plan.split_name,
@@ -100,13 +102,14 @@ def evaluate_config(cfg: DictConfig) -> None:
         "data": profiles.name,
         "data_fingerprint": profiles.fingerprint,
         "split_fingerprint": split_fingerprint(wells, splits),
+        "command": command,
     }
     params = flatten({str(k): v for k, v in resolved.items() if k not in _UNTRACKED})
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         scores = Run(plan, profiles, recorder).execute()
-        recorder.note(f"{summary(plan, scores)}\n\n`python -m harness {' '.join(HydraConfig.get().overrides.task)}`")
+        recorder.note(f"{summary(plan, scores)}\n\n`{command}`")
     print(summary(plan, scores))
 
 

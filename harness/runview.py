@@ -18,7 +18,7 @@ METRICS = ("auroc", "balanced_accuracy")
 PROBE = "batch_effect/probe_balanced_accuracy"
 _LEADING = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")
 _OWN = '{"harness": '  # how a view written here begins
-_HEIGHT = 700  # pixels
+_ROW = 170  # pixels of a row of images
 
 
 def saved_view(stored: str | None, *, evaluated: Sequence[str], images: Sequence[str]) -> str | None:
@@ -49,16 +49,16 @@ def saved_view(stored: str | None, *, evaluated: Sequence[str], images: Sequence
         "columnOrder": [*_LEADING, *columns],
         "columnWidths": {name: 60 + 7 * len(name) for name in columns},
         "compareRunCharts": _charts(keys),
-        "compareRunSections": [_section(name) for name in sections],
+        "compareRunSections": [_section(name, len(keys)) for name in sections],
         "isAccordionReordered": True,
     }
     text = json.dumps(view)
     return text if len(text) <= LONGEST else None
 
 
-def _section(name: str) -> dict[str, Any]:
+def _section(name: str, n_images: int) -> dict[str, Any]:
     section = {"uuid": name, "name": name, "display": True, "isReordered": False}
-    return section | ({"columns": 1, "cardHeight": _HEIGHT} if name == "figures" else {})
+    return section | ({"columns": 1, "cardHeight": _ROW * (1 + n_images)} if name == "figures" else {})
 
 
 def _charts(keys: Sequence[str]) -> list[dict[str, Any]]:

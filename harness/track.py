@@ -40,6 +40,7 @@ except ImportError:  # no such locks on Windows
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per small table is noise
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else a new database announces each of its migrations
 
+COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
 _SQLITE = "sqlite:///"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -196,6 +197,18 @@ class Tracking:
                 token = page.token or None
         return [Record(run, client.tracking_uri) for run in runs]
 
+    def report(self, html: str) -> str:
+        """Keep a comparison as a run of its own, named and tagged ``comparison``, with artifact ``report.html``.
+
+        Returns the run's id. Raises InputError where the store cannot be written.
+        """
+        client, experiment = self._existing()
+        with self._usable():
+            run_id = str(client.create_run(experiment, run_name=COMPARISON, tags={"kind": COMPARISON}).info.run_id)
+            client.log_text(run_id, html, "report.html")
+            client.set_terminated(run_id, "FINISHED")
+        return run_id
+
     def page(self) -> str:
         """Address of the experiment in MLflow's UI, as :mod:`harness.runview` arranges it."""
         server = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
@@ -323,11 +336,27 @@ class Record:
         ------
         InputError : the run has no such table.
         """
-        uri = f"runs:/{self.run.info.run_id}/tables/{name}.parquet"
         try:
-            return pd.read_parquet(download_artifacts(artifact_uri=uri, tracking_uri=self.uri))
+            return pd.read_parquet(self._local(f"tables/{name}.parquet"))
         except (OSError, MlflowException) as error:
             raise InputError(f"run {self.name} ({self.run.info.run_id}) lacks table {name!r}: {error}") from error
+
+    def file(self, path: str) -> bytes:
+        """A stored artifact, e.g. ``figures/umap.png``.
+
+        Raises
+        ------
+        InputError : the run has no such artifact.
+        """
+        try:
+            return Path(self._local(path)).read_bytes()
+        except (OSError, MlflowException) as error:
+            raise InputError(f"run {self.name} ({self.run.info.run_id}) lacks {path!r}: {error}") from error
+
+    def _local(self, path: str) -> str:
+        """Where an artifact can be read on this machine; downloaded from a server."""
+        uri = f"runs:/{self.run.info.run_id}/{path}"
+        return str(download_artifacts(artifact_uri=uri, tracking_uri=self.uri))
 
 
 def _dataset(name: str, fingerprint: str) -> Dataset:

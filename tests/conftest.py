@@ -169,9 +169,9 @@ def demo() -> Profiles:
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one small sweep: raw, dmso_within and noise on the tiny simulated screen, with one figure."""
+    """The folder of one small sweep: raw, dmso_within and noise on the tiny simulated screen, with two figures."""
     folder = tmp_path_factory.mktemp("sweep")
-    options = ("data.size=tiny", "model=[logistic]", "figure=[plate_correlation]", "n_resamples=50")
+    options = ("data.size=tiny", "model=[logistic]", "figure=[plate_correlation,roc_pr]", "n_resamples=50")
     audits = "audit=[confounding,batch_probe,controls_vs_controls]"
     outcome = run_command(
         folder, "-m", "+norm=raw,dmso_within,noise", *options, audits, "audit.batch_probe.n_permutations=5"

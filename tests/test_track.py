@@ -102,9 +102,10 @@ def test_files_and_images(sweep: Path) -> None:
     assert {"scores.parquet", "resamples.parquet", "predictions.parquet", "audit.parquet"} <= tables
     assert "plate_correlation.parquet" in tables
     picture = np.asarray(Image.open(root / "figures/plate_correlation.png").convert("RGB"))
-    logged = [path for path in (root / "images").iterdir() if path.suffix == ".png"]
-    assert [re.split(r"\W", path.name)[:4] for path in logged] == [["figures", "plate_correlation", "step", "0"]]
-    np.testing.assert_array_equal(np.asarray(Image.open(logged[0]).convert("RGB")), picture)
+    logged = {re.split(r"\W", path.name)[1]: path for path in (root / "images").iterdir() if path.suffix == ".png"}
+    assert set(logged) == {"plate_correlation", "roc_pr_dmso_vs_treated_logistic"}
+    assert all(re.split(r"\W", path.name)[0] == "figures" for path in logged.values())
+    np.testing.assert_array_equal(np.asarray(Image.open(logged["plate_correlation"]).convert("RGB")), picture)
 
 
 def test_every_finding_is_a_metric_or_a_reason(sweep: Path) -> None:

@@ -38,11 +38,13 @@ def pick(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions
     chosen = np.zeros(len(wells), dtype=bool)
     positions = np.sort(wells["well"].unique())
     fixed = pd.Series(generator(seed, "spiked positions").permutation(len(positions)), positions)
-    rows_of = pd.Series(np.flatnonzero(candidates(wells))).groupby(wells.loc[candidates(wells), "plate"].to_numpy())
+    by_name = np.argsort(wells["well"].to_numpy(), kind="stable")  # whatever the order of rows
+    treated = by_name[candidates(wells)[by_name]]
+    rows_of = pd.Series(treated).groupby(wells["plate"].to_numpy()[treated])
     for plate, rows in rows_of:
         n = int(np.ceil(prevalence[str(plate)] * len(rows)))
         if same_positions:
-            order = rows.to_numpy()[np.argsort(wells.loc[rows, "well"].map(fixed).to_numpy())]
+            order = rows.to_numpy()[np.argsort(wells["well"].iloc[rows].map(fixed).to_numpy())]
         else:
             order = generator(seed, "spiked wells", plate).permutation(rows.to_numpy())
         chosen[order[:n]] = True
@@ -175,6 +177,10 @@ def directions(profiles: Profiles, train: Mask, n: int, seed: int) -> list[Doubl
 
     Each is the mean over 8 wells drawn among the quarter of training wells farthest from their plate's controls: real
     effects where there are any, the direction of ordinary variation where there are none.
+
+    Raises
+    ------
+    InputError : no feature varies over the control wells of every training plate.
     """
     X, wells = profiles.X, profiles.wells
     scale = control_sd(X, wells)
@@ -184,6 +190,8 @@ def directions(profiles: Profiles, train: Mask, n: int, seed: int) -> list[Doubl
         centre[rows] = X[controls].mean(axis=0, dtype=np.float64)
     rows = np.flatnonzero(train & candidates(wells))
     usable = (scale[rows] > 0).all(axis=0)
+    if not usable.any():
+        raise InputError("spike-in: no feature varies over the control wells of every training plate; a scale needs one")
     difference = np.zeros((len(rows), X.shape[1]))
     difference[:, usable] = ((X[rows] - centre[rows]) / np.where(scale[rows] > 0, scale[rows], 1))[:, usable]
     strength = np.square(np.clip(difference, -10, 10)).mean(axis=1)

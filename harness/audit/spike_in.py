@@ -75,7 +75,7 @@ class SpikeIn(Check):
         matched = list(self.matched(bench, seed))
         yield from self._summary("matched", matched, [bench.moved(arm, i) for i, arm in enumerate(matched)])
         for arm in self.others(bench, seed):
-            yield from self._summary(arm.name, [arm], [bench.moved(arm, i) for i in range(self.n_others)])
+            yield from self._summary(arm.name, [arm], [bench.moved(arm, i) for i in range(min(self.n_others, self.n_directions))])
         response = np.mean([bench.response(i) for i in range(self.n_directions)])
         yield Finding("audit/spike_in/response", float(response), n=len(bench.wells))
 
@@ -154,12 +154,17 @@ class Bench:
 
     @cached_property
     def references(self) -> list[Doubles]:
-        """For each direction the mean displacement of a few spiked wells of each plate: (n_plates, n_features)."""
+        """For each direction the mean displacement of a few spiked wells of each plate: (n_plates, n_features).
+
+        A plate without treated wells takes the mean of the others.
+        """
         found = []
         for i in range(len(self.directions)):
             few = Design("few", everywhere(self.wells, FEW))
             spiked = few.pick(self.wells, derive(self.seed, "reference", i))
-            found.append(self._by_plate(self.displacement(spiked, i), spiked)[0])
+            mean, count = self._by_plate(self.displacement(spiked, i), spiked)
+            mean[count == 0] = mean[count > 0].mean(axis=0)
+            found.append(mean)
         return found
 
     def displacement(self, spiked: Mask, i: int) -> Doubles:

@@ -125,9 +125,10 @@ class Verdict:
         nulls = [f for f in found.values() if _is_null(f.key) and not np.isnan(f.value)]
         for f in nulls:
             lower, upper = widened(f, len(nulls))
-            off = abs(f.value - 0.5) > self.leak and not lower <= 0.5 <= upper
+            off = abs(f.value - 0.5) > self.leak and (lower > 0.5 or upper < 0.5)
             limit = f"0.5 within {self.leak:g} or within the interval"
-            yield Evidence(f.key, f.value, lower, upper, limit, Call.LEAKS if off else Call.SOUND)
+            answer = Call.LEAKS if off else "" if np.isnan(lower) else Call.SOUND
+            yield Evidence(f.key, f.value, lower, upper, limit, answer)
 
     def _signal(self, found: Mapping[str, Finding]) -> Iterator[Evidence]:
         scored = [f for f in found.values() if f.key.startswith("audit/real_labels/") and f.key.endswith("auroc")]
@@ -137,7 +138,8 @@ class Verdict:
         for f in scored:
             lower, upper = widened(f, len(scored))
             clear.append((lower > 0.5 + self.signal, f, lower, upper))
-        answer = "" if any(c for c, *_ in clear) else Call.NO_SIGNAL
+        known = all(not np.isnan(lower) for *_, lower, _ in clear)
+        answer = Call.NO_SIGNAL if known and not any(c for c, *_ in clear) else ""
         for _, f, lower, upper in clear:
             yield Evidence(f.key, f.value, lower, upper, f"above {0.5 + self.signal:g} for some model", answer)
 
@@ -163,7 +165,7 @@ class Verdict:
     def _batch(self, found: Mapping[str, Finding]) -> Iterator[Evidence]:
         key = "batch_effect/probe_balanced_accuracy"
         probe, null = found.get(key), found.get(f"{key}_null_upper")
-        if probe is None or null is None:
+        if probe is None or null is None or np.isnan(probe.value) or np.isnan(null.value):
             return
         limit = null.value + self.batch
         answer = Call.UNDER if probe.value > limit else Call.SOUND

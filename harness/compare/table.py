@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.bootstrap import interval
+from harness.compare.statistics import two_sided, with_corrected
 from harness.types import Doubles, InputError
 
 HEADLINE = ("auroc", "balanced_accuracy")
@@ -31,6 +32,7 @@ class StoredRun(Protocol):
     @property
     def metrics(self) -> Mapping[str, float]: ...
     def table(self, name: str) -> pd.DataFrame: ...
+    def file(self, path: str) -> bytes: ...
 
 
 def group_of(run: StoredRun) -> tuple[str, str]:
@@ -80,9 +82,10 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
 
     Returns
     -------
-    DataFrame : one row per run: ``norm, scope``; per task and model ``<task>/<model>/<metric>`` with ``_lower`` and
-        ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval (NaN where no
-        raw run, or one with other resamples or another seed, is there); the batch probe and its null mean; ``extra``.
+    DataFrame : one row per run: ``norm, scope, verdict``; per task and model ``<task>/<model>/<metric>`` with
+        ``_lower`` and ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval
+        (NaN where no raw run, or one with other resamples or another seed, is there), ``_p`` of the difference and
+        ``_p_holm``, corrected for the runs compared; the batch probe and its null mean; ``extra``.
 
     Raises
     ------
@@ -92,18 +95,27 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     if len(groups) > 1:
         raise InputError(f"{len(groups)} different data or splits; only runs on the same held-out wells compare")
     reference = next((run for run in runs.values() if run.name == REFERENCE), None)
-    rows = [_row(label, run, reference, extra) for label, run in runs.items()]
-    return pd.DataFrame(rows)
+    raw = {} if reference is None else _draws(reference)
+    rows = [_row(label, run, reference, raw, extra) for label, run in runs.items()]
+    return with_corrected(pd.DataFrame(rows))
 
 
-def _row(label: str, run: StoredRun, reference: StoredRun | None, extra: Sequence[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"norm": label, "scope": run.tags.get("scope", "")}
+def _row(
+    label: str,
+    run: StoredRun,
+    reference: StoredRun | None,
+    raw: Mapping[tuple[str, str], Doubles],
+    extra: Sequence[str],
+) -> dict[str, Any]:
+    tags = run.tags
+    row: dict[str, Any] = {"norm": label, "scope": tags.get("scope", ""), "verdict": tags.get("verdict", "-")}
     metrics = run.metrics
     for task, model in models_of(run):
         for metric in HEADLINE:
             key = f"{task}/{model}/{metric}"
             row |= {k: metrics.get(k, np.nan) for k in (key, f"{key}_lower", f"{key}_upper")}
-    row |= _differences(run, reference)
+    if reference is not None:
+        row |= _differences(run, reference, raw)
     row[BASELINE], row[f"{BASELINE}_is"] = _best_baseline(run)
     for key in (PROBE, f"{PROBE}_null_mean", *(e + suffix for e in extra for suffix in ("", "_lower", "_upper"))):
         row[key] = metrics.get(key, np.nan)
@@ -137,19 +149,20 @@ def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
     return {(str(t), str(m)): rows["value"].to_numpy(float) for (t, m), rows in table.groupby(["task", "model"])}
 
 
-def _differences(run: StoredRun, reference: StoredRun | None) -> dict[str, float]:
-    """This run's mean AUROC minus raw's, with the interval of the difference over the same resamples."""
-    if reference is None:
-        return {}
-    own, raw = _draws(run), _draws(reference)
+def _differences(
+    run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, str], Doubles]
+) -> dict[str, float]:
+    """This run's mean AUROC minus raw's, with the interval and p-value of the difference over the same resamples."""
+    own, metrics, expected = _draws(run), run.metrics, reference.metrics
     found: dict[str, float] = {}
     for task, model in models_of(run):
         key = f"{task}/{model}/{HEADLINE[0]}"
-        if key not in reference.metrics or (task, model) not in raw:
+        if key not in expected or (task, model) not in raw:
             continue
         a, b = own[task, model], raw[task, model]
         if len(a) == len(b) and run.params.get("seed") == reference.params.get("seed"):
             name = f"{key}_minus_{REFERENCE}"
             lower, upper = interval(a - b)
-            found |= {name: run.metrics[key] - reference.metrics[key], f"{name}_lower": lower, f"{name}_upper": upper}
+            found |= {name: metrics[key] - expected[key], f"{name}_lower": lower, f"{name}_upper": upper}
+            found[f"{name}_p"] = float("nan") if run is reference else two_sided(a - b)
     return found

@@ -48,10 +48,11 @@ def _table(title: str, table: pd.DataFrame, columns: dict[str, list[str]]) -> Ta
     shown = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     shown.add_column("norm", no_wrap=True)
     shown.add_column("scope", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
     for name in columns:
         shown.add_column(escape(name), justify="right")
-    for i, (norm, scope) in enumerate(zip(table["norm"], table["scope"], strict=True)):
-        shown.add_row(escape(norm), escape(scope), *(escape(cells[i]) for cells in columns.values()))
+    for i, names in enumerate(zip(table["norm"], table["scope"], table["verdict"], strict=True)):
+        shown.add_row(*map(escape, names), *(escape(cells[i]) for cells in columns.values()))
     return shown
 
 

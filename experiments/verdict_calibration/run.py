@@ -1,0 +1,149 @@
+"""How often is the verdict right? Simulated screens with planted truth, many seeds, one verdict each.
+
+Run again after an interruption: finished cells are kept in out/verdicts.jsonl and skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from harness.audit.batch_probe import BatchProbe
+from harness.audit.controls_vs_controls import ControlsVsControls
+from harness.audit.detection import Detection
+from harness.audit.pseudo_control import PseudoControl
+from harness.audit.real_labels import RealLabels
+from harness.audit.spike_in import SpikeIn
+from harness.audit.verdict import Call, Decision, Verdict
+from harness.data.demo import Demo
+from harness.metric.auroc import Auroc
+from harness.norm.all_within import AllWithin
+from harness.norm.base import Normalizer
+from harness.norm.dmso_within import DmsoWithin
+from harness.norm.mean import Mean
+from harness.norm.raw import Raw
+from harness.norm.well_mean import WellMean
+from harness.run import Plan, Run
+from harness.split.leave_batch_out import LeaveBatchOut
+from harness.task.dmso_vs_treated import DmsoVsTreated
+
+OUT = Path(__file__).resolve().parent / "out"
+SCREEN = {"n_sites": 1, "n_features": 100}  # 5 batches x 4 plates x 384 wells, 64 controls
+FEW = {"n_sites": 1, "n_features": 300, "n_controls": 16}
+NORMS: dict[str, Normalizer] = {
+    "raw": Raw(),
+    "dmso_within": DmsoWithin(),
+    "dmso_within_textbook": DmsoWithin(exchangeable=False),
+    "all_within": AllWithin(),
+    "mean": Mean(),
+    "well_mean": WellMean(),
+}
+CELLS = [
+    ("balanced", "raw", SCREEN),
+    ("balanced", "dmso_within", SCREEN),
+    ("balanced", "all_within", SCREEN),
+    ("phenotype_rich", "dmso_within", SCREEN),
+    ("phenotype_rich", "all_within", SCREEN),
+    ("confounded", "mean", SCREEN),
+    ("fixed_layout", "well_mean", SCREEN),
+    ("null", "raw", FEW),
+    ("null", "dmso_within", FEW),
+    ("null", "dmso_within_textbook", FEW),
+    ("null", "all_within", FEW),
+    ("null", "mean", FEW),
+]
+
+
+class Keep:
+    """A recorder that keeps the decision only."""
+
+    decision: Decision
+
+    def verdict(self, decision: Decision) -> None:
+        self.decision = decision
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+
+def one(cell: tuple[str, str, dict[str, int], int]) -> dict[str, Any]:
+    """The verdict of one normalization on one simulated screen."""
+    scenario, norm, numbers, seed = cell
+    warnings.simplefilter("ignore")
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000, random_state=0)
+    )
+    plan = Plan(
+        name=norm,
+        normalizer=NORMS[norm],
+        splitter=LeaveBatchOut(),
+        tasks={"dmso_vs_treated": DmsoVsTreated()},
+        models={"logistic": model},
+        metrics=[Auroc()],
+        checks={
+            "controls_vs_controls": ControlsVsControls(),
+            "pseudo_control": PseudoControl(),
+            "batch_probe": BatchProbe(),
+            "real_labels": RealLabels(),
+            "spike_in": SpikeIn(n_others=1),
+            "detection": Detection(arms=["matched"]),
+        },
+        verdict=Verdict(),
+        seed=seed,
+    )
+    kept = Keep()
+    Run(plan, Demo(scenario=scenario, seed=seed, **numbers).profiles(), kept).execute()
+    said = kept.decision
+    contrast = next((e.value for e in said.evidence if e.key.endswith("/contrast")), None)
+    return {"scenario": scenario, "norm": norm, "seed": seed, "verdict": said.call.value, "contrast": contrast}
+
+
+def frequencies(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Scenario x normalization by share of each verdict, with the number of seeds."""
+    table = pd.DataFrame(rows)
+    keys = [table["scenario"], table["norm"]]
+    shares = pd.crosstab(keys, table["verdict"], normalize="index")
+    grouped = table.groupby(["scenario", "norm"])
+    shares = shares.reindex(columns=[call.value for call in Call], fill_value=0.0)
+    return shares.assign(seeds=grouped.size(), contrast=grouped["contrast"].mean())
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of numbers with two decimals."""
+    lines = [list(table.columns), ["---"] * len(table.columns)]
+    lines += [[f"{x:.2f}" if isinstance(x, float) else str(x) for x in row] for row in table.itertuples(index=False)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    """Run what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=50, help="screens for each cell (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=100, help="first seed; 0 to 9 were used to choose margins")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    OUT.mkdir(exist_ok=True)
+    path = OUT / "verdicts.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    done = {(row["scenario"], row["norm"], row["seed"]) for row in rows}
+    seeds = range(options.first, options.first + options.seeds)
+    missing = [(*cell, seed) for seed in seeds for cell in CELLS if (*cell[:2], seed) not in done]
+    with ProcessPoolExecutor(options.workers) as pool, path.open("a") as file:
+        for row in pool.map(one, missing):
+            rows.append(row)
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+    print(markdown(frequencies([r for r in rows if r["seed"] in seeds]).reset_index()))
+
+
+if __name__ == "__main__":
+    main()
