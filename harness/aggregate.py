@@ -1,8 +1,4 @@
-"""From sites to wells: median or mean of the images of a well, plate by plate.
-
-The median drops the lowest and the highest of a few sites again and again, by ``np.minimum`` and ``np.maximum``: at
-6 images x 4,096 features a streaming pass would otherwise spend more time in ``np.median`` than in reading from disk.
-"""
+"""From sites to wells: median or mean of the images of a well, plate by plate."""
 
 from __future__ import annotations
 
@@ -13,10 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.middle import halfway, middle
 from harness.types import Floats, InputError, Mask, Profiles
-
-_BLOCK_BYTES = 1 << 19  # sites of one block stay in the second-level cache
-_NETWORK_LIMIT = 24  # beyond this many sites a partition is faster than the network
 
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
@@ -52,60 +46,9 @@ def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
     raise InputError(f"split: masks have {len(mask)} entries; expected one per well or one per row ({len(wells)})")
 
 
-def _comparators(n: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """Pairs of n inputs to be ordered one after the other, and the one or two positions that then hold the middle.
-
-    Forgetful selection: of n // 2 + 2 values the lowest and the highest are not in the middle of n; they are replaced
-    by the next input until none is left (McGuire 2008, "A fast, small-radius GPU median filter", ShaderX6).
-    """
-    pairs = []
-    window, rest = list(range(n // 2 + 2))[:n], list(range(n // 2 + 2, n))
-    while len(window) > 2 - n % 2:
-        m = len(window)
-        pairs += [(window[i], window[m - 1 - i]) for i in range(m // 2)]
-        pairs += [(window[0], window[i]) for i in range(1, (m + 1) // 2)]
-        pairs += [(window[i], window[-1]) for i in range(m // 2, m - 1)]
-        window = window[1:-1] + rest[:1]
-        rest = rest[1:]
-    return pairs, window
-
-
-def _network(n: int) -> tuple[list[tuple[int, int, bool, bool]], list[int]]:
-    """:func:`_comparators`, each with whether its lower and its higher output are ever needed."""
-    pairs, middle = _comparators(n)
-    needed, network = set(middle), []
-    for i, j in reversed(pairs):
-        network.append((i, j, i in needed, j in needed))
-        needed |= {i, j}
-    return network[::-1], middle
-
-
 def _median(stack: Floats) -> Floats:
     """Median over axis 1 of (n_wells, n_sites, n_features)."""
-    n_wells, n, n_features = stack.shape
-    if n > _NETWORK_LIMIT:
-        return np.median(stack, axis=1).astype(np.float32)
-    out = np.empty((n_wells, n_features), dtype=np.float32)
-    network, middle = _network(n)
-    step = max(1, _BLOCK_BYTES // (n * n_features * 4))
-    work = np.empty((n + 1, step, n_features), dtype=np.float32)
-    for start in range(0, n_wells, step):
-        block = stack[start : start + step]
-        work[:n, : len(block)] = block.transpose(1, 0, 2)
-        *site, free = work[:, : len(block)]
-        for i, j, lower, higher in network:
-            if lower and higher:
-                np.minimum(site[i], site[j], out=free)
-                np.maximum(site[i], site[j], out=site[j])
-                site[i], free = free, site[i]
-            elif lower:
-                np.minimum(site[i], site[j], out=site[i])
-            else:
-                np.maximum(site[i], site[j], out=site[j])
-        part = out[start : start + step]
-        np.add(site[middle[0]], site[middle[-1]], out=part)
-        part *= np.float32(0.5)
-    return out
+    return halfway(middle(stack))
 
 
 def _mean(stack: Floats) -> Floats:
@@ -129,22 +72,40 @@ def sites_to_wells(Z: Floats, codes: NDArray[Any], how: str) -> Floats:
     -------
     (n_wells, n_features) float32, wells in the order of their codes.
     """
-    method = METHODS[how]
     counts = np.bincount(codes)
     if (counts == 1).all():
         out = np.empty_like(Z)
         out[codes] = Z
         return out
+    return _by_count(Z, codes, METHODS[how])
+
+
+def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
+    """For each well and feature the two middle values of its sites (the same one twice where their number is odd).
+
+    Parameters
+    ----------
+    X, codes : as for :func:`sites_to_wells`.
+
+    Returns
+    -------
+    (n_wells, 2, n_features) float32: the median is :func:`halfway` between them, also after an increasing map.
+    """
+    return _by_count(X, codes, middle)
+
+
+def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]) -> Floats:
+    """``method`` of (n, n_sites, n_features), for all wells of one number of sites at once; in order of codes."""
+    counts = np.bincount(codes)
+    if (counts == counts[0]).all() and (np.diff(codes) >= 0).all():
+        return method(Z.reshape(len(counts), counts[0], Z.shape[1]))
     order = np.argsort(codes, kind="stable")
     starts = np.r_[0, np.cumsum(counts)[:-1]]
-    ordered = bool((np.diff(codes) >= 0).all())
-    if ordered and (counts == counts[0]).all():
-        return method(Z.reshape(len(counts), counts[0], Z.shape[1]))
-    out = np.empty((len(counts), Z.shape[1]), dtype=np.float32)
-    for n in np.unique(counts):
-        chosen = np.flatnonzero(counts == n)
-        rows = order[starts[chosen][:, None] + np.arange(n)]
-        out[chosen] = method(Z[rows])
+    groups = [np.flatnonzero(counts == n) for n in np.unique(counts)]
+    results = [method(Z[order[starts[wells][:, None] + np.arange(counts[wells[0]])]]) for wells in groups]
+    out = np.empty((len(counts), *results[0].shape[1:]), dtype=np.float32)
+    for wells, result in zip(groups, results, strict=True):
+        out[wells] = result
     return out
 
 

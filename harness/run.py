@@ -146,7 +146,7 @@ class Run:
             findings += self.audit(step, before_training=False)
             self.recorder.findings(findings)
             if plan.verdict is not None:
-                self.recorder.verdict(plan.verdict.decide(findings, n_plates=self.wells["plate"].nunique()))
+                self.recorder.verdict(self._decide(plan.verdict, findings))
             for prepared in warm:
                 prepared.result()
             self.draw(step, scores)
@@ -221,6 +221,10 @@ class Run:
                         yield from list(check.findings(context))
                 except NotApplicable as undefined:
                     yield Finding(f"audit/{name}", float("nan"), reason=undefined.reason)
+
+    def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
+        n_plates, n_batches = (self.wells[column].nunique() for column in ("plate", "batch"))
+        return verdict.decide(findings, n_plates=n_plates, n_batches=n_batches)
 
     def draw(self, step: Step, scores: pd.DataFrame) -> None:
         """Tables and pictures of the figures; one that does not apply is recorded with its reason."""

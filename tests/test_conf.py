@@ -142,7 +142,9 @@ def test_every_other_member_can_be_chosen_on_the_command_line(hand: dict[str, st
 
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_experiments_sweep_over_norms_that_exist(path: Path) -> None:
-    swept = OmegaConf.load(path).hydra.sweeper.params["+norm"]
+    swept = OmegaConf.select(OmegaConf.load(path), "hydra.sweeper.params.+norm")
+    if swept is None:
+        pytest.skip("changes settings, sweeps nothing")
     names = [name.strip() for name in str(swept).split(",")]
     assert len(names) > 1
     assert set(names) <= set(NORMS)

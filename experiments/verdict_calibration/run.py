@@ -90,8 +90,8 @@ def one(cell: tuple[str, str, dict[str, int], int]) -> dict[str, Any]:
         models={"logistic": model},
         metrics=[Auroc()],
         checks={
-            "controls_vs_controls": ControlsVsControls(),
-            "pseudo_control": PseudoControl(),
+            "controls_vs_controls": ControlsVsControls(n_repeats=3),
+            "pseudo_control": PseudoControl(n_repeats=2),
             "batch_probe": BatchProbe(),
             "real_labels": RealLabels(),
             "spike_in": SpikeIn(n_others=1),

@@ -12,7 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.spike import Design, add
 from harness.audit.spike_in import Bench, SpikeIn
-from harness.bootstrap import interval, resample, weighted_mean
+from harness.bootstrap import LEVEL, interval, resample, weighted_mean
 from harness.metric.auroc import Auroc
 from harness.norm.base import normalize
 from harness.norm.raw import Raw
@@ -69,8 +69,8 @@ class Detection(SpikeIn):
                     low, high = interval(values[1:, i])
                     yield Finding(f"{key}/{what}_at_{amplitude:g}", float(values[0, i]), low, high)
             mde, raw_mde = (minimum_effect(curve, self.amplitudes, self.target) for curve in (own, raw))
-            yield Finding(f"{key}/mde", float(mde[0]), *interval(mde[1:]))
-            yield Finding(f"{key}/raw_mde", float(raw_mde[0]), *interval(raw_mde[1:]))
+            yield Finding(f"{key}/mde", float(mde[0]), *_span(mde[1:]))
+            yield Finding(f"{key}/raw_mde", float(raw_mde[0]), *_span(raw_mde[1:]))
             yield self._ratio(f"{key}/mde_ratio", mde, raw_mde)
 
     @staticmethod
@@ -79,9 +79,7 @@ class Detection(SpikeIn):
             return Finding(key, float("nan"), reason="raw profiles do not reach the target at any amplitude")
         with np.errstate(invalid="ignore"):
             ratio = mde / raw
-        known = ratio[1:][np.isfinite(raw[1:])]
-        lower, upper = (float(np.quantile(known, q, method="nearest")) for q in (0.025, 0.975))
-        return Finding(key, float(ratio[0]), lower, upper)
+        return Finding(key, float(ratio[0]), *_span(ratio[1:][np.isfinite(raw[1:])]))
 
     def axes(self, context: AuditContext, bench: Bench, norm: Norm) -> list[Axes]:
         """Principal axes of the unspiked normalized profiles for each fold; one for all where folds share them."""
@@ -101,6 +99,14 @@ class Detection(SpikeIn):
             folds = [_fold(moved(split), own, split, spiked, context.seed) for split, own in pairs]
             columns.append(_mean_auroc([f for f in folds if f.y.min() < f.y.max()], context.n_resamples))
         return np.column_stack(columns)
+
+
+def _span(values: Doubles) -> tuple[float, float]:
+    """Percentile interval of resampled values of which some may be infinite: no interpolation between them."""
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
+    return float(low), float(high)
 
 
 def _raw(profiles: Profiles) -> BySplit:

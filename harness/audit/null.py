@@ -27,8 +27,8 @@ class Null(Check):
 
     Parameters
     ----------
-    n_repeats : random relabellings; the value is their mean. Interval: bootstrap of plates and batches, pooled over
-        repeats (so it holds the variation between repeats too).
+    n_repeats : random relabellings; the value is their mean, the interval the bootstrap of that mean over plates and
+        batches (the same draws in every repeat).
     """
 
     name: ClassVar[str]
@@ -54,7 +54,7 @@ class Null(Check):
                 draws[name].append(resamples["value"].to_numpy())
                 n = int(mean["n"])
         for name, value in values.items():
-            lower, upper = interval(np.concatenate(draws[name]))
+            lower, upper = interval(np.mean(draws[name], axis=0))
             yield Finding(f"audit/{self.name}/{name}/auroc", float(np.mean(value)), lower, upper, n)
 
     def _evaluations(

@@ -95,8 +95,10 @@ def control_distance(profiles: Profiles, seed: int) -> Doubles:
 
     Raises
     ------
-    InputError : a plate with fewer than 3 control wells.
+    InputError : a plate with fewer than 3 control wells; a single plate.
     """
+    if len(profiles) < 2:
+        raise InputError("spike-in: found 1 plate; distances from the controls of other plates need 2 or more")
     z = normalize(profiles, DmsoWithin())
     controls = (z.wells["role"] == "negcon").to_numpy()
     plates = np.sort(z.wells["plate"].unique())
@@ -191,7 +193,7 @@ def directions(profiles: Profiles, train: Mask, n: int, seed: int) -> list[Doubl
     rows = np.flatnonzero(train & candidates(wells))
     usable = (scale[rows] > 0).all(axis=0)
     if not usable.any():
-        raise InputError("spike-in: no feature varies over the control wells of every training plate; a scale needs one")
+        raise InputError("spike-in: no feature varies over the control wells of every training plate; add controls")
     difference = np.zeros((len(rows), X.shape[1]))
     difference[:, usable] = ((X[rows] - centre[rows]) / np.where(scale[rows] > 0, scale[rows], 1))[:, usable]
     strength = np.square(np.clip(difference, -10, 10)).mean(axis=1)

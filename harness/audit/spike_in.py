@@ -74,8 +74,9 @@ class SpikeIn(Check):
         seed = derive(context.seed, "spike-in")
         matched = list(self.matched(bench, seed))
         yield from self._summary("matched", matched, [bench.moved(arm, i) for i, arm in enumerate(matched)])
+        n_others = min(self.n_others, self.n_directions)
         for arm in self.others(bench, seed):
-            yield from self._summary(arm.name, [arm], [bench.moved(arm, i) for i in range(min(self.n_others, self.n_directions))])
+            yield from self._summary(arm.name, [arm], [bench.moved(arm, i) for i in range(n_others)])
         response = np.mean([bench.response(i) for i in range(self.n_directions)])
         yield Finding("audit/spike_in/response", float(response), n=len(bench.wells))
 
@@ -101,12 +102,18 @@ class SpikeIn(Check):
             raise NotApplicable(str(reason)) from reason
 
     def matched(self, bench: Bench, seed: int) -> Iterator[Design]:
-        """This screen's own design, its prevalence estimated anew from resampled wells for each direction."""
+        """This screen's own design, its prevalence estimated anew from resampled wells for each direction.
+
+        Raises NotApplicable where control distances cannot be had: one plate, or one with fewer than 3 controls.
+        """
         wells = bench.wells
         treated = wells[wells["role"] == "treated"]
         known = treated.dropna(subset=["compound"]) if "compound" in treated else treated.iloc[:0]
         tied = cramers_v(known["compound"], known["well"])[1] if len(known) else np.nan
-        distance = control_distance(bench.profiles, seed)
+        try:
+            distance = control_distance(bench.profiles, seed)
+        except InputError as reason:
+            raise NotApplicable(str(reason)) from reason
         for i in range(self.n_directions):
             prevalence = estimated_prevalence(distance, wells, generator(seed, "prevalence", i))
             floor = {plate: max(share, FEW) for plate, share in prevalence.items()}

@@ -1,11 +1,13 @@
-"""``python -m harness.compare``: the runs of one experiment as a table."""
+"""``python -m harness.compare``: the runs of one experiment as a table and as a page."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.types import InputError
@@ -13,9 +15,13 @@ from harness.types import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.compare.group import Group
+    from harness.track import Tracking
+
 EPILOG = """examples:
   python -m harness.compare                        the only experiment in mlruns/mlflow.db
   python -m harness.compare bbbc021 --split leave_batch_out
+  python -m harness.compare demo --html report.html    one page to send around, also kept as a run of its own
   python -m harness.compare demo --metric audit/controls_vs_controls/lightgbm/auroc --csv table.csv
 """
 
@@ -35,43 +41,52 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--each", action="store_true", help="one table for each data set and split found")
     p.add_argument("--metric", action="append", default=[], help="a further metric to show; may be repeated")
     p.add_argument("--csv", help="also write the table to this file")
+    p.add_argument("--html", help="also write everything as one page to this file, and log it as a run `comparison`")
+    p.add_argument("--no-log", action="store_true", help="with --html: do not log the page")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0 with a table, 2 with one line on stderr where there is nothing to compare."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    options = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = parser().parse_args(words)
     try:
-        compare(options)
+        compare(options, command=shlex.join(["python", "-m", "harness.compare", *words]))
     except InputError as error:
         print(f"harness.compare: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Read the runs, form groups that may be compared, print each."""
+def compare(options: argparse.Namespace, *, command: str) -> None:
+    """Read the runs, form groups that may be compared, show each; ``command`` is what was asked for."""
+    from harness.compare.group import group_up
     from harness.compare.table import StoredRun, group_of
-    from harness.track import Tracking
+    from harness.track import COMPARISON, Tracking
 
     tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
     if options.experiment is None:
         tracking.experiment = tracking.only_experiment()
-    groups: dict[tuple[str, str], list[StoredRun]] = {}
+    found: dict[tuple[str, str], list[StoredRun]] = {}
     for run in tracking.records():
+        if run.tags.get("kind") == COMPARISON:
+            continue
         data, split = group_of(run)
         same_data = _matches(options.data, run.tags.get("data", ""), data)
         if same_data and _matches(options.split, run.tags.get("split", ""), split):
-            groups.setdefault((data, split), []).append(run)
-    if not groups:
+            found.setdefault((data, split), []).append(run)
+    if not found:
         raise InputError(f"no runs to compare in experiment {tracking.experiment!r} of {options.uri}")
-    if len(groups) > 1 and not options.each:
-        raise InputError(_ambiguous(groups))
-    if options.csv and len(groups) > 1:
+    if len(found) > 1 and not options.each:
+        raise InputError(_ambiguous(found))
+    if options.csv and len(found) > 1:
         raise InputError("--csv writes one table; choose one with --data and --split")
-    for runs in groups.values():
-        show_group(tracking.experiment, runs, options)
+    groups = [group_up(tracking.experiment, runs, extra=options.metric) for runs in found.values()]
+    for group in groups:
+        show_group(group, options)
+    if options.html:
+        _write_page(groups, options, tracking, command)
     if not options.uri.startswith("http"):
         print(f"In a browser: mlflow ui --backend-store-uri {options.uri}, then open")
     print(tracking.page())
@@ -91,29 +106,37 @@ def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
     return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {listed}"
 
 
-def show_group(experiment: str, runs: Sequence[object], options: argparse.Namespace) -> None:
+def show_group(group: Group, options: argparse.Namespace) -> None:
     """One table of finished runs, then what did not finish and what to be careful about."""
-    from harness.compare.table import REFERENCE, StoredRun, comparison, differing_settings, latest
+    from harness.compare.table import REFERENCE, differing_settings
     from harness.compare.terminal import show
 
-    chosen: dict[str, StoredRun] = latest(runs)  # type: ignore[arg-type]
-    finished = {label: run for label, run in chosen.items() if run.status == "FINISHED"}
-    tags = next(iter(chosen.values())).tags
+    tags, finished = group.tags, group.finished
     if finished:
-        table = comparison(finished, extra=options.metric)
-        order = table["norm"].ne(REFERENCE)
-        table = table.assign(_order=order).sort_values(["_order", "norm"], kind="stable").drop(columns="_order")
-        show(table, f"{experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
+        show(group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
         print("Means over held-out folds, in brackets the 95% interval (plates within batches, batches above them).")
         if not any(run.name == REFERENCE for run in finished.values()):
             print("No finished run of raw here: no paired differences. Add one with +norm=raw.")
         if options.csv:
-            _write(table, options.csv)
-    for label, run in chosen.items():
-        if run.status != "FINISHED":
-            print(f"{run.status} {label}: {run.tags.get('failure', 'no result (still running, or cut off)')}")
+            _write(group.table, options.csv)
+    for label, run in group.unfinished.items():
+        print(f"{run.status} {label}: {run.tags.get('failure', 'no result (still running, or cut off)')}")
     for key, values in differing_settings(finished).items():
         print(f"Careful: {key} differs between these runs: {', '.join(values)}")
+
+
+def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: Tracking, command: str) -> None:
+    """The page as a file and, unless told not to, as a run of its own."""
+    from harness.compare.report import report
+
+    html = report(groups, command=command)
+    try:
+        Path(options.html).write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--html {options.html}: cannot be written ({error})") from error
+    print(f"Page: {options.html}")
+    if not options.no_log:
+        tracking.report(html)
 
 
 def _write(table: pd.DataFrame, path: str) -> None:

@@ -6,6 +6,8 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 
 class Html(str):
     """Text that is markup already."""
@@ -44,7 +46,14 @@ def table(head: Sequence[Sequence[tuple[object, int]]], rows: Iterable[Sequence[
     head : rows of (cell, number of columns that it spans).
     rows : of cells; ``words`` of them hold words and stand on the left, the rest are numbers.
     """
-    heads = [tag("tr", *(tag("th", cell, colspan=str(span), scope="col") for cell, span in line)) for line in head]
+    heads = []
+    for line in head:
+        starts = np.cumsum([0, *(span for _, span in line)])
+        cells = [
+            tag("th", cell, colspan=str(span), scope="col", class_="word" if start < words else "")
+            for (cell, span), start in zip(line, starts, strict=False)
+        ]
+        heads.append(tag("tr", *cells))
     body = [
         tag(
             "tr",
@@ -69,7 +78,8 @@ def page(title: str, *content: object) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{join(content, chr(10))}\n</body>\n</html>\n"
+        f"<title>{text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"{join(content, chr(10))}\n</body>\n</html>\n"
     )
 
 
@@ -82,14 +92,14 @@ h1 { font-size: 25px; line-height: 1.25; margin: 0 0 4px; }
 h2 { font-size: 19px; margin: 36px 0 8px; padding-top: 12px; border-top: 1px solid var(--line); }
 h3 { font-size: 15px; margin: 20px 0 4px; }
 p { margin: 6px 0 10px; max-width: 85ch; }
-nav { margin: 10px 0; } nav a { margin-right: 14px; color: #0a5c91; white-space: nowrap; }
+nav { margin: 10px 0; } nav a { margin-right: 14px; color: #0a5c91; }
 .lead, .note, figcaption { color: var(--soft); } .note, figcaption { font-size: 13px; }
 .frame { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; margin: 10px 0; max-height: 80vh; }
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: 13.5px; overflow-wrap: normal; }
 th, td { padding: 6px 10px; text-align: right; vertical-align: top; white-space: nowrap;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
-th { background: #f4f6f8; font-weight: 600; } thead tr:first-child th { text-align: center; }
-th:first-child, td.word, thead tr:first-child th:first-child { text-align: left; }
+th { background: #f4f6f8; font-weight: 600; }
+thead tr:not(:last-child) th { text-align: center; } thead tr th.word, td.word { text-align: left; }
 td:first-child, th:first-child { position: sticky; left: 0; background: #fff; font-weight: 600; }
 th:first-child { background: #f4f6f8; } tbody tr:last-child td { border-bottom: 0; }
 td.word:first-child { white-space: normal; min-width: 110px; max-width: 260px; overflow-wrap: anywhere; }
@@ -98,11 +108,15 @@ small { display: block; color: var(--soft); font-size: 12px; } td.long, .wide td
   font-size: 12.5px; white-space: nowrap; }
 dl { margin: 10px 0; } dt { font-weight: 600; margin-top: 12px; } dd { margin: 2px 0 0; max-width: 110ch; }
 .grid { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); }
-.charts { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; }
+.charts { display: grid; gap: 18px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr));
+  align-items: start; }
 figure { margin: 8px 0; max-width: 100%; } figure img { max-width: 100%; height: auto; display: block; }
-.grid figure { margin: 0; } .grid img { width: 100%; border: 1px solid var(--line); border-radius: 4px; }
-pre { overflow-x: auto; background: #f4f6f8; border-radius: 6px; padding: 10px 12px; font-size: 13px; margin: 4px 0 12px;
-  overflow-wrap: normal; }
-@media (max-width: 600px) { body { padding: 14px 16px 40px; } h1 { font-size: 21px; } h2 { font-size: 18px; } }
+.charts img { width: 100%; } .plot img { width: min(100%, 680px); }
+.grid figure, .charts figure { margin: 0; }
+.grid img { width: 100%; border: 1px solid var(--line); border-radius: 4px; }
+pre { overflow-x: auto; background: #f4f6f8; border-radius: 6px; padding: 10px 12px; font-size: 13px;
+  margin: 4px 0 12px; overflow-wrap: normal; }
+@media (max-width: 600px) { body { padding: 14px 16px 40px; } h1 { font-size: 21px; } h2 { font-size: 18px; }
+  th, td { padding: 6px; } td.word:first-child { min-width: 90px; max-width: 120px; } }
 @media print { .frame { max-height: none; overflow: visible; } }
 """.strip()

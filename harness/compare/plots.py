@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Annotation
 
     from harness.types import Doubles
 
@@ -35,6 +35,7 @@ STYLE = {  # colour and marker: a verdict is read without colour, too
 }
 OTHER = ("#777777", "o")
 MOST_NAMES = 30
+MOST_ROWS = 30
 
 
 def svg(figure: Figure) -> bytes:
@@ -57,26 +58,33 @@ def tradeoff(group: Group, model: str) -> tuple[Figure, list[str]] | None:
     table = group.table[columns].dropna(subset=[key, PROBE, f"{PROBE}_null_mean"])
     if table.empty:
         return None
-    figure, (axes,) = new_figure(5.2, 3.9)
+    figure, (axes,) = new_figure(4.3, 3.4)
     x = removed(table[PROBE].to_numpy(float), table[f"{PROBE}_null_mean"].to_numpy(float))
     y = table[key].to_numpy(float)
-    for at, row in zip(x, table.to_dict("records"), strict=True):
-        colour, marker = STYLE.get(row["verdict"], OTHER)
-        hollow = group.runs[row["norm"]].name in ANCHORS
-        axes.vlines(at, row[f"{key}_lower"], row[f"{key}_upper"], color=colour, linewidth=1, alpha=0.7)
-        axes.plot(at, row[key], marker, color=colour, markerfacecolor="white" if hollow else colour, markersize=7)
+    hollow = np.array([group.runs[norm].name in ANCHORS for norm in table["norm"]])
+    shown = table["verdict"].where(table["verdict"].isin(list(STYLE)), "").to_numpy()
+    for verdict, anchor in product(["", *STYLE], [False, True]):  # the gravest on top
+        colour, marker = STYLE.get(verdict, OTHER)
+        own = (shown == verdict) & (hollow == anchor)
+        if not own.any():
+            continue
+        low, high = table.loc[own, f"{key}_lower"], table.loc[own, f"{key}_upper"]
+        axes.vlines(x[own], low, high, color=colour, linewidth=1, alpha=0.7)
+        face = "white" if anchor else colour
+        axes.plot(x[own], y[own], marker, color=colour, markerfacecolor=face, markersize=7)
     axes.axhline(0.5, color="0.5", linestyle=":", linewidth=1)
     axes.axvline(1, color="0.5", linestyle=":", linewidth=1)
     axes.margins(0.12, 0.08)
-    axes.set_xlabel("batch removed (1: the probe is at chance, 0: it is always right)", fontsize=SMALL + 1)
+    axes.set_xlabel("batch removed (1: probe at chance, 0: always right)", fontsize=SMALL + 1)
     axes.set_ylabel(f"AUROC, {label(model, 40)}", fontsize=SMALL + 1)
-    _plain(axes)
+    plain(axes)
     handles, names = _verdict_legend(table["verdict"])
     legend_below(axes, handles, names, drop=0.55)
-    return figure, _name_points(axes, x, y, table["norm"].tolist())
+    return figure, _name_points(figure, axes, x, y, table["norm"].tolist())
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Small numbers, a faint grid, no box."""
     axes.tick_params(labelsize=SMALL)
     axes.grid(color="0.92", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -90,58 +98,70 @@ def _verdict_legend(verdicts: pd.Series) -> tuple[list[Line2D], list[str]]:
     return [Line2D([], [], linestyle="", marker=m, color=c, markersize=6) for c, m in styles], [*found, *other]
 
 
-def _name_points(axes: Axes, x: Doubles, y: Doubles, names: Sequence[str]) -> list[str]:
+def _name_points(figure: Figure, axes: Axes, x: Doubles, y: Doubles, names: Sequence[str]) -> list[str]:
     """Write each name beside its point where it covers neither point nor name; the names that found no room."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.canvas.draw()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     points = axes.transData.transform(np.column_stack([x, y]))
-    half = 5 * figure.dpi / 72
-    taken = [Bbox.from_extents(*(p - half), *(p + half)) for p in points]
+    pixels = figure.dpi / 72
+    taken = [Bbox.from_extents(*(p - 4 * pixels), *(p + 4 * pixels)) for p in points]
     frame, left = axes.get_window_extent(), []
-    for i, name in enumerate(names):
-        if i >= MOST_NAMES or not any(_fits(text, frame, taken) for text in _places(axes, (x[i], y[i]), name)):
+    for i, name in enumerate(names[:MOST_NAMES]):
+        size = axes.text(0, 0, label(name), fontsize=SMALL)
+        box = size.get_window_extent(renderer)
+        size.remove()
+        places = _places(points[i], box.width + 2 * pixels, box.height + 3 * pixels, pixels)
+        free = (place for place in places if _fits(place[1], frame, taken))
+        if (found := next(free, None)) is None:
             left.append(name)
-    return left
-
-
-def _places(axes: Axes, at: tuple[float, float], name: str) -> Iterator[Annotation]:
-    """The name at one place after another around ``at``; each is taken away when the next is asked for."""
-    sides = [(1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1)]
-    for far, (dx, dy) in product((9, 20, 34, 50), sides):
-        written = axes.annotate(
+            continue
+        (dx, dy), place = found
+        taken.append(place)
+        far = max(abs(dx), abs(dy))
+        axes.annotate(
             label(name),
-            at,
-            xytext=(dx * far, dy * far),
+            (x[i], y[i]),
+            xytext=(dx, dy),
             textcoords="offset points",
             fontsize=SMALL,
-            ha={1: "left", -1: "right", 0: "center"}[dx],
-            va={1: "bottom", -1: "top", 0: "center"}[dy],
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkB": 5} if far > 9 else None,
+            ha=_SIDE[np.sign(dx)],
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkB": 5} if far > 8 else None,
         )
-        yield written
-        written.remove()
+    return [*left, *names[MOST_NAMES:]]
 
 
-def _fits(written: Annotation, frame: Bbox, taken: list[Bbox]) -> bool:
-    box = type(written).__mro__[1].get_window_extent(written)
-    inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 + 60 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-    if not inside or any(box.overlaps(other) for other in taken):
-        return False
-    taken.append(box)
-    return True
+_SIDE = {1: "left", -1: "right", 0: "center"}
+
+
+def _places(at: Doubles, width: float, height: float, pixels: float) -> Iterator[tuple[tuple[int, int], Bbox]]:
+    """Where a name of this size in pixels may stand, the nearest first: offset in points, and the box it would fill."""
+    sides = [(1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1)]
+    for far, (dx, dy) in product((8, 20, 32, 44, 60, 80), sides):
+        left = at[0] + dx * far * pixels - width * {1: 0.0, -1: 1.0, 0: 0.5}[dx]
+        yield (dx * far, dy * far), Bbox.from_bounds(left, at[1] + dy * far * pixels - height / 2, width, height)
+
+
+def _fits(box: Bbox, frame: Bbox, taken: Sequence[Bbox]) -> bool:
+    """Whether a box lies inside the frame and on nothing."""
+    inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+    return inside and not any(box.overlaps(other) for other in taken)
 
 
 def forest(group: Group, *, order: Sequence[str]) -> Figure | None:
-    """Paired differences of AUROC to raw with their intervals, a row per norm, a colour per model; None without any."""
+    """Paired differences of AUROC to raw with their intervals, a row per norm, a colour per model; None without any.
+
+    Shows the first :data:`MOST_ROWS` of ``order``.
+    """
     names = {model: f"{model}/auroc_minus_{REFERENCE}" for model in group.models}
     names = {model: key for model, key in names.items() if key in group.table}
     rows = group.table.set_index("norm").loc[list(order)]
     rows = rows[[group.runs[label].name != REFERENCE for label in rows.index]]
-    rows = rows.dropna(subset=list(names.values()), how="all") if names else rows.iloc[:0]
+    rows = rows.dropna(subset=list(names.values()), how="all").iloc[:MOST_ROWS] if names else rows.iloc[:0]
     if rows.empty:
         return None
-    figure, (axes,) = new_figure(4.4, 0.45 + len(rows) * (0.16 + 0.16 * len(names)))
+    figure, (axes,) = new_figure(3.1, 0.35 + len(rows) * (0.16 + 0.16 * len(names)))
     handles, words = [], []
     for j, (model, key) in enumerate(names.items()):
         at = np.arange(len(rows)) + 0.55 * ((j + 0.5) / len(names) - 0.5)
@@ -154,11 +174,6 @@ def forest(group: Group, *, order: Sequence[str]) -> Figure | None:
     axes.set_yticks(range(len(rows)), [label(name, 28) for name in rows.index])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(f"AUROC minus {REFERENCE}, same wells and resamples", fontsize=SMALL + 1)
-    _plain(axes)
+    plain(axes)
     legend_below(axes, handles, words, drop=0.5)
     return figure
-
-
-def panel_styles(names: Sequence[str]) -> Mapping[str, tuple[str, str]]:
-    """A colour and a marker for each of a few norms."""
-    return {name: (OKABE_ITO[i % len(OKABE_ITO)], "osDv^P*X"[i % 8]) for i, name in enumerate(names)}

@@ -43,5 +43,5 @@ def with_corrected(table: pd.DataFrame) -> pd.DataFrame:
     The family is the column: all normalizations compared with the same reference by the same model.
     """
     for name in [str(c) for c in table if str(c).endswith("_p")]:
-        table.insert(table.columns.get_loc(name) + 1, f"{name}_holm", holm(table[name].to_numpy(float)))  # type: ignore[arg-type]
+        table.insert(list(table).index(name) + 1, f"{name}_holm", holm(table[name].to_numpy(float)))
     return table

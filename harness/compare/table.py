@@ -149,9 +149,7 @@ def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
     return {(str(t), str(m)): rows["value"].to_numpy(float) for (t, m), rows in table.groupby(["task", "model"])}
 
 
-def _differences(
-    run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, str], Doubles]
-) -> dict[str, float]:
+def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, str], Doubles]) -> dict[str, float]:
     """This run's mean AUROC minus raw's, with the interval and p-value of the difference over the same resamples."""
     own, metrics, expected = _draws(run), run.metrics, reference.metrics
     found: dict[str, float] = {}

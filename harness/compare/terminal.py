@@ -16,7 +16,7 @@ from rich.table import Table
 
 from harness.compare.table import BASELINE, HEADLINE, PROBE, REFERENCE
 
-_NARROWEST = 110
+_NARROWEST = 128
 _TITLES = {
     "auroc": "AUROC",
     "balanced_accuracy": "balanced accuracy",

@@ -53,7 +53,7 @@ SCENARIOS = {
     "balanced": Scenario(),
     "null": Scenario(effect=0.0),
     "phenotype_rich": Scenario(rich=(0.8, 0.95)),
-    "confounded": Scenario(controls=(3.0, 0.25), actives=(0.2, 8.0)),
+    "confounded": Scenario(controls=(2.8, 0.45), actives=(0.2, 9.0)),
     "fixed_layout": Scenario(fixed=True),
     "no_batch_effect": Scenario(technical=0.0),
 }

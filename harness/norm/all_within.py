@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.norm.base import Normalizer
 from harness.norm.moments import moments
-from harness.norm.scaling import fallback_report, location_scale, scratch, standardize
+from harness.norm.scaling import fallback_report, location_scale, standardize
 from harness.types import FitScope, Floats, Plate
 
 
@@ -27,6 +27,7 @@ class AllWithin(Normalizer):
     """
 
     scope = FitScope.PLATE
+    increasing = True
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         (plate,) = plates
@@ -37,7 +38,7 @@ class AllWithin(Normalizer):
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        out = scratch(plate.X.shape)
+        out = np.empty(plate.X.shape, dtype=np.float32)
         standardize(plate.X, self.mean_, self.sd_, out)
         return out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-from harness.aggregate import check_method, expand, sites_to_wells, well_codes, well_table
+from harness.aggregate import check_method, expand, middle_sites, sites_to_wells, well_codes, well_table
+from harness.middle import halfway
 from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 
 if TYPE_CHECKING:
@@ -28,9 +30,14 @@ class Normalizer(BaseEstimator):
     A subclass declares ``scope`` (class attribute, or an ``__init__`` parameter where several make sense).
     ``fit`` reads features and the metadata of wells, never a task's labels; ``transform`` returns float32 of
     the same rows in the same order and does not change its input.
+
+    ``increasing`` declares that ``transform`` maps each feature by an increasing function, one for all sites of a
+    well, that ``fit`` and the well's name decide. The median then commutes with it exactly, so that only the middle
+    sites of a well need to be transformed.
     """
 
     scope: FitScope | str = FitScope.TRAIN
+    increasing: ClassVar[bool] = False
     needs_planted: ClassVar[bool] = False
 
     def fit(self, plates: Sequence[Plate]) -> Self:  # noqa: ARG002
@@ -81,6 +88,7 @@ def stream(
     split: Split | None = None,
     *,
     report: Report | None = None,
+    reduce: Callable[[Plate], Plate] | None = None,
     finish: Callable[[Plate, Floats], Result],
     workers: int = 2,
 ) -> Iterator[tuple[Plate, Result]]:
@@ -92,6 +100,7 @@ def stream(
     normalizer : left as it is; a clone is fitted for each view that its scope allows.
     split : the fold whose training rows TRAIN-scoped methods may read.
     report : receives the normalizer's report after each fit.
+    reduce : applied to each plate between fit and transform, in the worker thread.
     finish : applied to each normalized plate in the worker thread (e.g. aggregation to wells).
 
     Raises
@@ -115,6 +124,8 @@ def stream(
         own = None
         if fitted is None:
             own = fitted = clone(normalizer).fit([plate])
+        if reduce is not None:
+            plate = reduce(plate)
         Z = fitted.transform(plate)
         if Z.shape != plate.X.shape or Z.dtype != np.float32:
             raise TypeError(f"{type(normalizer).__name__}: got {Z.dtype} {Z.shape}, expected float32 {plate.X.shape}")
@@ -177,11 +188,23 @@ def normalize(
     wells = profiles.wells if keep else well_table(profiles.wells)
     X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
 
+    early = normalizer.increasing and aggregate == "median" and not keep
+
+    def middle(plate: Plate) -> Plate:
+        own = codes[plate.rows]
+        pairs = middle_sites(plate.X, own - own.min())
+        first = np.unique(own, return_index=True)[1]
+        twice = plate.wells.iloc[np.repeat(first, 2)].reset_index(drop=True)
+        return replace(plate, X=pairs.reshape(len(twice), -1), wells=twice, planted=None)
+
     def finish(plate: Plate, Z: Floats) -> None:
         own = codes[plate.rows]
         low, high = int(own.min()), int(own.max()) + 1
-        X[low:high] = Z if keep else sites_to_wells(Z, own - low, aggregate)
+        if early:
+            X[low:high] = halfway(Z.reshape(high - low, 2, -1))
+        else:
+            X[low:high] = Z if keep else sites_to_wells(Z, own - low, aggregate)
 
-    for _ in stream(profiles, normalizer, split, report=report, finish=finish):
+    for _ in stream(profiles, normalizer, split, report=report, reduce=middle if early else None, finish=finish):
         pass
     return profiles.replace(X=X, wells=wells, planted=None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.norm.base import Normalizer
 from harness.norm.exchange import MIN_CONTROLS, left_out, positions
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well, moments_of
-from harness.norm.scaling import fallback_report, location_scale, scratch, standardize, standardize_groups
+from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
 from harness.types import Floats, InputError, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
@@ -79,7 +79,7 @@ class DmsoAcross(Normalizer):
         reference = self.reference_.get(plate.name)
         if reference is None or not self.exchangeable:
             mean, sd, _ = location_scale(self.controls_, self.everything_)
-            out = scratch(plate.X.shape)
+            out = np.empty(plate.X.shape, dtype=np.float32)
             standardize(plate.X, mean, sd, out)
             return out
         codes = positions(plate, reference)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,8 +10,6 @@ from harness.norm.moments import Moments
 from harness.types import Doubles, Floats
 
 _RUN = 16  # rows: 256 KB at 4,096 features
-_HELD_HERE = 3  # references to the kept buffer while nobody else holds it: _kept, a local variable, an argument
-_kept = threading.local()
 
 
 def location_scale(reference: Moments, everything: Moments) -> tuple[Doubles, Doubles, NDArray[np.int8]]:
@@ -41,19 +36,6 @@ def location_scale(reference: Moments, everything: Moments) -> tuple[Doubles, Do
     return mean, sd, fallback
 
 
-def scratch(shape: tuple[int, ...]) -> Floats:
-    """An array of undefined content, in the memory of this thread's last one where nobody holds that any more.
-
-    Fresh memory of a plate's size (38 MB at 2,304 x 4,096) comes from the system page by page, each cleared first:
-    that took as long as filling it with z-scores.
-    """
-    size = int(np.prod(shape))
-    buffer: Floats | None = getattr(_kept, "buffer", None)
-    if buffer is None or buffer.size < size or sys.getrefcount(buffer) > _HELD_HERE:
-        buffer = _kept.buffer = np.empty(size, dtype=np.float32)
-    return buffer[:size].reshape(shape)
-
-
 def standardize(X: Floats, mean: Doubles, sd: Doubles, out: Floats) -> None:
     """Write (X - mean) / sd into ``out``: X and out (n, G), mean and sd (G,).
 
@@ -64,7 +46,7 @@ def standardize(X: Floats, mean: Doubles, sd: Doubles, out: Floats) -> None:
 
 def standardize_groups(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles) -> Floats:
     """(X - mean[group]) / sd[group]: X (n, G), group (n,), mean and sd (k, G)."""
-    out = scratch(X.shape)
+    out = np.empty(X.shape, dtype=np.float32)
     _by_runs(X, group, mean, sd, out)
     return out
 

@@ -1,0 +1,134 @@
+"""The parts of the page that are pictures; a piece that a run lacks is named in a note."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.compare import plots, spikes
+from harness.compare.group import Group
+from harness.compare.html import Html, image, note, table, tag
+from harness.compare.section import Section, file_of, stored
+from harness.compare.spikes import Audits
+from harness.compare.table import REFERENCE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_IMAGES = 24
+PICTURES = {"umap": "UMAP", "plate_correlation": "Correlation of plates"}
+
+
+def tradeoff(group: Group) -> Section | None:
+    if not group.models:
+        return None
+    title = "Batch removed against biology kept"
+    drawn = plots.tradeoff(group, group.models[0])
+    if drawn is None:
+        return Section("tradeoff", title, [note("No run has both a score and a batch probe with its null.")])
+    figure, unnamed = drawn
+    caption = (
+        "Each normalization with the 95% interval of its AUROC; hollow: anchors (noise, oracle). Up is more biology "
+        "found in batches that the model has not seen, right is less batch: (1 - probe) / (1 - mean of its null), "
+        "which has no interval. Colour and shape: the verdict."
+    )
+    content = [_plot(figure, caption, title)]
+    if unnamed:
+        content.append(note(f"Without room for a name: {', '.join(unnamed)}."))
+    return Section("tradeoff", title, content)
+
+
+def differences(group: Group) -> Section | None:
+    if group.table.empty:
+        return None
+    title = f"Paired differences to {REFERENCE}"
+    figure = plots.forest(group, order=group.ranked()["norm"].tolist())
+    if figure is None:
+        return Section("differences", title, [note(f"None: no finished run of {REFERENCE} on the same resamples.")])
+    caption = "Means over held-out folds with 95% intervals of the difference, not corrected for their number."
+    if len(group.table) > plots.MOST_ROWS:
+        caption += f" The first {plots.MOST_ROWS} of {len(group.table)} of the leaderboard, which has all."
+    return Section("differences", title, [_plot(figure, caption, title)])
+
+
+def _plot(figure: Figure, caption: str, title: str) -> Html:
+    return tag("div", image(plots.svg(figure), "svg+xml", caption, alt=title), class_="plot")
+
+
+def audits(group: Group) -> Audits:
+    """Findings of the runs that have spike-ins, by norm, in the order of the leaderboard."""
+    found: dict[str, spikes.Found] = {}
+    for label in group.ranked()["norm"]:
+        run = group.runs[label]
+        if any(key.startswith(("audit/spike_in/", "audit/detection/")) for key in run.metrics):
+            table = stored(run, "audit")
+            if table is not None:
+                rows: Any = table.to_dict("records")
+                found[label] = {str(row["key"]): row for row in rows}
+    return found
+
+
+def spike_in(group: Group) -> Section | None:
+    """What became of known effects in known wells."""
+    if group.table.empty:
+        return None
+    found = audits(group)
+    if not found:
+        return Section("spikes", "Spike-in", [note("No run has spike-ins. A run makes them with audit=[..,spike_in].")])
+    content: list[Html] = []
+    if known := spikes.arms(found, "spike_in", "contrast"):
+        drawn = [spikes.spike_chart(found, arm) for arm in known]
+        content.append(tag("div", *(image(plots.svg(f), "svg+xml", c) for f, c in drawn), class_="charts"))
+        content.append(
+            note(
+                "Contrast: how far spiked wells stand from unspiked ones, 1 where it does not matter how common the "
+                "effect is; retention: how far spiked wells moved themselves. Bars: 95% intervals over directions, "
+                "where there are several."
+            )
+        )
+        if len(found) > plots.MOST_ROWS:
+            content.append(note(f"The first {plots.MOST_ROWS} of {len(found)} normalizations are shown."))
+    if known := spikes.arms(found, "detection", "mde"):
+        content += _detection(found, known)
+    for check in ("spike_in", "detection"):
+        lost = {norm: t[key]["reason"] for norm, t in found.items() if (key := f"audit/{check}") in t}
+        content += [note(f"{norm} has no {check}: {reason}.") for norm, reason in lost.items()]
+    if without := [label for label in group.table["norm"] if label not in found]:
+        content.append(note(f"Without spike-ins: {', '.join(without)}."))
+    return Section("spikes", "Spike-in", content)
+
+
+def _detection(found: Audits, known: Sequence[str]) -> Iterator[Html]:
+    yield tag("h3", "Detection on held-out folds")
+    drawn = [(arm, spikes.detection_chart(found, arm)) for arm in known]
+    yield tag("div", *(image(plots.svg(f), "svg+xml", arm) for arm, f in drawn if f is not None), class_="charts")
+    if len(found) > spikes.MOST_CURVES:
+        yield note(f"Curves of the first {spikes.MOST_CURVES} of {len(found)} normalizations; the table has all.")
+    keys = [f"audit/detection/{arm}/{what}" for arm in known for what in ("mde", "raw_mde", "mde_ratio")]
+    second: list[tuple[object, int]] = [("normalization", 1)]
+    second += [(name, 1) for _ in known for name in ("own", "raw", "ratio")]
+    yield tag("h3", "Minimum detectable effect")
+    yield table([[("", 1), *((arm, 3) for arm in known)], second], spikes.summary_rows(found, keys))
+    yield note(
+        "The amplitude (control sd) at which AUROC reaches its target of 0.75 by default; "
+        "inf: not at the largest tried. Ratio above 1: effects must be stronger than in raw profiles to be found."
+    )
+
+
+def images(group: Group) -> Section | None:
+    """The same picture of all runs side by side; their scales are the same."""
+    if group.table.empty:
+        return None
+    labels = group.ranked()["norm"].tolist()
+    content: list[Html] = []
+    for name, title in PICTURES.items():
+        found = {label: file_of(group.runs[label], f"figures/{name}.png") for label in labels[:MOST_IMAGES]}
+        pictures = [
+            image(png, "png", label, alt=f"{title}, {label}") for label, png in found.items() if png is not None
+        ]
+        content += [tag("h3", title), tag("div", *pictures, class_="grid")] if pictures else []
+        if absent := [label for label, png in found.items() if png is None]:
+            content.append(note(f"{title}: no picture of {', '.join(absent)}."))
+    if len(labels) > MOST_IMAGES:
+        content.append(note(f"Pictures of the first {MOST_IMAGES} of {len(labels)} runs; the others are in MLflow."))
+    return Section("images", "Embeddings and plates", content)

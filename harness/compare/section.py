@@ -1,0 +1,70 @@
+"""A part of the page, and what several parts read of stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.compare import plots
+from harness.compare.group import Group
+from harness.compare.html import Html, tag
+from harness.compare.table import StoredRun
+from harness.types import InputError
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part: ``anchor`` to link to, heading, content."""
+
+    anchor: str
+    title: str
+    content: Sequence[Html]
+
+
+def stored(run: StoredRun, name: str) -> pd.DataFrame | None:
+    """A table of a run; None where it was not kept."""
+    try:
+        return run.table(name)
+    except InputError:
+        return None
+
+
+def file_of(run: StoredRun, path: str) -> bytes | None:
+    try:
+        return run.file(path)
+    except InputError:
+        return None
+
+
+def folds(group: Group) -> list[str]:
+    """Names of the held-out folds that some run has scores for."""
+    for run in group.finished.values():
+        scores = stored(run, "scores")
+        if scores is not None:
+            return list(dict.fromkeys(scores.loc[scores["over"] == "fold", "fold"].astype(str)))
+    return []
+
+
+def counts(group: Group) -> str:
+    """How many wells, plates and folds the scores rest on, as far as stored; how many runs."""
+    known = [f"{len(group.finished):,} finished runs"]
+    for run in group.finished.values():
+        predicted = stored(run, "predictions")
+        if predicted is not None:
+            wells = predicted[["plate", "well"]].drop_duplicates()
+            known = [f"{len(wells):,} held-out wells", f"{wells['plate'].nunique():,} plates", *known]
+            break
+    if held := folds(group):
+        known.insert(len(known) - 1, f"{len(held):,} held-out {batches(group)}")
+    return " · ".join(known)
+
+
+def batches(group: Group) -> str:
+    return "batches" if group.tags.get("split") == "leave_batch_out" else "folds"
+
+
+def chip(verdict: str) -> Html:
+    colour, _ = plots.STYLE.get(verdict, plots.OTHER)
+    return tag("span", verdict, class_="chip", style=f"color:{colour}") if verdict != "-" else Html("-")

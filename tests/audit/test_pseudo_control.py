@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from audit_toys import by_key
+from sklearn.linear_model import LogisticRegression
+
+from harness.aggregate import well_table
+from harness.audit.pseudo_control import PseudoControl
+from harness.norm.dmso_within import DmsoWithin
+from harness.norm.raw import Raw
+from harness.split.leave_batch_out import LeaveBatchOut
+from harness.types import NotApplicable, Profiles
+
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+MODELS = {"logistic": LogisticRegression(C=0.1, class_weight="balanced", max_iter=500)}
+
+
+def findings(audited: Any, profiles: Profiles, normalizer: Any, *, n_repeats: int = 1, **options: Any) -> Any:
+    context = audited(profiles, normalizer, **{"models": MODELS, **options})
+    found = by_key(PseudoControl(n_repeats=n_repeats).findings(context))
+    return {key.split("/")[2]: f for key, f in found.items()}
+
+
+def test_each_plate_gets_as_many_pseudo_controls_as_it_had_controls(screen: Any) -> None:
+    """Image level, 8 and 9 controls a plate by turns, a positive control and an empty well on each."""
+    profiles = screen(n_wells=40)
+    relabelled = PseudoControl().relabel(profiles, 1)
+    before, after = well_table(profiles.wells), well_table(relabelled.wells)
+    assert len(after.drop_duplicates(["plate", "well"])) == len(after)
+    role = before.set_index(["plate", "well"])["role"]
+    was = role.loc[list(after[["plate", "well"]].itertuples(index=False, name=None))].to_numpy()
+    assert "negcon" not in was
+    assert set(was[after["role"].isin(["negcon", "treated"])]) == {"treated"}
+    for plate, own in after.groupby("plate"):
+        old = before[before["plate"] == plate]["role"].value_counts()
+        new = own["role"].value_counts()
+        k = old["negcon"]
+        assert new["negcon"] == k
+        assert new["treated"] == min(np.ceil(1.5 * k), old["treated"] - k)
+        assert new["poscon"] == 1 + old["treated"] - k - new["treated"]
+        assert new["empty"] == old["empty"]
+        assert len(own) == len(before[before["plate"] == plate]) - k
+
+
+def test_profiles_are_those_of_the_same_rows_and_all_sites_of_a_well_go_together(screen: Any) -> None:
+    profiles = screen()
+    relabelled = PseudoControl().relabel(profiles, 1)
+    kept = (profiles.wells["role"] != "negcon").to_numpy()
+    np.testing.assert_array_equal(relabelled.X, profiles.X[kept])
+    columns = ["plate", "well", "site", "batch", "compound"]
+    pd.testing.assert_frame_equal(relabelled.wells[columns], profiles.wells.loc[kept, columns].reset_index(drop=True))
+    assert len(relabelled.wells.drop_duplicates(["plate", "well", "role"])) == len(well_table(relabelled.wells))
+    assert relabelled.wells.groupby(["plate", "well"]).size().max() == 3
+
+
+def test_the_draw_is_seeded_and_of_wells_not_of_rows(screen: Any) -> None:
+    profiles = screen()
+    rng = np.random.default_rng(0)
+    order = np.concatenate([rng.permutation(np.arange(p.rows.start, p.rows.stop)) for p in profiles])
+    turned = profiles.replace(X=profiles.X[order], wells=profiles.wells.iloc[order])
+
+    def drawn(given: Profiles, seed: int) -> set[Any]:
+        wells = PseudoControl().relabel(given, seed).wells
+        return set(wells.loc[wells["role"] == "negcon", ["plate", "well"]].itertuples(index=False, name=None))
+
+    assert drawn(turned, 1) == drawn(profiles, 1)
+    assert drawn(profiles, 2) != drawn(profiles, 1)
+
+
+def test_where_treated_wells_are_few_half_of_them_become_controls(screen: Any) -> None:
+    profiles = screen(n_wells=16, n_controls=9, sites=(1,))
+    after = well_table(PseudoControl().relabel(profiles, 0).wells)
+    before = well_table(profiles.wells)
+    for plate, own in after.groupby("plate"):
+        n = ((before["plate"] == plate) & (before["role"] == "treated")).sum()
+        assert (own["role"] == "negcon").sum() == n // 2
+        assert (own["role"] == "treated").sum() == n - n // 2
+
+
+def active(noise_screen: Any, **options: Any) -> Profiles:
+    """Noise and, in six of ten treated wells, one of eight strong effects; 13 compounds, two or three wells a plate."""
+    profiles: Profiles = noise_screen(n_plates=9, n_batches=3, n_wells=40, **options)
+    rng = np.random.default_rng(5)
+    effect = rng.normal(0, 10, (13, profiles.X.shape[1]))
+    effect[8:] = 0
+    X, code = profiles.X.copy(), np.full(len(profiles.X), -1)
+    for plate in profiles:
+        treated = plate.rows.start + np.flatnonzero(plate.wells["role"] == "treated")
+        code[treated] = np.resize(rng.permutation(13), len(treated))
+    X[code >= 0] += effect[code[code >= 0]].astype(np.float32)
+    compound = np.where(code < 0, "DMSO", np.char.add("c", code.astype(str)))
+    return profiles.replace(X=X, wells=profiles.wells.assign(compound=compound))
+
+
+def test_raw_profiles_with_strong_phenotypes_score_chance(audited: Any, noise_screen: Any) -> None:
+    found = findings(audited, active(noise_screen, k=10, n_features=20), Raw(), n_repeats=3)
+    assert set(found) == {"logistic", "row_norm"}
+    for f in found.values():
+        assert f.lower < 0.5 < f.upper
+        assert abs(f.value - 0.5) < 0.08
+    assert found["logistic"].n == 9 * 25
+
+
+def test_keeping_compounds_apart_does_not_turn_phenotypes_into_a_leak(audited: Any, noise_screen: Any) -> None:
+    """A compound kept from one side as treated but not as pseudo-control would tell the classes apart: AUROC 0.25."""
+    profiles = active(noise_screen, k=10, n_features=20)
+    plain = findings(audited, profiles, Raw())
+    assert findings(audited, profiles, Raw(), splitter=LeaveBatchOut(compound_disjoint=True)) == plain
+
+
+def test_few_controls_give_the_textbook_form_away_and_not_the_exchangeable_one(audited: Any, noise_screen: Any) -> None:
+    profiles = noise_screen(n_plates=12, n_wells=48, k=6, n_features=60, seed=2)
+    textbook = findings(audited, profiles, DmsoWithin(exchangeable=False))
+    exchangeable = findings(audited, profiles, DmsoWithin())
+    assert textbook["row_norm"].value > 0.8
+    assert textbook["row_norm"].lower > 0.7
+    assert exchangeable["row_norm"].lower < 0.5 < exchangeable["row_norm"].upper
+    assert abs(exchangeable["row_norm"].value - 0.5) < 0.12
+
+
+def test_real_controls_have_no_part_in_it(audited: Any, noise_screen: Any) -> None:
+    profiles = noise_screen(k=8)
+    X = profiles.X.copy()
+    X[(profiles.wells["role"] == "negcon").to_numpy()] *= 100
+    assert findings(audited, profiles.replace(X=X), DmsoWithin()) == findings(audited, profiles, DmsoWithin())
+
+
+def test_every_treated_well_takes_part_in_the_normalization(audited: Any, noise_screen: Any) -> None:
+    """Those that are spared the training included: a method that reads all wells of a plate meets them all."""
+    profiles = noise_screen(k=8)
+    seen = []
+
+    def normalize(given: Profiles) -> Any:
+        seen.append(len(given.wells))
+        return lambda _: given
+
+    list(PseudoControl().findings(audited(profiles, normalize=normalize)))
+    assert seen == [(profiles.wells["role"] != "negcon").sum()]
+
+
+def test_a_screen_with_too_few_wells_does_not_apply(audited: Any, noise_screen: Any) -> None:
+    with pytest.raises(NotApplicable, match=r"after relabelling: .*2 negative control wells"):
+        findings(audited, noise_screen(n_wells=12, k=7), DmsoWithin())
