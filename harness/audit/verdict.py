@@ -195,7 +195,7 @@ MEANING = {
     Call.NO_SIGNAL: "Neither raw nor normalized profiles separate treated wells from controls on held-out batches, so "
     "that nothing can be said about lost biology.",
     Call.OVER: "The normalization removes biology with the batch.",
-    Call.UNDER: "Biology is kept, and the batch can still be told from control wells.",
+    Call.UNDER: "The batch can still be told from control wells.",
     Call.SOUND: "The batch is gone and the biology is kept, within the margins.",
     Call.INCONCLUSIVE: "The evidence does not suffice for an answer.",
 }
@@ -233,5 +233,6 @@ def _question(key: str) -> str:
 
 def _words(e: Evidence) -> str:
     name = e.key.removeprefix("audit/").replace("/", " ").replace("_", " ")
-    span = "" if np.isnan(e.lower) else f" [{e.lower:.3f}, {e.upper:.3f}]"
-    return f"{name} {e.value:.3f}{span} (sound: {e.limit})"
+    value = "" if np.isnan(e.value) else f" {e.value:.3f}"
+    span = "" if np.isnan(e.lower) or not np.isfinite(e.value) else f" [{e.lower:.3f}, {e.upper:.3f}]"
+    return f"{name}{value}{span} (sound: {e.limit})"

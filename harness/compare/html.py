@@ -104,6 +104,7 @@ td:first-child, th:first-child { position: sticky; left: 0; background: #fff; fo
 th:first-child { background: #f4f6f8; } tbody tr:last-child td { border-bottom: 0; }
 td.word:first-child { white-space: normal; min-width: 110px; max-width: 260px; overflow-wrap: anywhere; }
 small { display: block; color: var(--soft); font-size: 12px; } td.long, .wide td.word { white-space: normal; }
+thead { position: sticky; top: 0; z-index: 2; }
 .chip { display: inline-block; padding: 0 8px; border-radius: 10px; border: 1px solid; font-weight: 600;
   font-size: 12.5px; white-space: nowrap; }
 dl { margin: 10px 0; } dt { font-weight: 600; margin-top: 12px; } dd { margin: 2px 0 0; max-width: 110ch; }
