@@ -6,14 +6,15 @@ import argparse
 import os
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from measure import measured
 
 from harness.data.store import load, open_store, store_folder
 from harness.norm.all_within import AllWithin
@@ -55,48 +56,15 @@ class RandomScreen:
         for i in range(self.n_plates):
             role = np.full(len(names), "treated", dtype=object)
             role[rng.choice(len(names), CONTROLS, replace=False)] = "negcon"
-            wells = pd.DataFrame({"plate": f"p{i:04d}", "well": np.repeat(names, SITES), "role": np.repeat(role, SITES)})
+            wells = pd.DataFrame({"well": np.repeat(names, SITES), "role": np.repeat(role, SITES)})
             wells["site"] = np.tile(np.arange(1, SITES + 1), len(names))
             X = np.roll(noise, int(rng.integers(len(noise))), axis=0)
             X *= rng.uniform(0.5, 2, FEATURES).astype(np.float32)
             X += rng.normal(5, 1, FEATURES).astype(np.float32)
-            yield X, wells.assign(batch=f"b{i // PER_BATCH:02d}"), None
+            yield X, wells.assign(plate=f"p{i:04d}", batch=f"b{i // PER_BATCH:02d}"), None
 
     def tables(self) -> dict[str, pd.DataFrame]:
         return {}
-
-
-def proc(file: str, field: str) -> int:
-    """A number of ``/proc/self/FILE``; ``status`` counts KiB, ``io`` bytes."""
-    lines = Path("/proc/self", file).read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
-
-
-def measured(work: Callable[[], int], features: Path) -> dict[str, float]:
-    """Seconds, GB that came from the disk, and the peak of anonymous and of resident memory (GB) of one cold pass.
-
-    ``work`` returns the bytes of its result (the wells), which are not counted as memory of the pass.
-    """
-    with features.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = {name: proc("status", name) for name in ("RssAnon", "VmRSS")}
-    peak, done = [0], threading.Event()
-
-    def sample() -> None:
-        while not done.wait(0.02):
-            peak[0] = max(peak[0], proc("status", "RssAnon"))
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    disk, start = proc("io", "read_bytes"), time.perf_counter()
-    own = work()
-    seconds, disk = time.perf_counter() - start, proc("io", "read_bytes") - disk
-    done.set()
-    sampler.join()
-    anonymous = (peak[0] - before["RssAnon"]) * 1024 - own
-    resident = (proc("status", "VmHWM") - before["VmRSS"]) * 1024 - own
-    return {"seconds": seconds, "disk": disk / 1e9, "anonymous": anonymous / 1e9, "resident": resident / 1e9}
 
 
 def read(features: Path) -> int:
@@ -120,7 +88,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--norms", nargs="+", choices=NORMS, default=list(NORMS))
     parser.add_argument("--folder", type=Path, help="where to pack; default: a temporary folder under mlruns/")
-    parser.add_argument("--keep", action="store_true", help="leave the packed store in --folder")
+    parser.add_argument("--keep", action="store_true", help="keep the packed store, for the next run")
     args = parser.parse_args()
     parent = args.folder or Path("mlruns")
     parent.mkdir(parents=True, exist_ok=True)
@@ -129,19 +97,20 @@ def main() -> None:
         source, start = RandomScreen(args.plates), time.perf_counter()
         size = load(source, cache).X.nbytes
         os.sync()
-        packing = time.perf_counter() - start
-        print(f"{args.plates} plates, {size / 1e9:.1f} GB (memory {memory / 1e9:.1f} GB), packed in {packing:.0f} s\n")
-        print("| pass | seconds | ratio to reading | GB/s | GB from disk | anonymous memory, GB | resident memory, GB |")
-        print("|---|---|---|---|---|---|---|")
+        packed = time.perf_counter() - start
+        print(f"{args.plates} plates, {size / 1e9:.1f} GB; memory {memory / 1e9:.1f} GB; packed in {packed:.0f} s\n")
+        print("| pass | seconds | ratio | GB/s | GB from disk | cores | cores of others | anonymous GB | resident GB |")
+        print("|---|---|---|---|---|---|---|---|---|")
         folder = store_folder(source, cache)
         features = folder / "features.npy"
         for _ in range(args.repeats):
             reading = 0.0
             for name in ["read", *args.norms]:
-                m = measured(lambda: read(features) if name == "read" else stream(folder, NORMS[name]), features)  # noqa: B023
+                work = partial(read, features) if name == "read" else partial(stream, folder, NORMS[name])
+                m = measured(work, features)
                 reading = reading or m["seconds"]
                 cells = [f"{m['seconds']:.1f}", f"{m['seconds'] / reading:.2f}", f"{size / m['seconds'] / 1e9:.2f}"]
-                cells += [f"{m[k]:.1f}" for k in ("disk", "anonymous", "resident")]
+                cells += [f"{m[k]:.1f}" for k in ("disk", "cores", "others", "anonymous", "resident")]
                 print(f"| {name} | {' | '.join(cells)} |", flush=True)
     finally:
         if not args.keep:
