@@ -13,6 +13,7 @@ import numpy as np
 
 AHEAD = 2  # plates asked of the disk beyond the one taken
 HELD = 4  # plates left in this process's memory: those that workers are busy with, and one more
+KEPT = 0.5  # a file of more than this share of memory would push itself out of the system's cache before it is reread
 _ADVISES = hasattr(os, "posix_fadvise") and hasattr(mmap, "MADV_DONTNEED")  # elsewhere it is a plain map
 
 
@@ -20,8 +21,9 @@ class ReadAhead(np.memmap[Any, Any]):
     """A read-only map of an npy file, (n_rows, n_features); what is taken from it is a plain array, not a map.
 
     Rows that begin where those taken last ended are the next plate. As many rows again, :data:`AHEAD` times, are then
-    requested from the disk, so that reading and computing overlap, and plates further back leave this process's memory
-    (not the system's cache; whoever still holds one reads it again). Any other access gives no advice.
+    requested from the disk, so that reading and computing overlap, and plates further back leave this process's memory,
+    and the system's cache too where the file is larger than :data:`KEPT` of memory: what it cannot keep need not push
+    out everything else. Whoever still holds such a plate reads it again. Any other access gives no advice.
 
     Raises
     ------
@@ -66,8 +68,14 @@ class ReadAhead(np.memmap[Any, Any]):
             begin, end = -(-begin // page) * page, end // page * page
             if begin < end:
                 self._mmap.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+                if self.nbytes > KEPT * _memory():
+                    os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_DONTNEED)
 
     def _bytes(self, rows: slice) -> tuple[int, int]:
         """Where these rows begin and end in the file, and in the map, which begins with the file."""
         begin, end = (self.offset + min(row, len(self)) * self.strides[0] for row in (rows.start, rows.stop))
         return begin, end
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
