@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -59,12 +60,12 @@ class Plate:
     wells: pd.DataFrame
     planted: Floats | None = None
 
-    @property
+    @cached_property
     def negcon(self) -> Mask:
         """Rows of negative control wells."""
         return cast(Mask, (self.wells["role"] == "negcon").to_numpy(dtype=bool))
 
-    @property
+    @cached_property
     def filled(self) -> Mask:
         """Rows of wells that hold cells on purpose: all but ``empty``."""
         return cast(Mask, (self.wells["role"] != "empty").to_numpy(dtype=bool))

@@ -69,8 +69,9 @@ class Detection(SpikeIn):
                     low, high = interval(values[1:, i])
                     yield Finding(f"{key}/{what}_at_{amplitude:g}", float(values[0, i]), low, high)
             mde, raw_mde = (minimum_effect(curve, self.amplitudes, self.target) for curve in (own, raw))
-            yield Finding(f"{key}/mde", float(mde[0]), *_span(mde[1:]))
-            yield Finding(f"{key}/raw_mde", float(raw_mde[0]), *_span(raw_mde[1:]))
+            for what, found in (("mde", mde), ("raw_mde", raw_mde)):
+                reason = "" if np.isfinite(found[0]) else f"AUROC {self.target:g} is not reached at any amplitude"
+                yield Finding(f"{key}/{what}", float(found[0]), *_span(found[1:]), reason=reason)
             yield self._ratio(f"{key}/mde_ratio", mde, raw_mde)
 
     @staticmethod
@@ -79,7 +80,8 @@ class Detection(SpikeIn):
             return Finding(key, float("nan"), reason="raw profiles do not reach the target at any amplitude")
         with np.errstate(invalid="ignore"):
             ratio = mde / raw
-        return Finding(key, float(ratio[0]), *_span(ratio[1:][np.isfinite(raw[1:])]))
+        reason = "" if np.isfinite(ratio[0]) else "raw profiles reach the target, these do not"
+        return Finding(key, float(ratio[0]), *_span(ratio[1:][np.isfinite(raw[1:])]), reason=reason)
 
     def axes(self, context: AuditContext, bench: Bench, norm: Norm) -> list[Axes]:
         """Principal axes of the unspiked normalized profiles for each fold; one for all where folds share them."""

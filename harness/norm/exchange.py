@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.seeding import derive
+from harness.seeding import derive_each
 from harness.types import InputError, Plate
 
 MIN_CONTROLS = 3
@@ -62,7 +62,7 @@ def left_out(plate: Plate, reference: list[str], seed: int) -> NDArray[np.int64]
     A reference well leaves itself out, all its sites together; any other well leaves out one drawn by a hash of
     seed, plate and well, so that the draw is the same in every run and does not depend on the order of rows.
     """
-    index = {well: i for i, well in enumerate(reference)}
     codes, wells = pd.factorize(plate.wells["well"])
-    drawn = [index.get(w, derive(seed, "left out", plate.name, w) % len(reference)) for w in wells]
-    return np.asarray(drawn, dtype=np.int64)[codes]
+    own = pd.Index(reference).get_indexer(pd.Index(wells))
+    drawn = derive_each((seed, "left out", plate.name), tuple(wells)) % np.uint64(len(reference))
+    return np.where(own >= 0, own, drawn.astype(np.int64))[codes]
