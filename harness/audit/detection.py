@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from harness.audit.base import AuditContext, BySplit, Finding
+from harness.audit.discriminant import discriminant
 from harness.audit.spike import Design, add
 from harness.audit.spike_in import Bench, SpikeIn
 from harness.bootstrap import LEVEL, interval, resample, weighted_mean
 from harness.metric.auroc import Auroc
-from harness.norm.base import normalize
-from harness.norm.raw import Raw
 from harness.seeding import derive
 from harness.types import Doubles, Evaluation, Floats, Mask, Profiles, Split
 
@@ -112,8 +110,7 @@ def _span(values: Doubles) -> tuple[float, float]:
 
 
 def _raw(profiles: Profiles) -> BySplit:
-    normalized = normalize(profiles, Raw())
-    return lambda _: normalized
+    return lambda _: profiles
 
 
 def _axes(X: Floats, n: int) -> Axes:
@@ -129,10 +126,10 @@ def _fold(moved: Profiles, axes: Axes, split: Split, spiked: Mask, seed: int) ->
     treated = (moved.wells["role"] == "treated").to_numpy()
     Z = axes(moved.X)
     train, test = split.train & treated, split.test & treated
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(Z[train], spiked[train])
+    direction = discriminant(Z[train], spiked[train])
     return Evaluation(
         y=spiked[test].astype(np.int8),
-        score=model.decision_function(Z[test]).astype(np.float64),
+        score=Z[test] @ direction,
         threshold=0.0,
         wells=moved.wells[test],
         split=split,

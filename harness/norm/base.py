@@ -139,8 +139,10 @@ def stream(
 
 
 def _tell(fitted: Normalizer, report: Report | None) -> None:
+    if report is None:
+        return
     table = fitted.report()
-    if report is not None and table is not None and len(table):
+    if table is not None and len(table):
         report(table)
 
 
