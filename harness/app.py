@@ -70,6 +70,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
         checks=checks,
         figures=members("figure"),
         aggregate=cfg.aggregate,
+        processes=cfg.processes,
         n_resamples=cfg.n_resamples,
         seed=cfg.seed,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from harness.aggregate import check_method, well_table
 from harness.audit.base import AuditContext, BySplit, Check, Finding
 from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
+from harness.beside import beside
 from harness.evaluate import Task, evaluate
 from harness.figure.base import FigureContext, FigureMember
 from harness.metric.base import Metric
@@ -63,6 +64,7 @@ class Plan:
     verdict: Verdict | None = None
     figures: Mapping[str, FigureMember] = field(default_factory=dict)
     aggregate: str = "median"
+    processes: int = 1
     n_resamples: int = 500
     seed: int = 0
 
@@ -71,7 +73,9 @@ class Plan:
         for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
             if not chosen:
                 raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
-        for name, value, low, high in (("seed", self.seed, 0, 2**32 - 1), ("n_resamples", self.n_resamples, 2, 10**6)):
+        limits = {"seed": (0, 2**32 - 1), "n_resamples": (2, 10**6), "processes": (1, 1024)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
 
@@ -137,13 +141,23 @@ class Run:
         plan = self.plan
         n_models = len(plan.tasks) * (len(plan.models) + len(plan.baselines))
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
+        others = [n for n, c in plan.checks.items() if not c.before_training and not c.reads_evaluations]
         # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
-        with threadpool_limits(1), ThreadPoolExecutor(1) as beside, bar(plan.name, n_steps) as step:
-            warm = [beside.submit(figure.prepare) for figure in plan.figures.values() if hasattr(figure, "prepare")]
-            findings = self.audit(step, before_training=True)
+        with (
+            threadpool_limits(1),
+            ThreadPoolExecutor(1) as first,
+            beside(
+                checker, replace(plan, figures={}), self.profiles, do=self.check, names=others, n=plan.processes - 1
+            ) as elsewhere,
+            bar(plan.name, n_steps) as step,
+        ):
+            warm = [first.submit(figure.prepare) for figure in plan.figures.values() if hasattr(figure, "prepare")]
+            early = [name for name, check in plan.checks.items() if check.before_training]
+            found = self.audit(step, ((name, self.check(name)) for name in early))
             self.train(step)
             scores = self.score()
-            findings += self.audit(step, before_training=False)
+            found |= self.audit(step, elsewhere.results([name for name in plan.checks if name not in early]))
+            findings = [finding for name in plan.checks for finding in found[name]]
             self.recorder.findings(findings)
             if plan.verdict is not None:
                 self.recorder.verdict(self._decide(plan.verdict, findings))
@@ -197,8 +211,17 @@ class Run:
         self.recorder.table("predictions", pd.concat(predicted, ignore_index=True))
         return scores
 
-    def audit(self, step: Step, *, before_training: bool) -> list[Finding]:
-        """Findings of the checks, in their order; one that does not apply answers with its reason."""
+    def audit(self, step: Step, made: Iterable[tuple[str, tuple[list[Finding], float]]]) -> dict[str, list[Finding]]:
+        """Findings by check, as they come."""
+        found = {}
+        for name, (findings, seconds) in made:
+            found[name] = findings
+            self.seconds[f"audit_{name}"] = seconds
+            step(name)
+        return found
+
+    def check(self, name: str) -> tuple[list[Finding], float]:
+        """Findings of a check and the seconds it took; one that does not apply answers with its reason."""
         plan = self.plan
         context = AuditContext(
             profiles=self.profiles,
@@ -213,21 +236,12 @@ class Run:
             n_resamples=plan.n_resamples,
             seed=plan.seed,
         )
-        chosen = {name: check for name, check in plan.checks.items() if check.before_training is before_training}
-        findings = []
-        with ThreadPoolExecutor(WORKERS) as pool:
-            answers = pool.map(partial(self._check, context), chosen, chosen.values())
-            for name, found in zip(chosen, answers, strict=True):
-                step(name)
-                findings += found
-        return findings
-
-    def _check(self, context: AuditContext, name: str, check: Check) -> list[Finding]:
-        with self.timed(f"audit_{name}"):
-            try:
-                return list(check.findings(context))
-            except NotApplicable as undefined:
-                return [Finding(f"audit/{name}", float("nan"), reason=undefined.reason)]
+        start = time.perf_counter()
+        try:
+            findings = list(plan.checks[name].findings(context))
+        except NotApplicable as undefined:
+            findings = [Finding(f"audit/{name}", float("nan"), reason=undefined.reason)]
+        return findings, time.perf_counter() - start
 
     def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
         n_plates, n_batches = (self.wells[column].nunique() for column in ("plate", "batch"))
@@ -287,6 +301,18 @@ class Run:
                 {f"norm/zero_variance_{str(k).replace(' ', '_')}": float(v) for k, v in counts.items()}
             )
         self.recorder.metrics({f"time/{step}_seconds": seconds for step, seconds in self.seconds.items()})
+
+
+def checker(plan: Plan, profiles: Profiles) -> Callable[[str], tuple[list[Finding], float]]:
+    """Makes the checks of a run that is executed elsewhere."""
+    return Run(plan, profiles, _Nowhere()).check
+
+
+class _Nowhere:
+    """A recorder of nothing."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_: None
 
 
 def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:

@@ -224,6 +224,10 @@ class Profiles(Sequence[Plate]):
             other._tables = self._tables
         return other
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: without tables that can be made again."""
+        return {**self.__dict__, "_tables": {}}
+
     @property
     def level(self) -> str:
         """``image`` where some well has several rows, else ``well``."""

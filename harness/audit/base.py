@@ -56,9 +56,14 @@ class Finding:
 
 
 class Check:
-    """Base of every audit check; ``before_training`` checks read wells only and are shown first."""
+    """Base of every audit check.
+
+    ``before_training`` checks read wells only and are shown first; those that read ``evaluations`` wait for the
+    training, the others may be made beside it, in another process.
+    """
 
     before_training: ClassVar[bool] = False
+    reads_evaluations: ClassVar[bool] = False
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         """The check's numbers. Raises NotApplicable where it has no meaning here."""

@@ -20,6 +20,8 @@ class RealLabels(Check):
     halves the phenotype of rich plates can raise it. Raw profiles are standardized on training rows by the models.
     """
 
+    reads_evaluations = True
+
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         raw = normalize(context.profiles, Raw())
         for (task, name), own in context.evaluations.items():

@@ -45,6 +45,12 @@ class ReadAhead(np.memmap[Any, Any]):
         super().__array_finalize__(obj)
         self._file = None
 
+    def __reduce__(self) -> Any:
+        """To another process goes the file's path; of views and copies, which are no maps of a file, their values."""
+        if self._file is None:
+            return np.asarray(self).__reduce__()
+        return type(self), (Path(str(self.filename)),)
+
     def __getitem__(self, index: Any) -> Any:
         if _ADVISES and self._file is not None and isinstance(index, slice) and index.step is None:
             self._advise(self._file, slice(*index.indices(len(self))))

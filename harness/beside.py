@@ -1,0 +1,103 @@
+"""Work that other processes do beside this one: audit checks while models train."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+Do = Callable[[str], Any]
+Said = list[tuple[type[Warning], str]]
+
+
+class Beside:
+    """Named pieces of work, begun in order in other processes; what has not begun when asked for is done here.
+
+    Attributes
+    ----------
+    do : does a piece here: name to result. The other processes have their own, made from the same payload.
+    """
+
+    def __init__(self, do: Do, begun: dict[str, Future[tuple[Any, Said]]]) -> None:
+        self.do = do
+        self._begun = begun
+
+    def results(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Name and result of each piece, as they come: what never was to be done elsewhere first, then from the end."""
+        waiting = [name for name in names if name in self._begun]
+        for name in names:
+            if name not in self._begun:
+                yield name, self.do(name)
+        for name in [n for n in reversed(waiting) if self._begun[n].cancel()]:
+            waiting.remove(name)
+            yield name, self.do(name)
+        for name in waiting:
+            yield name, self._fetch(name)
+
+    def _fetch(self, name: str) -> Any:
+        try:
+            result, said = self._begun[name].result()
+        except BrokenProcessPool:
+            warnings.warn("a helping process ended unexpectedly; its work is done again in this one", stacklevel=2)
+            _processes.cache_clear()
+            return self.do(name)
+        for category, text in said:
+            warnings.warn(text, category, stacklevel=2)
+        return result
+
+
+@contextmanager
+def beside(make: Callable[..., Do], *payload: Any, do: Do, names: Sequence[str], n: int) -> Iterator[Beside]:
+    """Begin ``make(*payload)(name)`` for each of ``names`` in ``n`` other processes; none where ``n`` is 0.
+
+    ``make`` and ``payload`` are pickled, once for all; memory maps go as the paths of their files. The processes stay
+    for the next call, because they take seconds to start. Each keeps the last ``make(*payload)``.
+    """
+    if n < 1 or not names:
+        yield Beside(do, {})
+        return
+    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
+        path = Path(folder) / "payload.pickle"
+        path.write_bytes(pickle.dumps((make, payload), protocol=pickle.HIGHEST_PROTOCOL))
+        begun = {name: _processes(n).submit(_call, str(path), name) for name in names}
+        try:
+            yield Beside(do, begun)
+        finally:
+            for future in begun.values():
+                future.cancel()
+
+
+@cache
+def _processes(n: int) -> ProcessPoolExecutor:
+    """Fresh processes, not forks: threads and locks of this one would be copied in any state."""
+    return ProcessPoolExecutor(n, mp_context=get_context("spawn"), initializer=_settle)
+
+
+def _settle() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and says so
+    threadpool_limits(1)
+
+
+@lru_cache(maxsize=1)
+def _made(path: str) -> Do:
+    make, payload = pickle.loads(Path(path).read_bytes())  # written by the parent, in a folder of its own
+    do: Do = make(*payload)
+    return do
+
+
+def _call(path: str, name: str) -> tuple[Any, Said]:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = _made(path)(name)
+    return result, [(w.category, str(w.message)) for w in said]

@@ -1,0 +1,133 @@
+"""Work in other processes: the same results, warnings and errors as here, whoever did it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Callable
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.audit.batch_probe import BatchProbe
+from harness.audit.real_labels import RealLabels
+from harness.audit.spike_in import SpikeIn
+from harness.beside import beside
+from harness.data.demo import Demo
+from harness.data.readahead import ReadAhead
+from harness.data.store import load
+from harness.metric.auroc import Auroc
+from harness.model.projection import Projection
+from harness.norm.dmso_within import DmsoWithin
+from harness.run import Plan, Run
+from harness.split.leave_batch_out import LeaveBatchOut
+from harness.task.dmso_vs_treated import DmsoVsTreated
+from harness.types import InputError
+
+HERE = os.getpid()
+
+
+def make(factor: int) -> Callable[[str], Any]:
+    """A doer of pieces: ``N`` gives N x factor and the process that did it, other names misbehave."""
+
+    def do(name: str) -> tuple[int, int]:
+        if name == "slow":
+            time.sleep(1.5)
+            return 0, os.getpid()
+        if name == "warn":
+            warnings.warn("odd numbers", UserWarning, stacklevel=1)
+            return 1, os.getpid()
+        if name == "bad":
+            raise InputError("no such thing; choose another")
+        if name == "die" and parent_process() is not None:
+            os._exit(3)
+        return factor * (int(name) if name.isdigit() else 7), os.getpid()
+
+    return do
+
+
+def test_without_other_processes_everything_is_done_here() -> None:
+    with beside(make, 3, do=make(3), names=["1", "2"], n=0) as elsewhere:
+        assert dict(elsewhere.results(["1", "2", "5"])) == {"1": (3, HERE), "2": (6, HERE), "5": (15, HERE)}
+
+
+def test_what_has_not_begun_is_done_here_and_the_rest_elsewhere() -> None:
+    names = ["slow", *map(str, range(2, 9))]
+    with beside(make, 10, do=make(10), names=names, n=1) as elsewhere:
+        results = dict(elsewhere.results([*names, "1"]))
+    assert {name: value for name, (value, _) in results.items()} == {"slow": 0, **{str(i): 10 * i for i in range(1, 9)}}
+    assert results["slow"][1] != HERE
+    assert results["1"][1] == HERE
+    assert results["8"][1] == HERE, "begun last, so it could be taken back"
+
+
+def test_warnings_and_errors_of_the_other_process_arrive() -> None:
+    with beside(make, 1, do=make(1), names=["warn", "slow"], n=1) as elsewhere:
+        time.sleep(0.5)
+        with pytest.warns(UserWarning, match="odd numbers"):
+            assert dict(elsewhere.results(["warn", "slow"]))["warn"][0] == 1
+    with beside(make, 1, do=make(1), names=["bad", "slow"], n=1) as elsewhere:
+        time.sleep(0.5)
+        with pytest.raises(InputError, match="choose another"):
+            list(elsewhere.results(["bad", "slow"]))
+
+
+def test_the_work_of_a_process_that_dies_is_done_here_and_it_is_said() -> None:
+    with beside(make, 2, do=make(2), names=["die"], n=1) as elsewhere:
+        time.sleep(2)
+        with pytest.warns(UserWarning, match="ended unexpectedly"):
+            assert dict(elsewhere.results(["die"])) == {"die": (14, HERE)}
+    with beside(make, 2, do=make(2), names=["3"], n=1) as elsewhere:
+        assert dict(elsewhere.results(["3"]))["3"][0] == 6
+
+
+class Keep:
+    """A recorder that keeps findings."""
+
+    def findings(self, findings: Any) -> None:
+        self.kept = list(findings)
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+
+def test_a_run_with_two_processes_finds_what_one_finds(tmp_path: Path) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    profiles = load(Demo(size="tiny"), tmp_path)
+    found = []
+    for processes in (1, 2):
+        recorder = Keep()
+        plan = Plan(
+            name="dmso_within",
+            normalizer=DmsoWithin(),
+            splitter=LeaveBatchOut(),
+            tasks={"dmso_vs_treated": DmsoVsTreated()},
+            models={"lr": make_pipeline(Projection(), LogisticRegression(C=1e-3))},
+            metrics=[Auroc()],
+            checks={"probe": BatchProbe(n_permutations=3), "real": RealLabels(), "spike": SpikeIn(n_directions=2)},
+            n_resamples=20,
+            processes=processes,
+        )
+        Run(plan, profiles, recorder).execute()  # type: ignore[arg-type]
+        found.append([(f.key, f.reason, f.value, f.lower, f.upper) for f in recorder.kept])
+    assert len(found[0]) > 20
+    np.testing.assert_array_equal(*[np.array([f[2:] for f in one]) for one in found])
+    assert [f[:2] for f in found[0]] == [f[:2] for f in found[1]]
+
+
+def test_a_memory_map_travels_as_the_path_of_its_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(300_000, dtype=np.float32).reshape(-1, 3))
+    X = ReadAhead(tmp_path / "x.npy")
+    sent = pickle.dumps(X)
+    assert len(sent) < 2000
+    np.testing.assert_array_equal(pickle.loads(sent), X)
+    assert type(pickle.loads(sent)) is ReadAhead
+    part = X.view()
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(part)), X)
