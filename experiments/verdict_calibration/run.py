@@ -12,7 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,6 +39,7 @@ from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
 OUT = Path(__file__).resolve().parent / "out"
+PICTURE = OUT.parent / "verdicts.png"
 SCREEN = {"n_sites": 1, "n_features": 100}  # 5 batches x 4 plates x 384 wells, 64 controls
 MILD = {**SCREEN, "share_active": 0.05}
 FEW = {"n_sites": 1, "n_features": 300, "n_controls": 16}
@@ -142,8 +145,34 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def draw(table: pd.DataFrame) -> Figure:
+    """The table as a picture: a row per scenario and normalization, a column per verdict, shares in the cells."""
+    calls = [call.value for call in Call]
+    shares = table[calls].to_numpy()
+    figure = Figure(figsize=(7.6, 0.34 * len(table) + 1.5), dpi=200, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (i, j), share in np.ndenumerate(shares):
+        if share:
+            axes.text(
+                j, i, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.5 else "black", fontsize=8
+            )
+    axes.set_xticks(range(len(calls)), calls, fontsize=8)
+    axes.set_yticks(
+        range(len(table)), [f"{s}: {n}" for s, n in zip(table["scenario"], table["norm"], strict=True)], fontsize=8
+    )
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(-0.5, len(calls)), minor=True)
+    axes.set_yticks(np.arange(-0.5, len(table)), minor=True)
+    axes.grid(which="minor", color="0.9", linewidth=0.8)
+    axes.tick_params(which="minor", length=0)
+    axes.set_title(f"share of {int(table['seeds'].min())} simulated screens that got each verdict", fontsize=9)
+    return figure
+
+
 def main() -> None:
-    """Run what is missing, print the table."""
+    """Run what is missing, print the table, draw it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=50, help="screens for each cell (default: %(default)s)")
     parser.add_argument("--first", type=int, default=100, help="first seed; 0 to 9 were used to choose margins")
@@ -162,7 +191,9 @@ def main() -> None:
             rows.append(row)
             file.write(json.dumps(row) + "\n")
             file.flush()
-    print(markdown(frequencies([r for r in rows if r["seed"] in seeds]).reset_index()))
+    table = frequencies([r for r in rows if r["seed"] in seeds]).reset_index()
+    print(markdown(table))
+    draw(table).savefig(PICTURE)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from harness.compare.group import ANCHORS, Group
 from harness.compare.html import Html, join, note, table, tag
 from harness.compare.section import Section, batches, chip, file_of, fold_scores, folds, resampled
 from harness.compare.spikes import with_interval
-from harness.compare.table import BASELINE, HEADLINE, PROBE, REFERENCE
+from harness.compare.table import BASELINE, CONTRAST, HEADLINE, PROBE, REFERENCE
 from harness.compare.terminal import number
 
 
@@ -39,8 +39,8 @@ def leaderboard(group: Group) -> Section | None:
         top.append((model, 4 if model in paired else 2))
         second += [("AUROC", 1), ("balanced accuracy", 1)]
         second += [(f"AUROC - {REFERENCE}", 1), ("p (Holm)", 1)] if model in paired else []
-    top.append(("beside the models", 2))
-    second += [("batch probe", 1), ("best trivial baseline", 1)]
+    top.append(("beside the models", 3))
+    second += [("batch probe", 1), ("spike-in contrast", 1), ("best trivial baseline", 1)]
     rows = []
     for row in ranked.to_dict("records"):
         cells: list[object] = [row["norm"], row["scope"], chip(str(row["verdict"]))]
@@ -51,7 +51,7 @@ def leaderboard(group: Group) -> Section | None:
                 cells += [_cell(row, key, "+"), p_value(row.get(f"{key}_p_holm", np.nan))]
         null = join([number(row[PROBE]), tag("small", f"null {number(row[f'{PROBE}_null_mean'])}")])
         trivial = join([number(row[BASELINE]), tag("small", row[f"{BASELINE}_is"])])
-        rows.append([*cells, null, trivial])
+        rows.append([*cells, null, _cell(row, CONTRAST), trivial])
     content = [table([top, second], rows, words=3), *_explained(group, paired), *_few(group)]
     return Section("leaderboard", "Leaderboard", content)
 
@@ -63,6 +63,7 @@ def _explained(group: Group, paired: Sequence[str]) -> Iterator[Html]:
         f"Sorted by verdict, then by the AUROC of {group.models[0] if group.models else 'the first model'}{last}. "
         f"Means over held-out folds; in brackets 95% intervals ({resampled(group)}). "
         "Batch probe: balanced accuracy of telling the batch from control wells, below it the mean of its null. "
+        "Spike-in contrast: how far known effects, as common as this screen's own, still stand out; 1: as in raw. "
         "Best trivial baseline: the highest AUROC reached without a model of the features."
     )
     compared = [int(group.table[f"{m}/auroc_minus_{REFERENCE}_p_holm"].notna().sum()) for m in paired]

@@ -10,7 +10,7 @@ from harness.compare.group import Group
 from harness.compare.html import Html, image, note, table, tag
 from harness.compare.section import Section, file_of, stored
 from harness.compare.spikes import Audits
-from harness.compare.table import REFERENCE
+from harness.compare.table import CONTRAST, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,16 +23,25 @@ def tradeoff(group: Group) -> Section | None:
     if not group.models:
         return None
     title = "Batch removed against biology kept"
-    drawn = plots.tradeoff(group, group.models[0])
-    if drawn is None:
+    model = group.models[0]
+    drawn = [
+        plots.tradeoff(group, CONTRAST, "contrast of the matched spike-in", nothing=0.0),
+        plots.tradeoff(group, f"{model}/auroc", f"AUROC, {model}", nothing=0.5),
+    ]
+    found = [one for one in drawn if one is not None]
+    if not found:
         return Section("tradeoff", title, [note("No run has both a score and a batch probe with its null.")])
-    figure, unnamed = drawn
-    caption = (
-        "Each normalization with the 95% interval of its AUROC; hollow: anchors (noise, oracle). Up is more biology "
-        "found in batches that the model has not seen, right is less batch: (1 - probe) / (1 - mean of its null), "
-        "which has no interval. Colour and shape: the verdict."
+    charts = [image(plots.svg(figure), "svg+xml", "", alt=title) for figure, _ in found]
+    content = [tag("div", *charts, class_="charts")]
+    content.append(
+        note(
+            "Each normalization with its 95% interval; hollow: anchors (noise, oracle). Right is less batch: "
+            "(1 - probe) / (1 - mean of its null), which has no interval. Up is more biology: how much of a known "
+            "effect is kept, and how well treated wells are told from controls in batches that the model has not seen; "
+            "the second can rise while the first falls. Colour and shape: the verdict."
+        )
     )
-    content = [_plot(figure, caption, title)]
+    unnamed = list(dict.fromkeys(name for _, names in found for name in names))
     if unnamed:
         content.append(note(f"Without room for a name: {', '.join(unnamed)}."))
     return Section("tradeoff", title, content)
@@ -82,8 +91,8 @@ def spike_in(group: Group) -> Section | None:
         content.append(
             note(
                 "Contrast: how far spiked wells stand from unspiked ones, 1 where it does not matter how common the "
-                "effect is; retention: how far spiked wells moved themselves. Bars: 95% intervals over directions, "
-                "where there are several."
+                "effect is; retention: how far spiked wells moved themselves. Bars: 95% intervals, over directions of "
+                "the effect in the matched arm, over plates in the others."
             )
         )
         if len(found) > plots.MOST_ROWS:

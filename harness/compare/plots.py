@@ -51,14 +51,19 @@ def removed(probe: Doubles, null: Doubles) -> Doubles:
     return np.asarray((1 - probe) / (1 - null), dtype=np.float64)
 
 
-def tradeoff(group: Group, model: str) -> tuple[Figure, list[str]] | None:
-    """Batch removed against AUROC of ``model``, (figure, norms without room for a name); None without a probe."""
-    key = f"{model}/auroc"
+def tradeoff(group: Group, key: str, name: str, *, nothing: float) -> tuple[Figure, list[str]] | None:
+    """Batch removed against a metric, (figure, norms without room for a name); None where no run has it and a probe.
+
+    Parameters
+    ----------
+    key : column of the group's table, with ``_lower`` and ``_upper``. name : what to call it.
+    nothing : its value where no biology is left, drawn as a line.
+    """
     columns = ["norm", "verdict", key, f"{key}_lower", f"{key}_upper", PROBE, f"{PROBE}_null_mean"]
     table = group.table[columns].dropna(subset=[key, PROBE, f"{PROBE}_null_mean"])
     if table.empty:
         return None
-    figure, (axes,) = new_figure(4.3, 3.4)
+    figure, (axes,) = new_figure(4.1, 3.4)
     x = removed(table[PROBE].to_numpy(float), table[f"{PROBE}_null_mean"].to_numpy(float))
     y = table[key].to_numpy(float)
     hollow = np.array([group.runs[norm].name in ANCHORS for norm in table["norm"]])
@@ -72,11 +77,11 @@ def tradeoff(group: Group, model: str) -> tuple[Figure, list[str]] | None:
         axes.vlines(x[own], low, high, color=colour, linewidth=1, alpha=0.7)
         face = "white" if anchor else colour
         axes.plot(x[own], y[own], marker, color=colour, markerfacecolor=face, markersize=7)
-    axes.axhline(0.5, color="0.5", linestyle=":", linewidth=1)
+    axes.axhline(nothing, color="0.5", linestyle=":", linewidth=1)
     axes.axvline(1, color="0.5", linestyle=":", linewidth=1)
     axes.margins(0.12, 0.08)
     axes.set_xlabel("batch removed (1: probe at chance, 0: always right)", fontsize=SMALL + 1)
-    axes.set_ylabel(f"AUROC, {label(model, 40)}", fontsize=SMALL + 1)
+    axes.set_ylabel(label(name, 48), fontsize=SMALL + 1)
     plain(axes)
     handles, names = _verdict_legend(table["verdict"])
     legend_below(axes, handles, names, drop=0.55)
@@ -173,6 +178,7 @@ def forest(group: Group, *, order: Sequence[str]) -> Figure | None:
     axes.axvline(0, color="0.3", linewidth=1)
     axes.set_yticks(range(len(rows)), [label(name, 28) for name in rows.index])
     axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"AUROC minus {REFERENCE}, same wells and resamples", fontsize=SMALL + 1)
     plain(axes)
     legend_below(axes, handles, words, drop=0.5)

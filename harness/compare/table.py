@@ -14,6 +14,7 @@ from harness.types import Doubles, InputError
 
 HEADLINE = ("auroc", "balanced_accuracy")
 PROBE = "batch_effect/probe_balanced_accuracy"
+CONTRAST = "audit/spike_in/matched/contrast"
 REFERENCE = "raw"
 BASELINE = "best_baseline/auroc"
 
@@ -85,7 +86,8 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     DataFrame : one row per run: ``norm, scope, verdict``; per task and model ``<task>/<model>/<metric>`` with
         ``_lower`` and ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval
         (NaN where no raw run, or one with other resamples or another seed, is there), ``_p`` of the difference and
-        ``_p_holm``, corrected for the runs compared; the batch probe and its null mean; ``extra``.
+        ``_p_holm``, corrected for the runs compared; the batch probe and its null mean; the contrast of the matched
+        spike-in; ``extra``.
 
     Raises
     ------
@@ -117,7 +119,8 @@ def _row(
     if reference is not None:
         row |= _differences(run, reference, raw)
     row[BASELINE], row[f"{BASELINE}_is"] = _best_baseline(run)
-    for key in (PROBE, f"{PROBE}_null_mean", *(e + suffix for e in extra for suffix in ("", "_lower", "_upper"))):
+    spans = [key + suffix for key in (CONTRAST, *extra) for suffix in ("", "_lower", "_upper")]
+    for key in (PROBE, f"{PROBE}_null_mean", *spans):
         row[key] = metrics.get(key, np.nan)
     return row
 

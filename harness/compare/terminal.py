@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.compare.table import BASELINE, HEADLINE, PROBE, REFERENCE
+from harness.compare.table import BASELINE, CONTRAST, HEADLINE, PROBE, REFERENCE
 
 _NARROWEST = 128
 _TITLES = {
@@ -36,6 +36,7 @@ def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
     columns = {
         "best trivial baseline": [f"{number(row[BASELINE])} ({row[f'{BASELINE}_is']})" for row in rows],
         "batch probe (its null)": [f"{number(row[PROBE])} ({number(row[f'{PROBE}_null_mean'])})" for row in rows],
+        "spike-in contrast": [_cell(row, CONTRAST) for row in rows],
     }
     console.print(_table(f"{title}: beside the models", table, columns))
     if extra:

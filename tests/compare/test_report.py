@@ -22,6 +22,7 @@ from PIL import Image
 from harness.compare.group import Group, group_up
 from harness.compare.plots import STYLE, removed, tradeoff
 from harness.compare.report import report
+from harness.compare.table import CONTRAST
 from harness.compare.terminal import number
 from harness.score import COLUMNS
 from harness.types import InputError
@@ -85,6 +86,7 @@ def run(
     folds: int = 5,
     full: bool = False,
     tags: Mapping[str, str] | None = None,
+    extra: Mapping[str, float] | None = None,
     **changes: object,
 ) -> Stored:
     """A run of one model; ``full`` adds an audit and pictures."""
@@ -92,7 +94,7 @@ def run(
     own |= {"verdict": verdict} if verdict else {}
     metrics = {KEY: auroc, f"{KEY}_lower": auroc - 0.0421, f"{KEY}_upper": auroc + 0.0317, f"{KEY}_by_fold": auroc}
     metrics |= {"t/m/balanced_accuracy": auroc - 0.0713, "t/baseline_row_norm/auroc": 0.5389}
-    metrics |= {PROBE: 0.6172, f"{PROBE}_null_mean": 0.2345}
+    metrics |= {PROBE: 0.6172, f"{PROBE}_null_mean": 0.2345, **(extra or {})}
     names = [f"b{i}" for i in range(folds)]
     by_fold = pd.DataFrame({"task": "t", "model": "m", "metric": "auroc", "over": "fold", "fold": names, "group": ""})
     by_fold = by_fold.assign(
@@ -167,6 +169,7 @@ def test_leaderboard_shows_the_numbers_that_are_stored() -> None:
         f"{number(difference[0], '+')} [{number(difference[1], '+')}, {number(difference[2], '+')}]",
         f"{expected[f'{KEY}_minus_raw_p_holm']:.3f}",
         "0.617 null 0.234",
+        "-",
         "0.539 row_norm",
     ]
     assert expected[f"{KEY}_minus_raw_p"] == pytest.approx(1 / (DRAWS + 1))
@@ -324,7 +327,7 @@ def _crowd(shift: float) -> Group:
 
 @pytest.mark.parametrize("shift", [0.0, 0.002])
 def test_names_in_the_plot_do_not_overlap(shift: float) -> None:
-    drawn = tradeoff(_crowd(shift), "t/m")
+    drawn = tradeoff(_crowd(shift), "t/m/auroc", "AUROC", nothing=0.5)
     assert drawn is not None
     figure, unnamed = drawn
     figure.canvas.draw()
@@ -334,6 +337,17 @@ def test_names_in_the_plot_do_not_overlap(shift: float) -> None:
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = [Text.get_window_extent(text, renderer) for text in texts]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_biology_kept_is_drawn_as_contrast_of_the_spike_in_beside_auroc() -> None:
+    kept = {CONTRAST: 0.6, f"{CONTRAST}_lower": 0.5, f"{CONTRAST}_upper": 0.7}
+    runs = [run("raw", 0.6, extra=dict.fromkeys(kept, 1.0)), run("mean", 0.8, extra=kept)]
+    drawn = tradeoff(group_up("toy", runs), CONTRAST, "contrast", nothing=0.0)
+    assert drawn is not None
+    heights = sorted(y for line in drawn[0].axes[0].lines if line.get_marker() != "None" for y in line.get_ydata())
+    assert heights == [0.6, 1.0]
+    assert Reader(page_of(*runs)).row("mean")[-2] == "0.600 [0.500, 0.700]"
+    assert tradeoff(group_up("toy", [run("raw", 0.6)]), CONTRAST, "contrast", nothing=0.0) is None
 
 
 def test_two_hundred_runs_take_seconds() -> None:
