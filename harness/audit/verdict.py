@@ -74,8 +74,8 @@ class Verdict:
         controls 0.56, at 16 0.76.
     signal : 0.02, twice the standard error of a mean AUROC on a screen of 20 plates of 384 wells.
     contrast : 0.12. Power grows with the square of the contrast: what is lost costs 29% more replicates. On simulated
-        screens it lies between whole-plate z-scores at 10% active wells (0.92 to 0.94) and batch means that remove a
-        confounded phenotype (0.80 to 0.86).
+        screens it lies between whole-plate z-scores at 10% active wells (0.91 to 0.96) and batch means that remove a
+        confounded phenotype (0.67 to 0.87; experiments/verdict_calibration).
     detection : 1.5 times the amplitude, more than twice the replicates.
     real : 0.02, and ``kept`` : 0.05, in AUROC.
     batch : 0.1, in balanced accuracy of the probe.
