@@ -17,10 +17,11 @@ help:  ## show this list
 
 install: .venv/installed  ## create .venv and install the project with its development tools
 
-run: install  ## sweep the four z-scores on the simulated screen and compare them
+run: install  ## a quick look: four z-scores on the simulated screen, compared
 	$(BIN)/python -m harness +experiment=origin_four
 	$(BIN)/python -m harness.compare demo --each
 	@echo
+	@echo 'This was a quick look. With verdicts: $(BIN)/python -m harness -m +norm=raw,dmso_within,all_within,dmso_across'
 	@echo 'To see metrics, figures and tables of every run: make ui, then open the link above.'
 
 test: install  ## run the tests
