@@ -113,7 +113,8 @@ class Run:
         """Whether the normalization must be fitted again for each fold."""
         normalizer = self.plan.normalizer
         stateless = type(normalizer).fit is Normalizer.fit
-        return FitScope(normalizer.scope) is FitScope.TRAIN and not stateless
+        trained = FitScope(normalizer.scope) in (FitScope.TRAIN, FitScope.TRAIN_AND_CONTROLS)
+        return trained and not stateless
 
     def normalize(self, profiles: Profiles, report: Report | None = None) -> BySplit:
         """Normalized wells of ``profiles`` for a split; made once where the split does not change them."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from harness.aggregate import well_table
 from harness.norm.base import Normalizer, normalize, stream
@@ -60,6 +61,21 @@ class ReadsHeldOutRoles(Normalizer):
         return np.asarray(plate.X + plate.negcon[:, None], dtype=np.float32)
 
 
+class AdaptsToTreated(Normalizer):
+    """Declares TRAIN_AND_CONTROLS, centres a batch on all its wells, treated ones too."""
+
+    scope = FitScope.TRAIN_AND_CONTROLS
+
+    def adapt(self, controls: Any) -> Self:
+        adapted = clone(self)
+        batch = controls[0].wells["batch"].iloc[0]
+        adapted.mean_ = controls.X[(controls.wells["batch"] == batch).to_numpy()].mean(axis=0)
+        return adapted
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X - self.mean_, dtype=np.float32)
+
+
 class ReadsLabels(Normalizer):
     """Moves each row by its mechanism of action."""
 
@@ -70,7 +86,15 @@ class ReadsLabels(Normalizer):
 
 
 CHEATS: dict[str, type[Normalizer]] = {
-    c.__name__: c for c in (PeeksAtOtherPlates, PeeksAtTestRows, PeeksAtOtherBatches, ReadsHeldOutRoles, ReadsLabels)
+    c.__name__: c
+    for c in (
+        PeeksAtOtherPlates,
+        PeeksAtTestRows,
+        PeeksAtOtherBatches,
+        ReadsHeldOutRoles,
+        AdaptsToTreated,
+        ReadsLabels,
+    )
 }
 
 
@@ -111,7 +135,7 @@ def hold_out(profiles: Profiles, plate: str) -> Split:
 def unmoved(profiles: Profiles, scope: FitScope, plate: str) -> Any:
     """Rows that may not notice what happens to the features of held-out ``plate``."""
     wells = profiles.wells
-    if scope is FitScope.BATCH:
+    if scope in (FitScope.BATCH, FitScope.TRAIN_AND_CONTROLS):
         return (wells["batch"] != wells.loc[wells["plate"] == plate, "batch"].iloc[0]).to_numpy()
     return (wells["plate"] != plate).to_numpy()
 
@@ -175,6 +199,19 @@ def test_shifting_a_held_out_plate_moves_no_row_outside_the_declared_scope(name:
         moved[(toy.wells["plate"] == held_out).to_numpy()] += np.float32(1e4)
         shifted = sites(toy.replace(X=moved), normalizer, split)
         np.testing.assert_array_equal(shifted[keep], sites(toy, normalizer, split)[keep])
+
+
+@with_cheats("AdaptsToTreated")
+def test_treated_wells_of_a_held_out_plate_move_no_other_plate(name: str, make: Any, toy: Any) -> None:
+    normalizer = make(name)
+    if FitScope(normalizer.scope) is not FitScope.TRAIN_AND_CONTROLS:
+        pytest.skip(f"{name} does not declare scope train_and_controls")
+    split = hold_out(toy, "p7")
+    held_out = (toy.wells["plate"] == "p7").to_numpy()
+    moved = toy.X.copy()
+    moved[held_out & (toy.wells["role"] != "negcon").to_numpy()] += np.float32(1e4)
+    shifted = sites(toy.replace(X=moved), normalizer, split)
+    np.testing.assert_array_equal(shifted[~held_out], sites(toy, normalizer, split)[~held_out])
 
 
 @with_cheats("ReadsHeldOutRoles")

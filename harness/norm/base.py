@@ -44,6 +44,14 @@ class Normalizer(BaseEstimator):
         """Learn from ``plates``; a method that learns nothing keeps this one."""
         return self
 
+    def adapt(self, controls: Sequence[Plate]) -> Self:  # noqa: ARG002
+        """A normalizer for one batch, from the control wells of its plates (``train_and_controls`` only, after fit).
+
+        Called once for every batch, also for those that took part in the training; leaves ``self`` as it is and
+        returns a shallow copy with the batch's own statistics, or ``self`` where there is nothing to add.
+        """
+        return self
+
     def transform(self, plate: Plate) -> Floats:
         """Normalize one plate: (n, n_features) float32, rows in the plate's order."""
         raise NotImplementedError
@@ -58,7 +66,8 @@ def views(
 ) -> Iterator[tuple[Sequence[Plate], Sequence[Plate]]]:
     """Pairs (plates that may be read while fitting, plates to transform) for a scope.
 
-    Without a split, TRAIN reads every row: a descriptive view, never one that is scored on held-out wells.
+    Without a split, TRAIN and TRAIN_AND_CONTROLS read every row: a descriptive view, never one that is scored on
+    held-out wells.
     """
     match scope:
         case FitScope.PLATE:
@@ -67,7 +76,7 @@ def views(
         case FitScope.BATCH:
             for batch in profiles.by_batch().values():
                 yield batch, batch
-        case FitScope.TRAIN:
+        case FitScope.TRAIN | FitScope.TRAIN_AND_CONTROLS:
             train = profiles if split is None else profiles.where(expand(split.train, profiles.wells))
             yield train, profiles
         case FitScope.TRANSDUCTIVE:
@@ -116,8 +125,9 @@ def stream(
             else:
                 fitted = clone(normalizer).fit(seen)
                 _tell(fitted, report)
-                for plate in targets:
-                    yield fitted, plate
+                for own, plates in _adapted(fitted, scope, targets):
+                    for plate in plates:
+                        yield own, plate
 
     def work(job: tuple[Normalizer | None, Plate]) -> tuple[Plate, Result, Normalizer | None]:
         fitted, plate = job
@@ -136,6 +146,20 @@ def stream(
             if own is not None:
                 _tell(own, report)
             yield plate, result
+
+
+def _adapted(
+    fitted: Normalizer, scope: FitScope, targets: Sequence[Plate]
+) -> Iterator[tuple[Normalizer, Sequence[Plate]]]:
+    """The fitted normalizer for each batch of ``targets``, from that batch's controls where the scope allows it."""
+    if scope is not FitScope.TRAIN_AND_CONTROLS:
+        yield fitted, targets
+        return
+    assert isinstance(targets, Profiles)
+    controls = targets.where((targets.wells["role"] == "negcon").to_numpy())
+    by_batch = controls.by_batch()
+    for batch, plates in targets.by_batch().items():
+        yield fitted.adapt(by_batch.get(batch, [])), plates
 
 
 def _tell(fitted: Normalizer, report: Report | None) -> None:
