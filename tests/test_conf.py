@@ -137,7 +137,7 @@ def test_every_other_member_can_be_chosen_on_the_command_line(hand: dict[str, st
     cfg = compose("config", overrides=["+norm=raw", *(f"{group}={stem}" for group, stem in hand.items())])
     for group, stem in hand.items():
         written = OmegaConf.load(CONF / group / f"{stem}.yaml")
-        assert set(cfg[group]) == set(written)
+        assert set(cfg[group]) - ({"encode"} if group == "model" else set()) == set(written)
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
