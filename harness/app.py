@@ -25,6 +25,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from harness.audit.verdict import Verdict
 from harness.batch import assign_batches
+from harness.bootstrap import FEWEST_BATCHES
 from harness.data.store import load
 from harness.norm.base import check_scope
 from harness.run import Plan, Run, plan_splits, split_fingerprint
@@ -129,6 +130,7 @@ def evaluate_config(cfg: DictConfig) -> None:
         "data": profiles.name,
         "data_fingerprint": profiles.fingerprint,
         "split_fingerprint": split_fingerprint(wells, splits),
+        "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
         "command": command,
     }
     params = flatten({str(k): v for k, v in resolved.items() if k not in _UNTRACKED})
@@ -138,6 +140,8 @@ def evaluate_config(cfg: DictConfig) -> None:
         scores = Run(plan, profiles, recorder).execute()
         recorder.note(f"{summary(plan, scores)}\n\n`{command}`")
     print(summary(plan, scores))
+    if int(tags["held_out_batches"]) < FEWEST_BATCHES:
+        print(by_fold(plan, scores))
 
 
 def summary(plan: Plan, scores: pd.DataFrame) -> str:
@@ -147,6 +151,17 @@ def summary(plan: Plan, scores: pd.DataFrame) -> str:
         f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in shown.itertuples()
     ]
     return f"{plan.name} ({plan.split_name}): {'; '.join(parts)}"
+
+
+def by_fold(plan: Plan, scores: pd.DataFrame) -> str:
+    """AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
+    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
+    lines = [
+        f"  {task}/{model}: " + ", ".join(f"{row.fold} {row.value:.3f}" for row in rows.itertuples())
+        for (task, model), rows in shown.groupby(["task", "model"], sort=False)
+    ]
+    few = f"Fewer than {FEWEST_BATCHES} held-out batches: intervals resample plates only. AUROC by held-out fold:"
+    return "\n".join([few, *lines])
 
 
 def _plain(error: BaseException) -> str:

@@ -1,7 +1,9 @@
 """Resamples of plates within batches and of batches above them, shared by all normalizations.
 
 Wells of a plate are not independent, so plates are drawn, with replacement, within each held-out batch, and batches
-above them (Davison & Hinkley 1997, section 3.8). Draws are derived from the seed and the names of batches and
+above them (Davison & Hinkley 1997, section 3.8). With fewer than :data:`FEWEST_BATCHES` held-out batches only plates
+are drawn: resamples of two or three batches would show neither how much batches vary nor that it is not known.
+Draws are derived from the seed and the names of batches and
 plates only: two normalizations of the same data and split see the same resamples, and their differences are paired.
 """
 
@@ -17,6 +19,7 @@ from harness.types import Doubles, Evaluation
 from harness.weights import Weights
 
 LEVEL = 0.95
+FEWEST_BATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,14 @@ class Resamples:
 
 
 def resample(wells: pd.DataFrame, *, n: int, seed: int) -> Resamples:
-    """Draw ``n`` resamples of the plates (and batches) of the held-out ``wells``."""
+    """Draw ``n`` resamples of the plates of the held-out ``wells``, and of their batches from FEWEST_BATCHES on."""
     plates = wells[["plate", "batch"]].drop_duplicates("plate").sort_values(["batch", "plate"])
     within, above = [], []
     names = sorted(plates["batch"].unique())
-    drawn = generator(seed, "bootstrap batches", *names).multinomial(len(names), np.full(len(names), 1 / len(names)), n)
+    drawn = np.ones((n, len(names)), dtype=np.int64)
+    if len(names) >= FEWEST_BATCHES:
+        rng = generator(seed, "bootstrap batches", *names)
+        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n)
     for i, name in enumerate(names):
         own = plates.loc[plates["batch"] == name, "plate"]
         draw = generator(seed, "bootstrap plates", *own).multinomial(len(own), np.full(len(own), 1 / len(own)), n)

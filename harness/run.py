@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-WORKERS = 2  # models trained at the same time
+WORKERS = 2  # models trained, or checks made, at the same time
 
 
 class Recorder(Protocol):
@@ -144,7 +144,7 @@ class Run:
         # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
         with threadpool_limits(1), ThreadPoolExecutor(1) as beside, bar(plan.name, n_steps) as step:
             warm = [beside.submit(figure.prepare) for figure in plan.figures.values() if hasattr(figure, "prepare")]
-            findings = list(self.audit(step, before_training=True))
+            findings = self.audit(step, before_training=True)
             self.train(step)
             scores = self.score()
             findings += self.audit(step, before_training=False)
@@ -153,7 +153,7 @@ class Run:
                 self.recorder.verdict(self._decide(plan.verdict, findings))
             for prepared in warm:
                 prepared.result()
-            self.draw(step, scores)
+            self.draw(step, scores, findings)
         self.report()
         return scores
 
@@ -212,8 +212,8 @@ class Run:
         self.recorder.table("predictions", pd.concat(predicted, ignore_index=True))
         return scores
 
-    def audit(self, step: Step, *, before_training: bool) -> Iterator[Finding]:
-        """Findings of the checks; one that does not apply answers with its reason."""
+    def audit(self, step: Step, *, before_training: bool) -> list[Finding]:
+        """Findings of the checks, in their order; one that does not apply answers with its reason."""
         plan = self.plan
         context = AuditContext(
             profiles=self.profiles,
@@ -228,20 +228,27 @@ class Run:
             n_resamples=plan.n_resamples,
             seed=plan.seed,
         )
-        for name, check in plan.checks.items():
-            if check.before_training is before_training:
+        chosen = {name: check for name, check in plan.checks.items() if check.before_training is before_training}
+        findings = []
+        with ThreadPoolExecutor(WORKERS) as pool:
+            answers = pool.map(partial(self._check, context), chosen, chosen.values())
+            for name, found in zip(chosen, answers, strict=True):
                 step(name)
-                try:
-                    with self.timed(f"audit_{name}"):
-                        yield from list(check.findings(context))
-                except NotApplicable as undefined:
-                    yield Finding(f"audit/{name}", float("nan"), reason=undefined.reason)
+                findings += found
+        return findings
+
+    def _check(self, context: AuditContext, name: str, check: Check) -> list[Finding]:
+        with self.timed(f"audit_{name}"):
+            try:
+                return list(check.findings(context))
+            except NotApplicable as undefined:
+                return [Finding(f"audit/{name}", float("nan"), reason=undefined.reason)]
 
     def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
         n_plates, n_batches = (self.wells[column].nunique() for column in ("plate", "batch"))
         return verdict.decide(findings, n_plates=n_plates, n_batches=n_batches)
 
-    def draw(self, step: Step, scores: pd.DataFrame) -> None:
+    def draw(self, step: Step, scores: pd.DataFrame, findings: Sequence[Finding]) -> None:
         """Tables and pictures of the figures; one that does not apply is recorded with its reason."""
         plan = self.plan
         if not plan.figures:
@@ -256,6 +263,7 @@ class Run:
             heldout=self._heldout(),
             evaluations={key: self.evaluations[key] for key in self.evaluations if key[1] in plan.models},
             scores=scores[scores["model"].isin(plan.models)],
+            findings=findings,
         )
         declined = []
         for name, figure in plan.figures.items():

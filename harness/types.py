@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.memo import remembered
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -46,6 +48,14 @@ class FitScope(StrEnum):
     TRANSDUCTIVE = "transductive"  # every row's features, never a task's label
 
 
+@remembered
+def has_role(wells: pd.DataFrame, role: str) -> Mask:
+    """Rows of a role, (n_rows,), read-only."""
+    mask = (wells["role"] == role).to_numpy(dtype=bool)
+    mask.flags.writeable = False
+    return cast(Mask, mask)
+
+
 @dataclass(frozen=True)
 class Plate:
     """One plate: ``X`` (n, n_features) float32, ``wells`` (n rows, index 0..n-1), no task labels.
@@ -63,12 +73,12 @@ class Plate:
     @property
     def negcon(self) -> Mask:
         """Rows of negative control wells."""
-        return cast(Mask, (self.wells["role"] == "negcon").to_numpy(dtype=bool))
+        return has_role(self.wells, "negcon")
 
     @property
     def filled(self) -> Mask:
         """Rows of wells that hold cells on purpose: all but ``empty``."""
-        return cast(Mask, (self.wells["role"] != "empty").to_numpy(dtype=bool))
+        return ~has_role(self.wells, "empty")
 
 
 class Profiles(Sequence[Plate]):
@@ -116,6 +126,7 @@ class Profiles(Sequence[Plate]):
         if unknown:
             raise InputError(f"profiles: unknown roles {unknown}; allowed are {list(ROLES)}")
         self._plates = _contiguous(self.wells["plate"])
+        self._tables: dict[int, pd.DataFrame] = {}
         self._mask: Mask | None = None
         batches = self.wells.groupby("plate", sort=False)["batch"].nunique(dropna=False)
         if (batches > 1).any():
@@ -134,12 +145,18 @@ class Profiles(Sequence[Plate]):
         keep = None if self._mask is None else self._mask[rows]
         if keep is not None and not keep.any():
             return None
-        X, wells = self.X[rows], self.wells.iloc[rows]
+        X, wells = self.X[rows], self._table(rows)
         planted = None if self.planted is None else self.planted[rows]
         if keep is not None and not keep.all():
-            X, wells = X[keep], wells[keep]
+            X, wells = X[keep], wells[keep].reset_index(drop=True)
             planted = None if planted is None else planted[keep]
-        return Plate(str(wells["plate"].iloc[0]), rows, X, wells.reset_index(drop=True), planted)
+        return Plate(str(wells["plate"].iloc[0]), rows, X, wells, planted)
+
+    def _table(self, rows: slice) -> pd.DataFrame:
+        """The wells of a plate: the same object whenever it is asked for, shared by :meth:`replace`."""
+        if rows.start not in self._tables:
+            self._tables[rows.start] = self.wells.iloc[rows].reset_index(drop=True)
+        return self._tables[rows.start]
 
     @property
     def _present(self) -> list[slice]:
@@ -203,7 +220,10 @@ class Profiles(Sequence[Plate]):
         known: Mapping[str, Any] = {
             key: getattr(self, key) for key in ("X", "wells", "features", "planted", "name", "fingerprint")
         }
-        return Profiles(**{**known, **changes})
+        other = Profiles(**{**known, **changes})
+        if changes.get("wells", self.wells) is self.wells:
+            other._tables = self._tables
+        return other
 
     @property
     def level(self) -> str:

@@ -169,13 +169,10 @@ def demo() -> Profiles:
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one small sweep: raw, dmso_within and noise on the tiny simulated screen, with two figures."""
+    """The folder of one small sweep, audited: raw, dmso_within and noise on the tiny simulated screen."""
     folder = tmp_path_factory.mktemp("sweep")
-    options = ("data.size=tiny", "model=[logistic]", "figure=[plate_correlation,roc_pr]", "n_resamples=50")
-    audits = "audit=[confounding,batch_probe,controls_vs_controls]"
-    outcome = run_command(
-        folder, "-m", "+norm=raw,dmso_within,noise", *options, audits, "audit.batch_probe.n_permutations=5"
-    )
+    options = ("data.size=tiny", "model=[logistic]", "figure=[plate_correlation,roc_pr,spike_in]", "n_resamples=50")
+    outcome = run_command(folder, "-m", "+norm=raw,dmso_within,noise", *options, "audit.batch_probe.n_permutations=5")
     assert outcome.status == 0, outcome.err
     return folder
 

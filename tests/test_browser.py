@@ -105,15 +105,16 @@ def test_chart_view_shows_images_of_all_runs_beside_each_other(
     page.goto(f"{_view(sweep, address)}&compareRunsMode=CHART")
     page.get_by_text("figures/plate_correlation").first.wait_for()
     page.wait_for_function(
-        "n => [...document.images].filter(i => i.naturalWidth > 50 && i.src.includes('artifact')).length >= n", arg=6
+        "n => [...document.images].filter(i => i.naturalWidth > 50 && i.src.includes('artifact')).length >= n", arg=9
     )
     boxes = page.evaluate(
         "[...document.images].filter(i => i.naturalWidth > 50 && i.src.includes('artifact'))"
         ".map(i => { const b = i.getBoundingClientRect(); return [b.left, b.top, b.width, b.height] })"
     )
     page.screenshot(path=tmp_path / "images.png")
-    rows = {top: sorted(left for left, at, _, _ in boxes if at == top) for _, top, _, _ in boxes}
-    assert [len(lefts) for lefts in rows.values()] == [3, 3]
+    middles = {round(top + height / 2) // 20 for _, top, _, height in boxes}
+    rows = {m: sorted(left for left, t, _, h in boxes if round(t + h / 2) // 20 == m) for m in middles}
+    assert [len(lefts) for lefts in rows.values()] == [3, 3, 3]
     assert all(width > 100 and height > 50 for _, _, width, height in boxes)
     assert all(b - a >= boxes[0][2] for lefts in rows.values() for a, b in pairwise(lefts))
 

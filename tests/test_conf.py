@@ -193,3 +193,8 @@ def test_what_a_yaml_builds_lies_in_the_package_of_its_group(group: str) -> None
         pytest.skip("built from scikit-learn, LightGBM, or one module of the top level")
     outermost = {part["_target_"] for path in CONF.glob(f"{group}/*.yaml") for part in parts(loaded(path))}
     assert all(target.startswith(f"harness.{group}.") for target in outermost)
+
+
+def test_every_check_is_on_by_default() -> None:
+    names = {name for path in (CONF / "audit").glob("*.yaml") for name in OmegaConf.load(path)}
+    assert set(compose("config", overrides=["+norm=raw"]).audit) == names

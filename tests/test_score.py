@@ -16,13 +16,18 @@ from harness.score import COLUMNS, predictions, score_table
 from harness.types import Evaluation, Split
 
 
-def wells(plates_in: tuple[int, ...] = (3, 2, 4), n_wells: int = 10) -> pd.DataFrame:
+def wells(plates_in: tuple[int, ...] = (3, 2, 4, 2), n_wells: int = 10) -> pd.DataFrame:
     rows = [(f"b{b}_p{p}", f"w{w}", f"b{b}") for b, n in enumerate(plates_in) for p in range(n) for w in range(n_wells)]
     return pd.DataFrame(rows, columns=["plate", "well", "batch"])
 
 
 def folds(
-    plates_in: tuple[int, ...] = (3, 2, 4), *, n_wells: int = 30, shift: float = 0.0, seed: int = 0, signal: float = 1.0
+    plates_in: tuple[int, ...] = (3, 2, 4, 2),
+    *,
+    n_wells: int = 30,
+    shift: float = 0.0,
+    seed: int = 0,
+    signal: float = 1.0,
 ) -> list[Evaluation]:
     """One fold per batch; batch b is shifted by b * ``shift``, and its threshold with it."""
     table = wells(plates_in, n_wells)
@@ -40,12 +45,12 @@ def folds(
 def test_resamples_draw_each_batch_as_many_plates_as_it_has_and_as_many_batches_as_there_are() -> None:
     draws = resample(wells(), n=400, seed=1)
     batch = np.array(draws.batch)
-    for name, n in {"b0": 3, "b1": 2, "b2": 4}.items():
+    for name, n in {"b0": 3, "b1": 2, "b2": 4, "b3": 2}.items():
         np.testing.assert_array_equal(draws.within[:, batch == name].sum(axis=1), n)
         assert len(np.unique(draws.above[:, batch == name])) > 1
         assert (np.ptp(draws.above[:, batch == name], axis=1) == 0).all()
-    first = [int(np.flatnonzero(batch == name)[0]) for name in ("b0", "b1", "b2")]
-    np.testing.assert_array_equal(draws.above[:, first].sum(axis=1), 3)
+    first = [int(np.flatnonzero(batch == name)[0]) for name in ("b0", "b1", "b2", "b3")]
+    np.testing.assert_array_equal(draws.above[:, first].sum(axis=1), 4)
     np.testing.assert_allclose(draws.within.mean(axis=0), 1, atol=0.2)
     np.testing.assert_allclose(draws.above.mean(axis=0), 1, atol=0.2)
 
@@ -65,12 +70,19 @@ def test_resamples_depend_on_seed_and_names_and_not_on_order_number_or_wells() -
 
 
 def test_batches_are_drawn_independently_of_their_plates_and_of_each_other() -> None:
-    draws = resample(wells((2, 2, 2)), n=2000, seed=0)
+    draws = resample(wells((2, 2, 2, 2)), n=2000, seed=0)
     within, above = draws.within[:, ::2], draws.above[:, ::2]
     for columns in (within, np.column_stack([within[:, 0], above])):
         correlation = np.corrcoef(columns.T)
         limit = 4 / np.sqrt(2000)
         assert abs(correlation[0, 1:]).max() < limit
+
+
+@pytest.mark.parametrize("n_batches", [1, 2, 3, 4])
+def test_fewer_than_four_batches_are_not_resampled_their_plates_are(n_batches: int) -> None:
+    draws = resample(wells((3,) * n_batches), n=200, seed=1)
+    assert (draws.above == 1).all() == (n_batches < 4)
+    assert np.ptp(draws.within, axis=0).min() > 1
 
 
 def test_a_fold_in_one_batch_resamples_its_plates_and_one_over_batches_both() -> None:
@@ -84,7 +96,7 @@ def test_a_fold_in_one_batch_resamples_its_plates_and_one_over_batches_both() ->
     across = Evaluation(np.ones(len(table), np.int8), np.ones(len(table)), 0.5, table, Split("x", ~everyone, everyone))
     weight, fold = draws.of(across)
     np.testing.assert_array_equal(weight.by_plate, draws.within * draws.above)
-    np.testing.assert_allclose(fold, (draws.within * draws.above).sum(axis=1) / 9)
+    np.testing.assert_allclose(fold, (draws.within * draws.above).sum(axis=1) / 11)
 
 
 def test_a_draw_of_the_table_is_the_metric_on_the_drawn_plates() -> None:
@@ -106,7 +118,7 @@ def test_a_draw_of_the_table_is_the_metric_on_the_drawn_plates() -> None:
 
 def test_resamples_are_paired_across_normalizations() -> None:
     """A difference of two correlated results has a far narrower interval than two unpaired ones."""
-    one = folds((6, 6, 6), signal=1.0)
+    one = folds((6, 6, 6, 6), signal=1.0)
     two = [Evaluation(e.y, e.score**1.3, e.threshold, e.wells, e.split, e.seed) for e in one]
     (_, a), (_, b) = (score_table(evaluations, [Auroc()], n_resamples=200) for evaluations in (one, two))
     np.testing.assert_allclose(a["value"], b["value"], rtol=1e-12)
@@ -177,11 +189,18 @@ def test_the_table_has_each_fold_their_mean_and_all_wells_pooled() -> None:
     assert (scores["model"] == "m").all()
     for name, metric in (("auroc", Auroc()), ("brier", Brier())):
         rows = scores[scores["metric"] == name].set_index(["over", "fold"])
-        assert list(rows.index) == [("fold", "b0"), ("fold", "b1"), ("fold", "b2"), ("mean", ""), ("pooled", "")]
+        assert list(rows.index) == [
+            ("fold", "b0"),
+            ("fold", "b1"),
+            ("fold", "b2"),
+            ("fold", "b3"),
+            ("mean", ""),
+            ("pooled", ""),
+        ]
         by_fold = [metric(e) for e in evaluations]
         np.testing.assert_allclose(rows.loc["fold", "value"], by_fold)
         assert rows.loc[("mean", ""), "value"] == pytest.approx(np.mean(by_fold))
-        assert list(rows["n"]) == [90, 60, 120, 270, 270]
+        assert list(rows["n"]) == [90, 60, 120, 60, 330, 330]
         assert (rows["lower"] < rows["value"]).all()
         assert (rows["value"] < rows["upper"]).all()
         assert (rows["reason"] == "").all()
@@ -191,7 +210,7 @@ def test_the_table_has_each_fold_their_mean_and_all_wells_pooled() -> None:
 
 
 def test_pooled_scores_compare_each_well_with_the_threshold_of_its_own_fold() -> None:
-    evaluations = folds((4, 4, 4), shift=3.0)
+    evaluations = folds((4, 4, 4, 4), shift=3.0)
     scores = score_table(evaluations, [BalancedAccuracy(), Auroc()], n_resamples=10)[0]
     pooled = scores[scores["over"] == "pooled"].set_index("metric")["value"]
     y = np.concatenate([e.y for e in evaluations])
@@ -210,8 +229,8 @@ def test_an_undefined_fold_is_nan_with_its_reason_and_the_mean_is_over_the_other
     assert np.isnan([row["value"], row["lower"], row["upper"]]).all()
     assert row["reason"] == "only class 1 among 60 held-out wells"
     mean = scores.loc[("mean", "")]
-    assert mean["value"] == pytest.approx(np.mean([Auroc()(evaluations[0]), Auroc()(evaluations[2])]))
-    assert mean["reason"] == "undefined in 1 of 3 folds"
+    assert mean["value"] == pytest.approx(np.mean([Auroc()(evaluations[i]) for i in (0, 2, 3)]))
+    assert mean["reason"] == "undefined in 1 of 4 folds"
     assert mean["lower"] < mean["value"] < mean["upper"]
     assert np.isfinite(scores.loc[("pooled", ""), "value"])
 
@@ -260,7 +279,7 @@ def test_predictions_hold_every_held_out_well_with_its_fold() -> None:
     evaluations = folds()
     table = pd.concat(predictions(evaluations), ignore_index=True)
     assert set(table.columns) == {"plate", "well", "fold", "y", "score", "threshold"}
-    assert len(table) == 270
+    assert len(table) == 330
     assert not table.duplicated(["plate", "well"]).any()
     np.testing.assert_array_equal(table["y"], np.concatenate([e.y for e in evaluations]))
     np.testing.assert_array_equal(table["score"], np.concatenate([e.score for e in evaluations]))

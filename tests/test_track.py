@@ -103,7 +103,7 @@ def test_files_and_images(sweep: Path) -> None:
     assert "plate_correlation.parquet" in tables
     picture = np.asarray(Image.open(root / "figures/plate_correlation.png").convert("RGB"))
     logged = {re.split(r"\W", path.name)[1]: path for path in (root / "images").iterdir() if path.suffix == ".png"}
-    assert set(logged) == {"plate_correlation", "roc_pr_dmso_vs_treated_logistic"}
+    assert set(logged) == {"plate_correlation", "roc_pr_dmso_vs_treated_logistic", "spike_in"}
     assert all(re.split(r"\W", path.name)[0] == "figures" for path in logged.values())
     np.testing.assert_array_equal(np.asarray(Image.open(logged["plate_correlation"]).convert("RGB")), picture)
 
@@ -111,9 +111,9 @@ def test_files_and_images(sweep: Path) -> None:
 def test_every_finding_is_a_metric_or_a_reason(sweep: Path) -> None:
     run = runs_of(sweep)["noise"]
     audit = table_of(sweep, run, "audit")
-    assert {key.split("/")[0] for key in audit["key"]} == {"audit", "batch_effect"}
+    assert {key.split("/")[0] for key in audit["key"]} == {"audit", "batch_effect", "replicates"}
     for row in audit.itertuples():
-        if np.isnan(row.value):
+        if not np.isfinite(row.value):
             assert row.reason
             assert row.key not in run.data.metrics
         else:

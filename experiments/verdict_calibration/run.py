@@ -38,6 +38,7 @@ from harness.task.dmso_vs_treated import DmsoVsTreated
 
 OUT = Path(__file__).resolve().parent / "out"
 SCREEN = {"n_sites": 1, "n_features": 100}  # 5 batches x 4 plates x 384 wells, 64 controls
+MILD = {**SCREEN, "share_active": 0.05}
 FEW = {"n_sites": 1, "n_features": 300, "n_controls": 16}
 NORMS: dict[str, Normalizer] = {
     "raw": Raw(),
@@ -50,17 +51,28 @@ NORMS: dict[str, Normalizer] = {
 CELLS = [
     ("balanced", "raw", SCREEN),
     ("balanced", "dmso_within", SCREEN),
+    ("balanced", "dmso_within_textbook", SCREEN),
     ("balanced", "all_within", SCREEN),
     ("phenotype_rich", "dmso_within", SCREEN),
     ("phenotype_rich", "all_within", SCREEN),
+    ("confounded", "dmso_within", SCREEN),
     ("confounded", "mean", SCREEN),
+    ("confounded", "mean", MILD),
+    ("fixed_layout", "dmso_within", SCREEN),
     ("fixed_layout", "well_mean", SCREEN),
+    ("no_batch_effect", "raw", SCREEN),
     ("null", "raw", FEW),
     ("null", "dmso_within", FEW),
     ("null", "dmso_within_textbook", FEW),
     ("null", "all_within", FEW),
     ("null", "mean", FEW),
 ]
+
+
+def label(scenario: str, numbers: dict[str, float]) -> str:
+    """The scenario, and what is unusual about it."""
+    share = numbers.get("share_active")
+    return scenario if share is None else f"{scenario}, {share:.0%} active"
 
 
 class Keep:
@@ -75,7 +87,7 @@ class Keep:
         return lambda *_: None
 
 
-def one(cell: tuple[str, str, dict[str, int], int]) -> dict[str, Any]:
+def one(cell: tuple[str, str, dict[str, float], int]) -> dict[str, Any]:
     """The verdict of one normalization on one simulated screen."""
     scenario, norm, numbers, seed = cell
     warnings.simplefilter("ignore")
@@ -104,7 +116,13 @@ def one(cell: tuple[str, str, dict[str, int], int]) -> dict[str, Any]:
     Run(plan, Demo(scenario=scenario, seed=seed, **numbers).profiles(), kept).execute()
     said = kept.decision
     contrast = next((e.value for e in said.evidence if e.key.endswith("/contrast")), None)
-    return {"scenario": scenario, "norm": norm, "seed": seed, "verdict": said.call.value, "contrast": contrast}
+    return {
+        "scenario": label(scenario, numbers),
+        "norm": norm,
+        "seed": seed,
+        "verdict": said.call.value,
+        "contrast": contrast,
+    }
 
 
 def frequencies(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -136,7 +154,9 @@ def main() -> None:
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     done = {(row["scenario"], row["norm"], row["seed"]) for row in rows}
     seeds = range(options.first, options.first + options.seeds)
-    missing = [(*cell, seed) for seed in seeds for cell in CELLS if (*cell[:2], seed) not in done]
+    missing = [
+        (*cell, seed) for seed in seeds for cell in CELLS if (label(cell[0], cell[2]), cell[1], seed) not in done
+    ]
     with ProcessPoolExecutor(options.workers) as pool, path.open("a") as file:
         for row in pool.map(one, missing):
             rows.append(row)

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from harness.audit.base import AuditContext, BySplit, Finding
+from harness.audit.discriminant import discriminant
 from harness.audit.spike import Design, add
 from harness.audit.spike_in import Bench, SpikeIn
 from harness.bootstrap import LEVEL, interval, resample, weighted_mean
 from harness.metric.auroc import Auroc
-from harness.norm.base import normalize
-from harness.norm.raw import Raw
 from harness.seeding import derive
 from harness.types import Doubles, Evaluation, Floats, Mask, Profiles, Split
 
@@ -69,8 +67,9 @@ class Detection(SpikeIn):
                     low, high = interval(values[1:, i])
                     yield Finding(f"{key}/{what}_at_{amplitude:g}", float(values[0, i]), low, high)
             mde, raw_mde = (minimum_effect(curve, self.amplitudes, self.target) for curve in (own, raw))
-            yield Finding(f"{key}/mde", float(mde[0]), *_span(mde[1:]))
-            yield Finding(f"{key}/raw_mde", float(raw_mde[0]), *_span(raw_mde[1:]))
+            for what, found in (("mde", mde), ("raw_mde", raw_mde)):
+                reason = "" if np.isfinite(found[0]) else f"AUROC {self.target:g} is not reached at any amplitude"
+                yield Finding(f"{key}/{what}", float(found[0]), *_span(found[1:]), reason=reason)
             yield self._ratio(f"{key}/mde_ratio", mde, raw_mde)
 
     @staticmethod
@@ -79,7 +78,8 @@ class Detection(SpikeIn):
             return Finding(key, float("nan"), reason="raw profiles do not reach the target at any amplitude")
         with np.errstate(invalid="ignore"):
             ratio = mde / raw
-        return Finding(key, float(ratio[0]), *_span(ratio[1:][np.isfinite(raw[1:])]))
+        reason = "" if np.isfinite(ratio[0]) else "raw profiles reach the target, these do not"
+        return Finding(key, float(ratio[0]), *_span(ratio[1:][np.isfinite(raw[1:])]), reason=reason)
 
     def axes(self, context: AuditContext, bench: Bench, norm: Norm) -> list[Axes]:
         """Principal axes of the unspiked normalized profiles for each fold; one for all where folds share them."""
@@ -110,8 +110,7 @@ def _span(values: Doubles) -> tuple[float, float]:
 
 
 def _raw(profiles: Profiles) -> BySplit:
-    normalized = normalize(profiles, Raw())
-    return lambda _: normalized
+    return lambda _: profiles
 
 
 def _axes(X: Floats, n: int) -> Axes:
@@ -127,10 +126,10 @@ def _fold(moved: Profiles, axes: Axes, split: Split, spiked: Mask, seed: int) ->
     treated = (moved.wells["role"] == "treated").to_numpy()
     Z = axes(moved.X)
     train, test = split.train & treated, split.test & treated
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(Z[train], spiked[train])
+    direction = discriminant(Z[train], spiked[train])
     return Evaluation(
         y=spiked[test].astype(np.int8),
-        score=model.decision_function(Z[test]).astype(np.float64),
+        score=Z[test] @ direction,
         threshold=0.0,
         wells=moved.wells[test],
         split=split,

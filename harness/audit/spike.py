@@ -74,10 +74,11 @@ def half_of_plates(wells: pd.DataFrame, share: float, rest: float, seed: int) ->
     return prevalence
 
 
-def by_batch(wells: pd.DataFrame, low: float, high: float, seed: int) -> dict[str, float]:
-    """From ``low`` to ``high`` in equal steps over the batches, in random order."""
+def by_batch(wells: pd.DataFrame, low: float, high: float, seed: int, *, most: int = 6) -> dict[str, float]:
+    """From ``low`` to ``high`` over the batches, in random order, in at most ``most`` equal steps."""
     batches = generator(seed, "batch order").permutation(np.sort(wells["batch"].unique()))
-    level = dict(zip(batches, np.linspace(low, high, len(batches)), strict=True))
+    steps = np.linspace(low, high, min(len(batches), most))
+    level = dict(zip(batches, steps[np.arange(len(batches)) * len(steps) // len(batches)], strict=True))
     return {str(p): float(level[b]) for p, b in wells.drop_duplicates("plate")[["plate", "batch"]].to_numpy()}
 
 

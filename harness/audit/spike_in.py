@@ -27,7 +27,7 @@ from harness.audit.spike import (
     everywhere,
     half_of_plates,
 )
-from harness.bootstrap import LEVEL
+from harness.bootstrap import LEVEL, interval
 from harness.seeding import derive, generator
 from harness.types import Doubles, InputError, Mask, NotApplicable, Profiles
 
@@ -72,23 +72,46 @@ class SpikeIn(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         bench = self.bench(context)
         seed = derive(context.seed, "spike-in")
-        matched = list(self.matched(bench, seed))
-        yield from self._summary("matched", matched, [bench.moved(arm, i) for i, arm in enumerate(matched)])
+        yield from self._matched(bench, seed)
         n_others = min(self.n_others, self.n_directions)
         for arm in self.others(bench, seed):
-            yield from self._summary(arm.name, [arm], [bench.moved(arm, i) for i in range(n_others)])
+            tables = [bench.moved(arm, i) for i in range(n_others)]
+            yield from self._other(arm, pd.concat(tables).groupby("plate", as_index=False, sort=False).mean(), context)
         response = np.mean([bench.response(i) for i in range(self.n_directions)])
         yield Finding("audit/spike_in/response", float(response), n=len(bench.wells))
 
-    def _summary(self, name: str, arms: Sequence[Design], moved: Sequence[pd.DataFrame]) -> Iterator[Finding]:
-        """Mean over directions, with Student's interval over them where there are several."""
+    def _matched(self, bench: Bench, seed: int) -> Iterator[Finding]:
+        """Means over directions, each with prevalences estimated anew, with Student's interval over them."""
+        arms = list(self.matched(bench, seed))
+        moved = [bench.moved(arm, i) for i, arm in enumerate(arms)]
         share = float(np.mean([list(arm.prevalence.values()) for arm in arms]))
-        yield Finding(f"audit/spike_in/{name}/prevalence", share, n=len(arms[0].prevalence))
+        yield Finding("audit/spike_in/matched/prevalence", share, n=len(arms[0].prevalence))
         for key, statistic in STATISTICS.items():
             values = np.array([statistic(*(table[c].to_numpy() for c in COLUMNS)) for table in moved])
-            lower, upper = student(values)
             n = int(sum(table["n_spiked"].sum() for table in moved))
-            yield Finding(f"audit/spike_in/{name}/{key}", float(values.mean()), lower, upper, n)
+            yield Finding(f"audit/spike_in/matched/{key}", float(values.mean()), *student(values), n)
+
+    def _other(self, arm: Design, moved: pd.DataFrame, context: AuditContext) -> Iterator[Finding]:
+        """Statistics of displacements averaged over directions, with intervals from resampled plates.
+
+        Then by level of prevalence, where an arm has several: ``retention_at_0.9`` is that of the plates on which 90%
+        of the treated wells are spiked.
+        """
+        key = f"audit/spike_in/{arm.name}"
+        yield Finding(f"{key}/prevalence", float(np.mean(list(arm.prevalence.values()))), n=len(arm.prevalence))
+        draws = generator(context.seed, "plates", arm.name).integers(len(moved), size=(context.n_resamples, len(moved)))
+        values = moved[list(COLUMNS)].to_numpy().T
+        for name, statistic in STATISTICS.items():
+            with np.errstate(invalid="ignore", divide="ignore"):  # a draw of plates without any spike
+                drawn = np.array([statistic(*values[:, rows]) for rows in draws])
+            n = int(moved["n_spiked"].sum())
+            yield Finding(f"{key}/{name}", float(statistic(*values)), *interval(drawn), n)
+        levels = moved["plate"].map(arm.prevalence).round(2)
+        several = levels.unique()
+        for level in np.sort(several[several > 0]) if len(several) > 1 else ():
+            own = values[:, (levels == level).to_numpy()]
+            for name in ("retention", "spillover"):
+                yield Finding(f"{key}/{name}_at_{level:g}", STATISTICS[name](*own), n=int(own[0].sum()))
 
     def bench(self, context: AuditContext) -> Bench:
         """What all arms share. Raises NotApplicable where a plate has too few controls for a scale."""
@@ -214,12 +237,13 @@ class Bench:
 
 def retention(n1: Doubles, d1: Doubles, n0: Doubles, d0: Doubles) -> float:  # noqa: ARG001
     """Mean displacement of spiked wells."""
-    return float(np.average(d1, weights=n1))
+    return float((n1 * d1).sum() / n1.sum())
 
 
 def spillover(n1: Doubles, d1: Doubles, n0: Doubles, d0: Doubles) -> float:  # noqa: ARG001
     """Mean displacement of the other wells of plates with spikes."""
-    return float(np.average(d0, weights=n0 * (n1 > 0)))
+    touched = n0 * (n1 > 0)
+    return float((touched * d0).sum() / touched.sum())
 
 
 def contrast(n1: Doubles, d1: Doubles, n0: Doubles, d0: Doubles) -> float:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from harness.audit.base import Finding
-from harness.bootstrap import LEVEL
+from harness.bootstrap import FEWEST_BATCHES, LEVEL
 
 
 class Call(StrEnum):
@@ -110,7 +110,13 @@ class Verdict:
             *self._batch(found),
         ]
         call = self._call(evidence)
-        return Decision(call, evidence, self._paragraph(call, evidence, n_plates))
+        paragraph = self._paragraph(call, evidence, n_plates)
+        if n_batches is not None and n_batches < FEWEST_BATCHES:
+            paragraph += (
+                f" With {n_batches} batches intervals resample plates only, widened by Student's quantile for so few; "
+                "read the values of each batch."
+            )
+        return Decision(call, evidence, paragraph)
 
     def _call(self, evidence: Sequence[Evidence]) -> Call:
         said = {e.speaks_for for e in evidence}

@@ -108,13 +108,18 @@ def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
 
 def show_group(group: Group, options: argparse.Namespace) -> None:
     """One table of finished runs, then what did not finish and what to be careful about."""
-    from harness.compare.table import REFERENCE, differing_settings
+    from harness.bootstrap import FEWEST_BATCHES
+    from harness.compare.section import fold_scores, folds, resampled
+    from harness.compare.table import HEADLINE, REFERENCE, differing_settings
     from harness.compare.terminal import show
 
     tags, finished = group.tags, group.finished
     if finished:
         show(group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
-        print("Means over held-out folds, in brackets the 95% interval (plates within batches, batches above them).")
+        print(f"Means over held-out folds, in brackets the 95% interval ({resampled(group)}).")
+        if 0 < len(folds(group)) < FEWEST_BATCHES:
+            for name, model, own in fold_scores(group, HEADLINE[0]):
+                print(f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in own["value"].items()))
         if not any(run.name == REFERENCE for run in finished.values()):
             print("No finished run of raw here: no paired differences. Add one with +norm=raw.")
         if options.csv:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.bootstrap import FEWEST_BATCHES
 from harness.compare.group import ANCHORS, Group
 from harness.compare.html import Html, join, note, table, tag
-from harness.compare.section import Section, batches, chip, file_of, folds, stored
+from harness.compare.section import Section, batches, chip, file_of, fold_scores, folds, resampled
 from harness.compare.spikes import with_interval
 from harness.compare.table import BASELINE, HEADLINE, PROBE, REFERENCE
 from harness.compare.terminal import number
-
-FEW_BATCHES = 4
 
 
 def _cell(row: Any, key: str, sign: str = "") -> Html:
@@ -62,7 +61,7 @@ def _explained(group: Group, paired: Sequence[str]) -> Iterator[Html]:
     last = f"; {anchors} (anchors, no candidates) last" if anchors else ""
     yield note(
         f"Sorted by verdict, then by the AUROC of {group.models[0] if group.models else 'the first model'}{last}. "
-        "Means over held-out folds; in brackets 95% intervals (plates within batches, batches above them). "
+        f"Means over held-out folds; in brackets 95% intervals ({resampled(group)}). "
         "Batch probe: balanced accuracy of telling the batch from control wells, below it the mean of its null. "
         "Best trivial baseline: the highest AUROC reached without a model of the features."
     )
@@ -81,27 +80,17 @@ def _explained(group: Group, paired: Sequence[str]) -> Iterator[Html]:
 def _few(group: Group) -> Iterator[Html]:
     """With fewer than four held-out batches: the value of each, because an interval over so few means little."""
     held, what = folds(group), batches(group)
-    if not 0 < len(held) < FEW_BATCHES:
+    if not 0 < len(held) < FEWEST_BATCHES:
         return
-    rows = []
-    for name, run in group.finished.items():
-        scores = stored(run, "scores")
-        if scores is None:
-            continue
-        own = scores[(scores["over"] == "fold") & (scores["metric"] == HEADLINE[0])]
-        for model in group.models:
-            task, _, short = model.partition("/")
-            by_fold = own[(own["task"] == task) & (own["model"] == short)].set_index("fold")
-            if len(by_fold):
-                cells = [_of_fold(by_fold, fold) for fold in held]
-                rows.append([name, model, *cells])
+    scores = fold_scores(group, HEADLINE[0])
+    rows = [[name, model, *(_of_fold(own, fold) for fold in held)] for name, model, own in scores]
     singular = {"batches": "batch", "folds": "fold"}[what]
     head: list[tuple[object, int]] = [("normalization", 1), ("model", 1), *((fold, 1) for fold in held)]
     yield tag("h3", f"AUROC by held-out {singular} (intervals: plates only, {len(held)} {what})")
     yield table([head], rows, words=2)
     yield note(
-        f"Only {len(held)} held-out {what if len(held) > 1 else singular}: the intervals here resample plates only. "
-        f"Those above rest on the same {len(held)} and cannot show how much batches vary; read the single values."
+        f"Only {len(held)} held-out {what if len(held) > 1 else singular}: all intervals resample plates only and "
+        f"cannot show how much batches vary; read the single values."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.bootstrap import FEWEST_BATCHES
 from harness.compare import plots
 from harness.compare.group import Group
 from harness.compare.html import Html, tag
@@ -63,6 +64,30 @@ def counts(group: Group) -> str:
 
 def batches(group: Group) -> str:
     return "batches" if group.tags.get("split") == "leave_batch_out" else "folds"
+
+
+def resampled(group: Group) -> str:
+    """What the intervals of means rest on."""
+    n = int(group.tags.get("held_out_batches", FEWEST_BATCHES))
+    if n >= FEWEST_BATCHES:
+        return "plates within batches, batches above them"
+    return f"plates only: {n} held-out {'batch' if n == 1 else 'batches'} cannot show how much batches vary"
+
+
+def fold_scores(group: Group, metric: str) -> list[tuple[str, str, pd.DataFrame]]:
+    """Norm, ``<task>/<model>``, and its rows of held-out folds (index) with ``value, lower, upper``."""
+    found = []
+    for name, run in group.finished.items():
+        scores = stored(run, "scores")
+        if scores is None:
+            continue
+        own = scores[(scores["over"] == "fold") & (scores["metric"] == metric)]
+        for model in group.models:
+            task, _, short = model.partition("/")
+            rows = own[(own["task"] == task) & (own["model"] == short)].set_index("fold")
+            if len(rows):
+                found.append((name, model, rows))
+    return found
 
 
 def chip(verdict: str) -> Html:

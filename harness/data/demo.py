@@ -28,7 +28,8 @@ class Demo:
     ----------
     scenario : ``balanced`` (compounds in random wells, replicates across batches), ``null`` (no biology),
         ``phenotype_rich`` (80-95% of the wells active on half of the plates), ``confounded`` (share of controls and
-        of actives follows the batch), ``fixed_layout`` (same compound, same well, every plate), ``no_batch_effect``.
+        of actives follows the batch, effects are 1.3 times as strong), ``fixed_layout`` (same compound, same well,
+        every plate), ``no_batch_effect``.
     size : ``tiny``, ``small`` (20 plates), ``medium`` (80), ``bray2017`` (405 plates x 384 wells x 6 images x 4,096
         features: 15.3 GB).
     seed : derives every draw; scenarios of one seed share all draws that they do not change.

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Scenario:
     """What a screen of this name has that ``balanced`` has not.
 
-    ``effect`` and ``technical`` switch biology and technical effects off; ``rich`` is the range of the active share
+    ``effect`` and ``technical`` are factors on biology and technical effects; ``rich`` is the range of the active share
     on the rich half of the plate maps; ``controls`` and ``actives`` are factors on the number of controls and on the
     active share, from the first batch to the last; ``fixed`` puts the same compound in the same well of every plate.
     """
@@ -53,7 +53,7 @@ SCENARIOS = {
     "balanced": Scenario(),
     "null": Scenario(effect=0.0),
     "phenotype_rich": Scenario(rich=(0.8, 0.95)),
-    "confounded": Scenario(controls=(2.8, 0.45), actives=(0.2, 9.0)),
+    "confounded": Scenario(effect=1.3, controls=(3.0, 0.3), actives=(0.0, 9.5)),
     "fixed_layout": Scenario(fixed=True),
     "no_batch_effect": Scenario(technical=0.0),
 }

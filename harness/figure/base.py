@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from harness.audit.base import Finding
     from harness.types import Evaluation, Profiles
 
 
@@ -25,6 +28,7 @@ class FigureContext:
         the normalizer; its wells have a boolean column ``heldout_control``. None if not made.
     evaluations : held-out predictions, one per fold, by (task, model).
     scores : table with columns ``task, model, metric, fold, value, lower, upper``, or None.
+    findings : of the audit.
     """
 
     norm: str
@@ -36,6 +40,7 @@ class FigureContext:
     heldout: Profiles | None = None
     evaluations: dict[tuple[str, str], list[Evaluation]] = field(default_factory=dict)
     scores: pd.DataFrame | None = None
+    findings: Sequence[Finding] = ()
 
 
 class FigureMember(Protocol):

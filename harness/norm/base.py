@@ -176,8 +176,10 @@ def _in_order(profiles: Profiles, last: Step) -> Iterator[Plate]:
 
 
 def _tell(fitted: Normalizer, report: Report | None) -> None:
+    if report is None:
+        return
     table = fitted.report()
-    if report is not None and table is not None and len(table):
+    if table is not None and len(table):
         report(table)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.memo import remembered
 from harness.seeding import derive
-from harness.types import InputError, Plate
+from harness.types import InputError, Plate, has_role
 
 MIN_CONTROLS = 3
 FEW_CONTROLS = 8
@@ -26,7 +27,12 @@ class FewControlsWarning(UserWarning):
 
 def control_wells(plate: Plate) -> list[str]:
     """Sorted names of the plate's negative control wells."""
-    return sorted(plate.wells.loc[plate.negcon, "well"].unique())
+    return list(_control_wells(plate.wells))
+
+
+@remembered
+def _control_wells(wells: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(sorted(wells.loc[has_role(wells, "negcon"), "well"].unique()))
 
 
 def check_controls(plate: Plate, method: str) -> list[str]:
@@ -53,7 +59,14 @@ def check_controls(plate: Plate, method: str) -> list[str]:
 
 def positions(plate: Plate, reference: list[str]) -> NDArray[np.int64]:
     """For each row of the plate the index of its well in ``reference``, -1 where it is not there, (n_rows,)."""
-    return pd.Index(reference).get_indexer(pd.Index(plate.wells["well"])).astype(np.int64)
+    return _positions(plate.wells, tuple(reference))
+
+
+@remembered
+def _positions(wells: pd.DataFrame, reference: tuple[str, ...]) -> NDArray[np.int64]:
+    found = pd.Index(reference).get_indexer(pd.Index(wells["well"])).astype(np.int64)
+    found.flags.writeable = False
+    return found
 
 
 def left_out(plate: Plate, reference: list[str], seed: int) -> NDArray[np.int64]:
@@ -62,7 +75,14 @@ def left_out(plate: Plate, reference: list[str], seed: int) -> NDArray[np.int64]
     A reference well leaves itself out, all its sites together; any other well leaves out one drawn by a hash of
     seed, plate and well, so that the draw is the same in every run and does not depend on the order of rows.
     """
+    return _left_out(plate.wells, plate.name, tuple(reference), seed)
+
+
+@remembered
+def _left_out(wells: pd.DataFrame, plate: str, reference: tuple[str, ...], seed: int) -> NDArray[np.int64]:
     index = {well: i for i, well in enumerate(reference)}
-    codes, wells = pd.factorize(plate.wells["well"])
-    drawn = [index.get(w, derive(seed, "left out", plate.name, w) % len(reference)) for w in wells]
-    return np.asarray(drawn, dtype=np.int64)[codes]
+    codes, names = pd.factorize(wells["well"])
+    drawn = [index.get(w, derive(seed, "left out", plate, w) % len(reference)) for w in names]
+    found = np.asarray(drawn, dtype=np.int64)[codes]
+    found.flags.writeable = False
+    return found

@@ -224,3 +224,40 @@ def test_sites_are_aggregated_first(context: Any, screen: Any) -> None:
     n_wells = len(profiles.wells.drop_duplicates(["plate", "well"]))
     assert found["audit/spike_in/response"].n == n_wells
     assert found["audit/spike_in/matched/contrast"].value == pytest.approx(1, abs=1e-3)
+
+
+def test_levels_of_prevalence_show_what_is_left_of_a_common_phenotype(context: Any, tiny: Profiles) -> None:
+    found = findings(context, tiny, AllWithin())
+    key = "audit/spike_in/batch_bound"
+    levels = sorted(float(k.rpartition("_")[2]) for k in found if k.startswith(f"{key}/retention_at_"))
+    assert levels == pytest.approx([0.05, 0.475, 0.9], abs=0.01)
+    kept, moved = (
+        [found[f"{key}/{what}_at_{level:g}"].value for level in levels] for what in ("retention", "spillover")
+    )
+    assert np.all(np.diff(kept) < -0.1)
+    assert np.all(np.diff(moved) < -0.1)
+    sizes = [found[f"{key}/retention_at_{level:g}"].n for level in levels]
+    whole = found[f"{key}/retention"]
+    assert sum(sizes) == whole.n
+    assert np.average(kept, weights=sizes) == pytest.approx(whole.value)
+    assert not any(k.startswith("audit/spike_in/sparse/retention_at") for k in found)
+
+
+def test_intervals_of_the_arms_come_from_resampled_plates(context: Any, tiny: Profiles) -> None:
+    found = findings(context, tiny, AllWithin())
+    sparse, common = (found[f"audit/spike_in/{arm}/retention"] for arm in ("sparse", "common"))
+    for f in (sparse, common):
+        assert f.lower < f.value < f.upper
+    even = findings(context, twins(), Raw())["audit/spike_in/common/retention"]
+    assert (even.lower, even.upper) == pytest.approx((1, 1), abs=1e-4)
+
+
+@pytest.mark.parametrize("n_batches", [2, 5, 6, 7, 23])
+def test_prevalence_bound_to_batches_runs_over_its_whole_range_in_few_steps(n_batches: int) -> None:
+    plates = [f"p{i}" for i in range(2 * n_batches)]
+    wells = pd.DataFrame({"plate": plates, "batch": [f"b{i // 2}" for i in range(2 * n_batches)]})
+    prevalence = pd.Series(by_batch(wells, 0.05, 0.9, 3))
+    assert (prevalence.min(), prevalence.max()) == pytest.approx((0.05, 0.9))
+    assert prevalence.nunique() == min(n_batches, 6)
+    spread = prevalence.groupby(wells["batch"].to_numpy()).agg(np.ptp)
+    assert (spread == 0).all()
