@@ -246,9 +246,7 @@ def test_the_scope_is_a_known_one_and_survives_cloning_and_set_params(name: str,
     assert type(normalizer).__doc__
 
 
-def test_a_normalizer_that_needs_the_truth_says_so_where_there_is_none(
-    make: Any, member: Any, screen: Any
-) -> None:
+def test_a_normalizer_that_needs_the_truth_says_so_where_there_is_none(make: Any, member: Any, screen: Any) -> None:
     needy = [name for name in NAMES if member("norm", name).needs_planted]
     assert needy == ["oracle"]
     for name in needy:

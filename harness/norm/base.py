@@ -55,7 +55,7 @@ class Normalizer(BaseEstimator):
         raise NotImplementedError
 
     def report(self) -> pd.DataFrame | None:
-        """What happened while fitting, one row per plate and feature number concerned, or None."""
+        """What happened while fitting or adapting, one row per plate and feature number concerned, or None."""
         return None
 
     def stages(self) -> list[Normalizer]:
@@ -127,7 +127,7 @@ def stream(
     profiles : sites or wells of a screen; may be larger than memory.
     normalizer : left as it is; a clone is fitted for each view that its scope allows.
     split : the fold whose training rows TRAIN-scoped methods may read.
-    report : receives the normalizer's report after each fit.
+    report : receives the normalizer's report after each fit, and what an adaptation adds to it.
     keep : receives stage number, plate or batch, and the normalizer fitted or adapted for it.
     fitted : ``normalizer`` comes from :func:`fit`, perhaps on other plates, and is frozen.
     reduce : applied to each plate before its last transform, in the worker thread.
@@ -159,8 +159,7 @@ def stream(
                 key = step.key(plate)
                 if key is not None and (number, key) not in told:
                     told.add((number, key))
-                    if step.scope is not FitScope.TRAIN_AND_CONTROLS:
-                        _tell(own, report)
+                    _tell(own, report, before=step.stage if step.scope is FitScope.TRAIN_AND_CONTROLS else None)
                     if keep is not None:
                         keep(number, key, own)
             yield plate, result
@@ -175,10 +174,14 @@ def _in_order(profiles: Profiles, last: Step) -> Iterator[Plate]:
         yield from profiles
 
 
-def _tell(fitted: Normalizer, report: Report | None) -> None:
-    if report is None:
+def _tell(fitted: Normalizer, report: Report | None, *, before: Normalizer | None = None) -> None:
+    """Pass on the normalizer's report; of an adapted one the rows that the fit ``before`` it has not reported."""
+    if report is None or fitted is before:
         return
     table = fitted.report()
+    known = None if table is None or before is None else before.report()
+    if table is not None and known is not None:
+        table = table[~pd.MultiIndex.from_frame(table).isin(pd.MultiIndex.from_frame(known))]
     if table is not None and len(table):
         report(table)
 

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from harness.norm.base import Normalizer
 from harness.norm.covariates import Design, coefficients, learn
@@ -18,10 +17,9 @@ from harness.norm.empirical_bayes import Effect, Prior, parametric, prior_of
 from harness.norm.exchange import MIN_CONTROLS, control_wells
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.pooled import check_batches, pool, train
-from harness.norm.scaling import fallback_report
+from harness.norm.scaling import affine, fallback_report
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
-_RUN = 16  # rows: 256 KB at 4,096 features
 SCOPES = (FitScope.TRAIN_AND_CONTROLS, FitScope.TRANSDUCTIVE)
 
 
@@ -158,7 +156,8 @@ class Combat(Normalizer):
         # centred, so that a feature of mean 1e6 and sd 1 keeps its precision; a factor of 1 needs no centre
         centre = np.where(factor == 1, 0, pooled.alpha).astype(np.float32)
         offset = (1 - factor) * pooled.alpha + factor * (centre - pooled.sigma * gamma)
-        out = _affine(plate.X, fold, centre, factor.astype(np.float32), offset.astype(np.float32))
+        out = np.empty(plate.X.shape, dtype=np.float32)
+        affine(plate.X, fold, centre, factor.astype(np.float32), offset.astype(np.float32), out)
         if self.design_ is not None:
             C = self.design_.matrix(plate.wells)
             for f in range(k):
@@ -211,18 +210,3 @@ def _batch(plate: Plate) -> str:
 def _stack(batches: dict[str, Moments]) -> Moments:
     n, mean, M2 = (np.stack([np.atleast_1d(getattr(m, a)) for m in batches.values()]) for a in ("n", "mean", "M2"))
     return Moments(n, mean, M2)
-
-
-def _affine(X: Floats, group: NDArray[np.int64], centre: Floats, factor: Floats, offset: Floats) -> Floats:
-    """(X - centre) * factor + offset of each row's group, a few consecutive rows at a time so that they stay in cache.
-
-    X (n, G), group (n,), the others (k, G).
-    """
-    out = np.empty(X.shape, dtype=np.float32)
-    starts = np.flatnonzero(np.diff(group, prepend=-1) | (np.arange(len(group)) % _RUN == 0))
-    for start, stop in zip(starts, np.r_[starts[1:], len(group)], strict=True):
-        part, g = out[start:stop], group[start]
-        np.subtract(X[start:stop], centre[g], out=part)
-        part *= factor[g]
-        part += offset[g]
-    return out

@@ -9,9 +9,10 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from harness.norm.covariance import Groups, Power, gather, pooled, union
+from harness.norm.covariance import Groups, gather, pooled, union
 from harness.norm.crossfitted import CrossFitted
 from harness.norm.scaling import fallback_report, standardize_groups
+from harness.norm.spectrum import Power
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 

@@ -17,9 +17,10 @@ from harness.norm.standards import (
     Controls,
     Standards,
     Transfer,
+    by_batch,
     controls_of,
-    means_by_compound,
     only_controls,
+    quantiles_by_batch,
     standards,
 )
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
@@ -84,7 +85,7 @@ class DirectStandardization(CrossFitted):
         scores, wells = self._scores(plates)
         self.target_ = self._target(wells)
         kept = [wells["fold"].isin(folds).to_numpy() for folds in self._kept]
-        tables = [_by_batch(scores[rows], wells[rows], self._enough) for rows in kept]
+        tables = [by_batch(scores[rows], wells[rows], self._enough) for rows in kept]
         self.controls_ref_ = [table[self.target_][0] for table in tables]
         pairs = {
             batch: [standards(t[batch][0], t[self.target_][0], t[batch][1], t[self.target_][1]) for t in tables]
@@ -182,24 +183,7 @@ class DirectStandardization(CrossFitted):
             control = wells["control"].to_numpy()
             for f, kept in enumerate(self._kept):
                 rows = control & ~wells["fold"].isin(kept).to_numpy()
-                found = _quantiles(scores[rows], wells[rows])
+                found = quantiles_by_batch(scores[rows], wells[rows])
                 for batch in sorted(found.keys() & pairs.keys()) if self.target_ in found else ():
                     errors += pairs[batch][f].errors_on_controls(found[batch], found[self.target_])
         return float(PENALTIES[int(np.argmin(errors))])
-
-
-def _quantiles(scores: Doubles, wells: pd.DataFrame) -> dict[str, Doubles]:
-    """For each batch of two wells or more, the quantiles of their scores about their mean."""
-    by_batch = {b: scores[(wells["batch"] == b).to_numpy()] for b in wells["batch"].unique()}
-    return {b: controls_of(part).quantiles for b, part in by_batch.items() if len(part) >= 2}
-
-
-def _by_batch(scores: Doubles, wells: pd.DataFrame, enough: Any) -> dict[str, tuple[Controls, pd.DataFrame]]:
-    """For each batch its controls and the means of its compounds."""
-    found = {}
-    for batch in sorted(wells["batch"].unique()):
-        rows = (wells["batch"] == batch).to_numpy()
-        named = rows & wells["compound"].notna().to_numpy()
-        controls = scores[rows & wells["control"].to_numpy()]
-        found[batch] = enough(batch, controls), means_by_compound(scores[named], wells.loc[named, "compound"])
-    return found

@@ -38,7 +38,7 @@ class Quantile(Normalizer):
     F and Q are known at the quantiles 0.1, 0.25, 0.5, 0.75, 0.9 (Hazen) and linear in between: the few controls of a
     plate tell no more. Beyond the outer two, where phenotypes lie, the map goes on as a line whose slope is the ratio
     of the interquartile ranges: it is nowhere cut off, and keeps the order. A feature whose interquartile range is 0
-    on the plate's controls or in the pool is left alone on that plate; those of the pool are in :meth:`report`.
+    on the plate's controls or in the pool is left alone on that plate, and reported.
 
     Parameters
     ----------
@@ -129,7 +129,10 @@ class Quantile(Normalizer):
         return out
 
     def report(self) -> pd.DataFrame:
-        return fallback_report("training plates", self.fallback_)
+        alone = {"training plates": self.fallback_}
+        for plate, own in self.own_.items():
+            alone[plate] = np.where(_flat(own.quantiles) & (self.fallback_ == 0).any(axis=0), 2, 0).astype(np.int8)
+        return pd.concat([fallback_report(name, codes) for name, codes in alone.items()], ignore_index=True)
 
 
 def _flat(quantiles: Doubles) -> Mask:

@@ -91,6 +91,7 @@ class Rank(Normalizer):
                 f"{sorted(self.sorted_)}; fit on it too"
             )
         out = np.empty(plate.X.shape[::-1], dtype=np.float32)
+        # by feature: one search for many features at once, on keys of feature and value, takes three times as long
         for g, x in enumerate(np.ascontiguousarray(plate.X.T)):
             place = _place(ordered[g], x)
             if self.pooled_ is None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.norm.covariance import Codes, Groups, Spectrum, gather, pooled, union
+from harness.norm.covariance import Codes, Groups, gather, pooled, union
+from harness.norm.spectrum import Spectrum
 from harness.seeding import derive
 from harness.types import Doubles, Mask, Plate
 

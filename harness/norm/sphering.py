@@ -9,10 +9,11 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from harness.norm.covariance import Groups, Spectrum, gather, pooled, union
+from harness.norm.covariance import Groups, gather, pooled, union
 from harness.norm.crossfitted import CrossFitted
 from harness.norm.regularize import INTENSITIES, best, held_out, ledoit_wolf, plate_folds
 from harness.norm.scaling import fallback_report, standardize_groups
+from harness.norm.spectrum import Spectrum
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 METHODS = ("zca", "zca_cor", "pca", "pca_cor")

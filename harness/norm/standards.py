@@ -5,6 +5,7 @@ A map takes scores x (n, k) to ``mean_ref + (x - mean) (I + change)``; a ridge p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,3 +133,22 @@ def means_by_compound(scores: Doubles, compound: pd.Series[str]) -> pd.DataFrame
     """Mean scores of each compound, and the number of its wells in column ``n``."""
     grouped = pd.DataFrame(scores).groupby(compound.to_numpy())
     return grouped.mean().assign(n=grouped.size())
+
+
+def quantiles_by_batch(scores: Doubles, wells: pd.DataFrame) -> dict[str, Doubles]:
+    """For each batch of two wells or more, the quantiles of their scores about their mean."""
+    by_batch = {b: scores[(wells["batch"] == b).to_numpy()] for b in wells["batch"].unique()}
+    return {b: controls_of(part).quantiles for b, part in by_batch.items() if len(part) >= 2}
+
+
+def by_batch(
+    scores: Doubles, wells: pd.DataFrame, enough: Callable[[str, Doubles], Controls]
+) -> dict[str, tuple[Controls, pd.DataFrame]]:
+    """For each batch its controls and the means of its compounds."""
+    found = {}
+    for batch in sorted(wells["batch"].unique()):
+        rows = (wells["batch"] == batch).to_numpy()
+        named = rows & wells["compound"].notna().to_numpy()
+        controls = scores[rows & wells["control"].to_numpy()]
+        found[batch] = enough(batch, controls), means_by_compound(scores[named], wells.loc[named, "compound"])
+    return found

@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.norm.coral import Coral
-from harness.norm.covariance import Groups, Spectrum
+from harness.norm.covariance import Groups
 from harness.norm.regularize import best, held_out, plate_folds
 from harness.norm.scaling import fallback_report
+from harness.norm.spectrum import Spectrum
 from harness.types import FitScope, Floats, InputError, Plate
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -103,6 +104,25 @@ def test_without_an_interquartile_range_a_feature_is_left_alone(screen: Any) -> 
     np.testing.assert_array_equal(Z[:, :3], profiles.X[:, :3])
     assert list(reports[0]["feature_number"]) == [0, 1, 2]
     assert (Z[:, 4:] != profiles.X[:, 4:]).all()
+
+
+def test_a_feature_that_only_some_plates_leave_alone_is_reported_for_each_of_them_once(screen: Any) -> None:
+    profiles = screen()
+    X = profiles.X.copy()
+    flat = (profiles.wells["plate"].isin(["p9", "p6"]) & (profiles.wells["role"] == "negcon")).to_numpy()
+    X[flat, 7] = 4
+    reports: list[Any] = []
+    Z = normalize(profiles.replace(X=X), Quantile(), aggregate="none", report=reports.append).X
+    told = pd.concat(reports)
+    assert not told.duplicated().any()
+    everywhere, some = told[told["plate"] == "training plates"], told[told["plate"] != "training plates"]
+    assert 7 not in set(everywhere["feature_number"])
+    mine = some[some["feature_number"] == 7]
+    assert (mine[["plate", "fallback"]].to_numpy() == [["p9", "left alone"], ["p6", "left alone"]]).all()
+    assert not set(everywhere["feature_number"]) & set(some["feature_number"])
+    alone = profiles.wells["plate"].isin(["p9", "p6"]).to_numpy()
+    np.testing.assert_array_equal(Z[alone, 7], X[alone, 7])
+    assert (Z[~alone, 7] != X[~alone, 7]).any()
 
 
 def test_adapting_leaves_the_fitted_normalizer_as_it_is(screen: Any) -> None:
