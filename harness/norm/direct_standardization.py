@@ -169,7 +169,7 @@ class DirectStandardization(CrossFitted):
         if len(scores) < 3:
             raise InputError(
                 f"DirectStandardization: batch {batch!r} has {len(scores)} negative control wells once a fold is "
-                "left out, at least 3 are needed; leave the batch out or lower norm.n_folds"
+                "left out, at least 3 are needed; leave the batch out or raise norm.n_folds"
             )
         return controls_of(scores)
 
