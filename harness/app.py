@@ -29,10 +29,12 @@ from harness.bootstrap import FEWEST_BATCHES
 from harness.data.store import load
 from harness.norm.base import check_scope
 from harness.run import Plan, Run, plan_splits, split_fingerprint
-from harness.types import InputError, NotApplicable
+from harness.types import InputError, NotApplicable, Profiles
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 _UNTRACKED = ("tracking", "cache", "hydra")
+_CHAIN = "harness.norm.chain.Chain"
+_EXAMPLE = "dmso_within_then_sphering.yaml there"
 BAD_INPUT = 2
 INTERRUPTED = 130
 MISTAKES = (InputError, NotApplicable, OmegaConfBaseException, InstantiationException, InvalidParameterError)
@@ -50,8 +52,8 @@ def _listed(group: str) -> str:
 def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
     """The members that a configuration chose."""
 
-    def members(group: str) -> dict[str, Any]:
-        return {str(key): make(node) for key, node in (cfg.get(group) or {}).items()}
+    def members(group: str, *settings: str) -> dict[str, Any]:
+        return {str(key): make(node) for key, node in (cfg.get(group) or {}).items() if key not in settings}
 
     def make(node: Any) -> Any:
         return instantiate(node, _convert_="all")
@@ -63,7 +65,8 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
         splitter=make(cfg.split),
         split_name=split_name,
         tasks=members("task"),
-        models=members("model"),
+        models=members("model", "encode"),
+        encode=OmegaConf.select(cfg, "model.encode"),
         metrics=list(members("metric").values()),
         baselines=members("baseline"),
         verdict=next((checks.pop(key) for key in list(checks) if isinstance(checks[key], Verdict)), None),
@@ -76,6 +79,34 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
     )
 
 
+def chosen_norm(cfg: DictConfig) -> str:
+    """Name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
+
+    Raises
+    ------
+    InputError : none was chosen, or settings of a chain that is given as names.
+    """
+    if OmegaConf.is_missing(cfg, "norm"):
+        raise InputError(f"no normalization was chosen; add +norm=NAME with one of {_listed('norm')}")
+    words = [OverridesParser.create().parse_override(word) for word in HydraConfig.get().overrides.task]
+    names = next((word.value() for word in words if word.key_or_group == "norm"), None)
+    if not isinstance(names, list):
+        return str(HydraConfig.get().runtime.choices["norm"])
+    if settings := [str(word.key_or_group) for word in words if word.key_or_group.startswith("norm.")]:
+        raise InputError(
+            f"{settings[0]}: which step of {names}? write the chain as conf/norm/NAME.yaml, see {_EXAMPLE}"
+        )
+    steps = [OmegaConf.load(CONF / "norm" / f"{name}.yaml") for name in names]  # Hydra has merged them into one
+    OmegaConf.update(cfg, "norm", {"_target_": _CHAIN, "steps": steps}, merge=False, force_add=True)
+    return "+".join(names)
+
+
+def load_profiles(cfg: DictConfig) -> Profiles:
+    """The screen that ``cfg`` names, packed, with its batches."""
+    profiles = load(instantiate(cfg.data, _convert_="all"), Path(cfg.cache))
+    return assign_batches(profiles, instantiate(cfg.batch, _convert_="all"))
+
+
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     """Nested configuration as dotted keys; lists stay values."""
     if not isinstance(node, dict):
@@ -85,14 +116,10 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 
 def evaluate_config(cfg: DictConfig) -> None:
     """Load, split, evaluate and record what ``cfg`` describes."""
-    if OmegaConf.is_missing(cfg, "norm"):
-        raise InputError(f"no normalization was chosen; add +norm=NAME with one of {_listed('norm')}")
-    choices = HydraConfig.get().runtime.choices
-    plan = make_plan(cfg, str(choices["norm"]), str(choices["split"]))
+    plan = make_plan(cfg, chosen_norm(cfg), str(HydraConfig.get().runtime.choices["split"]))
     scope = check_scope(plan.normalizer.scope)
     tracking = instantiate(cfg.tracking)
-    profiles = load(instantiate(cfg.data, _convert_="all"), Path(cfg.cache))
-    profiles = assign_batches(profiles, instantiate(cfg.batch, _convert_="all"))
+    profiles = load_profiles(cfg)
     wells, splits = plan_splits(plan, profiles)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)
@@ -165,14 +192,19 @@ def _given_twice(group: str) -> str:
 
 
 def _unknown_setting(key: str, addition: str) -> str:
-    return f"there is no setting {key!r}; python -m harness --help lists them; one that only the code knows: {addition}"
+    return f"there is no setting {key!r}; --help lists them; one that only the code knows: {addition}"
 
 
 def _several_values(argument: str) -> str:
     return f"{argument}: several values; add -m to sweep over them, or write a list as key=[a,b]"
 
 
+def _no_member(group: str, member: str) -> str:
+    return f"{group}: there is no {member!r}; choose one of {_listed(group)}"
+
+
 _HYDRA: dict[str, Callable[..., str]] = {  # Hydra's own texts run over several lines and speak of defaults lists
+    r"In '\w+': Could not load '(\w+)/([^']+)'": _no_member,
     r"Could not override '([^']+)'\. No match in the defaults list": _without_plus,
     r"Could not override '([^']+)'\. To append to your config use (\S+)": _unknown_setting,
     r"Multiple values for (\S+?)\. ": _given_twice,
@@ -193,6 +225,12 @@ def _readable(argument: str) -> str:
     return argument
 
 
+def _label() -> str:
+    """The normalization as it was asked for."""
+    asked = [word.partition("=")[2] for word in HydraConfig.get().overrides.task if word.startswith("+norm=")]
+    return f"{asked[0]}: " if asked else ""
+
+
 def _show_warning(message: Warning | str, *_: Any) -> None:
     """Each warning once, as one line, without the source line that raised it."""
     _warn_once(str(message))
@@ -204,7 +242,14 @@ def _warn_once(message: str) -> None:
 
 
 def cli() -> int:
-    """Exit status: 0 all computed, 2 bad configuration or input (one line on stderr), 1 with a traceback otherwise.
+    """``python -m harness``: see :func:`command`."""
+    return command("config", evaluate_config)
+
+
+def command(config_name: str, body: Callable[[DictConfig], None]) -> int:
+    """Compose ``conf/<config_name>.yaml`` with the command line and do ``body``, once or for each job of a sweep.
+
+    Exit status: 0 all computed, 2 bad configuration or input (one line on stderr), 1 with a traceback otherwise.
 
     In a sweep a run that fails for its input leaves its line; the others go on, and the status is 2.
     """
@@ -214,13 +259,12 @@ def cli() -> int:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     refused: list[str] = []
 
-    @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+    @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
     def job(cfg: DictConfig) -> None:
         try:
-            evaluate_config(cfg)
+            body(cfg)
         except MISTAKES as error:
-            label = "" if OmegaConf.is_missing(cfg, "norm") else f"{HydraConfig.get().runtime.choices.get('norm')}: "
-            refused.append(f"{label}{_plain(error)}")
+            refused.append(f"{_label()}{_plain(error)}")
             print(f"harness: {refused[-1]}", file=sys.stderr)
 
     sys.argv[1:] = map(_readable, sys.argv[1:])

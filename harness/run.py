@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,8 @@ from harness.beside import beside
 from harness.evaluate import Task, evaluate
 from harness.figure.base import FigureContext, FigureMember
 from harness.metric.base import Metric
-from harness.norm.base import Normalizer, Report, normalize
+from harness.model.encode import check_encode, encoded, unseen
+from harness.norm.base import Normalizer, Report, depends_on_training, normalize
 from harness.progress import Step, bar
 from harness.score import COLUMNS, predictions, score_table
 from harness.split.base import Splitter
@@ -58,6 +60,7 @@ class Plan:
     split_name: str = "split"
     tasks: Mapping[str, Task]
     models: Mapping[str, Any]
+    encode: str | None = None
     metrics: Sequence[Metric]
     baselines: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
@@ -70,6 +73,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_method(self.aggregate)
+        check_encode(self.encode)
         for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
             if not chosen:
                 raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
@@ -106,6 +110,7 @@ class Run:
         self.profiles = profiles
         self.recorder = recorder
         self.wells, self.splits = plan_splits(plan, profiles)
+        self.models = encoded(plan.models, plan.encode)
         self.seconds: dict[str, float] = defaultdict(float)
         self.reports: list[pd.DataFrame] = []
         self.evaluations: dict[tuple[str, str], list[Evaluation]] = {}
@@ -115,9 +120,7 @@ class Run:
     @property
     def depends_on_split(self) -> bool:
         """Whether the normalization must be fitted again for each fold."""
-        normalizer = self.plan.normalizer
-        stateless = type(normalizer).fit is Normalizer.fit
-        return FitScope(normalizer.scope) is FitScope.TRAIN and not stateless
+        return depends_on_training(self.plan.normalizer)
 
     def normalize(self, profiles: Profiles, report: Report | None = None) -> BySplit:
         """Normalized wells of ``profiles`` for a split; made once where the split does not change them."""
@@ -140,6 +143,7 @@ class Run:
         """Everything, in order; returns the table of scores."""
         plan = self.plan
         n_models = len(plan.tasks) * (len(plan.models) + len(plan.baselines))
+        self.say_unseen()
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
         others = [n for n, c in plan.checks.items() if not c.before_training and not c.reads_evaluations]
         # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
@@ -167,9 +171,20 @@ class Run:
         self.report()
         return scores
 
+    def say_unseen(self) -> None:
+        """Warn of held-out batches (or plates) that models with ``encode`` cannot know; record their share."""
+        if (by := self.plan.encode) is None:
+            return
+        names, share = unseen(self.wells, self.splits, by)
+        self.recorder.metrics({f"encode/unseen_{by}_share": share})
+        if names:
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            message = f"model.encode={by}: held-out {by} {shown} unseen in training: its columns are zero"
+            warnings.warn(message, stacklevel=2)
+
     def train(self, step: Step) -> None:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
-        models = {**self.plan.models, **self.plan.baselines}
+        models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
         with ThreadPoolExecutor(WORKERS) as pool:
             for split in self.splits:
@@ -183,7 +198,7 @@ class Run:
 
     def _fit(self, normalized: Profiles, split: Split, pair: tuple[str, str]) -> Evaluation | NotApplicable:
         task, name = pair
-        model = self.plan.models.get(name) or self.plan.baselines[name]
+        model = self.models[name] if name in self.models else self.plan.baselines[name]
         with self.timed(f"model_{name}"):
             try:
                 return evaluate(normalized, split, self.plan.tasks[task], model, seed=self.plan.seed)
@@ -231,7 +246,7 @@ class Run:
             splits=self.splits,
             splitter=plan.splitter,
             tasks=plan.tasks,
-            models=plan.models,
+            models=self.models,
             evaluations=self.evaluations,
             n_resamples=plan.n_resamples,
             seed=plan.seed,

@@ -98,7 +98,7 @@ def test_a_member_stores_what_it_is_given(path: Path) -> None:
             continue
         made = instantiate(part, _convert_="all")
         for key, value in OmegaConf.to_container(part, resolve=True).items():  # type: ignore[union-attr]
-            if key != "_target_":
+            if key != "_target_" and not targets(part._get_node(key)):
                 assert getattr(made, str(key)) == value
 
 
@@ -137,7 +137,7 @@ def test_every_other_member_can_be_chosen_on_the_command_line(hand: dict[str, st
     cfg = compose("config", overrides=["+norm=raw", *(f"{group}={stem}" for group, stem in hand.items())])
     for group, stem in hand.items():
         written = OmegaConf.load(CONF / group / f"{stem}.yaml")
-        assert set(cfg[group]) == set(written)
+        assert set(cfg[group]) - ({"encode"} if group == "model" else set()) == set(written)
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
@@ -145,7 +145,7 @@ def test_experiments_sweep_over_norms_that_exist(path: Path) -> None:
     swept = OmegaConf.select(OmegaConf.load(path), "hydra.sweeper.params.+norm")
     if swept is None:
         pytest.skip("changes settings, sweeps nothing")
-    names = [name.strip() for name in str(swept).split(",")]
+    names = NORMS if swept == "glob(*)" else [name.strip() for name in str(swept).split(",")]
     assert len(names) > 1
     assert set(names) <= set(NORMS)
 

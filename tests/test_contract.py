@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from harness.aggregate import well_table
 from harness.norm.base import Normalizer, normalize, stream
@@ -60,6 +61,21 @@ class ReadsHeldOutRoles(Normalizer):
         return np.asarray(plate.X + plate.negcon[:, None], dtype=np.float32)
 
 
+class AdaptsToTreated(Normalizer):
+    """Declares TRAIN_AND_CONTROLS, centres a batch on all its wells, treated ones too."""
+
+    scope = FitScope.TRAIN_AND_CONTROLS
+
+    def adapt(self, controls: Any) -> Self:
+        adapted = clone(self)
+        batch = controls[0].wells["batch"].iloc[0]
+        adapted.mean_ = controls.X[(controls.wells["batch"] == batch).to_numpy()].mean(axis=0)
+        return adapted
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X - self.mean_, dtype=np.float32)
+
+
 class ReadsLabels(Normalizer):
     """Moves each row by its mechanism of action."""
 
@@ -70,7 +86,15 @@ class ReadsLabels(Normalizer):
 
 
 CHEATS: dict[str, type[Normalizer]] = {
-    c.__name__: c for c in (PeeksAtOtherPlates, PeeksAtTestRows, PeeksAtOtherBatches, ReadsHeldOutRoles, ReadsLabels)
+    c.__name__: c
+    for c in (
+        PeeksAtOtherPlates,
+        PeeksAtTestRows,
+        PeeksAtOtherBatches,
+        ReadsHeldOutRoles,
+        AdaptsToTreated,
+        ReadsLabels,
+    )
 }
 
 
@@ -88,6 +112,8 @@ def make(member: Callable[..., Any]) -> Callable[[str], Normalizer]:
     def build(name: str) -> Normalizer:
         if name not in known:
             known[name] = CHEATS[name]() if name in CHEATS else member("norm", name)
+        for module in known[name].requires:
+            pytest.importorskip(module, reason=f"{name} needs the optional package {module}")
         return known[name]
 
     return build
@@ -111,7 +137,7 @@ def hold_out(profiles: Profiles, plate: str) -> Split:
 def unmoved(profiles: Profiles, scope: FitScope, plate: str) -> Any:
     """Rows that may not notice what happens to the features of held-out ``plate``."""
     wells = profiles.wells
-    if scope is FitScope.BATCH:
+    if scope in (FitScope.BATCH, FitScope.TRAIN_AND_CONTROLS):
         return (wells["batch"] != wells.loc[wells["plate"] == plate, "batch"].iloc[0]).to_numpy()
     return (wells["plate"] != plate).to_numpy()
 
@@ -177,6 +203,19 @@ def test_shifting_a_held_out_plate_moves_no_row_outside_the_declared_scope(name:
         np.testing.assert_array_equal(shifted[keep], sites(toy, normalizer, split)[keep])
 
 
+@with_cheats("AdaptsToTreated")
+def test_treated_wells_of_a_held_out_plate_move_no_other_plate(name: str, make: Any, toy: Any) -> None:
+    normalizer = make(name)
+    if FitScope(normalizer.scope) is not FitScope.TRAIN_AND_CONTROLS:
+        pytest.skip(f"{name} does not declare scope train_and_controls")
+    split = hold_out(toy, "p7")
+    held_out = (toy.wells["plate"] == "p7").to_numpy()
+    moved = toy.X.copy()
+    moved[held_out & (toy.wells["role"] != "negcon").to_numpy()] += np.float32(1e4)
+    shifted = sites(toy.replace(X=moved), normalizer, split)
+    np.testing.assert_array_equal(shifted[~held_out], sites(toy, normalizer, split)[~held_out])
+
+
 @with_cheats("ReadsHeldOutRoles")
 def test_a_training_scope_reads_no_role_of_a_held_out_well(name: str, make: Any, toy: Any) -> None:
     normalizer = make(name)
@@ -207,8 +246,8 @@ def test_the_scope_is_a_known_one_and_survives_cloning_and_set_params(name: str,
     assert type(normalizer).__doc__
 
 
-def test_a_normalizer_that_needs_the_truth_says_so_where_there_is_none(make: Any, screen: Any) -> None:
-    needy = [name for name in NAMES if make(name).needs_planted]
+def test_a_normalizer_that_needs_the_truth_says_so_where_there_is_none(make: Any, member: Any, screen: Any) -> None:
+    needy = [name for name in NAMES if member("norm", name).needs_planted]
     assert needy == ["oracle"]
     for name in needy:
         with pytest.raises(InputError, match="planted truth"):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,14 +13,12 @@ from sklearn.base import BaseEstimator, clone
 
 from harness.aggregate import check_method, expand, middle_sites, sites_to_wells, well_codes, well_table
 from harness.middle import halfway
+from harness.norm.step import Step, Stepwise, ordered
 from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 Report = Callable[[pd.DataFrame], None]
+Keep = Callable[[int, str, "Normalizer"], None]
 
 
 class Normalizer(BaseEstimator):
@@ -39,9 +36,18 @@ class Normalizer(BaseEstimator):
     scope: FitScope | str = FitScope.TRAIN
     increasing: ClassVar[bool] = False
     needs_planted: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()  # modules of an optional extra
 
     def fit(self, plates: Sequence[Plate]) -> Self:  # noqa: ARG002
         """Learn from ``plates``; a method that learns nothing keeps this one."""
+        return self
+
+    def adapt(self, controls: Sequence[Plate]) -> Self:  # noqa: ARG002
+        """A normalizer for one batch, from the control wells of its plates (``train_and_controls`` only, after fit).
+
+        Called once for every batch, also for those that took part in the training; leaves ``self`` as it is and
+        returns a shallow copy with the batch's own statistics, or ``self`` where there is nothing to add.
+        """
         return self
 
     def transform(self, plate: Plate) -> Floats:
@@ -49,29 +55,17 @@ class Normalizer(BaseEstimator):
         raise NotImplementedError
 
     def report(self) -> pd.DataFrame | None:
-        """What happened while fitting, one row per plate and feature number concerned, or None."""
+        """What happened while fitting or adapting, one row per plate and feature number concerned, or None."""
         return None
 
+    def stages(self) -> list[Normalizer]:
+        """The methods that are fitted one after the other, each in its own scope: itself, but for a chain."""
+        return [self]
 
-def views(
-    profiles: Profiles, scope: FitScope, split: Split | None
-) -> Iterator[tuple[Sequence[Plate], Sequence[Plate]]]:
-    """Pairs (plates that may be read while fitting, plates to transform) for a scope.
-
-    Without a split, TRAIN reads every row: a descriptive view, never one that is scored on held-out wells.
-    """
-    match scope:
-        case FitScope.PLATE:
-            for plate in profiles:
-                yield [plate], [plate]
-        case FitScope.BATCH:
-            for batch in profiles.by_batch().values():
-                yield batch, batch
-        case FitScope.TRAIN:
-            train = profiles if split is None else profiles.where(expand(split.train, profiles.wells))
-            yield train, profiles
-        case FitScope.TRANSDUCTIVE:
-            yield profiles, profiles
+    def staged(self, stages: Sequence[Normalizer]) -> Normalizer:
+        """The same with other ``stages``, in which those that read more than a batch have been fitted."""
+        (only,) = stages
+        return only
 
 
 def check_scope(scope: FitScope | str) -> FitScope:
@@ -82,80 +76,114 @@ def check_scope(scope: FitScope | str) -> FitScope:
         raise InputError(f"norm: scope {scope!r} is unknown; choose one of {[s.value for s in FitScope]}") from None
 
 
+def fit(
+    profiles: Profiles, normalizer: Normalizer, split: Split | None = None, *, report: Report | None = None
+) -> Normalizer:
+    """A clone of ``normalizer``, fitted as far as its scope reaches beyond the batch that is transformed.
+
+    What has scope ``plate`` or ``batch`` stays unfitted, and ``train_and_controls`` unadapted: :func:`stream` does
+    that, for any plates. Without a split, TRAIN and TRAIN_AND_CONTROLS read every row: a descriptive view, never one
+    that is scored on held-out wells. A stage of a chain reads what the stages before it made of these rows.
+    """
+    fitted: list[Normalizer] = []
+    steps: list[Step] = []
+    for stage in normalizer.stages():
+        view = Stepwise(profiles, steps) if steps else profiles
+        own = clone(stage)
+        match check_scope(stage.scope):
+            case FitScope.TRAIN | FitScope.TRAIN_AND_CONTROLS:
+                own = own.fit(view if split is None else view.where(expand(split.train, profiles.wells)))
+                _tell(own, report)
+            case FitScope.TRANSDUCTIVE:
+                own = own.fit(view)
+                _tell(own, report)
+        fitted.append(own)
+        steps.append(Step(own, view))
+    return normalizer.staged(fitted)
+
+
+def depends_on_training(normalizer: Normalizer) -> bool:
+    """Whether something in it is fitted on training rows, so that another split gives another result."""
+    trained = (FitScope.TRAIN, FitScope.TRAIN_AND_CONTROLS)
+    return any(check_scope(s.scope) in trained and type(s).fit is not Normalizer.fit for s in normalizer.stages())
+
+
 def stream(
     profiles: Profiles,
     normalizer: Normalizer,
     split: Split | None = None,
     *,
     report: Report | None = None,
+    keep: Keep | None = None,
+    fitted: bool = False,
     reduce: Callable[[Plate], Plate] | None = None,
     finish: Callable[[Plate, Floats], Result],
     workers: int = 2,
 ) -> Iterator[tuple[Plate, Result]]:
-    """Normalize plate by plate, in plate order within each fitted view; at most ``workers + 1`` plates in memory.
+    """Normalize plate by plate, batch after batch where one is fitted; at most ``workers + 1`` plates in memory.
 
     Parameters
     ----------
     profiles : sites or wells of a screen; may be larger than memory.
     normalizer : left as it is; a clone is fitted for each view that its scope allows.
     split : the fold whose training rows TRAIN-scoped methods may read.
-    report : receives the normalizer's report after each fit.
-    reduce : applied to each plate between fit and transform, in the worker thread.
+    report : receives the normalizer's report after each fit, and what an adaptation adds to it.
+    keep : receives stage number, plate or batch, and the normalizer fitted or adapted for it.
+    fitted : ``normalizer`` comes from :func:`fit`, perhaps on other plates, and is frozen.
+    reduce : applied to each plate before its last transform, in the worker thread.
     finish : applied to each normalized plate in the worker thread (e.g. aggregation to wells).
 
     Raises
     ------
     InputError : the method's needs are not met; the message names the plate.
     """
+    ready = normalizer if fitted else fit(profiles, normalizer, split, report=report)
+    steps: list[Step] = []
+    for stage in ready.stages():
+        steps.append(Step(stage, Stepwise(profiles, steps) if steps else profiles))
 
-    def jobs() -> Iterator[tuple[Normalizer | None, Plate]]:
-        scope = check_scope(normalizer.scope)
-        for seen, targets in views(profiles, scope, split):
-            if scope is FitScope.PLATE:  # fitted beside the others, in the worker
-                yield None, targets[0]
-            else:
-                fitted = clone(normalizer).fit(seen)
-                _tell(fitted, report)
-                for plate in targets:
-                    yield fitted, plate
+    def work(plate: Plate) -> tuple[Plate, Result, list[Normalizer]]:
+        used = []
+        for step in steps:
+            used.append(step.of(plate))
+            if step is steps[-1] and reduce is not None:
+                plate = reduce(plate)
+            Z = step.transform(used[-1], plate)
+            before, plate = plate, replace(plate, X=Z)
+        return before, finish(before, Z), used
 
-    def work(job: tuple[Normalizer | None, Plate]) -> tuple[Plate, Result, Normalizer | None]:
-        fitted, plate = job
-        own = None
-        if fitted is None:
-            own = fitted = clone(normalizer).fit([plate])
-        if reduce is not None:
-            plate = reduce(plate)
-        Z = fitted.transform(plate)
-        if Z.shape != plate.X.shape or Z.dtype != np.float32:
-            raise TypeError(f"{type(normalizer).__name__}: got {Z.dtype} {Z.shape}, expected float32 {plate.X.shape}")
-        return plate, finish(plate, Z), own
-
+    told: set[tuple[int, str]] = set()
     with ThreadPoolExecutor(workers) as pool:
-        for plate, result, own in _ordered(pool, work, jobs(), workers):
-            if own is not None:
-                _tell(own, report)
+        for plate, result, used in ordered(pool, work, _in_order(profiles, steps[-1]), workers):
+            for number, (step, own) in enumerate(zip(steps, used, strict=True)):
+                key = step.key(plate)
+                if key is not None and (number, key) not in told:
+                    told.add((number, key))
+                    _tell(own, report, before=step.stage if step.scope is FitScope.TRAIN_AND_CONTROLS else None)
+                    if keep is not None:
+                        keep(number, key, own)
             yield plate, result
 
 
-def _tell(fitted: Normalizer, report: Report | None) -> None:
-    if report is None:
+def _in_order(profiles: Profiles, last: Step) -> Iterator[Plate]:
+    """The plates, those of a batch together where the last stage is fitted by batch."""
+    if last.scope in (FitScope.BATCH, FitScope.TRAIN_AND_CONTROLS):
+        for plates in profiles.by_batch().values():
+            yield from plates
+    else:
+        yield from profiles
+
+
+def _tell(fitted: Normalizer, report: Report | None, *, before: Normalizer | None = None) -> None:
+    """Pass on the normalizer's report; of an adapted one the rows that the fit ``before`` it has not reported."""
+    if report is None or fitted is before:
         return
     table = fitted.report()
+    known = None if table is None or before is None else before.report()
+    if table is not None and known is not None:
+        table = table[~pd.MultiIndex.from_frame(table).isin(pd.MultiIndex.from_frame(known))]
     if table is not None and len(table):
         report(table)
-
-
-def _ordered(
-    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
-) -> Iterator[Result]:
-    """``map`` that keeps the order and never runs more than ``ahead`` items in front of the consumer."""
-    source = iter(items)
-    waiting = [pool.submit(work, item) for item in islice(source, ahead)]
-    while waiting:
-        done = waiting.pop(0).result()
-        waiting.extend(pool.submit(work, item) for item in islice(source, 1))
-        yield done
 
 
 def normalize(
@@ -182,15 +210,40 @@ def normalize(
     ------
     InputError : the method's needs are not met, or ``profiles`` is a view that hides rows.
     """
+    wells = output_table(profiles, aggregate)
+    X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
+    for rows, Z in stream_wells(profiles, normalizer, split, aggregate=aggregate, report=report):
+        X[rows] = Z
+    return profiles.replace(X=X, wells=wells, planted=None)
+
+
+def output_table(profiles: Profiles, aggregate: str) -> pd.DataFrame:
+    """The rows that :func:`stream_wells` gives: of wells, or of sites where these are kept."""
+    return profiles.wells if aggregate == "none" else well_table(profiles.wells)
+
+
+def stream_wells(
+    profiles: Profiles,
+    normalizer: Normalizer,
+    split: Split | None = None,
+    *,
+    aggregate: str = "median",
+    report: Report | None = None,
+    keep: Keep | None = None,
+    fitted: bool = False,
+) -> Iterator[tuple[slice, Floats]]:
+    """Normalized wells plate by plate: rows of :func:`output_table` and their profiles; see :func:`stream`.
+
+    Raises
+    ------
+    InputError : as for :func:`normalize`.
+    """
     check_method(aggregate)
     if profiles._mask is not None:
         raise InputError("normalize: got a view made by where or by_batch; expected whole profiles: use take(mask)")
-    keep = aggregate == "none" or profiles.level == "well"
-    codes = np.arange(len(profiles.wells)) if keep else well_codes(profiles.wells)
-    wells = profiles.wells if keep else well_table(profiles.wells)
-    X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
-
-    early = normalizer.increasing and aggregate == "median" and not keep
+    sites = aggregate != "none" and profiles.level != "well"
+    codes = well_codes(profiles.wells) if sites else np.arange(len(profiles.wells))
+    early = normalizer.increasing and aggregate == "median" and sites
 
     def middle(plate: Plate) -> Plate:
         own = codes[plate.rows]
@@ -199,14 +252,14 @@ def normalize(
         twice = plate.wells.iloc[np.repeat(first, 2)].reset_index(drop=True)
         return replace(plate, X=pairs.reshape(len(twice), -1), wells=twice, planted=None)
 
-    def finish(plate: Plate, Z: Floats) -> None:
+    def finish(plate: Plate, Z: Floats) -> tuple[slice, Floats]:
         own = codes[plate.rows]
-        low, high = int(own.min()), int(own.max()) + 1
+        rows = slice(int(own.min()), int(own.max()) + 1)
         if early:
-            X[low:high] = halfway(Z.reshape(high - low, 2, -1))
-        else:
-            X[low:high] = Z if keep else sites_to_wells(Z, own - low, aggregate)
+            return rows, halfway(Z.reshape(rows.stop - rows.start, 2, -1))
+        return rows, sites_to_wells(Z, own - rows.start, aggregate) if sites else Z
 
-    for _ in stream(profiles, normalizer, split, report=report, reduce=middle if early else None, finish=finish):
-        pass
-    return profiles.replace(X=X, wells=wells, planted=None)
+    reduce = middle if early else None
+    results = stream(profiles, normalizer, split, report=report, keep=keep, fitted=fitted, reduce=reduce, finish=finish)
+    for _, (rows, Z) in results:
+        yield rows, Z

@@ -41,28 +41,33 @@ def standardize(X: Floats, mean: Doubles, sd: Doubles, out: Floats) -> None:
 
     The float64 mean is subtracted in two float32 steps: a feature of mean 1e6 and sd 1 keeps its precision.
     """
-    _by_runs(X, np.zeros(len(X), dtype=np.int64), mean[None], sd[None], out)
+    _standardize(X, np.zeros(len(X), dtype=np.int64), mean[None], sd[None], out)
 
 
 def standardize_groups(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles) -> Floats:
     """(X - mean[group]) / sd[group]: X (n, G), group (n,), mean and sd (k, G)."""
     out = np.empty(X.shape, dtype=np.float32)
-    _by_runs(X, group, mean, sd, out)
+    _standardize(X, group, mean, sd, out)
     return out
 
 
-def _by_runs(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles, out: Floats) -> None:
-    """Consecutive rows of one group (the sites of a well) at a time, few enough to stay in cache."""
+def _standardize(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles, out: Floats) -> None:
     high = mean.astype(np.float32)
     inverse = 1.0 / sd
-    low = ((mean - high) * inverse).astype(np.float32)
-    factor = inverse.astype(np.float32)
+    affine(X, group, high, inverse.astype(np.float32), ((high - mean) * inverse).astype(np.float32), out)
+
+
+def affine(X: Floats, group: NDArray[np.int64], centre: Floats, factor: Floats, offset: Floats, out: Floats) -> None:
+    """Write (X - centre) * factor + offset of each row's group into ``out``: X and out (n, G), the others (k, G).
+
+    Consecutive rows of one group (the sites of a well) at a time, few enough to stay in cache.
+    """
     starts = np.flatnonzero(np.diff(group, prepend=-1) | (np.arange(len(group)) % _RUN == 0))
     for start, stop in zip(starts, np.r_[starts[1:], len(group)], strict=True):
         part, g = out[start:stop], group[start]
-        np.subtract(X[start:stop], high[g], out=part)
+        np.subtract(X[start:stop], centre[g], out=part)
         part *= factor[g]
-        part -= low[g]
+        part += offset[g]
 
 
 FALLBACKS = {1: "all wells", 2: "left alone"}

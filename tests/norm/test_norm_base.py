@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
 from typing import Any, Self
@@ -163,6 +164,32 @@ def test_reports_arrive_in_plate_order(screen: Any) -> None:
     tables: list[pd.DataFrame] = []
     normalize(screen(), AllWithin(), report=tables.append)
     assert [table["plate"].iloc[0] for table in tables] == ["p10", "p9", "p8", "p7", "p6", "p5"]
+
+
+class Reporter(Spy):
+    """Reports feature 0 when fitted, and feature 1 besides for every batch but the first."""
+
+    def fit(self, plates: Sequence[Plate]) -> Self:  # noqa: ARG002
+        self.rows_ = [("all", 0)]
+        return self
+
+    def adapt(self, controls: Sequence[Plate]) -> Self:
+        own = copy.copy(self)
+        batch = str(controls[0].wells["batch"].iloc[0])
+        own.rows_ = [*self.rows_, *([] if batch == "b3" else [(batch, 1)])]
+        return own
+
+    def report(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows_, columns=["plate", "feature_number"])
+
+
+def test_an_adaptation_reports_once_for_a_batch_and_only_what_the_fit_did_not(screen: Any) -> None:
+    profiles = screen()
+    tables: list[pd.DataFrame] = []
+    normalize(profiles, Reporter(scope="train_and_controls"), report=tables.append)
+    batches = list(dict.fromkeys(profiles.wells["batch"]))
+    rows = [tuple(row) for table in tables for row in table.to_numpy()]
+    assert rows == [("all", 0), *((batch, 1) for batch in batches if batch != "b3")]
 
 
 def test_an_error_in_a_plate_reaches_the_caller(screen: Any) -> None:

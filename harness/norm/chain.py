@@ -1,0 +1,93 @@
+"""Normalizations one after the other, each in its own scope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from harness.norm.base import Normalizer, check_scope
+from harness.types import FitScope, Floats, InputError, Plate
+
+_WIDTH = list(FitScope)
+_OWN = {FitScope.PLATE, FitScope.BATCH}
+
+
+class Chain(Normalizer):
+    """x -> step_n(... step_2(step_1(x))) (scope: what its steps may read together).
+
+    Each step is fitted in its own scope, by the harness: a second step of scope ``train`` is fitted on what the first
+    made of the training rows only. Nothing is written: a plate passes through the first steps whenever a later one
+    reads it. A chain within a chain counts as its steps.
+
+    Parameters
+    ----------
+    steps : normalizers, at least one.
+
+    Raises
+    ------
+    InputError : no steps, or something that is not a normalization.
+
+    Notes
+    -----
+    The scope of a chain is the widest of its steps', in the order plate, batch, train, train_and_controls,
+    transductive; but training rows *and* rows of the plate at hand are no longer ``train``: with a step of scope plate
+    it is at least ``train_and_controls``, and with one of scope batch, which also reads the treated wells of other
+    held-out plates, ``transductive``. Steps that read nothing do not count. It over-normalizes where any step does.
+    """
+
+    def __init__(self, *, steps: Sequence[Normalizer]) -> None:
+        self.steps = steps
+
+    @property
+    def scope(self) -> FitScope:  # type: ignore[override]
+        """What the steps may read together."""
+        scopes = {check_scope(step.scope) for step in self.stages() if _reads(step)} or {FitScope.TRAIN}
+        widest = max(scopes, key=_WIDTH.index)
+        if widest in _OWN or not scopes & _OWN:
+            return widest
+        least = FitScope.TRANSDUCTIVE if FitScope.BATCH in scopes else FitScope.TRAIN_AND_CONTROLS
+        return max(widest, least, key=_WIDTH.index)
+
+    @property
+    def increasing(self) -> bool:  # type: ignore[override]
+        """Whether all steps are."""
+        return all(step.increasing for step in self.stages())
+
+    @property
+    def needs_planted(self) -> bool:  # type: ignore[override]
+        """Whether any step does."""
+        return any(step.needs_planted for step in self.stages())
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Modules of optional extras that the steps need."""
+        return tuple(dict.fromkeys(module for step in self.stages() for module in step.requires))
+
+    def stages(self) -> list[Normalizer]:
+        """The steps, those of inner chains in their place; fitted ones where there are."""
+        fitted: list[Normalizer] | None = getattr(self, "stages_", None)
+        if fitted is not None:
+            return fitted
+        if isinstance(self.steps, str) or not len(self.steps):
+            raise InputError(f"chain: steps={self.steps!r}; expected a list of normalizations, at least one")
+        wrong = [step for step in self.steps if not isinstance(step, Normalizer)]
+        if wrong:
+            raise InputError(f"chain: {wrong[0]!r} is no normalization; expected _target_: harness.norm.NAME.CLASS")
+        return [stage for step in self.steps for stage in step.stages()]
+
+    def staged(self, stages: Sequence[Normalizer]) -> Self:
+        chain = type(self)(steps=self.steps)
+        chain.stages_ = list(stages)
+        return chain
+
+    def fit(self, plates: Any) -> Self:  # noqa: ARG002
+        raise TypeError("a chain is fitted by harness.norm.base, step by step: use normalize or fit from there")
+
+    def transform(self, plate: Plate) -> Floats:  # noqa: ARG002
+        raise TypeError("a chain is applied by harness.norm.base, step by step: use normalize or stream from there")
+
+
+def _reads(step: Normalizer) -> bool:
+    """Whether the step learns anything from what it is given."""
+    own = type(step)
+    return own.fit is not Normalizer.fit or own.adapt is not Normalizer.adapt or step.scope in _OWN

@@ -1,0 +1,114 @@
+"""Align the covariance of each batch's controls with that of the training controls."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from harness.norm.covariance import Groups, gather, pooled, union
+from harness.norm.crossfitted import CrossFitted
+from harness.norm.scaling import fallback_report, standardize_groups
+from harness.norm.spectrum import Power
+from harness.types import Doubles, FitScope, Floats, InputError, Plate
+
+
+class Coral(CrossFitted):
+    """(x - mu_b) (C_b + lambda I)^-1/2 (C_ref + lambda I)^1/2 + mu_ref (scope: train_and_controls).
+
+    mu_b and C_b: mean and covariance of the batch's controls; mu_ref and C_ref: of all training controls.
+
+    Parameters
+    ----------
+    shrinkage : lambda >= 0, on features divided by the sd of the training controls; 1 in Sun et al. Where a batch has
+        few controls it keeps C_b + lambda I from being their noise; 0 needs more control rows than features.
+    exchangeable : cross-fit: all these statistics leave out the fold of the well's own controls. False is the textbook
+        form.
+    n_folds : of wells. ``seed`` : of the folds.
+
+    Raises
+    ------
+    InputError : a batch, or the training plates, with fewer than 3 control wells once a fold is left out; lambda 0 and
+        a singular C_b.
+
+    Notes
+    -----
+    Works for an unseen batch, by its controls. Assumes that controls are the same population in every batch and that
+    their covariance within a batch is technical. Where controls are few, the axes along which C_b happens to be small
+    are stretched for the whole batch; over-normalizes where the phenotype lies along axes that vary in one batch's
+    controls only. A feature without variance among the training controls is left as it is. Sun, Feng, Saenko 2016,
+    AAAI, "Return of frustratingly easy domain adaptation".
+    """
+
+    scope = FitScope.TRAIN_AND_CONTROLS
+    center_: list[Doubles]
+    whiten_: list[Power]
+
+    def __init__(self, *, shrinkage: float = 1.0, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+        self.shrinkage = shrinkage
+        self.exchangeable = exchangeable
+        self.n_folds = n_folds
+        self.seed = seed
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        if not self.shrinkage >= 0:
+            raise InputError(f"{type(self).__name__}: shrinkage {self.shrinkage!r}; expected a number >= 0")
+        self._read_reference(plates, "on the training plates", {})
+        self.known_ = self.reference_
+        moments = pooled(plates, self._control_fold, self._n_groups())
+        self.mean_, self.sd_, self.fallback_, self.active_ = self._standardization(plates, moments)
+        scale = union(moments, range(self._n_groups())).sd[self.active_]
+        groups = gather(plates, self._control_fold, moments, scale, self.active_)
+        self.color_: list[Power] = []
+        self.first_: list[Floats] = []
+        self._learn(plates, groups)
+        return self
+
+    def _learn(self, plates: Sequence[Plate], groups: Groups) -> None:  # noqa: ARG002
+        """Set, for each set of statistics, ``first_`` (a map before the alignment, if any) and ``color_``."""
+        for kept, sd in zip(self._kept, self.sd_, strict=True):
+            reference = groups.spectrum(kept, sd[self.active_])
+            self.color_.append(reference.plus(self.shrinkage).power(0.5))
+
+    def adapt(self, controls: Sequence[Plate]) -> Self:
+        own = copy.copy(self)
+        batch = repr(str(controls[0].wells["batch"].iloc[0])) if len(controls) else "without any"
+        own._read_reference(controls, f"in batch {batch}", self.known_)
+        moments = pooled(controls, own._control_fold, own._n_groups())
+        groups = gather(controls, own._control_fold, moments, self.sd_[0, self.active_], self.active_)
+        own.center_, own.whiten_ = [], []
+        for f, kept in enumerate(self._kept):
+            sd, first = self.sd_[f, self.active_], self.first_[f] if self.first_ else None
+            center = (union(groups.moments, kept).mean - self.mean_[f, self.active_]) / sd
+            found = groups.spectrum(kept, sd, first).plus(self.shrinkage)
+            if found.singular:
+                raise InputError(
+                    f"{type(self).__name__}: the covariance of controls in batch {batch} has rank {len(found.values)} "
+                    f"in {found.size} features, singular with norm.shrinkage=0; choose a number above 0, e.g. 1"
+                )
+            own.center_.append(center if first is None else center @ first)
+            own.whiten_.append(found.power(-0.5))
+        return own
+
+    def transform(self, plate: Plate) -> Floats:
+        fold = self._fold(plate)
+        Z = standardize_groups(plate.X, fold, self.mean_, self.sd_)
+        for f in np.unique(fold):
+            block = np.ix_(fold == f, self.active_)
+            part = Z[block] if not self.first_ else Z[block] @ self.first_[f]
+            Z[block] = self.color_[f](self.whiten_[f](part - self.center_[f].astype(np.float32)))
+        return self._finished(plate, Z, fold)
+
+    def _finished(self, plate: Plate, Z: Floats, fold: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
+        """Aligned rows in the units of the features."""
+        for f in np.unique(fold):
+            rows = fold == f
+            Z[rows] = Z[rows] * self.sd_[f] + self.mean_[f]
+        Z[:, ~self.active_] = plate.X[:, ~self.active_]
+        return Z
+
+    def report(self) -> pd.DataFrame:
+        return fallback_report("training plates", np.where(self.fallback_ > 0, 2, 0).astype(np.int8))

@@ -1,0 +1,34 @@
+"""Folds of wells for methods that cannot leave out one control at a time: fit without a fold, transform that fold.
+
+A reference well is transformed by the fit that did not read it, and every other well by the fit of a fold drawn at
+random, so that controls and treated wells are out-of-sample alike (see :mod:`harness.norm.exchange`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.seeding import derive
+from harness.types import Plate
+
+
+def fold_of(plate: Plate, reference: Sequence[str], n_folds: int, seed: int) -> NDArray[np.int64]:
+    """Fold of each row, (n_rows,), 0 to ``n_folds`` - 1; all sites of a well share it.
+
+    Parameters
+    ----------
+    reference : names of this plate's control wells that a fit has read (none for a plate that it has not seen). They
+        are dealt evenly, in an order and from a fold that are hashes of seed, plate and well; other wells are hashed.
+
+    Nothing depends on the order of rows or on other plates.
+    """
+    ordered = sorted(reference, key=lambda well: derive(seed, "fold", plate.name, well))
+    first = derive(seed, "first fold", plate.name)
+    dealt = {well: (first + i) % n_folds for i, well in enumerate(ordered)}
+    codes, wells = pd.factorize(plate.wells["well"])
+    folds = [dealt.get(w, derive(seed, "fold", plate.name, w) % n_folds) for w in wells]
+    return np.asarray(folds, dtype=np.int64)[codes]

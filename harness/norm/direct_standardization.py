@@ -1,0 +1,189 @@
+"""Calibration transfer: map each batch to a reference batch by what was measured in both."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Self, cast
+
+import numpy as np
+import pandas as pd
+
+from harness.norm.crossfitted import CrossFitted
+from harness.norm.principal import leading_axes, scale_of, well_means
+from harness.norm.standards import (
+    MIN_SHARED,
+    PENALTIES,
+    Controls,
+    Standards,
+    Transfer,
+    by_batch,
+    controls_of,
+    only_controls,
+    quantiles_by_batch,
+    standards,
+)
+from harness.types import Doubles, FitScope, Floats, InputError, Plate
+
+
+class DirectStandardization(CrossFitted):
+    """mean_ref + (x - mean_b) (I + change_b) in PCA space; the rest of x stays (scope: train_and_controls).
+
+    The means are those of controls. ``change_b`` is a ridge regression, held at 0, of transfer standards in the
+    reference batch on the same in batch b: controls, and compounds (by name) that both batches hold.
+
+    Parameters
+    ----------
+    reference : batch to map to; None takes the training batch with most control wells (first by name among equals).
+    n_components : axes, at most, of the PCA of z-scored training wells.
+    penalty : of the ridge, in units of the mean variance of the standards. ``auto`` takes the one that best predicts
+        compounds left out, or quantiles of controls left out where no two training batches share 5 compounds.
+    exchangeable : cross-fit: means and maps leave out the fold of the well, control or not. False is the textbook form.
+    n_folds : of wells. ``seed`` : of the folds.
+
+    Raises
+    ------
+    InputError : one training batch; an unknown reference; a batch with fewer than 3 control wells once a fold
+        is left out.
+
+    Notes
+    -----
+    Wang, Veltkamp, Kowalski 1991, Anal. Chem. 63, measure the same samples on two instruments. Controls are not such
+    samples: no well of one batch is a well of the other, and pairing them by position would regress noise on noise and
+    shrink everything. They are paired by rank on each axis, on the assumption that they are one population: that sets
+    an offset and a gain per axis. A rotation is learnt from shared compounds only, so never for an unseen batch, of
+    which only controls are read. Where shared compounds have no effect they teach nothing, and doses of a compound are
+    averaged. Over-normalizes where controls, or what a compound does, truly differ between batches.
+    """
+
+    scope = FitScope.TRAIN_AND_CONTROLS
+    own_: list[Transfer]
+
+    def __init__(
+        self,
+        *,
+        reference: str | None = None,
+        n_components: int = 100,
+        penalty: float | str = "auto",
+        exchangeable: bool = True,
+        n_folds: int = 5,
+        seed: int = 0,
+    ) -> None:
+        self.reference = reference
+        self.n_components = n_components
+        self.penalty = penalty
+        self.exchangeable = exchangeable
+        self.n_folds = n_folds
+        self.seed = seed
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        self._check()
+        self._read_reference(plates, "on the training plates", {})
+        self.known_ = self.reference_
+        self.scale_, _ = scale_of(plates, type(self).__name__)
+        self.axes_ = self._principal_axes(plates)
+        scores, wells = self._scores(plates)
+        self.target_ = self._target(wells)
+        kept = [wells["fold"].isin(folds).to_numpy() for folds in self._kept]
+        tables = [by_batch(scores[rows], wells[rows], self._enough) for rows in kept]
+        self.controls_ref_ = [table[self.target_][0] for table in tables]
+        pairs = {
+            batch: [standards(t[batch][0], t[self.target_][0], t[batch][1], t[self.target_][1]) for t in tables]
+            for batch in tables[0]
+            if batch != self.target_
+        }
+        self.penalty_ = self._chosen(pairs, scores, wells)
+        self.transfers_ = {b: [part.transfer(self.penalty_) for part in parts] for b, parts in pairs.items()}
+        return self
+
+    def adapt(self, controls: Sequence[Plate]) -> Self:
+        own = copy.copy(self)
+        batch = str(controls[0].wells["batch"].iloc[0]) if len(controls) else ""
+        if batch == self.target_:
+            still = np.zeros((self.axes_.shape[1],) * 2)
+            own.own_ = [Transfer(c.mean, c.mean, still) for c in self.controls_ref_]
+        elif batch in self.transfers_:
+            own.own_ = self.transfers_[batch]
+        else:
+            own._read_reference(controls, f"in batch {batch!r}" if batch else "in a batch", self.known_)
+            scores, wells = own._scores(controls)
+            folds = [controls_of(scores[wells["fold"].isin(kept).to_numpy()]) for kept in self._kept]
+            both = zip(folds, self.controls_ref_, strict=True)
+            own.own_ = [only_controls(found, ref).transfer(self.penalty_) for found, ref in both]
+        return own
+
+    def transform(self, plate: Plate) -> Floats:
+        fold = self._fold(plate)
+        scores = self.scale_.scores(plate.X, self.axes_)
+        change = np.empty_like(scores)
+        for f in np.unique(fold):
+            rows = fold == f
+            change[rows] = scores[rows] - self.own_[f](scores[rows])
+        return self.scale_.subtract(plate.X, change, self.axes_)
+
+    def _check(self) -> None:
+        if not isinstance(self.n_components, int) or self.n_components < 1:
+            raise InputError(f"DirectStandardization: n_components {self.n_components!r}; expected a whole number >= 1")
+        if self.penalty != "auto" and not (isinstance(self.penalty, float | int) and self.penalty >= 0):
+            raise InputError(f"DirectStandardization: penalty {self.penalty!r}; expected a number >= 0 or 'auto'")
+
+    def _principal_axes(self, plates: Sequence[Plate]) -> Doubles:
+        G = len(self.scale_.sd)
+        gram, n = np.zeros((G, G)), 0
+        for plate in plates:
+            Z = self.scale_.apply(well_means(plate)[1])
+            gram += Z.T @ Z
+            n += len(Z)
+        return leading_axes(gram, min(self.n_components, n - 1, int((self.scale_.sd > 0).sum())))
+
+    def _scores(self, plates: Sequence[Plate]) -> tuple[Doubles, pd.DataFrame]:
+        """Scores of the filled wells, (n, k), and their batch, compound (None for controls and unknown) and fold."""
+        scores, tables = [], []
+        for plate in plates:
+            names, means = well_means(plate)
+            if names:
+                first = plate.wells.assign(fold=self._fold(plate), control=plate.negcon).drop_duplicates("well")
+                table = first.set_index("well").reindex(names).reset_index()
+                compound: Any = (
+                    table["compound"] if "compound" in table else pd.Series(None, index=table.index, dtype=object)
+                )
+                table["compound"] = compound.where(~table["control"])
+                tables.append(table[["batch", "compound", "control", "fold"]].astype({"batch": str}))
+                scores.append(self.scale_.apply(cast(Floats, means)) @ self.axes_)
+        return np.concatenate(scores), pd.concat(tables, ignore_index=True)
+
+    def _target(self, wells: pd.DataFrame) -> str:
+        n = wells.groupby("batch")["control"].sum().sort_index()
+        if len(n) < 2:
+            raise InputError(
+                f"DirectStandardization: one training batch, {n.index[0]!r}; a second one is needed to map"
+            )
+        if self.reference is not None and self.reference not in n.index:
+            raise InputError(
+                f"DirectStandardization: norm.reference={self.reference} is no training batch; "
+                f"choose one of {list(n.index)}"
+            )
+        return str(n.idxmax()) if self.reference is None else self.reference
+
+    def _enough(self, batch: str, scores: Doubles) -> Controls:
+        if len(scores) < 3:
+            raise InputError(
+                f"DirectStandardization: batch {batch!r} has {len(scores)} negative control wells once a fold is "
+                "left out, at least 3 are needed; leave the batch out or raise norm.n_folds"
+            )
+        return controls_of(scores)
+
+    def _chosen(self, pairs: dict[str, list[Standards]], scores: Doubles, wells: pd.DataFrame) -> float:
+        """The penalty of least error over training batches, by compounds where any two share enough of them."""
+        if not isinstance(self.penalty, str):
+            return float(self.penalty)
+        rich = [part for parts in pairs.values() for part in parts if len(part.A) >= MIN_SHARED]
+        errors = np.zeros(len(PENALTIES)) + sum(part.errors_on_compounds() for part in rich)
+        if not rich:
+            control = wells["control"].to_numpy()
+            for f, kept in enumerate(self._kept):
+                rows = control & ~wells["fold"].isin(kept).to_numpy()
+                found = quantiles_by_batch(scores[rows], wells[rows])
+                for batch in sorted(found.keys() & pairs.keys()) if self.target_ in found else ():
+                    errors += pairs[batch][f].errors_on_controls(found[batch], found[self.target_])
+        return float(PENALTIES[int(np.argmin(errors))])

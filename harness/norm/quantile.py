@@ -1,0 +1,162 @@
+"""Map the quantiles of each plate's controls to those of the training plates' controls."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.norm.base import Normalizer
+from harness.norm.crossfit import fold_of
+from harness.norm.exchange import MIN_CONTROLS, check_controls, control_wells, left_out, positions
+from harness.norm.order import left_out_quantiles
+from harness.norm.scaling import fallback_report
+from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
+
+PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_RESOLUTION = float(np.finfo(np.float32).eps)
+_BLOCK = 256  # features whose pooled quantiles are computed at a time
+
+
+@dataclass(frozen=True)
+class Own:
+    """Controls of one plate: wells, the fold of each, and the quantiles without each, (k, 5, G); or (1, 5, G)."""
+
+    wells: list[str]
+    fold: NDArray[np.int64]
+    quantiles: Doubles
+
+
+class Quantile(Normalizer):
+    """Q_train(F_plate(x)): F of the plate's controls, Q of the training plates' (scope: train_and_controls).
+
+    F and Q are known at the quantiles 0.1, 0.25, 0.5, 0.75, 0.9 (Hazen) and linear in between: the few controls of a
+    plate tell no more. Beyond the outer two, where phenotypes lie, the map goes on as a line whose slope is the ratio
+    of the interquartile ranges: it is nowhere cut off, and keeps the order. A feature whose interquartile range is 0
+    on the plate's controls or in the pool is left alone on that plate, and reported.
+
+    Parameters
+    ----------
+    exchangeable : a control well is left out of the quantiles of its plate, and of the pool with the rest of its fold;
+        every other well of the plate leaves out one control drawn at random. False is the textbook form.
+    n_folds : of the control wells, for the pool.
+    seed : of folds and draws.
+
+    Raises
+    ------
+    InputError : fewer than 3 control wells on a plate or on the training plates; fewer than 2 folds.
+
+    Notes
+    -----
+    Assumes that controls are alike on all plates but for an increasing function of each feature. Works for an unseen
+    batch through its control wells. Over-normalizes where the controls carry the phenotype, and bends strong
+    phenotypes a little where the middle of the controls happens to bend. Bolstad et al. 2003, Bioinformatics 19
+    (quantile normalization of whole arrays; here of controls only).
+    """
+
+    scope = FitScope.TRAIN_AND_CONTROLS
+
+    def __init__(self, *, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+        self.exchangeable = exchangeable
+        self.n_folds = n_folds
+        self.seed = seed
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        if self.n_folds < 2:
+            raise InputError(f"Quantile: n_folds is {self.n_folds}, at least 2 are needed; set norm.n_folds=5")
+        self.reference_: dict[str, list[str]] = {}
+        controls: list[Floats] = []
+        folds: list[NDArray[np.int64]] = []
+        for plate in plates:
+            if plate.negcon.any():
+                self.reference_[plate.name] = control_wells(plate)
+                controls.append(plate.X[plate.negcon])
+                folds.append(self._folds(plate)[plate.negcon])
+        n_wells = sum(map(len, self.reference_.values()))
+        if n_wells < MIN_CONTROLS:
+            raise InputError(
+                f"Quantile: {n_wells} negative control wells on the training plates, at least {MIN_CONTROLS} are "
+                "needed; check data.controls, or choose a normalization that needs no controls, e.g. all_within"
+            )
+        X, fold = np.concatenate(controls), np.concatenate(folds)
+        keep = [fold != f for f in range(self.n_folds)] if self.exchangeable else [fold >= 0]
+        keep = [rows if rows.any() else fold >= 0 for rows in keep]
+        self.pool_ = np.empty((len(keep), len(PROBABILITIES), X.shape[1]))
+        for start in range(0, X.shape[1], _BLOCK):
+            block = X[:, start : start + _BLOCK].astype(np.float64)
+            for f, rows in enumerate(keep):
+                part = np.quantile(block[rows], PROBABILITIES, axis=0, method="hazen")
+                self.pool_[f, :, start : start + _BLOCK] = part
+        self.fallback_ = np.where(_flat(self.pool_), 2, 0).astype(np.int8)
+        self.own_: dict[str, Own] = {}
+        return self
+
+    def adapt(self, controls: Sequence[Plate]) -> Self:
+        adapted = copy.copy(self)
+        adapted.own_ = {plate.name: self._own(plate) for plate in controls}
+        return adapted
+
+    def _folds(self, plate: Plate) -> NDArray[np.int64]:
+        return fold_of(plate, self.reference_.get(plate.name, []), self.n_folds, self.seed)
+
+    def _own(self, plate: Plate) -> Own:
+        wells = check_controls(plate, type(self).__name__)
+        codes = positions(plate, wells)
+        if not self.exchangeable:
+            whole = left_out_quantiles(plate.X, np.full_like(codes, -1), PROBABILITIES)
+            return Own(wells, np.zeros(1, dtype=np.int64), whole)
+        fold = np.zeros(len(wells), dtype=np.int64)
+        fold[codes] = self._folds(plate)
+        return Own(wells, fold, left_out_quantiles(plate.X, codes, PROBABILITIES))
+
+    def transform(self, plate: Plate) -> Floats:
+        own = self.own_.get(plate.name)
+        if own is None:
+            raise InputError(
+                f"Quantile: plate {plate.name!r} has no negative control wells, at least {MIN_CONTROLS} are needed; "
+                "leave the plate out (data.exclude_plates) or choose one that needs none, e.g. all_within"
+            )
+        group = left_out(plate, own.wells, self.seed) if self.exchangeable else np.zeros(len(plate.X), dtype=np.int64)
+        out = np.empty(plate.X.shape, dtype=np.float32)
+        for i in np.unique(group):
+            rows = group == i
+            out[rows] = _mapped(plate.X[rows], own.quantiles[i], self.pool_[own.fold[i]])
+        return out
+
+    def report(self) -> pd.DataFrame:
+        alone = {"training plates": self.fallback_}
+        for plate, own in self.own_.items():
+            alone[plate] = np.where(_flat(own.quantiles) & (self.fallback_ == 0).any(axis=0), 2, 0).astype(np.int8)
+        return pd.concat([fallback_report(name, codes) for name, codes in alone.items()], ignore_index=True)
+
+
+def _flat(quantiles: Doubles) -> Mask:
+    """No interquartile range: (..., 5, G) to (..., G)."""
+    low, middle, high = (quantiles[..., i, :] for i in (1, 2, 3))
+    return np.asarray(high - low <= _RESOLUTION * np.abs(middle))
+
+
+def _mapped(X: Floats, source: Doubles, target: Doubles) -> Floats:
+    """X (n, G) by the increasing, piecewise linear map that takes ``source`` to ``target``, (5, G) each.
+
+    A sum of one ramp per interval, relative to the medians so that features of a large level keep their precision.
+    """
+    alone = _flat(source) | _flat(target)
+    centre = source[2].astype(np.float32)
+    x = X - centre
+    knots = (source - centre).astype(np.float32)
+    slope = (target[3] - target[1]) / np.where(alone, 1, source[3] - source[1])
+    rise, level = np.diff(target - target[2], axis=0).astype(np.float32), (target[0] - target[2]).astype(np.float32)
+    out = slope.astype(np.float32) * (np.minimum(x - knots[0], 0) + np.maximum(x - knots[-1], 0)) + level
+    for low, high, step in zip(knots, knots[1:], rise, strict=False):
+        width = high - low
+        ramp = np.clip((x - low) / np.where(width > 0, width, 1), 0, 1)
+        out += step * np.where(width > 0, ramp, 0.5 + 0.5 * np.sign(x - low))
+    out += target[2].astype(np.float32)
+    out[:, alone] = X[:, alone]
+    return np.asarray(out, dtype=np.float32)

@@ -1,0 +1,80 @@
+"""Robust z-score of each plate by its own negative controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from harness.norm.base import Normalizer
+from harness.norm.exchange import check_controls, left_out, positions
+from harness.norm.order import MAD_TO_SD, left_out_median_mad, mad, median
+from harness.norm.scaling import fallback_report, standardize_groups
+from harness.types import FitScope, Floats, Mask, Plate
+
+_RESOLUTION = float(np.finfo(np.float32).eps)
+
+
+class RobustWithin(Normalizer):
+    """(x - median of the plate's controls) / (1.4826 MAD of them) (scope: plate).
+
+    A feature whose MAD over the reference is 0 (half of the values or more are equal) takes median and MAD of all
+    wells of the plate (empty wells excepted); if that is 0 too it is left alone. Which ones is in :meth:`report`.
+
+    Parameters
+    ----------
+    exchangeable : normalize each control well by the other k - 1 controls and every other well by the controls
+        minus one drawn at random; all sites of a well leave together. False is the textbook form.
+    seed : of the draws.
+
+    Raises
+    ------
+    InputError : a plate with fewer than 3 control wells.
+
+    Notes
+    -----
+    Assumes that more than half of the controls sample the plate's technical variation: a few bad control wells do not
+    count, as they do in ``dmso_within``; the price is a noisier scale at few controls. Works for an unseen batch,
+    whose plates bring their own controls. Over-normalizes only where the controls themselves carry the phenotype.
+    Caicedo et al. 2017, Nat. Methods 14, "Data-analysis strategies for image-based cell profiling".
+    """
+
+    scope = FitScope.PLATE
+    increasing = True
+
+    def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
+        self.exchangeable = exchangeable
+        self.seed = seed
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        (plate,) = plates
+        self.plate_ = plate.name
+        self.reference_ = check_controls(plate, type(self).__name__)
+        codes = positions(plate, self.reference_)[plate.negcon]
+        whole = np.full(len(codes), -1)
+        self.median_, scale = left_out_median_mad(plate.X[plate.negcon], codes if self.exchangeable else whole)
+        zero = scale <= _RESOLUTION * np.abs(self.median_)
+        self.fallback_ = zero.astype(np.int8)
+        concerned: Mask = np.asarray(zero.any(axis=0))
+        if concerned.any():
+            X = plate.X[np.ix_(plate.filled, concerned)]
+            centre, spread = np.zeros((2, plate.X.shape[1]))
+            centre[concerned], spread[concerned] = median(X), mad(X)
+            constant = spread <= _RESOLUTION * np.abs(centre)
+            self.fallback_[zero & constant] = 2
+            self.median_ = np.where(zero, np.where(constant, 0, centre), self.median_)
+            scale = np.where(zero, np.where(constant, 1 / MAD_TO_SD, spread), scale)
+        self.scale_ = MAD_TO_SD * scale
+        return self
+
+    def transform(self, plate: Plate) -> Floats:
+        if self.exchangeable:
+            group = left_out(plate, self.reference_, self.seed)
+        else:
+            group = np.zeros(len(plate.X), dtype=np.int64)
+        return standardize_groups(plate.X, group, self.median_, self.scale_)
+
+    def report(self) -> pd.DataFrame:
+        return fallback_report(self.plate_, self.fallback_)

@@ -1,0 +1,107 @@
+"""Typical variation normalization: whiten by the training controls, then align each batch's controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.norm.coral import Coral
+from harness.norm.covariance import Groups
+from harness.norm.regularize import best, held_out, plate_folds
+from harness.norm.scaling import fallback_report
+from harness.norm.spectrum import Spectrum
+from harness.types import FitScope, Floats, InputError, Plate
+
+
+class Tvn(Coral):
+    """PCA of z-scored training controls, each axis to unit variance, then CORAL per batch (scope: train_and_controls).
+
+    The scores are rotated back to the features (U L^-1/2 U^T, as in ZCA): distances and angles are those of Ando et al.
+    in PCA space, the columns keep the names of the features, and the folds of the cross-fit, whose axes differ in sign
+    and order, stay comparable.
+
+    Parameters
+    ----------
+    n_components : axes to scale one by one. A number k: the others, which controls are too few to tell apart, are not
+        dropped but share their mean variance (probabilistic PCA). ``all``: the method as published; needs more control
+        rows than features. ``auto``: the k of highest Gaussian likelihood of controls on training
+        plates left out (3 folds).
+    shrinkage : lambda of CORAL, in units of the variance of the training controls (see :class:`Coral`).
+    exchangeable : cross-fit both steps: statistics leave out the fold of the well's own controls. False is the textbook
+        form.
+    n_folds : of wells. ``seed`` : of the folds.
+
+    Raises
+    ------
+    InputError : a batch, or the training plates, with fewer than 3 control wells once a fold is left out; n_components
+        that is not below the rank of the covariance of controls; ``all`` and a singular covariance.
+
+    Notes
+    -----
+    Works for an unseen batch, by its controls. Assumes that whatever varies among controls is nuisance: over-normalizes
+    where a phenotype lies along the same axes. A feature without variance among the training controls takes no part:
+    it is z-scored by all training wells. Ando, McLean, Berndl 2017, bioRxiv 161422; Tipping & Bishop 1999, J. R. Stat.
+    Soc. B 61.
+    """
+
+    scope = FitScope.TRAIN_AND_CONTROLS
+
+    def __init__(
+        self,
+        *,
+        n_components: int | str = "auto",
+        shrinkage: float = 1.0,
+        exchangeable: bool = True,
+        n_folds: int = 5,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(shrinkage=shrinkage, exchangeable=exchangeable, n_folds=n_folds, seed=seed)
+        self.n_components = n_components
+
+    def _learn(self, plates: Sequence[Plate], groups: Groups) -> None:
+        size = len(groups.scale)
+        self.k_ = self._chosen(plates, groups, size)
+        for kept, sd in zip(self._kept, self.sd_, strict=True):
+            found = groups.spectrum(kept, sd[self.active_])
+            rank = len(found.values)
+            if self.k_ >= rank < size:
+                raise InputError(
+                    f"Tvn: n_components={self.n_components}, but the covariance of controls in {size} features has "
+                    f"rank {rank}; choose norm.n_components below that, or auto"
+                )
+            model = found.truncated(self.k_)
+            self.first_.append(model.matrix(-0.5).astype(np.float32))
+            variances = found.values.copy()
+            variances[: self.k_] = 1.0
+            variances[self.k_ :] /= model.rest
+            self.color_.append(Spectrum(variances, found.axes).plus(self.shrinkage).power(0.5))
+
+    def _chosen(self, plates: Sequence[Plate], groups: Groups, size: int) -> int:
+        match self.n_components:
+            case "all":
+                return size
+            case "auto":
+                codes, k = plate_folds(plates, self._control_fold, self._n_groups(), self.seed)
+                if k < 2:
+                    raise InputError("Tvn: n_components=auto needs controls on two training plates, got one plate")
+                found = held_out(plates, codes, k, groups.scale, groups.scale, self.active_)
+                most = min(min(len(part.fitted.values) for part in found), size) - 1
+                counts = sorted({int(c) for c in np.geomspace(1, max(1, most), 40)})
+                return counts[best(found, [partial(Spectrum.truncated, k=c) for c in counts])]
+            case int() if 1 <= self.n_components <= size:
+                return self.n_components
+            case _:
+                raise InputError(
+                    f"Tvn: n_components {self.n_components!r}; expected 1 to {size} (features that vary among "
+                    "controls), 'all' or 'auto'"
+                )
+
+    def _finished(self, plate: Plate, Z: Floats, fold: NDArray[np.int64]) -> Floats:  # noqa: ARG002
+        return Z
+
+    def report(self) -> pd.DataFrame:
+        return fallback_report("training plates", self.fallback_)
