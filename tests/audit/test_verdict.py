@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import norm, t
+from sklearn.metrics import roc_auc_score
 
 from harness.audit.base import Finding
-from harness.audit.verdict import Call, Decision, Verdict, widened
+from harness.audit.verdict import Call, Decision, Verdict, of_wells, widened
 
 NULL = "audit/pseudo_control/logistic/auroc"
 CONTROLS = "audit/controls_vs_controls/row_norm/auroc"
@@ -258,3 +259,19 @@ def test_other_spike_in_arms_do_not_decide() -> None:
 def test_the_configured_verdict_has_the_documented_margins(member: Any) -> None:
     assert vars(member("audit", "verdict")) == vars(Verdict())
     assert member("audit", "verdict", "audit.verdict.contrast=0.3").contrast == 0.3
+
+
+def test_the_interval_of_wells_is_that_of_permuted_labels() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [roc_auc_score(rng.permutation(np.repeat([0, 1], 120)), rng.random(240)) for _ in range(4000)]
+    f = of_wells(Finding(NULL, 0.41, 0.409, 0.411, 240))
+    assert (f.upper - f.lower) / 2 == pytest.approx(1.96 * np.std(drawn), rel=0.05)
+    assert (f.upper + f.lower) / 2 == pytest.approx(0.41)
+
+
+@pytest.mark.parametrize(
+    ("value", "n_batches", "expected"), [(0.43, 3, Call.INCONCLUSIVE), (0.43, 4, Call.LEAKS), (0.8, 3, Call.LEAKS)]
+)
+def test_with_few_batches_a_lucky_interval_does_not_decide(value: float, n_batches: int, expected: Call) -> None:
+    findings = [Finding(NULL, value, value - 0.002, value + 0.002, 240), Finding(CONTROLS, 0.5, 0.45, 0.55, 240)]
+    assert Verdict().decide(findings, n_plates=6, n_batches=n_batches).call is expected
