@@ -183,19 +183,22 @@ class Bench:
         return np.asarray(np.sqrt(variance))
 
     @cached_property
-    def references(self) -> list[Doubles]:
-        """For each direction the mean displacement of a few spiked wells of each plate: (n_plates, n_features).
+    def references(self) -> list[tuple[Doubles, Doubles]]:
+        """For each direction the mean displacement of a few spiked wells of each plate, twice, with other wells.
 
-        A plate without treated wells takes the mean of the others.
+        Both (n_plates, n_features). The scales of few wells are noisy where each has its own reference of few controls,
+        and the squared length of one displacement would count that noise; the product of two does not.
         """
-        found = []
-        for i in range(len(self.directions)):
-            few = Design("few", everywhere(self.wells, FEW))
-            spiked = few.pick(self.wells, derive(self.seed, "reference", i))
-            mean, count = self._by_plate(self.displacement(spiked, i), spiked)
-            mean[count == 0] = mean[count > 0].mean(axis=0)
-            found.append(mean)
-        return found
+        names = ("reference", "other reference")
+        return [(self._reference(i, names[0]), self._reference(i, names[1])) for i in range(len(self.directions))]
+
+    def _reference(self, i: int, name: str) -> Doubles:
+        """Mean displacement of a few spiked wells by plate; one without treated wells takes the mean of the others."""
+        few = Design("few", everywhere(self.wells, FEW))
+        spiked = few.pick(self.wells, derive(self.seed, name, i))
+        mean, count = self._by_plate(self.displacement(spiked, i), spiked)
+        mean[count == 0] = mean[count > 0].mean(axis=0)
+        return mean
 
     def displacement(self, spiked: Mask, i: int) -> Doubles:
         """Normalized with the spike minus without, in control sd: (n_wells, n_features)."""
@@ -216,12 +219,14 @@ class Bench:
 
         Raises
         ------
-        NotApplicable : a few spiked wells do not move at all.
+        NotApplicable : a few spiked wells do not move at all, or in all directions.
         """
-        reference = self.references[i]
-        length = np.einsum("pf,pf->p", reference, reference)
-        if not (length > 0).all():
+        reference, other = self.references[i]
+        length = np.einsum("pf,pf->p", reference, other)
+        if not (reference.any(axis=1) & other.any(axis=1)).all():
             raise NotApplicable("the normalized profile of a well does not depend on the well: a spike leaves no trace")
+        if not (length > 0).all():
+            raise NotApplicable("on some plate, two sets of few spiked wells move in opposite directions: too noisy")
         spiked = arm.pick(self.wells, derive(self.seed, arm.name, i))
         moved = self.displacement(spiked, i)
         table = {"plate": pd.unique(self.wells["plate"])}
@@ -232,7 +237,7 @@ class Bench:
 
     def response(self, i: int) -> float:
         """Root mean square displacement of a few spiked wells, relative to the spike's."""
-        return float(np.sqrt(np.square(self.references[i]).mean()) / self.amplitude)
+        return float(np.sqrt(np.square(self.references[i][0]).mean()) / self.amplitude)
 
 
 def retention(n1: Doubles, d1: Doubles, n0: Doubles, d0: Doubles) -> float:  # noqa: ARG001
