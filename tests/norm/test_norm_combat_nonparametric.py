@@ -60,11 +60,9 @@ def test_equal_to_neurocombat_where_that_does_not_underflow(screen: Any) -> None
     assert (np.abs(got - expected) / X.std(axis=0)).max() < 1e-4
 
 
-def test_finite_at_thousands_of_rows_per_batch() -> None:
+def test_finite_at_thousands_of_rows_per_batch(noise_screen: Any) -> None:
     """Where the product of densities is 0 / 0."""
-    from conftest import make_noise
-
-    profiles = make_noise(n_plates=10, n_batches=2, n_wells=800, k=90, n_features=64)
+    profiles = noise_screen(n_plates=10, n_batches=2, n_wells=800, k=90, n_features=64)
     Z = rows(profiles, CombatNonparametric())
     assert np.isfinite(Z).all()
     np.testing.assert_allclose(Z.std(axis=0), profiles.X.std(axis=0), rtol=0.05)
