@@ -53,7 +53,15 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
     """The members that a configuration chose."""
 
     def members(group: str, *settings: str) -> dict[str, Any]:
-        return {str(key): make(node) for key, node in (cfg.get(group) or {}).items() if key not in settings}
+        found = {}
+        for key, node in (cfg.get(group) or {}).items():
+            if isinstance(node, DictConfig) and "_target_" not in node and key not in settings:
+                warnings.warn(
+                    f"{group}.{key} is set but not chosen: ignored; choose it by {group}=[..,{key}]", stacklevel=2
+                )
+            elif key not in settings:
+                found[str(key)] = make(node)
+        return found
 
     def make(node: Any) -> Any:
         return instantiate(node, _convert_="all")

@@ -215,3 +215,9 @@ def test_simulated_screen_is_kept_once(sweep: Path) -> None:
     stored = np.load(stores[0] / "features.npy", mmap_mode="r")
     np.testing.assert_array_equal(stored, Demo(size="tiny").profiles().X)
     assert json.loads((stores[0] / "store.json").read_text())["shape"] == list(stored.shape)
+
+
+def test_settings_of_a_member_that_was_not_chosen_are_ignored_and_it_is_said(folder: Path) -> None:
+    outcome = run_command(folder, "+norm=raw", *SMALL, "+audit.controls_vs_controls.n_repeats=5")
+    assert outcome.status == 0, outcome.err
+    assert "audit.controls_vs_controls is set but not chosen" in outcome.err
