@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from harness.norm.base import Normalizer
-from harness.norm.crossfit import fold_of
+from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import MIN_CONTROLS
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
@@ -54,8 +54,7 @@ class CellCount(Normalizer):
         self.seed = seed
 
     def fit(self, plates: Sequence[Plate]) -> Self:
-        if self.n_folds < 2:
-            raise InputError(f"CellCount: n_folds is {self.n_folds}, at least 2 are needed; set norm.n_folds=5")
+        check_folds("CellCount", self.n_folds)
         n_folds = self.n_folds if self.exchangeable else 1
         self.reference_: dict[str, list[str]] = {}
         parts = [_Line(plates[0].X.shape[1]) for _ in range(n_folds)]
@@ -86,9 +85,8 @@ class CellCount(Normalizer):
         return self
 
     def _folds(self, plate: Plate) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        if not self.exchangeable:
-            return np.zeros(len(plate.X), dtype=np.int64)
-        return fold_of(plate, self.reference_.get(plate.name, []), self.n_folds, self.seed)
+        n_folds = self.n_folds if self.exchangeable else 1
+        return fold_of(plate, self.reference_.get(plate.name, []), n_folds, self.seed)
 
     def transform(self, plate: Plate) -> Floats:
         t = _log_counts(plate)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.norm.base import Normalizer
 from harness.norm.covariates import Design, coefficients, learn
-from harness.norm.crossfit import fold_of
+from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.empirical_bayes import Effect, Prior, parametric, prior_of
 from harness.norm.exchange import MIN_CONTROLS, control_wells
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
@@ -152,7 +152,7 @@ class Combat(Normalizer):
         gamma, factor = self.gamma_[batch], 1.0 / np.sqrt(self.delta_[batch])
         k = len(gamma)
         reference = self.reference_.get(plate.name, [])
-        fold = fold_of(plate, reference, k, self.seed) if k > 1 else np.zeros(len(plate.X), dtype=np.int64)
+        fold = fold_of(plate, reference, k, self.seed)
         # centred, so that a feature of mean 1e6 and sd 1 keeps its precision; a factor of 1 needs no centre
         centre = np.where(factor == 1, 0, pooled.alpha).astype(np.float32)
         offset = (1 - factor) * pooled.alpha + factor * (centre - pooled.sigma * gamma)
@@ -186,8 +186,7 @@ class Combat(Normalizer):
     def _check_parameters(self) -> None:
         if self.scope not in SCOPES:
             raise InputError(f"ComBat: scope is {self.scope!r}; choose one of {[s.value for s in SCOPES]}")
-        if self.n_folds < 2:
-            raise InputError(f"ComBat: n_folds is {self.n_folds}; expected at least 2, or norm.exchangeable=false")
+        check_folds("ComBat", self.n_folds)
 
     def _check_unseen(self, batch: str, n_wells: int) -> None:
         if n_wells < MIN_CONTROLS:

@@ -13,7 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.seeding import derive
-from harness.types import Plate
+from harness.types import InputError, Plate
+
+
+def check_folds(method: str, n_folds: int) -> None:
+    """InputError where there are too few folds to leave one out."""
+    if n_folds < 2:
+        raise InputError(f"{method}: n_folds is {n_folds}; expected at least 2, e.g. norm.n_folds=5")
 
 
 def fold_of(plate: Plate, reference: Sequence[str], n_folds: int, seed: int) -> NDArray[np.int64]:
@@ -22,13 +28,16 @@ def fold_of(plate: Plate, reference: Sequence[str], n_folds: int, seed: int) -> 
     Parameters
     ----------
     reference : names of this plate's control wells that a fit has read (none for a plate that it has not seen). They
-        are dealt evenly, in an order and from a fold that are hashes of seed, plate and well; other wells are hashed.
+        are dealt evenly, in an order and from a fold that are hashes of seed, plate and well. Any other well takes the
+        fold of one of them, drawn by a hash: folds differ in size, and so do the statistics without them, which must
+        not tell controls from others. Where there are none, wells are hashed to folds.
 
-    Nothing depends on the order of rows or on other plates.
+    Nothing depends on the order of rows or on other plates. All 0 where there is one fold.
     """
     ordered = sorted(reference, key=lambda well: derive(seed, "fold", plate.name, well))
     first = derive(seed, "first fold", plate.name)
     dealt = {well: (first + i) % n_folds for i, well in enumerate(ordered)}
     codes, wells = pd.factorize(plate.wells["well"])
-    folds = [dealt.get(w, derive(seed, "fold", plate.name, w) % n_folds) for w in wells]
+    places = [dealt[well] for well in ordered] or range(n_folds)
+    folds = [dealt.get(w, places[derive(seed, "fold", plate.name, w) % len(places)]) for w in wells]
     return np.asarray(folds, dtype=np.int64)[codes]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from harness.norm.base import Normalizer
 from harness.norm.covariance import union
-from harness.norm.crossfit import fold_of
-from harness.norm.exchange import MIN_CONTROLS, control_wells, left_out
+from harness.norm.crossfit import check_folds, fold_of
+from harness.norm.exchange import MIN_CONTROLS, control_wells
 from harness.norm.moments import Moments, moments_of
 from harness.types import Doubles, InputError, Mask, Plate
 
@@ -34,21 +33,8 @@ class CrossFitted(Normalizer):
         return [[g for g in range(self.n_folds) if g != f] for f in range(self.n_folds)]
 
     def _fold(self, plate: Plate) -> Codes:
-        """Number of the statistics that transform each row, (n_rows,).
-
-        A well without a place among the reference wells takes that of a reference well of its plate, drawn at random:
-        folds differ in size, and so do the statistics without them, which must not tell controls from others.
-        """
-        if not self.exchangeable:
-            return np.zeros(len(plate.X), dtype=np.int64)
-        reference = self.reference_.get(plate.name, [])
-        fold = fold_of(plate, reference, self.n_folds, self.seed)
-        if not reference:
-            return fold
-        first = pd.Index(plate.wells["well"]).drop_duplicates()
-        rows = plate.wells["well"].drop_duplicates().index
-        dealt = fold[rows[first.get_indexer(pd.Index(reference))]]
-        return np.asarray(dealt[left_out(plate, reference, self.seed)])
+        """Number of the statistics that transform each row, (n_rows,)."""
+        return fold_of(plate, self.reference_.get(plate.name, []), self._n_groups(), self.seed)
 
     def _control_fold(self, plate: Plate) -> Codes:
         """Fold of the rows of control wells, -1 for all others, (n_rows,)."""
@@ -64,8 +50,8 @@ class CrossFitted(Normalizer):
         ------
         InputError : n_folds below 2, fewer than 3 control wells once a fold is left out.
         """
-        if self.exchangeable and self.n_folds < 2:
-            raise InputError(f"{type(self).__name__}: n_folds={self.n_folds}, at least 2 are needed")
+        if self.exchangeable:
+            check_folds(type(self).__name__, self.n_folds)
         wells = {plate.name: found for plate in plates if (found := control_wells(plate))}
         self.reference_ = {**wells, **known}
         sizes = np.zeros(self._n_groups(), dtype=np.int64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-import numpy as np
 import pandas as pd
 
 from harness.norm.base import Normalizer
@@ -62,10 +61,7 @@ class DmsoWithin(Normalizer):
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        if self.exchangeable:
-            group = left_out(plate, self.reference_, self.seed)
-        else:
-            group = np.zeros(len(plate.X), dtype=np.int64)
+        group = left_out(plate, self.reference_, self.seed, exchangeable=self.exchangeable)
         return standardize_groups(plate.X, group, self.mean_, self.sd_)
 
     def report(self) -> pd.DataFrame:

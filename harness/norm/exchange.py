@@ -69,12 +69,16 @@ def _positions(wells: pd.DataFrame, reference: tuple[str, ...]) -> NDArray[np.in
     return found
 
 
-def left_out(plate: Plate, reference: list[str], seed: int) -> NDArray[np.int64]:
+def left_out(plate: Plate, reference: list[str], seed: int, *, exchangeable: bool = True) -> NDArray[np.int64]:
     """For each row of the plate the index into ``reference`` of the control well that is left out, (n_rows,).
+
+    All 0 where statistics are not exchangeable: there is only one set of them, with every well in it.
 
     A reference well leaves itself out, all its sites together; any other well leaves out one drawn by a hash of
     seed, plate and well, so that the draw is the same in every run and does not depend on the order of rows.
     """
+    if not exchangeable:
+        return np.zeros(len(plate.wells), dtype=np.int64)
     return _left_out(plate.wells, plate.name, tuple(reference), seed)
 
 

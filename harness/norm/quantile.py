@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.norm.base import Normalizer
-from harness.norm.crossfit import fold_of
+from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import MIN_CONTROLS, check_controls, control_wells, left_out, positions
 from harness.norm.order import left_out_quantiles
 from harness.norm.scaling import fallback_report
@@ -67,8 +67,7 @@ class Quantile(Normalizer):
         self.seed = seed
 
     def fit(self, plates: Sequence[Plate]) -> Self:
-        if self.n_folds < 2:
-            raise InputError(f"Quantile: n_folds is {self.n_folds}, at least 2 are needed; set norm.n_folds=5")
+        check_folds("Quantile", self.n_folds)
         self.reference_: dict[str, list[str]] = {}
         controls: list[Floats] = []
         folds: list[NDArray[np.int64]] = []
@@ -121,7 +120,7 @@ class Quantile(Normalizer):
                 f"Quantile: plate {plate.name!r} has no negative control wells, at least {MIN_CONTROLS} are needed; "
                 "leave the plate out (data.exclude_plates) or choose one that needs none, e.g. all_within"
             )
-        group = left_out(plate, own.wells, self.seed) if self.exchangeable else np.zeros(len(plate.X), dtype=np.int64)
+        group = left_out(plate, own.wells, self.seed, exchangeable=self.exchangeable)
         out = np.empty(plate.X.shape, dtype=np.float32)
         for i in np.unique(group):
             rows = group == i

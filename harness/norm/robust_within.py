@@ -70,10 +70,7 @@ class RobustWithin(Normalizer):
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        if self.exchangeable:
-            group = left_out(plate, self.reference_, self.seed)
-        else:
-            group = np.zeros(len(plate.X), dtype=np.int64)
+        group = left_out(plate, self.reference_, self.seed, exchangeable=self.exchangeable)
         return standardize_groups(plate.X, group, self.median_, self.scale_)
 
     def report(self) -> pd.DataFrame:

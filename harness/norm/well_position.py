@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.aggregate import sites_to_wells
 from harness.norm.base import Normalizer
-from harness.norm.crossfit import fold_of
+from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import check_controls, positions
 from harness.norm.order import MAD_TO_SD, mad, median
 from harness.norm.polish import Codes, position_effects
@@ -67,8 +67,7 @@ class WellPosition(Normalizer):
         (plate,) = plates
         if self.reference not in REFERENCES:
             raise InputError(f"WellPosition: reference {self.reference!r} is unknown; choose one of {list(REFERENCES)}")
-        if self.n_folds < 2:
-            raise InputError(f"WellPosition: n_folds is {self.n_folds}, at least 2 are needed; set norm.n_folds=5")
+        check_folds("WellPosition", self.n_folds)
         self.plate_ = plate.name
         codes, wells = pd.factorize(plate.wells["well"])
         self.wells_ = [str(w) for w in wells]

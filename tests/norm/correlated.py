@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from harness.aggregate import well_table
 from harness.norm.base import Normalizer, normalize
 from harness.norm.crossfit import fold_of
-from harness.norm.exchange import control_wells, left_out
+from harness.norm.exchange import control_wells
 from harness.types import Doubles, Plate, Profiles, Split
 
 _FACTORS = 10
@@ -58,10 +58,8 @@ def auroc_of_norm(profiles: Profiles, normalizer: Normalizer, *, in_units: bool 
 
 
 def folds(plate: Plate, n_folds: int, seed: int = 0) -> NDArray[np.int64]:
-    """As controls that were read are dealt; any other well takes the fold of a control drawn at random."""
-    controls = control_wells(plate)
-    place = dict(zip(plate.wells["well"], fold_of(plate, controls, n_folds, seed), strict=True))
-    return np.array([place[controls[i]] for i in left_out(plate, controls, seed)])
+    """Of a plate whose controls were read by the fit."""
+    return fold_of(plate, control_wells(plate), n_folds, seed)
 
 
 def hold_out(profiles: Profiles, plate: str) -> Split:

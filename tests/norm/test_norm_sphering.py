@@ -163,7 +163,7 @@ def test_features_that_do_not_vary_among_controls_are_z_scored_by_all_wells_or_l
         ({"method": "cholesky"}, r"method 'cholesky' is unknown; choose one of \['zca', 'zca_cor'"),
         ({"shrinkage": -1}, "shrinkage -1; expected a number >= 0"),
         ({"shrinkage": "best"}, "shrinkage 'best'; expected a number >= 0, 'ledoit_wolf' or 'auto'"),
-        ({"n_folds": 1}, "n_folds=1, at least 2"),
+        ({"n_folds": 1}, "n_folds is 1; expected at least 2"),
     ],
 )
 def test_what_cannot_work_is_refused(options: dict[str, Any], message: str, screen: Any) -> None:
