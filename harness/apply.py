@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from harness.aggregate import check_method
-from harness.app import chosen_norm, command, load_profiles
+from harness.app import chosen_norm, load_profiles
+from harness.command import command
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
 from harness.norm.base import Normalizer, check_scope, fit, output_table, stream_wells

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from harness.aggregate import check_method, well_table
-from harness.audit.base import AuditContext, BySplit, Check, Finding
+from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
-from harness.evaluate import Task, evaluate
-from harness.figure.base import FigureContext, FigureMember
-from harness.metric.base import Metric
-from harness.model.encode import check_encode, encoded, unseen
-from harness.norm.base import Normalizer, Report, depends_on_training, normalize
+from harness.evaluate import evaluate
+from harness.figure.base import FigureContext
+from harness.model.encode import encoded, unseen
+from harness.norm.base import Report, depends_on_training, normalize
+from harness.plan import Plan, plan_splits
 from harness.progress import Step, bar
 from harness.score import COLUMNS, predictions, score_table
-from harness.split.base import Splitter
 from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
 
 if TYPE_CHECKING:
@@ -48,58 +45,6 @@ class Recorder(Protocol):
     def metrics(self, values: Mapping[str, float]) -> None: ...
     def table(self, name: str, table: pd.DataFrame) -> None: ...
     def figure(self, name: str, figure: Figure) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to be evaluated: the members that a configuration chose."""
-
-    name: str
-    normalizer: Normalizer
-    splitter: Splitter
-    split_name: str = "split"
-    tasks: Mapping[str, Task]
-    models: Mapping[str, Any]
-    encode: str | None = None
-    metrics: Sequence[Metric]
-    baselines: Mapping[str, Any] = field(default_factory=dict)
-    checks: Mapping[str, Check] = field(default_factory=dict)
-    verdict: Verdict | None = None
-    figures: Mapping[str, FigureMember] = field(default_factory=dict)
-    aggregate: str = "median"
-    processes: int = 1
-    n_resamples: int = 500
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_method(self.aggregate)
-        check_encode(self.encode)
-        for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
-            if not chosen:
-                raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
-        limits = {"seed": (0, 2**32 - 1), "n_resamples": (2, 10**6), "processes": (1, 1024)}
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
-                raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
-
-
-def plan_splits(plan: Plan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:
-    """The wells and their folds; refuses folds that a task cannot use, before anything is normalized."""
-    wells = well_table(profiles.wells)
-    splits = list(plan.splitter.split(wells))
-    for task in plan.tasks.values():
-        for split in splits:
-            task.check(wells, split)
-    return wells, splits
-
-
-def split_fingerprint(wells: pd.DataFrame, splits: Sequence[Split]) -> str:
-    """Identifies which wells of which batches stood on which side of which fold."""
-    digest = hashlib.sha256(wells[["plate", "well", "batch"]].to_csv(index=False).encode())
-    for split in splits:
-        digest.update(split.name.encode() + np.packbits(split.train).tobytes() + np.packbits(split.test).tobytes())
-    return digest.hexdigest()[:16]
 
 
 class Run:
@@ -328,8 +273,3 @@ class _Nowhere:
 
     def __getattr__(self, _: str) -> Callable[..., None]:
         return lambda *_: None
-
-
-def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
-    """Findings as rows: ``key, value, lower, upper, n, reason``."""
-    return pd.DataFrame([asdict(f) for f in findings], columns=["key", "value", "lower", "upper", "n", "reason"])

@@ -24,7 +24,8 @@ from harness.data.store import load
 from harness.metric.auroc import Auroc
 from harness.model.projection import Projection
 from harness.norm.dmso_within import DmsoWithin
-from harness.run import Plan, Run
+from harness.plan import Plan
+from harness.run import Run
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import InputError

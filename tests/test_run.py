@@ -21,7 +21,8 @@ from harness.norm.all_within import AllWithin
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.noise import Noise
 from harness.norm.raw import Raw
-from harness.run import Plan, Run, plan_splits, split_fingerprint
+from harness.plan import Plan, plan_splits, split_fingerprint
+from harness.run import Run
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.leave_plate_out import LeavePlateOut
 from harness.task.dmso_vs_treated import DmsoVsTreated

@@ -34,7 +34,8 @@ from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
 from harness.norm.raw import Raw
 from harness.norm.well_mean import WellMean
-from harness.run import Plan, Run
+from harness.plan import Plan
+from harness.run import Run
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 

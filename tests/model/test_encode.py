@@ -23,7 +23,8 @@ from harness.model.encode import Encoded, encoded, unseen
 from harness.model.pipeline import pipeline
 from harness.model.projection import Projection
 from harness.norm.raw import Raw
-from harness.run import Plan, Run
+from harness.plan import Plan
+from harness.run import Run
 from harness.split.base import Splitter
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.random_wells import RandomWells
