@@ -1,0 +1,154 @@
+"""Batches found in the control wells: no column and no plate number says where one ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.batch.assignment import Found
+from harness.batch.changepoints import Labels, change_points, penalty
+from harness.batch.clusters import clusters, in_order
+from harness.batch.control_profiles import ControlProfiles, control_profiles
+from harness.batch.outliers import CUTOFF, adopt, from_batch, isolated
+from harness.batch.reasons import reasons
+from harness.batch.stability import stability
+from harness.data.text import as_text
+from harness.types import Doubles, InputError, Mask, Profiles
+
+METHODS: dict[str, Callable[[Doubles, int], Labels]] = {"changepoints": change_points, "clustering": clusters}
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Batch number of each plate ``labels`` (n,), and the plates set ``aside`` while batches were looked for."""
+
+    labels: Labels
+    aside: Mask
+
+
+class Inferred:
+    """Batches as the control profiles of plates show them; treated wells and labels are never read.
+
+    Parameters
+    ----------
+    method : ``changepoints`` along the order of plates, or ``clustering`` of the correlation between plates.
+    min_size : plates of the smallest batch, at least 2: a single plate unlike its neighbours is an outlier.
+    order : column of the wells that orders plates: numbers by size, text naturally (``week2`` before ``week10``).
+    cutoff : robust sd of the distance to its batch beyond which a plate is an outlier.
+    n_resamples : of control wells, for stability.
+    seed : of the resamples.
+
+    Attributes
+    ----------
+    found_ : what :meth:`assign` found: tables, and the member of ``batch=ranges`` that says the same.
+
+    Raises
+    ------
+    InputError : options out of range, fewer than 2 ``min_size`` plates, and as :func:`control_profiles`.
+    """
+
+    found_: Found
+
+    def __init__(
+        self,
+        *,
+        method: str = "changepoints",
+        min_size: int = 2,
+        order: str = "plate",
+        cutoff: float = CUTOFF,
+        n_resamples: int = 100,
+        seed: int = 0,
+    ) -> None:
+        self.method, self.min_size, self.order, self.cutoff = method, min_size, order, cutoff
+        self.n_resamples, self.seed = n_resamples, seed
+
+    def assign(self, profiles: Profiles) -> pd.Series[str]:
+        """Batch of each row of ``profiles.wells``, same index."""
+        self.found_ = self.find(profiles)
+        return as_text(profiles.wells["plate"]).map(dict(self.found_.plates[["plate", "batch"]].to_numpy()))
+
+    def find(self, profiles: Profiles) -> Found:
+        """Batches, outliers and their stability."""
+        self._check(profiles)
+        controls = control_profiles(profiles, order=self.order)
+        X = controls.components
+        assigned = self._batches(X)
+        labels, n = assigned.labels, len(X)
+        draws = (self._batches(drawn).labels for drawn in controls.resampled(n=self.n_resamples, seed=self.seed))
+        stable = stability(labels, draws)
+        distance = from_batch(X, labels, assigned.aside)
+        outlier = distance > self.cutoff
+        width = max(2, len(str(labels.max() + 1)))
+        batch = np.array([f"batch{label + 1:0{width}d}" for label in labels])
+        plates = pd.DataFrame(
+            {
+                "plate": controls.plates,
+                "order": np.arange(1, n + 1),
+                "batch": batch,
+                "stability": stable.plates,
+                "outlier": outlier,
+                "distance": distance,
+                "cutoff": float(self.cutoff),
+                "reason": reasons(controls, labels, outlier, distance),
+                "n_controls": controls.n_controls,
+                "intensity": intensity(controls),
+                "component_1": X[:, 0],
+            }
+        )
+        core = np.flatnonzero(~assigned.aside)
+        price = penalty(X[core])
+        at = np.flatnonzero(labels[1:] != labels[:-1])
+        boundaries = pd.DataFrame(
+            {
+                "after_plate": np.array(controls.plates, dtype=object)[at],
+                "before_plate": np.array(controls.plates, dtype=object)[at + 1],
+                "after_batch": batch[at],
+                "before_batch": batch[at + 1],
+                "strength": np.array([saving(X, labels, assigned.aside, int(i)) / price for i in at], dtype=np.float64),
+                "stability": stable.boundaries[at],
+            }
+        )
+        return Found(self.method, plates, boundaries, float(stable.rand.mean()))
+
+    def _batches(self, X: Doubles) -> Assigned:
+        aside = isolated(X, cutoff=self.cutoff)
+        if (~aside).sum() < 2 * self.min_size:
+            aside = np.zeros(len(X), dtype=bool)
+        labels = np.zeros(len(X), dtype=np.int64)
+        labels[~aside] = METHODS[self.method](X[~aside], self.min_size)
+        return Assigned(in_order(adopt(X, labels, aside)), aside)
+
+    def _check(self, profiles: Profiles) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"batch.method={self.method!r} is unknown; choose one of {list(METHODS)}")
+        for name, least in (("min_size", 2), ("n_resamples", 2)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(f"batch.{name}={value!r}: expected a whole number, at least {least}")
+        if isinstance(self.cutoff, bool) or not isinstance(self.cutoff, int | float) or not self.cutoff > 0:
+            raise InputError(f"batch.cutoff={self.cutoff!r}: expected a number above 0")
+        if len(profiles) < 2 * self.min_size:
+            raise InputError(
+                f"batch=inferred: {len(profiles)} plates; to tell batches of at least {self.min_size} plates apart "
+                f"takes {2 * self.min_size}: name batches by batch=column or batch=ranges"
+            )
+
+
+def saving(X: Doubles, labels: Labels, aside: Mask, i: int) -> float:
+    """Squared error that the boundary between plates i and i + 1 explains in the two stretches that meet there."""
+    changes = np.flatnonzero(labels[1:] != labels[:-1]) + 1
+    edges = [0, *changes.tolist(), len(labels)]
+    k = edges.index(i + 1)
+    stretches = (np.arange(edges[j], edges[j + 1]) for j in (k - 1, k))
+    left, right = (X[rows[~aside[rows]] if not aside[rows].all() else rows] for rows in stretches)
+    gap = ((left.mean(axis=0) - right.mean(axis=0)) ** 2).sum()
+    return float(gap * len(left) * len(right) / (len(left) + len(right)))
+
+
+def intensity(controls: ControlProfiles) -> Doubles:
+    """Mean over features named after an intensity of each plate's scaled medians, (n,); NaN without such features."""
+    named = np.array(["intensity" in feature.lower() for feature in controls.features])
+    return controls.scaled[:, named].mean(axis=1) if named.any() else np.full(len(controls.plates), np.nan)

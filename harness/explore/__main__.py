@@ -1,0 +1,71 @@
+"""``python -m harness.explore``: the maps of recorded runs as one page to explore."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.types import InputError
+
+EPILOG = """examples:
+  python -m harness.explore                         every normalization of the only experiment in mlruns/mlflow.db
+  python -m harness.explore demo --out demo.html
+  python -m harness.explore demo --run 3f2a --run 9c01    these two runs
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m harness.explore",
+        description="Write one HTML file with the UMAP of recorded runs: pan, zoom, slide over plates, filter, lasso, "
+        "switch between normalizations. It opens from disk and needs no network. Runs nothing.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("experiment", nargs="?", help="MLflow experiment (default: the only one there is)")
+    p.add_argument("--uri", default="sqlite:///mlruns/mlflow.db", help="MLflow tracking store (default: %(default)s)")
+    p.add_argument("--run", action="append", default=[], help="id of a run, or its start; may be repeated")
+    p.add_argument("--data", help="only runs on this data (name, or start of the fingerprint)")
+    p.add_argument("--split", help="only runs with this split (name, or start of the fingerprint)")
+    p.add_argument("--out", default="explorer.html", help="file to write (default: %(default)s)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status 0 with a page, 2 with one line on stderr where there is nothing to show."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    options = parser().parse_args(argv)
+    try:
+        explore(options)
+    except InputError as error:
+        print(f"harness.explore: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def explore(options: argparse.Namespace) -> None:
+    """Read the runs and write the page."""
+    from harness.explore.page import page
+    from harness.explore.stored import chosen, views_of
+    from harness.track import Tracking
+
+    tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
+    if options.experiment is None:
+        tracking.experiment = tracking.only_experiment()
+    records = {record.run.info.run_id: record for record in tracking.records()}
+    runs = chosen(records, ids=options.run, data=options.data, split=options.split)
+    views = views_of(runs)
+    document = page(views, title=f"Map of wells: {tracking.experiment}")
+    try:
+        Path(options.out).write_text(document, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out {options.out}: cannot be written ({error})") from error
+    print(f"{len(views[0].points):,} points, {len(views)} normalizations ({', '.join(runs)})")
+    print(f"Page: {options.out} ({len(document) / 1e6:.1f} MB); open it in a browser")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Maps of runs that were recorded: the table of the figure ``umap``, with the held-out scores of its wells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from harness.compare.section import stored
+from harness.compare.table import StoredRun, group_of, latest, models_of
+from harness.explore.points import View
+from harness.types import InputError
+
+TABLE = "umap"
+
+
+def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
+    """One view per run, by label, from its tables ``umap`` and, where it was kept, ``predictions``.
+
+    Raises
+    ------
+    InputError : runs of different data, or a run that lacks the table.
+    """
+    data = {group_of(run)[0]: run.tags.get("data", "") for run in runs.values()}
+    if len(data) > 1:
+        raise InputError(f"the runs are of {len(data)} data sets {sorted(data.values())}; choose one with --data")
+    return [View(name=label, note=note(label, run.tags), points=_points(run)) for label, run in runs.items()]
+
+
+def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """``points`` with a column ``<task>/<model>``: the held-out score of the well, NaN where it was not held out.
+
+    Where several folds hold a well out it is their mean; the sites of a well share its score.
+    """
+    key = ["plate", "well"]
+    for task, model in models:
+        own = predictions[(predictions["task"] == task) & (predictions["model"] == model)]
+        scores = own.groupby(key)["score"].mean().rename(f"{task}/{model}")
+        points = points.join(scores, on=key)
+    return points
+
+
+def _points(run: StoredRun) -> pd.DataFrame:
+    points, predictions = run.table(TABLE), stored(run, "predictions")
+    return points if predictions is None else with_scores(points, predictions, models_of(run))
+
+
+def note(label: str, tags: Mapping[str, str]) -> str:
+    """What a map shows, in one line."""
+    return f"norm {label} ({tags.get('scope', '')}) · data {tags.get('data', '')} · split {tags.get('split', '')}"
+
+
+def chosen(
+    runs: Mapping[str, StoredRun], *, ids: Sequence[str] = (), data: str | None = None, split: str | None = None
+) -> dict[str, StoredRun]:
+    """Finished runs that may stand in one page, by label, oldest first; those of ``ids``, else the newest of each name
+    and configuration.
+
+    Parameters
+    ----------
+    runs : by their id, newest first.
+    ids : of runs to show, or the starts of their ids.
+    data, split : a name, or the start of a fingerprint.
+
+    Raises
+    ------
+    InputError : an id that no run, or several runs, begin with; no run left; several data sets or splits.
+    """
+    finished = {key: run for key, run in runs.items() if run.status == "FINISHED" and "data_fingerprint" in run.tags}
+    if ids:
+        finished = {key: finished[key] for key in [_full_id(finished, wanted) for wanted in ids]}
+    left = [run for run in finished.values() if _matches(run, "data", data) and _matches(run, "split", split)]
+    if not left:
+        raise InputError("no finished run to explore; record one first, or choose others with --data, --split, --run")
+    groups = {group_of(run): (run.tags.get("data", ""), run.tags.get("split", "")) for run in left}
+    if len(groups) > 1:
+        found = "; ".join(f"{d!r} {s!r} (--data {k[0][:8]} --split {k[1][:8]})" for k, (d, s) in groups.items())
+        raise InputError(f"runs of different data or splits do not show the same wells; choose one of: {found}")
+    return dict(reversed(latest(left).items()))
+
+
+def _matches(run: StoredRun, what: str, wanted: str | None) -> bool:
+    fingerprint = run.tags.get(f"{what}_fingerprint", "")
+    return wanted is None or wanted == run.tags.get(what) or fingerprint.startswith(wanted)
+
+
+def _full_id(runs: Mapping[str, StoredRun], wanted: str) -> str:
+    found = [key for key in runs if key.startswith(wanted)]
+    if len(found) != 1:
+        raise InputError(f"--run {wanted}: {len(found)} finished runs have an id that starts so; expected one")
+    return found[0]
