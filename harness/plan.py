@@ -19,6 +19,8 @@ from harness.metric.base import Metric
 from harness.model.encode import check_encode
 from harness.norm.base import Normalizer
 from harness.split.base import Splitter
+from harness.tuning.base import Tuner
+from harness.tuning.none import NoTuning
 from harness.types import InputError, Profiles, Split
 
 
@@ -38,6 +40,7 @@ class Plan:
     checks: Mapping[str, Check] = field(default_factory=dict)
     verdict: Verdict | None = None
     figures: Mapping[str, FigureMember] = field(default_factory=dict)
+    tuning: Tuner = field(default_factory=NoTuning)
     aggregate: str = "median"
     processes: int = 1
     n_resamples: int = 500

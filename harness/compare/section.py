@@ -81,7 +81,7 @@ def fold_scores(group: Group, metric: str) -> list[tuple[str, str, pd.DataFrame]
         scores = stored(run, "scores")
         if scores is None:
             continue
-        own = scores[(scores["over"] == "fold") & (scores["metric"] == metric)]
+        own = scores[(scores["over"] == "fold") & (scores["metric"] == metric) & (scores["group"].fillna("") == "")]
         for model in group.models:
             task, _, short = model.partition("/")
             rows = own[(own["task"] == task) & (own["model"] == short)].set_index("fold")

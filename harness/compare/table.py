@@ -56,21 +56,38 @@ def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
     for name, same in by_name.items():
         shared = set.intersection(*(set(_settings(run).items()) for run in same))
         for run in same:
-            own = sorted(set(_settings(run).items()) - shared)
+            own = _own(run, same, shared)
             labelled[name if len(same) == 1 else f"{name} ({', '.join(f'{k}={v}' for k, v in own)})"] = run
     return labelled
 
 
+def _own(run: StoredRun, same: Sequence[StoredRun], shared: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What tells a run from others of its name; settings of a tuner only where the same tuner has others."""
+    alike = [other for other in same if other.params.get(_TUNER) == run.params.get(_TUNER)]
+    own = []
+    for key, value in sorted(set(_settings(run).items()) - shared):
+        if key == _TUNER:
+            own.append(("tuning", value.split(".")[-2]))
+        elif not key.startswith("tuning.") or any(other.params.get(key) != value for other in alike):
+            own.append((key, value))
+    return own
+
+
+_TUNER = "tuning._target_"
+_IDLE = ("figure.", "tuning.storage", "tuning.study", "tuning.workers", "tuning.log_trials")
+
+
 def _settings(run: StoredRun) -> dict[str, str]:
-    """Parameters that can change a score: not the figures'."""
-    return {key: value for key, value in run.params.items() if not key.startswith("figure.")}
+    """Parameters that can change a score: not the figures', nor where and how trials are kept."""
+    return {key: value for key, value in run.params.items() if not key.startswith(_IDLE)}
 
 
 def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
     """Parameters outside ``norm.`` whose values differ between runs: key to the values found."""
     keys = {key for run in runs.values() for key in _settings(run) if not key.startswith("norm.")}
     found = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
-    return {key: values for key, values in found.items() if len(values) > 1}
+    tuners = len(found.get(_TUNER, [])) > 1  # then all settings of a tuner differ
+    return {k: v for k, v in found.items() if len(v) > 1 and (k == _TUNER or not (tuners and k.startswith("tuning.")))}
 
 
 def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:

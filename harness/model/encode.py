@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 
+from harness.model.share import supervised
 from harness.types import Doubles, Floats, InputError, Profiles, Split
 
 COLUMNS = ("batch", "plate")
@@ -37,15 +38,29 @@ class Encoded(ClassifierMixin, BaseEstimator):
         self.by = by
 
     def fit(self, profiles: Profiles, y: NDArray[np.int8]) -> Self:
+        self._learn(profiles, y)
+        self.classifier_ = self._classifier().fit(self.design(profiles), y)
+        self.classes_ = self.classifier_.classes_
+        return self
+
+    def shared(self, profiles: Profiles) -> tuple[Callable[[Profiles], Floats], Any] | None:
+        """What no label changes (:func:`harness.model.share.share`), fitted on training wells; and what is left."""
+        return None if supervised(self.model) else (clone(self)._learn(profiles, None).design, self._classifier())
+
+    def _learn(self, profiles: Profiles, y: NDArray[np.int8] | None) -> Self:
         share = profiles.wells[self.by].astype(str).value_counts(normalize=True).sort_index()
         self.levels_ = list(share.index)
         sd = np.sqrt(share.to_numpy() * (1 - share.to_numpy()))
         self.height_ = np.divide(1, sd, out=np.ones(len(sd)), where=sd > 0)  # what stands for 1
-        steps = isinstance(self.model, Pipeline) and len(self.model) > 1
-        self.features_ = clone(self.model[:-1]).fit(profiles.X, y) if steps else None
-        self.classifier_ = clone(self.model[-1] if steps else self.model).fit(self.design(profiles), y)
-        self.classes_ = self.classifier_.classes_
+        self.features_ = clone(self.model[:-1]).fit(profiles.X, y) if self._has_steps else None
         return self
+
+    @property
+    def _has_steps(self) -> bool:
+        return isinstance(self.model, Pipeline) and len(self.model) > 1
+
+    def _classifier(self) -> Any:
+        return clone(self.model[-1] if self._has_steps else self.model)
 
     def predict_proba(self, profiles: Profiles) -> Doubles:
         """(n_rows, 2) class probabilities of the model."""
