@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.base import Finding
+from harness.audit.risk import risk
 from harness.audit.widening import widened, widened_null
 from harness.bootstrap import FEWEST_BATCHES
 
@@ -64,6 +65,8 @@ class Verdict:
        interval, and for some model AUROC is not lower than raw's by more than ``kept`` (interval).
     6. ``inconclusive``: otherwise; the paragraph says how many plates would do.
 
+    The other arms of the spike-in do not decide; what they lose is said in the paragraph (:mod:`harness.audit.risk`).
+
     Intervals that decide are widened from 95% to 1 - 0.05 / m, m being the number of intervals that the same answer
     could have come from (Bonferroni), so that checks and models do not add up to false alarms, and for the few batches
     that they rest on (:mod:`harness.audit.widening`).
@@ -111,6 +114,8 @@ class Verdict:
         ]
         call = self._call(evidence)
         paragraph = self._paragraph(call, evidence, n_plates)
+        if warning := risk(found, self.contrast):
+            paragraph += f" {warning}"
         if n_batches is not None and n_batches < FEWEST_BATCHES:
             paragraph += (
                 f" With {n_batches} batches intervals resample plates only, widened by Student's quantile for so few; "
