@@ -70,7 +70,7 @@ def affine(X: Floats, group: NDArray[np.int64], centre: Floats, factor: Floats, 
         part += offset[g]
 
 
-FALLBACKS = {1: "all wells", 2: "left alone"}
+FALLBACKS = {1: "all wells", 2: "left alone", 3: "pooled scale"}
 
 
 def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
