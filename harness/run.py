@@ -77,11 +77,12 @@ class Run:
     def normalize(self, profiles: Profiles, report: Report | None = None) -> BySplit:
         """Normalized wells of ``profiles`` for a split; made once where the split does not change them."""
 
-        def fit(split: Split | None, report: Report | None = None) -> Profiles:
+        def fit(split: Split | None) -> Profiles:
+            tell = report if (split is not None) == self.depends_on_split else None  # of the fits that are scored
             with self.timed("normalize"):
-                return normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=report)
+                return normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=tell)
 
-        every_row = cache(lambda: fit(None, report))
+        every_row = cache(lambda: fit(None))
         return lambda split: fit(split) if split is not None and self.depends_on_split else every_row()
 
     @contextmanager
@@ -293,6 +294,7 @@ class Run:
         """Zero-variance features and times."""
         if self.reports:
             table = pd.concat(self.reports, ignore_index=True)
+            table = table.drop_duplicates(["plate", "feature_number", "fallback"])  # each fold tells its own
             table["feature"] = np.asarray(self.profiles.features, dtype=object)[table["feature_number"]]
             self.recorder.table("zero_variance", table)
             counts = table.groupby("fallback")["feature"].count()

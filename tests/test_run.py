@@ -21,6 +21,8 @@ from harness.figure.roc_pr import RocPr
 from harness.metric.auroc import Auroc
 from harness.metric.recall import Recall
 from harness.norm.all_within import AllWithin
+from harness.norm.base import normalize
+from harness.norm.combat import Combat
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.noise import Noise
 from harness.norm.raw import Raw
@@ -192,6 +194,30 @@ def test_folds_share_what_they_do_not_change(screen: Screen) -> None:
         first, second = (run.normalized(split) for split in run.splits[:2])
         assert (first is second) is once
         assert run.depends_on_split is not once
+
+
+@pytest.mark.parametrize("normalizer", [DmsoAcross(), Combat(), AllWithin()], ids=["train", "controls", "plate"])
+@pytest.mark.parametrize("figures", [{}, {"blank": Blank()}], ids=["folds", "figures"])
+def test_features_without_variance_are_recorded_whoever_asks_for_profiles(
+    screen: Screen, normalizer: Any, figures: dict[str, Any]
+) -> None:
+    """A figure has a method that is fitted by fold fitted once more, on all rows: it adds nothing to the table."""
+    profiles, memory = screen(), Memory()
+    run = Run(_plan(normalizer=normalizer, figures=figures), profiles, memory)
+    run.execute()
+    table = memory.tables["zero_variance"]
+    assert table.duplicated(["plate", "feature", "fallback"]).sum() == 0
+    constant = table[table["feature"] == profiles.features[0]]
+    assert set(constant["fallback"]) == {"left alone"}
+    assert len(constant) == (6 if isinstance(normalizer, AllWithin) else 1)
+    counts = table["fallback"].value_counts()
+    assert memory.kept_metrics["norm/zero_variance_left_alone"] == counts["left alone"]
+    seen: list[pd.DataFrame] = []
+    for split in run.splits:
+        normalize(profiles, normalizer, split, report=seen.append)
+    columns = ["plate", "feature_number", "fallback"]
+    expected = set(pd.concat(seen)[columns].itertuples(index=False, name=None))
+    assert set(table[columns].itertuples(index=False, name=None)) == expected
 
 
 @pytest.mark.parametrize(
