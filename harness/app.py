@@ -21,7 +21,7 @@ from harness.bootstrap import FEWEST_BATCHES
 from harness.command import command
 from harness.data.store import load, read_truth, store_folder
 from harness.known.scores import KnownScore
-from harness.labels.base import TakesLabels
+from harness.labels.base import LABELS, TakesLabels
 from harness.messages import CONF, listed
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
@@ -152,6 +152,7 @@ def evaluate_config(cfg: DictConfig) -> None:
         "split_fingerprint": split_fingerprint(wells, splits),
         "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
         "command": command,
+        **{f"{LABELS}{name}": task.fingerprint for name, task in plan.tasks.items() if isinstance(task, TakesLabels)},
     }
     params = flatten({str(k): v for k, v in resolved.items() if k not in _UNTRACKED})
     dataset = (profiles.name, profiles.fingerprint)

@@ -52,11 +52,23 @@ class Plan:
         for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
             if not chosen:
                 raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
+        self._check_covariates()
         limits = {"seed": (0, 2**32 - 1), "n_resamples": (2, 10**6), "processes": (1, 1024)}
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
+
+    def _check_covariates(self) -> None:
+        """A column that a task predicts must not be one whose effect a normalization keeps: it would leak."""
+        predicted = {getattr(task, "column", None): name for name, task in self.tasks.items()}
+        for stage in self.normalizer.stages():
+            for column in getattr(stage, "covariates", ()):
+                if column in predicted:
+                    raise InputError(
+                        f"norm.covariates: column {column!r} holds the labels of task {predicted[column]}; a covariate "
+                        "that is predicted leaks into the profiles: drop it"
+                    )
 
 
 def plan_splits(plan: Plan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:

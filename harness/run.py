@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -24,32 +21,18 @@ from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
 from harness.evaluate import Evaluated, evaluate_groups
 from harness.figure.base import FigureContext
-from harness.model.encode import encoded, unseen
+from harness.model.encode import encoded, warn_unseen
 from harness.norm.base import Report, depends_on_training, normalize
+from harness.norm.scaling import whole_report
 from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.progress import Step, bar
+from harness.recorder import Nowhere, Recorder
 from harness.score_run import score_run
 from harness.tuning.answers import Answers
 from harness.tuning.base import Question, described
 from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
 WORKERS = 2  # models trained, or checks made, at the same time
-
-
-class Recorder(Protocol):
-    """Where a run's results go: MLflow (:mod:`harness.track`), or a list in a test."""
-
-    def scores(self, table: pd.DataFrame) -> None: ...
-    def findings(self, findings: Sequence[Finding]) -> None: ...
-    def verdict(self, decision: Decision) -> None: ...
-    def metrics(self, values: Mapping[str, float]) -> None: ...
-    def table(self, name: str, table: pd.DataFrame) -> None: ...
-    def figure(self, name: str, figure: Figure) -> None: ...
-    def trials(self, table: pd.DataFrame) -> None: ...
 
 
 class Run:
@@ -129,12 +112,7 @@ class Run:
         """Warn of held-out batches (or plates) that models with ``encode`` cannot know; record their share."""
         if (by := self.plan.encode) is None:
             return
-        names, share = unseen(self.wells, self.splits, by)
-        self.recorder.metrics({f"encode/unseen_{by}_share": share})
-        if names:
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            message = f"model.encode={by}: held-out {by} {shown} unseen in training: its columns are zero"
-            warnings.warn(message, stacklevel=2)
+        self.recorder.metrics(warn_unseen(self.wells, self.splits, by))
 
     def train(self, step: Step) -> None:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
@@ -293,9 +271,7 @@ class Run:
     def report(self) -> None:
         """Zero-variance features and times."""
         if self.reports:
-            table = pd.concat(self.reports, ignore_index=True)
-            table = table.drop_duplicates(["plate", "feature_number", "fallback"])  # each fold tells its own
-            table["feature"] = np.asarray(self.profiles.features, dtype=object)[table["feature_number"]]
+            table = whole_report(self.reports, self.profiles.features)
             self.recorder.table("zero_variance", table)
             counts = table.groupby("fallback")["feature"].count()
             self.recorder.metrics(
@@ -306,15 +282,8 @@ class Run:
 
 def checker(plan: Plan, profiles: Profiles) -> Callable[[str], tuple[list[Finding], float]]:
     """Makes the checks of a run that is executed elsewhere."""
-    return Run(plan, profiles, _Nowhere()).check
+    return Run(plan, profiles, Nowhere()).check
 
 
 def _say(step: Step, what: str, group: str) -> None:
     step(f"{group}, {what}".lstrip(", "))
-
-
-class _Nowhere:
-    """A recorder of nothing."""
-
-    def __getattr__(self, _: str) -> Callable[..., None]:
-        return lambda *_: None

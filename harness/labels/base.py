@@ -6,6 +6,8 @@ from typing import Protocol, Self, runtime_checkable
 
 import pandas as pd
 
+LABELS = "labels_fingerprint."  # and the task: tag of a run
+
 
 @runtime_checkable
 class TakesLabels(Protocol):
@@ -13,6 +15,10 @@ class TakesLabels(Protocol):
 
     def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None) -> Self:
         """The task with the labels of the compounds in ``wells``; ``planted``: those of a simulated screen, or None."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies which compound has which label."""
 
     def summary(self) -> str:
         """One line: what matched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -96,3 +97,14 @@ def unseen(wells: pd.DataFrame, splits: Sequence[Split], by: str) -> tuple[list[
     strange = [level[s.test & ~level.isin(level[s.train].unique()).to_numpy()] for s in splits]
     names = pd.concat(strange)
     return sorted(names.unique()), len(names) / sum(int(s.test.sum()) for s in splits)
+
+
+def warn_unseen(wells: pd.DataFrame, splits: Sequence[Split], by: str) -> dict[str, float]:
+    """Warn of held-out levels that a model cannot know; the metric of their share."""
+    names, share = unseen(wells, splits, by)
+    if names:
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        warnings.warn(
+            f"model.encode={by}: held-out {by} {shown} unseen in training: its columns are zero", stacklevel=2
+        )
+    return {f"encode/unseen_{by}_share": share}

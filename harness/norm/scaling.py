@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -109,3 +111,10 @@ def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
     return pd.DataFrame(
         {"plate": name, "feature_number": number, "fallback": labels[which], "share": share[which, number]}
     )
+
+
+def whole_report(reports: Sequence[pd.DataFrame], features: Sequence[str]) -> pd.DataFrame:
+    """Reports of all plates and folds as one table, with column ``feature``; what several folds tell stands once."""
+    table = pd.concat(list(reports), ignore_index=True).drop_duplicates(["plate", "feature_number", "fallback"])
+    table["feature"] = np.asarray(features, dtype=object)[table["feature_number"]]
+    return table

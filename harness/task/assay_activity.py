@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, Self
@@ -125,6 +126,13 @@ class AssayActivity:
                 f"{n[1]} held out; leave out its plates (data.exclude_plates), merge batches, or choose another split, "
                 "e.g. leave_compounds_out with fewer folds"
             )
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the kept assays and the labels of the compounds in the data."""
+        digest = hashlib.sha256(repr([*self.groups, *self._compounds]).encode())
+        digest.update(self._y.tobytes())
+        return digest.hexdigest()[:16]
 
     def summary(self) -> str:
         """One line: what matched."""
