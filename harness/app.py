@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from harness.audit.verdict import Verdict
 from harness.batch import assign_batches
 from harness.bootstrap import FEWEST_BATCHES
 from harness.command import command
-from harness.data.store import load
+from harness.data.store import load, read_truth, store_folder
+from harness.known.scores import KnownScore
+from harness.labels.base import LABELS, TakesLabels
 from harness.messages import CONF, listed
+from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.run import Run
+from harness.tuning.spaces import tuning_node
 from harness.types import InputError, Profiles
 
 _UNTRACKED = ("tracking", "cache", "hydra")
@@ -60,6 +66,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
         verdict=next((checks.pop(key) for key in list(checks) if isinstance(checks[key], Verdict)), None),
         checks=checks,
         figures=members("figure"),
+        tuning=make(tuning_node(cfg)),
         aggregate=cfg.aggregate,
         processes=cfg.processes,
         n_resamples=cfg.n_resamples,
@@ -95,6 +102,27 @@ def load_profiles(cfg: DictConfig) -> Profiles:
     return assign_batches(profiles, instantiate(cfg.batch, _convert_="all"))
 
 
+def bind_tasks(plan: Plan, cfg: DictConfig, profiles: Profiles) -> Plan:
+    """The plan with labels given to the tasks that need them; says what matched."""
+    waiting = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
+    if not waiting:
+        return plan
+    truth = read_truth(store_folder(instantiate(cfg.data, _convert_="all"), Path(cfg.cache)))
+    bound = {name: task.bind(profiles.wells, truth.get("assays")) for name, task in waiting.items()}
+    for task in bound.values():
+        print(task.summary(), file=sys.stderr)
+    return replace(plan, tasks={**plan.tasks, **bound})
+
+
+def join_scores(plan: Plan, cfg: DictConfig, wells: pd.DataFrame) -> None:
+    """Give known scores of compounds to the checks and figures that read them; refuses a table that does not fit."""
+    members = [*plan.checks.values(), *plan.figures.values()]
+    if readers := [member for member in members if isinstance(member, KnownScore)]:
+        truth = read_truth(store_folder(instantiate(cfg.data, _convert_="all"), Path(cfg.cache)))
+        for reader in readers:
+            reader.join(wells, truth)
+
+
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     """Nested configuration as dotted keys; lists stay values."""
     if not isinstance(node, dict):
@@ -106,9 +134,12 @@ def evaluate_config(cfg: DictConfig) -> None:
     """Load, split, evaluate and record what ``cfg`` describes."""
     plan = make_plan(cfg, chosen_norm(cfg), str(HydraConfig.get().runtime.choices["split"]))
     scope = check_scope(plan.normalizer.scope)
+    plan.tuning.check(encoded(plan.models, plan.encode))
     tracking = instantiate(cfg.tracking)
     profiles = load_profiles(cfg)
+    plan = bind_tasks(plan, cfg, profiles)
     wells, splits = plan_splits(plan, profiles)
+    join_scores(plan, cfg, wells)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)
     command = shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])
@@ -121,6 +152,7 @@ def evaluate_config(cfg: DictConfig) -> None:
         "split_fingerprint": split_fingerprint(wells, splits),
         "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
         "command": command,
+        **{f"{LABELS}{name}": task.fingerprint for name, task in plan.tasks.items() if isinstance(task, TakesLabels)},
     }
     params = flatten({str(k): v for k, v in resolved.items() if k not in _UNTRACKED})
     dataset = (profiles.name, profiles.fingerprint)
@@ -135,6 +167,7 @@ def evaluate_config(cfg: DictConfig) -> None:
 
 def summary(plan: Plan, scores: pd.DataFrame) -> str:
     """One line: the mean held-out AUROC of each model with its interval."""
+    scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
     parts = [
         f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in shown.itertuples()
@@ -144,6 +177,7 @@ def summary(plan: Plan, scores: pd.DataFrame) -> str:
 
 def by_fold(plan: Plan, scores: pd.DataFrame) -> str:
     """AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
+    scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
     lines = [
         f"  {task}/{model}: " + ", ".join(f"{row.fold} {row.value:.3f}" for row in rows.itertuples())

@@ -5,11 +5,16 @@ above them (Davison & Hinkley 1997, section 3.8). With fewer than :data:`FEWEST_
 are drawn: resamples of two or three batches would show neither how much batches vary nor that it is not known.
 Draws are derived from the seed and the names of batches and
 plates only: two normalizations of the same data and split see the same resamples, and their differences are paired.
+
+Where compounds are what is scored (the task's unit), compounds take the place of plates: all held-out compounds of a
+batch are drawn at once, for all assays, so that assays which share compounds vary together.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,36 +29,55 @@ FEWEST_BATCHES = 4
 
 @dataclass(frozen=True)
 class Resamples:
-    """Multiplicities of plates within their batch and of batches, R draws each.
+    """Multiplicities of plates within their batch and of batches, R draws each; or of compounds in place of plates.
 
     Attributes
     ----------
     within : (R, n_plates), how often each plate is drawn within its batch.
     above : (R, n_plates), how often the plate's batch is drawn.
-    plates : the n_plates names; ``batch`` their batches.
+    plates : the n_plates names; ``batch`` their batches. A compound stands once for each of its batches.
+    unit : the column of wells that ``plates`` name.
     """
 
     within: Doubles
     above: Doubles
     plates: tuple[str, ...]
     batch: tuple[str, ...]
+    unit: str = "plate"
 
     def of(self, evaluation: Evaluation) -> tuple[Weights, Doubles]:
         """Weights of a fold's wells, and of the fold as a whole, (R,).
 
         A fold inside one batch resamples plates only, and the batch's multiplicity weighs the fold; a fold over
-        several batches resamples both at once.
+        several batches resamples both at once. Compounds are drawn whether a label is known for them or not: how many
+        of those with a label are drawn does not change the weight of their batch.
         """
-        index = pd.Index(self.plates).get_indexer(pd.Index(evaluation.wells["plate"]))
+        index = self._places.get_indexer(_keys(evaluation.wells["batch"], evaluation.wells[self.unit]))
         own = np.unique(index)
-        joint = self.within * self.above
+        within, above = self.within[:, own], self.above[:, own]
         one_batch = len({self.batch[i] for i in own}) == 1
-        return Weights(self.within if one_batch else joint, index), joint[:, own].sum(axis=1) / len(own)
+        if self.unit != "plate":
+            weight = Weights(within if one_batch else within * above, np.searchsorted(own, index))
+            return weight, above[:, 0] if one_batch else (within * above).sum(axis=1) / len(own)
+        # plates are few: a column for each of the screen, whether the fold has it or not
+        weight = Weights(self.within if one_batch else self.within * self.above, index)
+        return weight, (within * above).sum(axis=1) / len(own)
+
+    @cached_property
+    def _places(self) -> pd.Index[Any]:
+        return _keys(pd.Series(self.batch), pd.Series(self.plates))
 
 
-def resample(wells: pd.DataFrame, *, n: int, seed: int) -> Resamples:
-    """Draw ``n`` resamples of the plates of the held-out ``wells``, and of their batches from FEWEST_BATCHES on."""
-    plates = wells[["plate", "batch"]].drop_duplicates("plate").sort_values(["batch", "plate"])
+def _keys(batch: pd.Series[Any], name: pd.Series[Any]) -> pd.Index[Any]:
+    return pd.Index([f"{b}\x1f{n}" for b, n in zip(batch, name, strict=True)])
+
+
+def resample(wells: pd.DataFrame, *, n: int, seed: int, unit: str = "plate") -> Resamples:
+    """Draw ``n`` resamples of the plates of the held-out ``wells``, and of their batches from FEWEST_BATCHES on.
+
+    ``unit`` is the column whose values are drawn within each batch, ``plate`` or ``compound``.
+    """
+    plates = wells[[unit, "batch"]].drop_duplicates().sort_values(["batch", unit])
     within, above = [], []
     names = sorted(plates["batch"].unique())
     drawn = np.ones((n, len(names)), dtype=np.int64)
@@ -61,15 +85,16 @@ def resample(wells: pd.DataFrame, *, n: int, seed: int) -> Resamples:
         rng = generator(seed, "bootstrap batches", *names)
         drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n)
     for i, name in enumerate(names):
-        own = plates.loc[plates["batch"] == name, "plate"]
-        draw = generator(seed, "bootstrap plates", *own).multinomial(len(own), np.full(len(own), 1 / len(own)), n)
+        own = plates.loc[plates["batch"] == name, unit]
+        draw = generator(seed, f"bootstrap {unit}s", *own).multinomial(len(own), np.full(len(own), 1 / len(own)), n)
         within.append(draw)
         above.append(np.repeat(drawn[:, [i]], len(own), axis=1))
     return Resamples(
         np.hstack(within).astype(np.float64),
         np.hstack(above).astype(np.float64),
-        tuple(plates["plate"]),
+        tuple(plates[unit]),
         tuple(plates["batch"]),
+        unit,
     )
 
 

@@ -44,7 +44,8 @@ def command(config_name: str, body: Callable[[DictConfig], None]) -> int:
         try:
             body(cfg)
         except MISTAKES as error:
-            refused.append(f"{_label()}{plain(error)}")
+            label, text = _label(), plain(error)
+            refused.append(label + text.removeprefix(label))
             print(f"harness: {refused[-1]}", file=sys.stderr)
 
     sys.argv[1:] = map(_readable, sys.argv[1:])

@@ -5,8 +5,11 @@ At 6 images x 4,096 features a streaming pass would spend more time in ``np.medi
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
+from harness.network import merge_exchange
 from harness.types import Floats
 
 _BLOCK_BYTES = 1 << 19  # sites of one block stay in the second-level cache
@@ -31,14 +34,22 @@ def _comparators(n: int) -> tuple[list[tuple[int, int]], list[int]]:
     return pairs, window
 
 
+@cache
 def _network(n: int) -> tuple[list[tuple[int, int, bool, bool]], list[int]]:
-    """:func:`_comparators`, each with whether its lower and its higher output are ever needed."""
-    pairs, middle = _comparators(n)
+    """The cheaper of :func:`_comparators` and a sort, and where the middle then is: see :func:`_needed`."""
+    ways = [_comparators(n), (list(merge_exchange(n)), sorted({(n - 1) // 2, n // 2}))]
+    networks = [(_needed(pairs, middle), middle) for pairs, middle in ways]
+    return min(networks, key=lambda way: sum(lower + higher for *_, lower, higher in way[0]))
+
+
+def _needed(pairs: list[tuple[int, int]], middle: list[int]) -> list[tuple[int, int, bool, bool]]:
+    """Pairs of which an output is ever needed, each with whether the lower and the higher one is."""
     needed, network = set(middle), []
     for i, j in reversed(pairs):
-        network.append((i, j, i in needed, j in needed))
-        needed |= {i, j}
-    return network[::-1], middle
+        if i in needed or j in needed:
+            network.append((i, j, i in needed, j in needed))
+            needed |= {i, j}
+    return network[::-1]
 
 
 def middle(stack: Floats) -> Floats:
@@ -48,24 +59,43 @@ def middle(stack: Floats) -> Floats:
     if n > _NETWORK_LIMIT:
         return np.partition(stack, ranks, axis=1)[:, ranks]
     out = np.empty((n_wells, 2, n_features), dtype=np.float32)
-    network, last = _network(n)
     step = max(1, _BLOCK_BYTES // (n * n_features * 4))
-    work = np.empty((n + 1, step, n_features), dtype=np.float32)
+    work = np.empty((n, step, n_features), dtype=np.float32)
     for start in range(0, n_wells, step):
         block = stack[start : start + step]
-        work[:n, : len(block)] = block.transpose(1, 0, 2)
-        *site, free = work[:, : len(block)]
-        for i, j, lower, higher in network:
-            if lower and higher:
-                np.minimum(site[i], site[j], out=free)
-                np.maximum(site[i], site[j], out=site[j])
-                site[i], free = free, site[i]
-            elif lower:
-                np.minimum(site[i], site[j], out=site[i])
-            else:
-                np.maximum(site[i], site[j], out=site[j])
-        for side in (0, -1):
-            out[start : start + step, side] = site[last[side]]
+        sites = work[:, : len(block)]
+        sites[:] = block.transpose(1, 0, 2)
+        for side, value in enumerate(_run(sites)):
+            out[start : start + step, side] = value
+    return out
+
+
+def _run(sites: Floats) -> tuple[Floats, Floats]:
+    """The middle two over axis 0 of (n_sites, ...), which is overwritten."""
+    network, last = _network(len(sites))
+    site, free = list(sites), np.empty(sites.shape[1:], dtype=np.float32)
+    for i, j, lower, higher in network:
+        if lower and higher:
+            np.minimum(site[i], site[j], out=free)
+            np.maximum(site[i], site[j], out=site[j])
+            site[i], free = free, site[i]
+        elif lower:
+            np.minimum(site[i], site[j], out=site[i])
+        else:
+            np.maximum(site[i], site[j], out=site[j])
+    return site[last[0]], site[last[-1]]
+
+
+def median_of_first(stack: Floats) -> Floats:
+    """Median over axis 0 of (n, ...), which is overwritten."""
+    n = len(stack)
+    if n > _NETWORK_LIMIT:
+        stack.partition([(n - 1) // 2, n // 2], axis=0)
+        low, high = stack[(n - 1) // 2], stack[n // 2]
+    else:
+        low, high = _run(stack)
+    out: Floats = low + high
+    out *= np.float32(0.5)
     return out
 
 

@@ -19,6 +19,8 @@ from harness.metric.base import Metric
 from harness.model.encode import check_encode
 from harness.norm.base import Normalizer
 from harness.split.base import Splitter
+from harness.tuning.base import Tuner
+from harness.tuning.none import NoTuning
 from harness.types import InputError, Profiles, Split
 
 
@@ -38,6 +40,7 @@ class Plan:
     checks: Mapping[str, Check] = field(default_factory=dict)
     verdict: Verdict | None = None
     figures: Mapping[str, FigureMember] = field(default_factory=dict)
+    tuning: Tuner = field(default_factory=NoTuning)
     aggregate: str = "median"
     processes: int = 1
     n_resamples: int = 500
@@ -49,11 +52,23 @@ class Plan:
         for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
             if not chosen:
                 raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
+        self._check_covariates()
         limits = {"seed": (0, 2**32 - 1), "n_resamples": (2, 10**6), "processes": (1, 1024)}
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
+
+    def _check_covariates(self) -> None:
+        """A column that a task predicts must not be one whose effect a normalization keeps: it would leak."""
+        predicted = {getattr(task, "column", None): name for name, task in self.tasks.items()}
+        for stage in self.normalizer.stages():
+            for column in getattr(stage, "covariates", ()):
+                if column in predicted:
+                    raise InputError(
+                        f"norm.covariates: column {column!r} holds the labels of task {predicted[column]}; a covariate "
+                        "that is predicted leaks into the profiles: drop it"
+                    )
 
 
 def plan_splits(plan: Plan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:

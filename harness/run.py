@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from harness.aggregate import expand
 from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
-from harness.evaluate import evaluate
+from harness.evaluate import Evaluated, evaluate_groups
 from harness.figure.base import FigureContext
-from harness.model.encode import encoded, unseen
+from harness.model.encode import encoded, warn_unseen
 from harness.norm.base import Report, depends_on_training, normalize
-from harness.plan import Plan, plan_splits
+from harness.norm.scaling import whole_report
+from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.progress import Step, bar
-from harness.score import COLUMNS, predictions, score_table
+from harness.recorder import Nowhere, Recorder
+from harness.score_run import score_run
+from harness.tuning.answers import Answers
+from harness.tuning.base import Question, described
 from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
 WORKERS = 2  # models trained, or checks made, at the same time
-
-
-class Recorder(Protocol):
-    """Where a run's results go: MLflow (:mod:`harness.track`), or a list in a test."""
-
-    def scores(self, table: pd.DataFrame) -> None: ...
-    def findings(self, findings: Sequence[Finding]) -> None: ...
-    def verdict(self, decision: Decision) -> None: ...
-    def metrics(self, values: Mapping[str, float]) -> None: ...
-    def table(self, name: str, table: pd.DataFrame) -> None: ...
-    def figure(self, name: str, figure: Figure) -> None: ...
 
 
 class Run:
@@ -56,10 +44,12 @@ class Run:
         self.recorder = recorder
         self.wells, self.splits = plan_splits(plan, profiles)
         self.models = encoded(plan.models, plan.encode)
+        self.tuning = Answers(plan.tuning)
         self.seconds: dict[str, float] = defaultdict(float)
         self.reports: list[pd.DataFrame] = []
         self.evaluations: dict[tuple[str, str], list[Evaluation]] = {}
         self.declined: dict[tuple[str, str], str] = {}
+        self.undefined: dict[tuple[str, str], dict[str, dict[str, str]]] = {}  # fold -> group of a task -> reason
         self.normalized = self.normalize(profiles, self.reports.append)
 
     @property
@@ -70,11 +60,12 @@ class Run:
     def normalize(self, profiles: Profiles, report: Report | None = None) -> BySplit:
         """Normalized wells of ``profiles`` for a split; made once where the split does not change them."""
 
-        def fit(split: Split | None, report: Report | None = None) -> Profiles:
+        def fit(split: Split | None) -> Profiles:
+            tell = report if (split is not None) == self.depends_on_split else None  # of the fits that are scored
             with self.timed("normalize"):
-                return normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=report)
+                return normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=tell)
 
-        every_row = cache(lambda: fit(None, report))
+        every_row = cache(lambda: fit(None))
         return lambda split: fit(split) if split is not None and self.depends_on_split else every_row()
 
     @contextmanager
@@ -87,7 +78,7 @@ class Run:
     def execute(self) -> pd.DataFrame:
         """Everything, in order; returns the table of scores."""
         plan = self.plan
-        n_models = len(plan.tasks) * (len(plan.models) + len(plan.baselines))
+        n_models = sum(len(task.groups) for task in plan.tasks.values()) * (len(plan.models) + len(plan.baselines))
         self.say_unseen()
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
         others = [n for n, c in plan.checks.items() if not c.before_training and not c.reads_evaluations]
@@ -104,6 +95,7 @@ class Run:
             early = [name for name, check in plan.checks.items() if check.before_training]
             found = self.audit(step, ((name, self.check(name)) for name in early))
             self.train(step)
+            self.tuning.record(self.recorder)
             scores = self.score()
             found |= self.audit(step, elsewhere.results([name for name in plan.checks if name not in early]))
             findings = [finding for name in plan.checks for finding in found[name]]
@@ -120,12 +112,7 @@ class Run:
         """Warn of held-out batches (or plates) that models with ``encode`` cannot know; record their share."""
         if (by := self.plan.encode) is None:
             return
-        names, share = unseen(self.wells, self.splits, by)
-        self.recorder.metrics({f"encode/unseen_{by}_share": share})
-        if names:
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            message = f"model.encode={by}: held-out {by} {shown} unseen in training: its columns are zero"
-            warnings.warn(message, stacklevel=2)
+        self.recorder.metrics(warn_unseen(self.wells, self.splits, by))
 
     def train(self, step: Step) -> None:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
@@ -134,41 +121,67 @@ class Run:
         with ThreadPoolExecutor(WORKERS) as pool:
             for split in self.splits:
                 normalized = self.normalized(split)
-                for pair, answer in zip(pairs, pool.map(partial(self._fit, normalized, split), pairs), strict=True):
-                    step(f"{pair[1]}, {split.name} held out")
+                fit = partial(self._fit, normalized, split, step)
+                for pair, answer in zip(pairs, pool.map(fit, pairs), strict=True):
                     if isinstance(answer, NotApplicable):
                         self.declined[pair] = answer.reason
                     else:
-                        self.evaluations.setdefault(pair, []).append(answer)
+                        self.evaluations.setdefault(pair, []).extend(answer.evaluations)
+                        self.undefined.setdefault(pair, {})[split.name] = answer.declined
 
-    def _fit(self, normalized: Profiles, split: Split, pair: tuple[str, str]) -> Evaluation | NotApplicable:
+    def _fit(self, normalized: Profiles, split: Split, step: Step, pair: tuple[str, str]) -> Evaluated | NotApplicable:
         task, name = pair
         model = self.models[name] if name in self.models else self.plan.baselines[name]
+        said = partial(_say, step, f"{name}, {split.name} held out")
+        if self.plan.tuning.active and name in self.models:
+            with self.timed("tuning"):
+                model = self.tuning.model(self._question(normalized, split, task, name))
         with self.timed(f"model_{name}"):
             try:
-                return evaluate(normalized, split, self.plan.tasks[task], model, seed=self.plan.seed)
+                return evaluate_groups(normalized, split, self.plan.tasks[task], model, seed=self.plan.seed, each=said)
             except NotApplicable as declined:
+                for group in self.plan.tasks[task].groups:
+                    said(group)
                 return declined
 
+    def _question(self, normalized: Profiles, split: Split, task: str, name: str) -> Question:
+        """What the tuner is asked: it is given the training wells of the fold and nothing else."""
+        plan = self.plan
+        training = normalized.take(expand(split.train, normalized.wells))
+        content = self.profiles.fingerprint or hashlib.sha256(training.X.tobytes()).hexdigest()
+        identity = (described(plan.normalizer), plan.aggregate, content, split_fingerprint(self.wells, self.splits))
+        return Question(
+            training=training,
+            task=plan.tasks[task],
+            model=self.models[name],
+            norm=plan.name,
+            data=self.profiles.name,
+            split=plan.split_name,
+            fold=split.name,
+            task_name=task,
+            model_name=name,
+            identity=identity,
+            compound_disjoint=getattr(plan.splitter, "compound_disjoint", False),
+            seed=plan.seed,
+        )
+
     def score(self) -> pd.DataFrame:
-        """Scores, resamples and predictions of all models, recorded."""
-        tables, resamples, predicted = [], [], []
+        """Scores, resamples and predictions of all models, recorded, and the tables of the tasks."""
         with self.timed("score"):
-            for (task, model), evaluations in self.evaluations.items():
-                scores, draws = score_table(
-                    evaluations, self.plan.metrics, task=task, model=model, n_resamples=self.plan.n_resamples
-                )
-                tables.append(scores)
-                resamples.append(draws)
-                predicted += [t.assign(task=task, model=model) for t in predictions(evaluations)]
-        for (task, model), reason in self.declined.items():
-            rows = pd.DataFrame({"metric": [m.name for m in self.plan.metrics], "over": "mean", "reason": reason})
-            tables.append(rows.assign(task=task, model=model, n=0).reindex(columns=COLUMNS))
-        scores = pd.concat([t.astype({"value": float, "lower": float, "upper": float}) for t in tables])
+            tables = score_run(
+                self.plan.tasks,
+                self.evaluations,
+                self.plan.metrics,
+                declined=self.declined,
+                undefined=self.undefined,
+                n_resamples=self.plan.n_resamples,
+            )
+        scores = tables["scores"]
         self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == "mean")])
-        self.recorder.table("scores", scores)
-        self.recorder.table("resamples", pd.concat(resamples, ignore_index=True))
-        self.recorder.table("predictions", pd.concat(predicted, ignore_index=True))
+        for task in self.plan.tasks.values():
+            tables |= task.tables() if hasattr(task, "tables") else {}
+        for name, table in tables.items():
+            self.recorder.table(name, table)
         return scores
 
     def audit(self, step: Step, made: Iterable[tuple[str, tuple[list[Finding], float]]]) -> dict[str, list[Finding]]:
@@ -221,8 +234,13 @@ class Run:
             normalized=self.normalized(None),
             heldout=self._heldout(),
             evaluations={key: self.evaluations[key] for key in self.evaluations if key[1] in plan.models},
+            baselines={key: self.evaluations[key] for key in self.evaluations if key[1] in plan.baselines},
             scores=scores[scores["model"].isin(plan.models)],
+            baseline_scores=scores[scores["model"].isin(plan.baselines)],
             findings=findings,
+            raw=self.profiles,
+            trials=self.tuning.trials,
+            n_resamples=plan.n_resamples,
         )
         declined = []
         for name, figure in plan.figures.items():
@@ -253,8 +271,7 @@ class Run:
     def report(self) -> None:
         """Zero-variance features and times."""
         if self.reports:
-            table = pd.concat(self.reports, ignore_index=True)
-            table["feature"] = np.asarray(self.profiles.features, dtype=object)[table["feature_number"]]
+            table = whole_report(self.reports, self.profiles.features)
             self.recorder.table("zero_variance", table)
             counts = table.groupby("fallback")["feature"].count()
             self.recorder.metrics(
@@ -265,11 +282,8 @@ class Run:
 
 def checker(plan: Plan, profiles: Profiles) -> Callable[[str], tuple[list[Finding], float]]:
     """Makes the checks of a run that is executed elsewhere."""
-    return Run(plan, profiles, _Nowhere()).check
+    return Run(plan, profiles, Nowhere()).check
 
 
-class _Nowhere:
-    """A recorder of nothing."""
-
-    def __getattr__(self, _: str) -> Callable[..., None]:
-        return lambda *_: None
+def _say(step: Step, what: str, group: str) -> None:
+    step(f"{group}, {what}".lstrip(", "))

@@ -23,6 +23,7 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 from sqlalchemy.exc import SQLAlchemyError
 
+from harness.alone import alone
 from harness.runview import QUERY, TAG, saved_view
 from harness.types import InputError
 
@@ -32,15 +33,10 @@ if TYPE_CHECKING:
     from harness.audit.base import Finding
     from harness.audit.verdict import Decision
 
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None  # type: ignore[assignment]
-
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per small table is noise
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else a new database announces each of its migrations
 
-COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
+COMPARISON, TRIAL = "comparison", "trial"  # tag ``kind`` of a run that is no evaluation
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
 _SQLITE = "sqlite:///"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -78,7 +74,7 @@ class Tracking:
             if not make and not path.is_file():
                 raise InputError(f"tracking: there is no database {path}; record a run first, or set another --uri")
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(path) if make else nullcontext():
+            with alone(path) if make else nullcontext():
                 return MlflowClient(tracking_uri=f"{_SQLITE}{path}")
 
     def experiment_id(self, client: MlflowClient) -> str:
@@ -181,7 +177,7 @@ class Tracking:
         return str(found[0].name)
 
     def records(self) -> list[Record]:
-        """All runs of the experiment, newest first.
+        """All runs of the experiment, newest first; not the trials below them.
 
         Raises
         ------
@@ -195,7 +191,7 @@ class Tracking:
                 page = client.search_runs([experiment], max_results=1000, page_token=token or None)
                 runs += page
                 token = page.token or None
-        return [Record(run, client.tracking_uri) for run in runs]
+        return [Record(run, client.tracking_uri) for run in runs if run.data.tags.get("kind") != TRIAL]
 
     def report(self, html: str) -> str:
         """Keep a comparison as a run of its own, named and tagged ``comparison``, with artifact ``report.html``.
@@ -236,9 +232,11 @@ class MlflowRecorder:
     def scores(self, table: pd.DataFrame) -> None:
         """Metrics ``<task>/<model>/<metric>`` with ``_lower``, ``_upper``, ``_pooled``, ``_by_fold`` (steps).
 
-        A model that comes without its folds (a trivial baseline) has its means only.
+        Of a task with many labels these are means over them; ``_q25``, ``_median``, ``_q75`` and ``_above_0.7`` follow,
+        and single labels stay in the table. A model without folds here (a trivial baseline) has its means only.
         """
         values: list[tuple[str, float, int]] = []
+        table = table[table["group"] == ""]
         for (task, model, metric), rows in table.groupby(["task", "model", "metric"], sort=False):
             key = f"{task}/{model}/{metric}"
             mean, pooled, folds = (rows[rows["over"] == over] for over in ("mean", "pooled", "fold"))
@@ -246,6 +244,8 @@ class MlflowRecorder:
             values += [(key + s, v, 0) for s in suffixes for v in mean[s.lstrip("_") or "value"]]
             values += [(f"{key}_pooled", v, 0) for v in pooled["value"]]
             values += [(f"{key}_by_fold", v, i) for i, v in enumerate(folds["value"])]
+            spread = rows[~rows["over"].isin(["mean", "pooled", "fold"])]
+            values += [(f"{key}_{over}", v, 0) for over, v in zip(spread["over"], spread["value"], strict=True)]
         self._metrics(values)
         folds = table[table["over"] == "fold"]
         self.evaluated = [f"{task}/{model}" for task, model in folds[["task", "model"]].drop_duplicates().to_numpy()]
@@ -278,6 +278,23 @@ class MlflowRecorder:
             path = Path(folder) / f"{name}.parquet"
             table.to_parquet(path, index=False)
             self.client.log_artifact(self.run_id, str(path), "tables")
+
+    def trials(self, table: pd.DataFrame) -> None:
+        """A run below this one for each row (:data:`harness.tuning.base.TRIALS`): its parameters and its value."""
+        experiment = self.client.get_run(self.run_id).info.experiment_id
+        for row in table.to_dict("records"):
+            start = int(row["started"].timestamp() * 1000)
+            names = {key: str(row[key]) for key in ("task", "model", "fold", "state")}
+            tags = {"mlflow.parentRunId": self.run_id, "kind": TRIAL, **names}
+            title = f"{row['model']} {row['fold']} trial {row['number']}"
+            run_id = self.client.create_run(experiment, start_time=start, tags=tags, run_name=title).info.run_id
+            end = start + int(1000 * row["seconds"])
+            found = [Metric(f"tuning/{row['metric']}", row["value"], end, 0)] if np.isfinite(row["value"]) else []
+            params = [
+                Param(key, _shorten(str(value), _LONGEST_PARAM)) for key, value in json.loads(row["params"]).items()
+            ]
+            self.client.log_batch(run_id, metrics=found, params=params)
+            self.client.set_terminated(run_id, "FINISHED", end_time=end)
 
     def note(self, markdown: str) -> None:
         """The description on the run's page."""
@@ -371,19 +388,6 @@ def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) ->
     entities = [Param(key, _shorten(str(value), _LONGEST_PARAM)) for key, value in params.items()]
     for start in range(0, len(entities), _PARAMS_PER_CALL):
         client.log_batch(run_id, params=entities[start : start + _PARAMS_PER_CALL])
-
-
-@contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    """One process at a time makes the tables: MLflow's migrations fail where two run at once."""
-    path = database.with_name(f"{database.name}.lock")
-    with path.open("w") as lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def _save_view(client: MlflowClient, experiment: str, recorder: MlflowRecorder) -> None:

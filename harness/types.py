@@ -270,6 +270,9 @@ class Evaluation:
     threshold : a score above it is called positive; set on training data; one number or one per well.
     wells : the n held-out rows of the wells table.
     split : the fold. ``seed`` derives every resample, so that it is shared by all normalizations.
+    group : which of a task's labels was predicted, e.g. an assay; empty where the task has one.
+    unit : the column of ``wells`` that is resampled: ``plate``, or ``compound`` where the rows are compounds of a
+        held-out batch and ``score`` is the mean over their wells.
     """
 
     y: NDArray[np.int8]
@@ -278,3 +281,5 @@ class Evaluation:
     wells: pd.DataFrame
     split: Split
     seed: int = 0
+    group: str = ""
+    unit: str = "plate"

@@ -15,7 +15,7 @@ _BLOCK = 1 << 16  # weights at a time: half a megabyte, so that they stay in the
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of n wells in R draws, equal for the wells of a plate.
+    """Weights of n wells in R draws, equal for the wells of a plate (or of another unit that is resampled).
 
     Attributes
     ----------

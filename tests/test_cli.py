@@ -152,6 +152,15 @@ def test_sweep_goes_on_after_a_failure(folder: Path) -> None:
     assert runs["dmso_within"].data.tags["failure"] == outcome.line.removeprefix("harness: dmso_within: ")
 
 
+@pytest.mark.parametrize("words", [("norm.n_sv=0",), ("-m", "norm.n_sv=0,-1")])
+def test_a_normalization_that_names_itself_is_named_once(folder: Path, words: tuple[str, ...]) -> None:
+    outcome = run_command(folder, *words, "+norm=sva", *SMALL)
+    assert outcome.status == 2
+    values = words[-1].partition("=")[2].split(",")
+    said = [f"harness: sva: n_sv={value}: expected auto or a whole number, at least 1" for value in values]
+    assert outcome.err.splitlines() == said
+
+
 def test_a_deleted_experiment_is_named(folder: Path) -> None:
     client = client_of(folder)
     client.delete_experiment(client.create_experiment("gone"))

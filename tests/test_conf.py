@@ -12,10 +12,12 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from harness.tuning.space import space_of
+
 ROOT = Path(__file__).resolve().parent.parent
 CONF, HARNESS = ROOT / "conf", ROOT / "harness"
 MEMBERS = sorted(CONF.glob("*/*.yaml"))
-CHOICES = [path for path in MEMBERS if path.parent.name != "experiment"]
+CHOICES = [path for path in MEMBERS if path.parent.name not in ("experiment", "space")]
 NAMES = [f"{path.parent.name}/{path.stem}" for path in CHOICES]
 GROUPS = sorted({path.parent.name for path in CHOICES})
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
@@ -179,7 +181,7 @@ def test_every_member_has_a_yaml(group: str) -> None:
     assert member_modules(group) <= configured_modules(group)
 
 
-@pytest.mark.parametrize("group", ["data", "batch", "task", "figure"])
+@pytest.mark.parametrize("group", ["data", "batch", "task", "tuning", "figure"])
 def test_every_yaml_of_a_group_without_a_base_class_names_its_own_module(group: str) -> None:
     stems = {path.stem for path in (CONF / group).glob("*.yaml")}
     assert configured_modules(group) == stems
@@ -198,3 +200,11 @@ def test_what_a_yaml_builds_lies_in_the_package_of_its_group(group: str) -> None
 def test_every_check_is_on_by_default() -> None:
     names = {name for path in (CONF / "audit").glob("*.yaml") for name in OmegaConf.load(path)}
     assert set(compose("config", overrides=["+norm=raw"]).audit) == names
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "space").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_search_space_fits_the_model_of_its_name(path: Path) -> None:
+    model = instantiate(loaded(CONF / "model" / path.name)[path.stem], _convert_="all")
+    space = space_of(path.stem, OmegaConf.to_container(OmegaConf.load(path)), model)  # type: ignore[arg-type]
+    assert len(space.distributions) >= 3
+    assert str(space.candidate(space.default)) == str(model)

@@ -134,6 +134,22 @@ def hold_out(profiles: Profiles, plate: str) -> Split:
     return Split(plate, ~test, test)
 
 
+def of_scope(make: Any, name: str, scope: FitScope) -> Normalizer:
+    """The normalizer, or a skip where it declares another scope."""
+    normalizer: Normalizer = make(name)
+    if FitScope(normalizer.scope) is not scope:
+        pytest.skip(f"{name} does not declare scope {scope}")
+    return normalizer
+
+
+def moved(profiles: Profiles, rows: Any, *, factor: float = 1.0) -> Profiles:
+    """The same with the marked rows stretched and shifted far off."""
+    X = profiles.X.copy()
+    X[rows] *= np.float32(factor)
+    X[rows] += np.float32(1e4)
+    return profiles.replace(X=X)
+
+
 def unmoved(profiles: Profiles, scope: FitScope, plate: str) -> Any:
     """Rows that may not notice what happens to the features of held-out ``plate``."""
     wells = profiles.wells
@@ -196,31 +212,23 @@ def test_shifting_a_held_out_plate_moves_no_row_outside_the_declared_scope(name:
         split = hold_out(toy, held_out)
         keep = unmoved(toy, scope, held_out)
         assert 0 < keep.sum() < len(keep)
-        moved = toy.X.copy()
-        moved[(toy.wells["plate"] == held_out).to_numpy()] *= np.float32(1.5)
-        moved[(toy.wells["plate"] == held_out).to_numpy()] += np.float32(1e4)
-        shifted = sites(toy.replace(X=moved), normalizer, split)
+        shifted = sites(moved(toy, (toy.wells["plate"] == held_out).to_numpy(), factor=1.5), normalizer, split)
         np.testing.assert_array_equal(shifted[keep], sites(toy, normalizer, split)[keep])
 
 
 @with_cheats("AdaptsToTreated")
 def test_treated_wells_of_a_held_out_plate_move_no_other_plate(name: str, make: Any, toy: Any) -> None:
-    normalizer = make(name)
-    if FitScope(normalizer.scope) is not FitScope.TRAIN_AND_CONTROLS:
-        pytest.skip(f"{name} does not declare scope train_and_controls")
+    normalizer = of_scope(make, name, FitScope.TRAIN_AND_CONTROLS)
     split = hold_out(toy, "p7")
     held_out = (toy.wells["plate"] == "p7").to_numpy()
-    moved = toy.X.copy()
-    moved[held_out & (toy.wells["role"] != "negcon").to_numpy()] += np.float32(1e4)
-    shifted = sites(toy.replace(X=moved), normalizer, split)
+    others = held_out & (toy.wells["role"] != "negcon").to_numpy()
+    shifted = sites(moved(toy, others), normalizer, split)
     np.testing.assert_array_equal(shifted[~held_out], sites(toy, normalizer, split)[~held_out])
 
 
 @with_cheats("ReadsHeldOutRoles")
 def test_a_training_scope_reads_no_role_of_a_held_out_well(name: str, make: Any, toy: Any) -> None:
-    normalizer = make(name)
-    if FitScope(normalizer.scope) is not FitScope.TRAIN:
-        pytest.skip(f"{name} does not declare scope train")
+    normalizer = of_scope(make, name, FitScope.TRAIN)
     split = hold_out(toy, "p7")
     held_out = (toy.wells["plate"] == "p7").to_numpy()
     swap = {"negcon": "treated", "treated": "negcon"}

@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from assays import assay_screen
 from command import SMALL, client_of, run_command, runs_of, table_of
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.real_labels import RealLabels
 from harness.figure.base import FigureContext
+from harness.figure.roc_pr import RocPr
 from harness.metric.auroc import Auroc
 from harness.metric.recall import Recall
 from harness.norm.all_within import AllWithin
+from harness.norm.base import normalize
+from harness.norm.combat import Combat
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.noise import Noise
 from harness.norm.raw import Raw
@@ -191,6 +196,30 @@ def test_folds_share_what_they_do_not_change(screen: Screen) -> None:
         assert run.depends_on_split is not once
 
 
+@pytest.mark.parametrize("normalizer", [DmsoAcross(), Combat(), AllWithin()], ids=["train", "controls", "plate"])
+@pytest.mark.parametrize("figures", [{}, {"blank": Blank()}], ids=["folds", "figures"])
+def test_features_without_variance_are_recorded_whoever_asks_for_profiles(
+    screen: Screen, normalizer: Any, figures: dict[str, Any]
+) -> None:
+    """A figure has a method that is fitted by fold fitted once more, on all rows: it adds nothing to the table."""
+    profiles, memory = screen(), Memory()
+    run = Run(_plan(normalizer=normalizer, figures=figures), profiles, memory)
+    run.execute()
+    table = memory.tables["zero_variance"]
+    assert table.duplicated(["plate", "feature", "fallback"]).sum() == 0
+    constant = table[table["feature"] == profiles.features[0]]
+    assert set(constant["fallback"]) == {"left alone"}
+    assert len(constant) == (6 if isinstance(normalizer, AllWithin) else 1)
+    counts = table["fallback"].value_counts()
+    assert memory.kept_metrics["norm/zero_variance_left_alone"] == counts["left alone"]
+    seen: list[pd.DataFrame] = []
+    for split in run.splits:
+        normalize(profiles, normalizer, split, report=seen.append)
+    columns = ["plate", "feature_number", "fallback"]
+    expected = set(pd.concat(seen)[columns].itertuples(index=False, name=None))
+    assert set(table[columns].itertuples(index=False, name=None)) == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -212,3 +241,42 @@ def test_a_plan_that_cannot_work_is_refused(changes: dict[str, Any], said: str) 
 
 def test_an_integer_of_numpy_is_a_seed() -> None:
     assert _plan(seed=np.int64(7)).seed == 7
+
+
+class Prior(LogisticRegression):
+    """A baseline for arrays."""
+
+
+def test_two_tasks_of_different_kind_stand_in_one_run() -> None:
+    profiles, assays = assay_screen()
+    memory = Memory()
+    plan = _plan(
+        tasks={"dmso_vs_treated": DmsoVsTreated(), "assays": assays},
+        models={"lr": LogisticRegression(C=1e-4, max_iter=2000)},
+        baselines={"prior": Prior(C=1e-9), "coin": Coin()},
+        checks={"real_labels": RealLabels()},
+        figures={"roc_pr": RocPr()},
+    )
+    scores = Run(plan, profiles, memory).execute()
+    assert (scores["value"].notna() | (scores["reason"] != "")).all()
+    kinds = scores.groupby("task")["group"].agg(set)
+    assert kinds["dmso_vs_treated"] == {""}
+    assert kinds["assays"] == {"", *assays.groups}
+    for model in ("lr", "prior"):
+        own = scores[(scores["task"] == "assays") & (scores["model"] == model) & (scores["metric"] == "auroc")]
+        assert {"mean", "pooled", "fold", "q25", "median", "q75", "above_0.7"} <= set(own[own["group"] == ""]["over"])
+    predicted = memory.tables["predictions"]
+    single = predicted[predicted["task"] == "dmso_vs_treated"]
+    assert (single["group"] == "").all()
+    of_assays = predicted[(predicted["task"] == "assays") & (predicted["model"] == "lr")]
+    assert not of_assays.duplicated(["group", "compound"]).any()
+    assert set(memory.tables["resamples"]["task"]) == {"dmso_vs_treated", "assays"}
+    pd.testing.assert_frame_equal(memory.tables["assays"], assays.tables()["assays"])
+    found = {f.key: f.value for f in memory.kept_findings}
+    assert found["audit/real_labels/assays/lr/minus_raw"] == 0  # the normalization is raw
+    (mean,) = scores[
+        (scores["task"] == "assays") & (scores["model"] == "lr") & (scores["metric"] == "auroc")
+        & (scores["over"] == "mean") & (scores["group"] == "")
+    ]["value"]  # fmt: skip
+    assert found["audit/real_labels/assays/lr/auroc"] == mean
+    assert set(memory.tables["roc_pr"]["task"]) == {"dmso_vs_treated"}

@@ -13,6 +13,7 @@ from harness.metric.base_rate import BaseRate
 from harness.metric.brier import Brier
 from harness.metric.precision import Precision
 from harness.score import COLUMNS, predictions, score_table
+from harness.seeding import generator
 from harness.types import Evaluation, Split
 
 
@@ -284,3 +285,18 @@ def test_predictions_hold_every_held_out_well_with_its_fold() -> None:
     np.testing.assert_array_equal(table["y"], np.concatenate([e.y for e in evaluations]))
     np.testing.assert_array_equal(table["score"], np.concatenate([e.score for e in evaluations]))
     assert table.groupby("fold")["threshold"].nunique().eq(1).all()
+
+
+def test_draws_of_plates_are_those_of_every_run_so_far() -> None:
+    """Names, order and form of the draws are part of what makes stored runs comparable with new ones."""
+    draws = resample(wells(), n=30, seed=11)
+    names = ["b0", "b1", "b2", "b3"]
+    above = generator(11, "bootstrap batches", *names).multinomial(4, np.full(4, 1 / 4), 30)
+    start = 0
+    for b, (name, n) in enumerate(zip(names, (3, 2, 4, 2), strict=True)):
+        own = [f"{name}_p{p}" for p in range(n)]
+        within = generator(11, "bootstrap plates", *own).multinomial(n, np.full(n, 1 / n), 30)
+        assert list(draws.plates[start : start + n]) == own
+        np.testing.assert_array_equal(draws.within[:, start : start + n], within)
+        np.testing.assert_array_equal(draws.above[:, start : start + n], np.repeat(above[:, [b]], n, axis=1))
+        start += n

@@ -283,3 +283,26 @@ def test_an_experiment_that_another_process_made_is_used(tracking: Tracking, mon
     answers = iter([None, client.get_experiment(made)])
     monkeypatch.setattr(client, "get_experiment_by_name", lambda _: next(answers))
     assert tracking.experiment_id(client) == made
+
+
+def test_of_many_labels_means_and_their_spread_are_metrics_and_single_labels_are_not(tracking: Tracking) -> None:
+    over = _rows(
+        over=["fold", "fold", "mean", "pooled", "q25", "median", "above_0.7"],
+        fold=["b1", "b2", "", "", "", "", ""],
+        value=[0.7, 0.8, 0.75, 0.74, 0.6, 0.76, 0.55],
+        lower=[np.nan, np.nan, 0.7, *[np.nan] * 4],
+        upper=[np.nan, np.nan, 0.8, *[np.nan] * 4],
+        n=[209] * 7,
+    )
+    number = _rows(over=["mean"], fold=[""], value=[205.0], lower=[np.nan], upper=[np.nan], n=[209])
+    single = _rows(
+        over=["fold", "mean"], fold=["b1", ""], value=[0.1, 0.2], lower=[0.0] * 2, upper=[1.0] * 2, n=[30] * 2
+    )
+    table = pd.concat([over, number.assign(metric="n_groups"), single.assign(group="assay7")], ignore_index=True)
+    with tracking.run("r", params={}, tags={}, dataset=("d", "f")) as recorder:
+        recorder.scores(table)
+    client, run_id = _only(tracking)
+    key = "t/m/auroc"
+    expected = {key: 0.75, f"{key}_lower": 0.7, f"{key}_upper": 0.8, f"{key}_pooled": 0.74, f"{key}_by_fold": 0.8}
+    expected |= {f"{key}_q25": 0.6, f"{key}_median": 0.76, f"{key}_above_0.7": 0.55, "t/m/n_groups": 205.0}
+    assert client.get_run(run_id).data.metrics == expected

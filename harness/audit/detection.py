@@ -9,9 +9,10 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from harness.audit.base import AuditContext, BySplit, Finding
+from harness.audit.bench import Bench
 from harness.audit.discriminant import discriminant
 from harness.audit.spike import Design, add
-from harness.audit.spike_in import Bench, SpikeIn
+from harness.audit.spike_in import SpikeIn
 from harness.bootstrap import LEVEL, interval, resample, weighted_mean
 from harness.metric.auroc import Auroc
 from harness.seeding import derive

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
 
 from harness.audit.base import Finding
-from harness.bootstrap import FEWEST_BATCHES, LEVEL
+from harness.audit.risk import risk
+from harness.audit.widening import widened, widened_null
+from harness.bootstrap import FEWEST_BATCHES
 
 
 class Call(StrEnum):
@@ -64,9 +65,11 @@ class Verdict:
        interval, and for some model AUROC is not lower than raw's by more than ``kept`` (interval).
     6. ``inconclusive``: otherwise; the paragraph says how many plates would do.
 
+    The other arms of the spike-in do not decide; what they lose is said in the paragraph (:mod:`harness.audit.risk`).
+
     Intervals that decide are widened from 95% to 1 - 0.05 / m, m being the number of intervals that the same answer
     could have come from (Bonferroni), so that checks and models do not add up to false alarms, and for the few batches
-    that they rest on (:func:`widened`).
+    that they rest on (:mod:`harness.audit.widening`).
 
     Parameters
     ----------
@@ -111,6 +114,8 @@ class Verdict:
         ]
         call = self._call(evidence)
         paragraph = self._paragraph(call, evidence, n_plates)
+        if warning := risk(found, self.contrast):
+            paragraph += f" {warning}"
         if n_batches is not None and n_batches < FEWEST_BATCHES:
             paragraph += (
                 f" With {n_batches} batches intervals resample plates only, widened by Student's quantile for so few; "
@@ -130,12 +135,8 @@ class Verdict:
 
     def _leaks(self, found: Mapping[str, Finding], n_batches: int | None) -> Iterator[Evidence]:
         nulls = [f for f in found.values() if _is_null(f.key) and not np.isnan(f.value)]
-        few = n_batches is not None and n_batches < FEWEST_BATCHES
         for f in nulls:
-            lower, upper = widened(f, len(nulls), n_batches)
-            if few:
-                least = widened(of_wells(f), len(nulls))
-                lower, upper = min(lower, least[0]), max(upper, least[1])
+            lower, upper = widened_null(f, len(nulls), n_batches)
             near = abs(f.value - 0.5) <= self.leak
             off = not near and (lower > 0.5 or upper < 0.5)
             answer = Call.LEAKS.value if off else Call.SOUND.value if near and not np.isnan(lower) else ""
@@ -209,29 +210,6 @@ MEANING = {
     Call.SOUND: "The batch is gone and the biology is kept, within the margins.",
     Call.INCONCLUSIVE: "The evidence does not suffice for an answer.",
 }
-
-
-def widened(f: Finding, m: int, n_batches: int | None = None) -> tuple[float, float]:
-    """A 95% interval as one of level 1 - 0.05 / m, each side stretched by a ratio of quantiles.
-
-    Resampling few batches gives intervals that are too narrow (on noise, 89% of those from 4 batches held 0.5), so the
-    wider quantile is Student's with ``n_batches`` - 1 degrees of freedom; the normal one where that is None.
-    """
-    tail = (1 - LEVEL) / 2
-    wide = norm.ppf(1 - tail / m) if n_batches is None else t.ppf(1 - tail / m, max(n_batches - 1, 1))
-    factor = wide / norm.ppf(1 - tail)
-    return f.value - (f.value - f.lower) * factor, f.value + (f.upper - f.value) * factor
-
-
-def of_wells(f: Finding) -> Finding:
-    """A null's AUROC with the interval that its wells alone would give, were they independent.
-
-    Resampling a handful of plates now and then finds almost no variation; the truth is no narrower than this. Standard
-    error of an AUROC of 0.5 over n wells, half of either class: 1 / sqrt(3 n), and larger for other shares (Mann &
-    Whitney 1947, Ann. Math. Stat. 18).
-    """
-    half = norm.ppf((1 + LEVEL) / 2) / np.sqrt(3 * f.n) if f.n else np.nan
-    return replace(f, lower=f.value - half, upper=f.value + half)
 
 
 def _held(f: Finding, limit: str, *, low: float, lost: float, answer: Call) -> Evidence:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -35,14 +36,24 @@ class Baseline(ClassifierMixin, BaseEstimator):
         raise NotImplementedError
 
     def fit(self, profiles: Profiles, y: NDArray[np.int8]) -> Self:
-        columns = make_column_transformer(
-            (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
-            (StandardScaler(), make_column_selector(dtype_include="number")),
-        )
-        self.pipeline_ = make_pipeline(columns, LogisticRegression(class_weight="balanced", max_iter=1000))
+        self.pipeline_ = make_pipeline(self._columns(), self._classifier())
         self.pipeline_.fit(self.design(profiles), y)
         self.classes_ = self.pipeline_.classes_
         return self
+
+    def shared(self, profiles: Profiles) -> tuple[Callable[[Profiles], Any], LogisticRegression]:
+        """What no label changes (:func:`harness.model.share.share`), fitted on training wells; and what is left."""
+        columns = self._columns().fit(self.design(profiles))
+        return lambda wells: columns.transform(self.design(wells)), self._classifier()
+
+    def _columns(self) -> ColumnTransformer:
+        return make_column_transformer(
+            (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
+            (StandardScaler(), make_column_selector(dtype_include="number")),
+        )
+
+    def _classifier(self) -> LogisticRegression:
+        return LogisticRegression(class_weight="balanced", max_iter=1000)
 
     def predict_proba(self, profiles: Profiles) -> Doubles:
         """(n_rows, 2) class probabilities on the class-balanced scale."""

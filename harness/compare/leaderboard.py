@@ -13,7 +13,7 @@ from harness.compare.group import ANCHORS, Group
 from harness.compare.html import Html, join, note, table, tag
 from harness.compare.section import Section, batches, chip, file_of, fold_scores, folds, resampled
 from harness.compare.spikes import with_interval
-from harness.compare.table import BASELINE, CONTRAST, HEADLINE, PROBE, REFERENCE
+from harness.compare.table import CONTRAST, HEADLINE, PROBE, REFERENCE, baselines
 from harness.compare.terminal import number
 
 
@@ -39,8 +39,9 @@ def leaderboard(group: Group) -> Section | None:
         top.append((model, 4 if model in paired else 2))
         second += [("AUROC", 1), ("balanced accuracy", 1)]
         second += [(f"AUROC - {REFERENCE}", 1), ("p (Holm)", 1)] if model in paired else []
-    top.append(("beside the models", 3))
-    second += [("batch probe", 1), ("spike-in contrast", 1), ("best trivial baseline", 1)]
+    trivial = baselines(group.table)
+    top.append(("beside the models", 2 + len(trivial)))
+    second += [("batch probe", 1), ("spike-in contrast", 1), *((name, 1) for name in trivial)]
     rows = []
     for row in ranked.to_dict("records"):
         cells: list[object] = [row["norm"], row["scope"], chip(str(row["verdict"]))]
@@ -50,8 +51,8 @@ def leaderboard(group: Group) -> Section | None:
                 key = f"{model}/auroc_minus_{REFERENCE}"
                 cells += [_cell(row, key, "+"), p_value(row.get(f"{key}_p_holm", np.nan))]
         null = join([number(row[PROBE]), tag("small", f"null {number(row[f'{PROBE}_null_mean'])}")])
-        trivial = join([number(row[BASELINE]), tag("small", row[f"{BASELINE}_is"])])
-        rows.append([*cells, null, _cell(row, CONTRAST), trivial])
+        best = [join([number(row[key]), tag("small", row[f"{key}_is"])]) for key in trivial.values()]
+        rows.append([*cells, null, _cell(row, CONTRAST), *best])
     content = [table([top, second], rows, words=3), *_explained(group, paired), *_few(group)]
     return Section("leaderboard", "Leaderboard", content)
 

@@ -69,9 +69,11 @@ def batches(group: Group) -> str:
 def resampled(group: Group) -> str:
     """What the intervals of means rest on."""
     n = int(group.tags.get("held_out_batches", FEWEST_BATCHES))
+    assays = any(key.endswith("/n_groups") for run in group.finished.values() for key in run.metrics)
+    units = "plates (compounds, for assays)" if assays else "plates"
     if n >= FEWEST_BATCHES:
-        return "plates within batches, batches above them"
-    return f"plates only: {n} held-out {'batch' if n == 1 else 'batches'} cannot show how much batches vary"
+        return f"{units} within batches, batches above them"
+    return f"{units} only: {n} held-out {'batch' if n == 1 else 'batches'} cannot show how much batches vary"
 
 
 def fold_scores(group: Group, metric: str) -> list[tuple[str, str, pd.DataFrame]]:
@@ -81,7 +83,7 @@ def fold_scores(group: Group, metric: str) -> list[tuple[str, str, pd.DataFrame]
         scores = stored(run, "scores")
         if scores is None:
             continue
-        own = scores[(scores["over"] == "fold") & (scores["metric"] == metric)]
+        own = scores[(scores["over"] == "fold") & (scores["metric"] == metric) & (scores["group"].fillna("") == "")]
         for model in group.models:
             task, _, short = model.partition("/")
             rows = own[(own["task"] == task) & (own["model"] == short)].set_index("fold")

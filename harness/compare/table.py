@@ -10,13 +10,14 @@ import pandas as pd
 
 from harness.bootstrap import interval
 from harness.compare.statistics import two_sided, with_corrected
+from harness.labels.base import LABELS
 from harness.types import Doubles, InputError
 
 HEADLINE = ("auroc", "balanced_accuracy")
 PROBE = "batch_effect/probe_balanced_accuracy"
 CONTRAST = "audit/spike_in/matched/contrast"
 REFERENCE = "raw"
-BASELINE = "best_baseline/auroc"
+BASELINE = "/best_baseline"
 
 
 class StoredRun(Protocol):
@@ -56,21 +57,38 @@ def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
     for name, same in by_name.items():
         shared = set.intersection(*(set(_settings(run).items()) for run in same))
         for run in same:
-            own = sorted(set(_settings(run).items()) - shared)
+            own = _own(run, same, shared)
             labelled[name if len(same) == 1 else f"{name} ({', '.join(f'{k}={v}' for k, v in own)})"] = run
     return labelled
 
 
+def _own(run: StoredRun, same: Sequence[StoredRun], shared: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What tells a run from others of its name; settings of a tuner only where the same tuner has others."""
+    alike = [other for other in same if other.params.get(_TUNER) == run.params.get(_TUNER)]
+    own = []
+    for key, value in sorted(set(_settings(run).items()) - shared):
+        if key == _TUNER:
+            own.append(("tuning", value.split(".")[-2]))
+        elif not key.startswith("tuning.") or any(other.params.get(key) != value for other in alike):
+            own.append((key, value))
+    return own
+
+
+_TUNER = "tuning._target_"
+_IDLE = ("figure.", "tuning.storage", "tuning.study", "tuning.workers", "tuning.log_trials")
+
+
 def _settings(run: StoredRun) -> dict[str, str]:
-    """Parameters that can change a score: not the figures'."""
-    return {key: value for key, value in run.params.items() if not key.startswith("figure.")}
+    """Parameters that can change a score: not the figures', nor where and how trials are kept."""
+    return {key: value for key, value in run.params.items() if not key.startswith(_IDLE)}
 
 
 def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
     """Parameters outside ``norm.`` whose values differ between runs: key to the values found."""
     keys = {key for run in runs.values() for key in _settings(run) if not key.startswith("norm.")}
     found = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
-    return {key: values for key, values in found.items() if len(values) > 1}
+    tuners = len(found.get(_TUNER, [])) > 1  # then all settings of a tuner differ
+    return {k: v for k, v in found.items() if len(v) > 1 and (k == _TUNER or not (tuners and k.startswith("tuning.")))}
 
 
 def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
@@ -85,8 +103,9 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     -------
     DataFrame : one row per run: ``norm, scope, verdict``; per task and model ``<task>/<model>/<metric>`` with
         ``_lower`` and ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval
-        (NaN where no raw run, or one with other resamples or another seed, is there), ``_p`` of the difference and
-        ``_p_holm``, corrected for the runs compared; the batch probe and its null mean; the contrast of the matched
+        (NaN where no raw run, or one with other resamples, labels or another seed, is there), ``_p`` of the difference
+        and ``_p_holm``, corrected for the runs compared; the best trivial baseline of each
+        task (``<task>/best_baseline``, ``_is``); the batch probe and its null mean; the contrast of the matched
         spike-in; ``extra``.
 
     Raises
@@ -118,24 +137,28 @@ def _row(
             row |= {k: metrics.get(k, np.nan) for k in (key, f"{key}_lower", f"{key}_upper")}
     if reference is not None:
         row |= _differences(run, reference, raw)
-    row[BASELINE], row[f"{BASELINE}_is"] = _best_baseline(run)
+    for task in dict.fromkeys(task for task, _ in models_of(run)):
+        row[f"{task}{BASELINE}"], row[f"{task}{BASELINE}_is"] = _best_baseline(run, task)
     spans = [key + suffix for key in (CONTRAST, *extra) for suffix in ("", "_lower", "_upper")]
     for key in (PROBE, f"{PROBE}_null_mean", *spans):
         row[key] = metrics.get(key, np.nan)
     return row
 
 
-def _best_baseline(run: StoredRun) -> tuple[float, str]:
+def _best_baseline(run: StoredRun, task: str) -> tuple[float, str]:
     """The highest mean AUROC that was reached without looking at features as a model does, and by what."""
-    models = set(models_of(run))
-    found = {}
-    for key, value in run.metrics.items():
-        task, _, rest = key.partition("/")
-        model, _, metric = rest.partition("/")
-        if metric == HEADLINE[0] and (task, model) not in models and any(task == t for t, _ in models):
-            found[model.removeprefix("baseline_")] = value
+    models, suffix = {model for of, model in models_of(run) if of == task}, f"/{HEADLINE[0]}"
+    keys = [key for key in run.metrics if key.startswith(f"{task}/") and key.endswith(suffix) and key.count("/") == 2]
+    found = {key.split("/")[1]: run.metrics[key] for key in keys if key.split("/")[1] not in models}
     best = max(found, key=lambda model: found[model], default="")
-    return found.get(best, float("nan")), best
+    return found.get(best, float("nan")), best.removeprefix("baseline_")
+
+
+def baselines(table: pd.DataFrame) -> dict[str, str]:
+    """What the best trivial baseline of each task is called, and its column; the task is named where there are two."""
+    columns = [str(column) for column in table if str(column).endswith(BASELINE)]
+    several = len(columns) > 1
+    return {f"best trivial baseline{f', {c.removesuffix(BASELINE)}' if several else ''}": c for c in columns}
 
 
 def models_of(run: StoredRun) -> list[tuple[str, str]]:
@@ -158,7 +181,8 @@ def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, s
     found: dict[str, float] = {}
     for task, model in models_of(run):
         key = f"{task}/{model}/{HEADLINE[0]}"
-        if key not in expected or (task, model) not in raw:
+        labels = [other.tags.get(f"{LABELS}{task}") for other in (run, reference)]
+        if key not in expected or (task, model) not in raw or labels[0] != labels[1]:
             continue
         a, b = own[task, model], raw[task, model]
         if len(a) == len(b) and run.params.get("seed") == reference.params.get("seed"):

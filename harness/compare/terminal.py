@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.compare.table import BASELINE, CONTRAST, HEADLINE, PROBE, REFERENCE
+from harness.compare.table import CONTRAST, HEADLINE, PROBE, REFERENCE, baselines
 
 _NARROWEST = 128
 _TITLES = {
@@ -34,7 +34,9 @@ def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
         console.print(_table(f"{title}: {pair}", table, columns))
     rows = [row for _, row in table.iterrows()]
     columns = {
-        "best trivial baseline": [f"{number(row[BASELINE])} ({row[f'{BASELINE}_is']})" for row in rows],
+        **{
+            name: [f"{number(row[key])} ({row[f'{key}_is']})" for row in rows] for name, key in baselines(table).items()
+        },
         "batch probe (its null)": [f"{number(row[PROBE])} ({number(row[f'{PROBE}_null_mean'])})" for row in rows],
         "spike-in contrast": [_cell(row, CONTRAST) for row in rows],
     }

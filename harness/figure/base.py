@@ -27,8 +27,13 @@ class FigureContext:
     heldout : the same from a second pass in which a random half of each plate's control wells was hidden from
         the normalizer; its wells have a boolean column ``heldout_control``. None if not made.
     evaluations : held-out predictions, one per fold, by (task, model).
+    baselines : the same of the trivial baselines.
     scores : table with columns ``task, model, metric, fold, value, lower, upper``, or None.
+    baseline_scores : the same of the trivial baselines.
     findings : of the audit.
+    raw : profiles of all sites or wells before normalization, perhaps on disk. None if not kept.
+    trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None where nothing was tuned.
+    n_resamples : bootstrap draws behind intervals that a figure makes itself.
     """
 
     norm: str
@@ -39,8 +44,13 @@ class FigureContext:
     normalized: Profiles
     heldout: Profiles | None = None
     evaluations: dict[tuple[str, str], list[Evaluation]] = field(default_factory=dict)
+    baselines: dict[tuple[str, str], list[Evaluation]] = field(default_factory=dict)
     scores: pd.DataFrame | None = None
+    baseline_scores: pd.DataFrame | None = None
     findings: Sequence[Finding] = ()
+    raw: Profiles | None = None
+    trials: pd.DataFrame | None = None
+    n_resamples: int = 500
 
 
 class FigureMember(Protocol):

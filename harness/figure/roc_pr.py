@@ -29,7 +29,7 @@ class RocPr:
     """One picture per task and model: ROC at the left, precision-recall at the right, one line per fold.
 
     Up to 8 folds are coloured and named with their scores; more are thin lines under their mean. Folds are
-    never pooled: a shift of a whole batch would show up as a ranking within it.
+    never pooled: a shift of a whole batch would show up as a ranking within it. Tasks with many labels are left out.
     """
 
     def __init__(self, *, max_points: int = 200) -> None:
@@ -48,8 +48,10 @@ class RocPr:
         parts = [
             self._fold(e).assign(task=task, model=model, line=line, fold=e.split.name, n=len(e.y))
             for (task, model), folds in run.evaluations.items()
-            for line, e in enumerate(folds)
+            for line, e in enumerate(e for e in folds if not e.group)
         ]
+        if run.evaluations and not parts:
+            raise NotApplicable("every task of this run has many labels; curves are drawn of tasks with one")
         if not any(part["value"].notna().any() for part in parts):
             raise NotApplicable(f"none of {len(parts)} evaluated folds has both classes")
         table = pd.concat(parts, ignore_index=True)

@@ -38,6 +38,8 @@ class Scores:
         if run.scores is None:
             raise NotApplicable("no table of scores")
         table = run.scores[run.scores["metric"] == self.metric]
+        if "group" in table:  # single labels of a task with many would be too many rows
+            table = table[(table["group"] == "") & table["over"].isin(["fold", "mean", "pooled"])]
         if not table["value"].notna().any():
             raise NotApplicable(f"no fold has a defined {self.metric}")
         columns = ["task", "model", "fold", "value", "lower", "upper"]

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from harness.audit.components import once
 from harness.figure.sampling import sample
 from harness.figure.style import (
     MEDIUM,
@@ -68,7 +69,12 @@ class Umap:
             raise NotApplicable(f"{len(rows)} control and treated wells; an embedding needs {FEWEST}")
         if run.normalized.X.shape[1] < 2:
             raise NotApplicable("a single feature; an embedding in two dimensions needs 2")
-        at = embed(run.normalized.X[rows], seed=run.seed, n_neighbors=self.n_neighbors, min_dist=self.min_dist)
+        # remembered: another figure may show the same points
+        at = once(
+            run.normalized,
+            ("umap", self.max_points, run.seed, self.n_neighbors, self.min_dist),
+            lambda: embed(run.normalized.X[rows], seed=run.seed, n_neighbors=self.n_neighbors, min_dist=self.min_dist),
+        )
         known = [c for c in ("plate", "well", "batch", "role", "compound") if c in wells]
         table = wells.loc[rows, known].reset_index(drop=True)
         return {"umap": table.assign(umap_1=at[:, 0], umap_2=at[:, 1])}

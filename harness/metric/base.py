@@ -32,13 +32,14 @@ class Metric:
 
         Raises
         ------
-        NotApplicable : no wells, or one class only where both are needed.
+        NotApplicable : no rows, or one class only where both are needed.
         """
         y = evaluation.y
+        rows = "held-out wells" if evaluation.unit == "plate" else f"held-out {evaluation.unit}s"
         if len(y) == 0:
-            raise NotApplicable("no held-out wells")
+            raise NotApplicable(f"no {rows}")
         if self.needs_both_classes and y.min() == y.max():
-            raise NotApplicable(f"only class {y[0]} among {len(y)} held-out wells")
+            raise NotApplicable(f"only class {y[0]} among {len(y)} {rows}")
         value = float(self.values(evaluation, Weights.once(len(y)))[0])
         if np.isnan(value):
             raise NotApplicable(f"{self.name} is undefined here (0/0)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 
+from harness.model.share import supervised
 from harness.types import Doubles, Floats, InputError, Profiles, Split
 
 COLUMNS = ("batch", "plate")
@@ -37,15 +39,29 @@ class Encoded(ClassifierMixin, BaseEstimator):
         self.by = by
 
     def fit(self, profiles: Profiles, y: NDArray[np.int8]) -> Self:
+        self._learn(profiles, y)
+        self.classifier_ = self._classifier().fit(self.design(profiles), y)
+        self.classes_ = self.classifier_.classes_
+        return self
+
+    def shared(self, profiles: Profiles) -> tuple[Callable[[Profiles], Floats], Any] | None:
+        """What no label changes (:func:`harness.model.share.share`), fitted on training wells; and what is left."""
+        return None if supervised(self.model) else (clone(self)._learn(profiles, None).design, self._classifier())
+
+    def _learn(self, profiles: Profiles, y: NDArray[np.int8] | None) -> Self:
         share = profiles.wells[self.by].astype(str).value_counts(normalize=True).sort_index()
         self.levels_ = list(share.index)
         sd = np.sqrt(share.to_numpy() * (1 - share.to_numpy()))
         self.height_ = np.divide(1, sd, out=np.ones(len(sd)), where=sd > 0)  # what stands for 1
-        steps = isinstance(self.model, Pipeline) and len(self.model) > 1
-        self.features_ = clone(self.model[:-1]).fit(profiles.X, y) if steps else None
-        self.classifier_ = clone(self.model[-1] if steps else self.model).fit(self.design(profiles), y)
-        self.classes_ = self.classifier_.classes_
+        self.features_ = clone(self.model[:-1]).fit(profiles.X, y) if self._has_steps else None
         return self
+
+    @property
+    def _has_steps(self) -> bool:
+        return isinstance(self.model, Pipeline) and len(self.model) > 1
+
+    def _classifier(self) -> Any:
+        return clone(self.model[-1] if self._has_steps else self.model)
 
     def predict_proba(self, profiles: Profiles) -> Doubles:
         """(n_rows, 2) class probabilities of the model."""
@@ -81,3 +97,14 @@ def unseen(wells: pd.DataFrame, splits: Sequence[Split], by: str) -> tuple[list[
     strange = [level[s.test & ~level.isin(level[s.train].unique()).to_numpy()] for s in splits]
     names = pd.concat(strange)
     return sorted(names.unique()), len(names) / sum(int(s.test.sum()) for s in splits)
+
+
+def warn_unseen(wells: pd.DataFrame, splits: Sequence[Split], by: str) -> dict[str, float]:
+    """Warn of held-out levels that a model cannot know; the metric of their share."""
+    names, share = unseen(wells, splits, by)
+    if names:
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        warnings.warn(
+            f"model.encode={by}: held-out {by} {shown} unseen in training: its columns are zero", stacklevel=2
+        )
+    return {f"encode/unseen_{by}_share": share}

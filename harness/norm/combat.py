@@ -18,7 +18,7 @@ from harness.norm.exchange import MIN_CONTROLS, control_wells
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.pooled import check_batches, pool, train
 from harness.norm.scaling import affine, fallback_report
-from harness.types import Doubles, FitScope, Floats, InputError, Plate
+from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 SCOPES = (FitScope.TRAIN_AND_CONTROLS, FitScope.TRANSDUCTIVE)
 
@@ -33,11 +33,11 @@ class Combat(Normalizer):
     and is left untouched; it is reported.
 
     A batch that is not among the training rows is known by its control wells only: with the mean c and variance v of
-    the training controls after ComBat, in units of sigma, its estimates are d^ = var(Z of its controls) / v and
-    g^ = mean(Z of its controls) - sqrt(d^) c, so that controls land where the training controls landed, and not in the
-    middle of the treated wells. Their prior has the moments of all training batches' estimates. Where controls have
-    no variance, d^ = 1, the pooled scale of the training wells. A held-out plate of a training batch is corrected by
-    that batch's training rows.
+    the training controls after ComBat, in units of sigma, its estimates are d^ = var(Z of its controls) / v and g^ =
+    mean(Z of its controls) - sqrt(d^) c, so that controls land where the training controls landed, and not in the
+    middle of the treated wells. Their prior has the moments of all training batches' estimates. Where controls have no
+    variance, d^ = 1, the pooled scale of the training wells, and it is reported. A held-out plate of a training batch
+    is corrected by that batch's training rows.
 
     Parameters
     ----------
@@ -115,6 +115,7 @@ class Combat(Normalizer):
         self.gamma_ = {name: gamma[i : i + 1] for i, name in enumerate(names)}
         self.delta_ = {name: delta[i : i + 1] for i, name in enumerate(names)}
         self.reference_: dict[str, list[str]] = {}
+        self.without_scale_: dict[str, Mask] = {}
         return self
 
     def adapt(self, controls: Sequence[Plate]) -> Self:
@@ -140,6 +141,9 @@ class Combat(Normalizer):
         own = copy.copy(self)
         own.gamma_, own.delta_ = {**self.gamma_, batch: gamma}, {**self.delta_, batch: delta}
         own.reference_ = wells
+        if not self.mean_only:
+            without = np.stack([self.pooled_.without_scale(used[i], self.trained_) for i in range(k)])
+            own.without_scale_ = {**self.without_scale_, batch: without}
         return own
 
     def transform(self, plate: Plate) -> Floats:
@@ -166,7 +170,10 @@ class Combat(Normalizer):
 
     def report(self) -> pd.DataFrame:
         name = "training plates" if self.scope == FitScope.TRAIN_AND_CONTROLS else "all plates"
-        return fallback_report(name, np.where(self.pooled_.kept, 0, 2).astype(np.int8))
+        tables = [fallback_report(name, np.where(self.pooled_.kept, 0, 2).astype(np.int8))]
+        for batch, without in self.without_scale_.items():
+            tables.append(fallback_report(f"batch {batch}", np.where(without, 3, 0).astype(np.int8)))
+        return pd.concat(tables, ignore_index=True)
 
     def _fit_design(self, plates: Sequence[Plate]) -> None:
         self.design_: Design | None = None

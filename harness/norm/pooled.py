@@ -34,13 +34,17 @@ class Pooled:
         """The same for a batch of which only ``controls`` are read, from where training controls lie once corrected.
 
         A control is alpha + sigma (gamma + sqrt(delta) z) with z of the mean and variance of ``trained``; delta is 1
-        where the controls have no variance.
+        where :meth:`without_scale` says so.
         """
         seen, kept = self.estimate(controls), self.kept
-        known = (trained.variance[kept] > 0) & (controls.sd[kept] > 0) & (not self.mean_only)
+        known = ~self.without_scale(controls, trained)[kept] & (not self.mean_only)
         delta = np.ones_like(seen.delta)
         np.divide(seen.delta, trained.variance[kept], out=delta, where=known)
         return Effect(seen.n, seen.gamma - np.sqrt(delta) * trained.mean[kept], delta)
+
+    def without_scale(self, controls: Moments, trained: Trained) -> Mask:
+        """Kept features that have no variance among ``controls``, or had none among those of training, (G,)."""
+        return np.asarray(self.kept & ((controls.sd == 0) | (trained.variance == 0)))
 
     def effects(self, batches: list[Effect]) -> tuple[Doubles, Doubles]:
         """gamma and delta of all features, (k, G): 0 and 1 where a feature is not kept."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,13 +15,15 @@ from numpy.typing import NDArray
 from harness.norm.base import Normalizer
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import MIN_CONTROLS, check_controls, control_wells, left_out, positions
-from harness.norm.order import left_out_quantiles
+from harness.norm.order import left_out_quantiles, quantiles
 from harness.norm.scaling import fallback_report
+from harness.norm.step import WORKERS, ordered
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _RESOLUTION = float(np.finfo(np.float32).eps)
 _BLOCK = 256  # features whose pooled quantiles are computed at a time
+_RUN = 16  # rows mapped at a time: 256 KB at 4,096 features
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Quantile(Normalizer):
     """
 
     scope = FitScope.TRAIN_AND_CONTROLS
+    increasing = True
 
     def __init__(self, *, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
         self.exchangeable = exchangeable
@@ -82,36 +86,42 @@ class Quantile(Normalizer):
                 f"Quantile: {n_wells} negative control wells on the training plates, at least {MIN_CONTROLS} are "
                 "needed; check data.controls, or choose a normalization that needs no controls, e.g. all_within"
             )
-        X, fold = np.concatenate(controls), np.concatenate(folds)
+        fold = np.concatenate(folds)
         keep = [fold != f for f in range(self.n_folds)] if self.exchangeable else [fold >= 0]
         keep = [rows if rows.any() else fold >= 0 for rows in keep]
-        self.pool_ = np.empty((len(keep), len(PROBABILITIES), X.shape[1]))
-        for start in range(0, X.shape[1], _BLOCK):
-            block = X[:, start : start + _BLOCK].astype(np.float64)
+        n_features = controls[0].shape[1]
+        self.pool_ = np.empty((len(keep), len(PROBABILITIES), n_features))
+
+        def pool(start: int) -> None:
+            block = slice(start, start + _BLOCK)
+            values = np.concatenate([X[:, block] for X in controls])
             for f, rows in enumerate(keep):
-                part = np.quantile(block[rows], PROBABILITIES, axis=0, method="hazen")
-                self.pool_[f, :, start : start + _BLOCK] = part
+                self.pool_[f, :, block] = quantiles(values[rows], PROBABILITIES)
+
+        with ThreadPoolExecutor(WORKERS) as workers:
+            list(workers.map(pool, range(0, n_features, _BLOCK)))
         self.fallback_ = np.where(_flat(self.pool_), 2, 0).astype(np.int8)
         self.own_: dict[str, Own] = {}
         return self
 
     def adapt(self, controls: Sequence[Plate]) -> Self:
         adapted = copy.copy(self)
-        adapted.own_ = {plate.name: self._own(plate) for plate in controls}
+        with ThreadPoolExecutor(WORKERS) as workers:
+            adapted.own_ = dict(ordered(workers, self._own, controls, WORKERS))
         return adapted
 
     def _folds(self, plate: Plate) -> NDArray[np.int64]:
         return fold_of(plate, self.reference_.get(plate.name, []), self.n_folds, self.seed)
 
-    def _own(self, plate: Plate) -> Own:
+    def _own(self, plate: Plate) -> tuple[str, Own]:
         wells = check_controls(plate, type(self).__name__)
         codes = positions(plate, wells)
         if not self.exchangeable:
             whole = left_out_quantiles(plate.X, np.full_like(codes, -1), PROBABILITIES)
-            return Own(wells, np.zeros(1, dtype=np.int64), whole)
+            return plate.name, Own(wells, np.zeros(1, dtype=np.int64), whole)
         fold = np.zeros(len(wells), dtype=np.int64)
         fold[codes] = self._folds(plate)
-        return Own(wells, fold, left_out_quantiles(plate.X, codes, PROBABILITIES))
+        return plate.name, Own(wells, fold, left_out_quantiles(plate.X, codes, PROBABILITIES))
 
     def transform(self, plate: Plate) -> Floats:
         own = self.own_.get(plate.name)
@@ -121,10 +131,15 @@ class Quantile(Normalizer):
                 "leave the plate out (data.exclude_plates) or choose one that needs none, e.g. all_within"
             )
         group = left_out(plate, own.wells, self.seed, exchangeable=self.exchangeable)
+        targets = [_target(quantiles) for quantiles in self.pool_]
+        by_group = np.argsort(group, kind="stable")
         out = np.empty(plate.X.shape, dtype=np.float32)
-        for i in np.unique(group):
-            rows = group == i
-            out[rows] = _mapped(plate.X[rows], own.quantiles[i], self.pool_[own.fold[i]])
+        for rows in np.split(by_group, np.flatnonzero(np.diff(group[by_group])) + 1):
+            i = group[rows[0]]
+            apply = _map(own.quantiles[i], targets[own.fold[i]])
+            for start in range(0, len(rows), _RUN):
+                run = rows[start : start + _RUN]
+                out[run] = apply(plate.X[run])
         return out
 
     def report(self) -> pd.DataFrame:
@@ -140,22 +155,59 @@ def _flat(quantiles: Doubles) -> Mask:
     return np.asarray(high - low <= _RESOLUTION * np.abs(middle))
 
 
-def _mapped(X: Floats, source: Doubles, target: Doubles) -> Floats:
-    """X (n, G) by the increasing, piecewise linear map that takes ``source`` to ``target``, (5, G) each.
+@dataclass(frozen=True)
+class _Target:
+    """Quantiles to reach: whether there are none, interquartile range, median; from it the lowest, and steps up."""
+
+    flat: Mask
+    range: Doubles
+    centre: Floats
+    level: Floats
+    rise: Floats
+
+
+def _target(quantiles: Doubles) -> _Target:
+    level, rise = quantiles[0] - quantiles[2], np.diff(quantiles, axis=0)
+    centre, *rest = (x.astype(np.float32) for x in (quantiles[2], level, rise))
+    return _Target(_flat(quantiles), quantiles[3] - quantiles[1], centre, *rest)
+
+
+def _map(source: Doubles, target: _Target) -> Callable[[Floats], Floats]:
+    """The increasing, piecewise linear map of (n, G) that takes the quantiles ``source`` (5, G) to ``target``.
 
     A sum of one ramp per interval, relative to the medians so that features of a large level keep their precision.
+    An interval of no width, or of next to none, is a step: half of it where the value is met.
     """
-    alone = _flat(source) | _flat(target)
+    alone = np.flatnonzero(_flat(source) | target.flat)
     centre = source[2].astype(np.float32)
-    x = X - centre
     knots = (source - centre).astype(np.float32)
-    slope = (target[3] - target[1]) / np.where(alone, 1, source[3] - source[1])
-    rise, level = np.diff(target - target[2], axis=0).astype(np.float32), (target[0] - target[2]).astype(np.float32)
-    out = slope.astype(np.float32) * (np.minimum(x - knots[0], 0) + np.maximum(x - knots[-1], 0)) + level
-    for low, high, step in zip(knots, knots[1:], rise, strict=False):
-        width = high - low
-        ramp = np.clip((x - low) / np.where(width > 0, width, 1), 0, 1)
-        out += step * np.where(width > 0, ramp, 0.5 + 0.5 * np.sign(x - low))
-    out += target[2].astype(np.float32)
-    out[:, alone] = X[:, alone]
-    return np.asarray(out, dtype=np.float32)
+    width = knots[1:] - knots[:-1]
+    own = source[3] - source[1]
+    own[alone] = 1
+    beyond = (target.range / own).astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        along = target.rise / width
+    steep = ~np.isfinite(along)
+    along[steep] = 0
+    steps = [np.flatnonzero(s) for s in steep]
+
+    def apply(X: Floats) -> Floats:
+        x: Floats = X - centre
+        work = np.empty_like(x)
+        out: Floats = np.maximum(x, knots[0])
+        np.minimum(out, knots[-1], out=out)
+        np.subtract(x, out, out=out)
+        out *= beyond
+        out += target.level
+        for low, high, factor, rise, step in zip(knots, width, along, target.rise, steps, strict=False):
+            np.subtract(x, low, out=work)
+            np.maximum(work, 0, out=work)
+            np.minimum(work, high, out=work)
+            work *= factor
+            out += work
+            out[:, step] += rise[step] * np.heaviside(x[:, step] - low[step], np.float32(0.5))
+        out += target.centre
+        out[:, alone] = X[:, alone]
+        return out
+
+    return apply

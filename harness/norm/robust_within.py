@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.norm.base import Normalizer
 from harness.norm.exchange import check_controls, left_out, positions
-from harness.norm.order import MAD_TO_SD, left_out_median_mad, mad, median
+from harness.norm.order import MAD_TO_SD, left_out_median_mad, median_mad
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.types import FitScope, Floats, Mask, Plate
 
@@ -61,7 +61,7 @@ class RobustWithin(Normalizer):
         if concerned.any():
             X = plate.X[np.ix_(plate.filled, concerned)]
             centre, spread = np.zeros((2, plate.X.shape[1]))
-            centre[concerned], spread[concerned] = median(X), mad(X)
+            centre[concerned], spread[concerned] = median_mad(X)
             constant = spread <= _RESOLUTION * np.abs(centre)
             self.fallback_[zero & constant] = 2
             self.median_ = np.where(zero, np.where(constant, 0, centre), self.median_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -44,33 +46,57 @@ def standardize(X: Floats, mean: Doubles, sd: Doubles, out: Floats) -> None:
     _standardize(X, np.zeros(len(X), dtype=np.int64), mean[None], sd[None], out)
 
 
-def standardize_groups(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles) -> Floats:
-    """(X - mean[group]) / sd[group]: X (n, G), group (n,), mean and sd (k, G)."""
+def standardize_groups(
+    X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles, sd_of: NDArray[np.int64] | None = None
+) -> Floats:
+    """(X - mean[group]) / sd[group]: X (n, G), group (n,), mean and sd (k, G).
+
+    Several groups may share a row of sd, (j, G): ``sd_of`` (k,) is the number of each group's.
+    """
     out = np.empty(X.shape, dtype=np.float32)
-    _standardize(X, group, mean, sd, out)
+    _standardize(X, group, mean, sd, out, sd_of)
     return out
 
 
-def _standardize(X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles, out: Floats) -> None:
-    high = mean.astype(np.float32)
-    inverse = 1.0 / sd
-    affine(X, group, high, inverse.astype(np.float32), ((high - mean) * inverse).astype(np.float32), out)
+def _standardize(
+    X: Floats,
+    group: NDArray[np.int64],
+    mean: Doubles,
+    sd: Doubles,
+    out: Floats,
+    sd_of: NDArray[np.int64] | None = None,
+) -> None:
+    own = np.arange(len(mean)) if sd_of is None else sd_of
+    high, inverse = mean.astype(np.float32), 1.0 / sd
+    offset = np.empty_like(high)
+    for i, j in enumerate(own):
+        offset[i] = (high[i] - mean[i]) * inverse[j]
+    affine(X, group, high, inverse.astype(np.float32), offset, out, own)
 
 
-def affine(X: Floats, group: NDArray[np.int64], centre: Floats, factor: Floats, offset: Floats, out: Floats) -> None:
+def affine(
+    X: Floats,
+    group: NDArray[np.int64],
+    centre: Floats,
+    factor: Floats,
+    offset: Floats,
+    out: Floats,
+    factor_of: NDArray[np.int64] | None = None,
+) -> None:
     """Write (X - centre) * factor + offset of each row's group into ``out``: X and out (n, G), the others (k, G).
 
-    Consecutive rows of one group (the sites of a well) at a time, few enough to stay in cache.
+    ``factor_of`` (k,) is the row of ``factor`` of each group, by default its own. Consecutive rows of one group (the
+    sites of a well) at a time, few enough to stay in cache.
     """
     starts = np.flatnonzero(np.diff(group, prepend=-1) | (np.arange(len(group)) % _RUN == 0))
     for start, stop in zip(starts, np.r_[starts[1:], len(group)], strict=True):
         part, g = out[start:stop], group[start]
         np.subtract(X[start:stop], centre[g], out=part)
-        part *= factor[g]
+        part *= factor[g if factor_of is None else factor_of[g]]
         part += offset[g]
 
 
-FALLBACKS = {1: "all wells", 2: "left alone"}
+FALLBACKS = {1: "all wells", 2: "left alone", 3: "pooled scale"}
 
 
 def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
@@ -85,3 +111,10 @@ def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
     return pd.DataFrame(
         {"plate": name, "feature_number": number, "fallback": labels[which], "share": share[which, number]}
     )
+
+
+def whole_report(reports: Sequence[pd.DataFrame], features: Sequence[str]) -> pd.DataFrame:
+    """Reports of all plates and folds as one table, with column ``feature``; what several folds tell stands once."""
+    table = pd.concat(list(reports), ignore_index=True).drop_duplicates(["plate", "feature_number", "fallback"])
+    table["feature"] = np.asarray(features, dtype=object)[table["feature_number"]]
+    return table

@@ -87,18 +87,20 @@ class WellPosition(Normalizer):
         def residuals(read: Mask, asked: Mask) -> tuple[Doubles, Floats]:
             """Expectations and residuals of the wells asked for, from effects told by the wells read."""
             level, rows, columns = position_effects(X[read], row[read], column[read], shape)
-            expected = level + rows[row[asked]] + columns[column[asked]]
+            expected = rows[row[asked]]
+            expected += level
+            expected += columns[column[asked]]
             return expected, (X[asked] - expected).astype(np.float32)
 
         n_folds = int(folds.max()) + 1
         self.mean_ = np.empty(X.shape)
-        everything = np.empty((n_folds, X.shape[1]))
+        everyone: list[Floats] = []
         rest: list[list[Floats]] = [[] for _ in range(n_folds)]
         for f in range(n_folds):
             read = known & (folds != f) if n_folds > 1 else known
             expected, own = residuals(read, np.ones(len(X), dtype=bool))
             self.mean_[folds == f] = expected[folds == f]
-            everything[f] = mad(own[filled & ~read] if n_folds > 1 else own[filled])
+            everyone.append(own[filled & ~read] if n_folds > 1 else own[filled])
             if n_folds == 1:
                 rest[f].append(own[known])
             for g in range(f):
@@ -107,21 +109,28 @@ class WellPosition(Normalizer):
                 rest[f].append(own[folds[pair] == g])
                 rest[g].append(own[folds[pair] == f])
         mads = np.stack([mad(np.concatenate(parts)) for parts in rest])
-        self._scale(X, filled, mads, everything, folds)
+        self._scale(median(X[filled]), mads, everyone, folds)
         return self
 
-    def _scale(self, X: Floats, filled: Mask, mads: Doubles, everything: Doubles, folds: Codes) -> None:
-        tiny = _RESOLUTION * np.abs(median(X[filled]))
+    def _scale(self, level: Doubles, mads: Doubles, everyone: list[Floats], folds: Codes) -> None:
+        tiny = _RESOLUTION * np.abs(level)
         zero = mads <= tiny
-        constant = zero & (everything <= tiny)
-        scale = MAD_TO_SD * np.where(zero, everything, mads)
-        scale[constant] = 1
-        self.mean_[constant[folds]] = 0
-        self.sd_ = scale[folds]
+        constant = np.zeros_like(zero)
+        scale = MAD_TO_SD * mads
+        concerned = zero.any(axis=0)
+        if concerned.any():
+            everything = np.zeros_like(mads)
+            everything[:, concerned] = [mad(own[:, concerned]) for own in everyone]
+            constant = zero & (everything <= tiny)
+            scale[zero] = MAD_TO_SD * everything[zero]
+            scale[constant] = 1
+            self.mean_[constant[folds]] = 0
+        self.fold_, self.sd_ = folds, scale
         self.fallback_ = (zero.astype(np.int8) + constant).astype(np.int8)
 
     def transform(self, plate: Plate) -> Floats:
-        return standardize_groups(plate.X, positions(plate, self.wells_), self.mean_, self.sd_)
+        well = positions(plate, self.wells_)
+        return standardize_groups(plate.X, well, self.mean_, self.sd_, self.fold_)
 
     def report(self) -> pd.DataFrame:
         return fallback_report(self.plate_, self.fallback_)

@@ -12,6 +12,8 @@ class DmsoVsTreated:
     """Positive: treated; negative: control. Positive controls and empty wells take no part."""
 
     name = "dmso_vs_treated"
+    groups = ("",)
+    unit = "plate"
 
     def labels(self, wells: pd.DataFrame) -> Doubles:
         """1 treated, 0 negative control, NaN takes no part; (n_rows,)."""

@@ -8,8 +8,9 @@ import pytest
 from audit_toys import by_key
 from scipy import stats
 
+from harness.audit.bench import contrast, retention, spillover, student
 from harness.audit.spike import Design, by_batch, everywhere
-from harness.audit.spike_in import SpikeIn, contrast, retention, spillover, student
+from harness.audit.spike_in import SpikeIn
 from harness.data.demo import Demo
 from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin

@@ -9,7 +9,8 @@ from scipy.stats import norm, t
 from sklearn.metrics import roc_auc_score
 
 from harness.audit.base import Finding
-from harness.audit.verdict import Call, Decision, Verdict, of_wells, widened
+from harness.audit.verdict import Call, Decision, Verdict
+from harness.audit.widening import of_wells, widened
 
 NULL = "audit/pseudo_control/logistic/auroc"
 CONTROLS = "audit/controls_vs_controls/row_norm/auroc"

@@ -46,8 +46,8 @@ def test_numbers_are_the_stored_metrics(sweep: Path, compared: tuple[Path, pd.Da
         assert row[f"{probe}_null_mean"] == pytest.approx(metrics[f"{probe}_null_mean"], abs=1e-12)
         baselines = {k: v for k, v in metrics.items() if "/baseline_" in k and k.endswith("/auroc")}
         best = max(baselines, key=lambda key: baselines[key])
-        assert row["best_baseline/auroc"] == pytest.approx(baselines[best], abs=1e-12)
-        assert f"/baseline_{row['best_baseline/auroc_is']}/" in best
+        assert row["dmso_vs_treated/best_baseline"] == pytest.approx(baselines[best], abs=1e-12)
+        assert f"/baseline_{row['dmso_vs_treated/best_baseline_is']}/" in best
 
 
 def test_difference_to_raw_is_paired_draw_by_draw(sweep: Path, compared: tuple[Path, pd.DataFrame]) -> None:

@@ -94,3 +94,12 @@ def test_few_folds_are_named_and_many_are_summarized(screen, context, folds):
         assert texts == [f"mean of 30 folds  {value.mean():.3f}", f"folds  {value.min():.3f} to {value.max():.3f}"]
     assert "base" in pr.get_legend().get_texts()[-1].get_text()
     assert f"in {folds} folds" in figure.get_suptitle()
+
+
+def test_tasks_with_many_labels_are_left_out(screen, context):
+    run = context(screen())
+    grouped = [dataclasses.replace(e, group="assay1", unit="compound") for e in run.evaluations[KEY]]
+    both = context(screen(), evaluations={**run.evaluations, ("assay_activity", "logistic"): grouped})
+    assert set(RocPr().tables(both)["roc_pr"]["task"]) == {"dmso_vs_treated"}
+    with pytest.raises(NotApplicable, match="many labels"):
+        RocPr().tables(context(screen(), evaluations={("assay_activity", "logistic"): grouped}))

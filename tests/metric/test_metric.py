@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from sklearn import metrics as sk
 
-from harness.metric.auroc import Auroc
+from harness.metric.auroc import Auroc, won_by_plate, won_by_rank
 from harness.metric.average_precision import AveragePrecision
 from harness.metric.balanced_accuracy import BalancedAccuracy
 from harness.metric.base import Metric, ratio
@@ -233,3 +234,24 @@ def test_facts_of_every_configured_metric_are_stated(conf: Path) -> None:
     lower = {name for name, better in directions.items() if better == "lower"}
     assert lower == {"log_loss", "brier", "expected_calibration_error"}
     assert directions["base_rate"] == "neither"
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("clusters", [1, 7, 90, 150])
+def test_both_ways_to_count_pairs_agree(predicted: Any, ties: bool, clusters: int) -> None:
+    """Few plates with many rows, and a plate for each row; fractional weights, some of them 0."""
+    e, _ = case(predicted, 11, ties=ties)
+    rng = np.random.default_rng(5)
+    index = rng.permutation(np.r_[np.arange(clusters), rng.integers(0, clusters, len(e.y) - clusters)])
+    weight = Weights(rng.integers(0, 3, (900, clusters)) * rng.uniform(0.5, 2, (900, 1)), index.astype(np.intp))
+    np.testing.assert_allclose(won_by_rank(e, weight), won_by_plate(e, weight), rtol=1e-10, atol=1e-9)
+    whole = sk.roc_auc_score(e.y, e.score)
+    n = e.y.sum() * (1 - e.y).sum()
+    for count in (won_by_plate, won_by_rank):
+        assert count(e, Weights.once(len(e.y)))[0] / n == pytest.approx(whole)
+
+
+def test_scores_of_compounds_name_compounds_where_they_are_undefined(predicted: Any) -> None:
+    e = replace(predicted([1, 1, 1], [0.1, 0.5, 0.6]), unit="compound", group="assay")
+    with pytest.raises(NotApplicable, match="only class 1 among 3 held-out compounds"):
+        Auroc()(e)

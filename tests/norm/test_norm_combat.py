@@ -169,6 +169,35 @@ def test_constant_features_are_untouched_reported_and_leave_the_others_alone(pla
 
 
 @Both
+def test_features_without_variance_among_the_controls_of_an_unseen_batch_are_reported(
+    method: Any, plain: Profiles
+) -> None:
+    """2: constant on all controls of b2; 4: one control well differs, so that it is constant in the folds without that
+    well; 6: constant on the controls of training. All vary over the treated wells, so that none is left alone."""
+    wells = plain.wells
+    control, unseen = (wells["role"] == "negcon").to_numpy(), (wells["batch"] == "b2").to_numpy()
+    odd = wells[control & unseen].iloc[0]
+    X = plain.X.copy()
+    X[control & unseen, 2] = 31.7
+    X[control & unseen & ~((wells["plate"] == odd["plate"]) & (wells["well"] == odd["well"])).to_numpy(), 4] = -0.1
+    X[control & ~unseen, 6] = 5.5
+    awkward, split = plain.replace(X=X), hold_out(plain, "b2")
+
+    def reported(**options: Any) -> pd.DataFrame:
+        tables: list[pd.DataFrame] = []
+        normalize(awkward, method(**options), split, report=tables.append)
+        columns = ["plate", "feature_number", "fallback", "share"]
+        return pd.concat([pd.DataFrame(columns=columns), *tables])[columns]
+
+    found = reported()
+    assert set(zip(found["plate"], found["fallback"], strict=True)) == {("batch b2", "pooled scale")}
+    share = dict(zip(found["feature_number"], found["share"], strict=True))
+    assert share == {2: 1.0, 4: pytest.approx(1 / 5), 6: 1.0}
+    assert reported(exchangeable=False)["feature_number"].tolist() == [2, 6]
+    assert len(reported(mean_only=True)) == len(reported(scope="transductive")) == 0
+
+
+@Both
 def test_an_unseen_batch_lands_where_training_batches_land(method: Any) -> None:
     """The held-out batch is a training batch, shifted and scaled; controls lie 2 sd off the treated wells."""
     rng = np.random.default_rng(0)

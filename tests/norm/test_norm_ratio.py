@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from promises import assert_empty_wells_are_not_read
 
 from harness.norm.base import normalize
 from harness.norm.ratio import Ratio
@@ -52,11 +53,7 @@ def test_features_with_negative_values_or_only_zeros_are_left_alone_and_reported
 
 
 def test_empty_wells_are_not_read(screen: Any) -> None:
-    profiles = positive(screen(awkward=False))
-    empty = (profiles.wells["role"] == "empty").to_numpy()
-    X = profiles.X.copy()
-    X[empty] = -1e9
-    np.testing.assert_array_equal(output(profiles.replace(X=X))[~empty], output(profiles)[~empty])
+    assert_empty_wells_are_not_read(output, positive(screen(awkward=False)), value=-1e9)
 
 
 def test_centred_profiles_are_refused_by_batch(screen: Any) -> None:

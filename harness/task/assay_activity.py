@@ -1,0 +1,165 @@
+"""Is a compound active in an assay? One label per assay, for many assays at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.data.text import as_text, listed, one_text
+from harness.labels.eligible import eligible
+from harness.labels.join import Joined, join
+from harness.labels.source import LabelSource
+from harness.types import Doubles, InputError, Mask, Split, has_role
+
+VALUES: Mapping[str, Sequence[Any]] = {"active": [1], "inactive": [0], "missing": []}
+
+
+class AssayActivity:
+    """Compounds x assays of 1 (active), 0 (inactive) and missing; the label of a well is that of its compound.
+
+    Treated wells take part whose compound has a label; positive controls, which stand on every plate, do not. Labels
+    come from a file (``path``), a column of the wells (``column``), or the truth of a simulated screen (neither).
+
+    Parameters
+    ----------
+    path : ``.csv``, ``.tsv`` (also gzipped) or ``.parquet``: wide, one column per assay beside ``compound``, or, where
+        ``assay`` and ``value`` name columns, long. ``.npz`` (scipy.sparse) or ``.mtx`` (Matrix Market; what is not
+        stored is missing) with ``row_index`` and ``column_index``: tables of the ids of rows and columns, in order.
+    compound, assay, value : names of the columns of compound ids, assay ids and labels.
+    column : categorical column of the wells, e.g. a mechanism of action: one assay per class.
+    assays : those that are wanted, default all.
+    values : which values of a file mean active, inactive and missing; an empty cell is always missing.
+    duplicates : for several labels of a compound in an assay: ``error`` or ``majority`` (ties become missing).
+    min_active, min_inactive : compounds in the data, with that label, that an assay needs to be kept (Hofmarcher 2019:
+        10 of each).
+
+    Raises
+    ------
+    InputError : settings that contradict each other, or impossible.
+    """
+
+    name = "assay_activity"
+    unit = "compound"
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        row_index: str | None = None,
+        column_index: str | None = None,
+        compound: str = "compound",
+        assay: str | None = None,
+        value: str | None = None,
+        column: str | None = None,
+        assays: Sequence[str | int] | None = None,
+        values: Mapping[str, Any] = VALUES,
+        duplicates: str = "error",
+        min_active: int = 10,
+        min_inactive: int = 10,
+    ) -> None:
+        for setting, least in (("min_active", min_active), ("min_inactive", min_inactive)):
+            if not isinstance(least, int) or isinstance(least, bool) or least < 1:
+                raise InputError(f"task.assay_activity.{setting}={least!r}: expected a whole number, at least 1")
+        self.path, self.row_index, self.column_index = path, row_index, column_index
+        self.compound, self.assay, self.value, self.column = compound, assay, value, column
+        self.assays, self.values, self.duplicates = assays, values, duplicates
+        self.min_active, self.min_inactive = min_active, min_inactive
+        self._source = LabelSource(
+            path=path, row_index=row_index, column_index=column_index, compound=compound, assay=assay, value=value,
+            column=column, assays=None if assays is None else [one_text(name) for name in listed(assays)],
+            values=values, duplicates=duplicates,
+        )  # fmt: skip
+        self._joined: Joined | None = None
+        self._assays = pd.DataFrame()
+        self._compounds: pd.Index[Any] = pd.Index([])
+        self._y = np.empty((0, 0))
+
+    def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None = None) -> Self:
+        """The task with labels for the compounds of ``wells`` (rows may be images): needed before all that follows.
+
+        ``planted``: ``compound`` and one column per assay, the truth of a simulated screen, or None.
+
+        Raises
+        ------
+        InputError : labels that cannot be read, match no compound, or leave no assay to be predicted.
+        """
+        bound = copy(self)
+        bound._joined = join(self._source.labels(wells, planted), wells)
+        bound._assays = eligible(bound._joined.table, min_active=self.min_active, min_inactive=self.min_inactive)
+        bound._compounds = bound._joined.table.index
+        bound._y = np.ascontiguousarray(bound._joined.table.to_numpy()[:, bound._assays["kept"]])
+        return bound
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The assays that are kept, in the order of the labels."""
+        self._bound()
+        return tuple(self._assays.loc[self._assays["kept"], "assay"])
+
+    def labels(self, wells: pd.DataFrame) -> Doubles:
+        """1 active, 0 inactive, NaN no part; (n_rows, n_assays)."""
+        place = self._place(wells)
+        out = np.full((len(wells), self._y.shape[1]), np.nan)
+        out[place >= 0] = self._y[place[place >= 0]]
+        return out
+
+    def check(self, wells: pd.DataFrame, split: Split) -> None:
+        """Refuse a fold in which no assay has both classes on both sides; single assays may lack them.
+
+        Raises
+        ------
+        InputError : names the fold and what each side has.
+        """
+        place = self._place(wells)
+        both = [self._both(place, mask) for mask in (split.train, split.test)]
+        if not (both[0] & both[1]).any():
+            n = [len(np.unique(place[mask & (place >= 0)])) for mask in (split.train, split.test)]
+            raise InputError(
+                f"split: in fold {split.name!r} none of {len(both[0])} assays has active and inactive compounds on "
+                f"both sides: {both[0].sum()} have both among {n[0]} training compounds, {both[1].sum()} among "
+                f"{n[1]} held out; leave out its plates (data.exclude_plates), merge batches, or choose another split, "
+                "e.g. leave_compounds_out with fewer folds"
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the kept assays and the labels of the compounds in the data."""
+        digest = hashlib.sha256(repr([*self.groups, *self._compounds]).encode())
+        digest.update(self._y.tobytes())
+        return digest.hexdigest()[:16]
+
+    def summary(self) -> str:
+        """One line: what matched."""
+        joined, n_kept = self._bound(), len(self.groups)
+        found, data, known = (joined.n(f"compounds {what}") for what in ("matched", "in the data", "in the labels"))
+        return (
+            f"{self.name}: {found:,} of {data:,} compounds have labels ({known:,} compounds in the labels); "
+            f"{n_kept:,} of {len(self._assays):,} assays have at least {self.min_active} active and "
+            f"{self.min_inactive} inactive ones"
+        )
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """``labels_report``: what, n, examples. ``assays``: assay, n_active, n_inactive, base_rate, kept, reason."""
+        return {"labels_report": self._bound().report, "assays": self._assays}
+
+    def _bound(self) -> Joined:
+        if self._joined is None:
+            raise RuntimeError("assay_activity: bind(wells) was not called")
+        return self._joined
+
+    def _place(self, wells: pd.DataFrame) -> NDArray[np.intp]:
+        """Row of the labels for each row of ``wells``; -1 where it takes no part."""
+        self._bound()
+        place = self._compounds.get_indexer(pd.Index(as_text(wells["compound"])))
+        return np.where(has_role(wells, "treated"), place, -1)
+
+    def _both(self, place: NDArray[np.intp], rows: Mask) -> Mask:
+        """Assays with both classes among ``rows``, (n_assays,)."""
+        here = self._y[np.unique(place[rows & (place >= 0)])]
+        return np.asarray((here == 1).any(axis=0) & (here == 0).any(axis=0))

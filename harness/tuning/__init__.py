@@ -1,0 +1,1 @@
+"""Parameters of models, chosen inside the training wells of a fold."""

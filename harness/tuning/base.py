@@ -1,0 +1,90 @@
+"""What a tuner is asked and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from harness.evaluate import Task
+from harness.types import Profiles
+
+TRIALS = ["task", "model", "fold", "number", "value", "state", "params", "seconds", "started", "metric", "space"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Which parameters should this model have for this fold?
+
+    Attributes
+    ----------
+    training : normalized profiles of the fold's training wells ONLY: no held-out row is in here.
+    norm, split, data, fold, task_name, model_name : names.
+    identity : what decides beside the training wells: descriptions and fingerprints of normalizer, data and split.
+    compound_disjoint : whether inner folds keep compounds apart, as the fold does.
+    """
+
+    training: Profiles
+    task: Task
+    model: Any
+    norm: str
+    data: str
+    split: str
+    fold: str
+    task_name: str
+    model_name: str
+    identity: Sequence[str] = ()
+    compound_disjoint: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """An answer.
+
+    Attributes
+    ----------
+    model : unfitted; with the best parameters found.
+    trials : columns :data:`TRIALS`: ``value`` is the mean over inner folds (of those evaluated, where pruned);
+        ``params`` and ``space`` (JSON) are the values tried and their distributions; ``seconds`` of wall time.
+    best, value : what was chosen, as ``set_params`` takes it, and its value on inner folds.
+    fitting, wall : seconds in training and predicting, and in all, of this call.
+    """
+
+    model: Any
+    trials: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=TRIALS))
+    best: dict[str, Any] = field(default_factory=dict)
+    value: float = float("nan")
+    fitting: float = 0.0
+    wall: float = 0.0
+
+
+class Tuner:
+    """Base of every tuner.
+
+    Attributes
+    ----------
+    active : whether there is anything to be asked; the training wells are only copied where it is.
+    log_trials : whether each trial becomes a run below the evaluation's.
+    """
+
+    active = True
+    log_trials = False
+
+    def check(self, models: Mapping[str, Any]) -> None:
+        """Refuses, before anything is computed, what cannot work with these models."""
+
+    def tune(self, question: Question) -> Tuned:
+        raise NotImplementedError
+
+
+def described(thing: Any) -> Any:
+    """Class and parameters of an estimator, all the way down: what two runs of the same configuration share."""
+    if isinstance(thing, list | tuple):
+        return [described(part) for part in thing]
+    if not hasattr(thing, "get_params"):
+        return repr(thing)
+    own = thing.get_params(deep=False)
+    return type(thing).__qualname__, [(key, described(own[key])) for key in sorted(own)]

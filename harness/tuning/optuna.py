@@ -1,0 +1,184 @@
+"""Parameters chosen by Optuna: one study for each normalization, held-out fold, task and model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from optuna.distributions import distribution_to_json
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.metric.named import metric_named
+from harness.tuning.base import TRIALS, Question, Tuned, Tuner, described
+from harness.tuning.inner import Objective, inner_folds
+from harness.tuning.space import Space, space_of
+from harness.tuning.storage import absolute, open_storage
+from harness.tuning.study import Direction, Place, Worker, finished
+from harness.tuning.workers import work
+from harness.types import InputError, NotApplicable
+
+_log = logging.getLogger("harness.tuning")
+_DIRECTION: dict[str, Direction] = {"higher": "maximize", "lower": "minimize"}
+
+
+class Optuna(Tuner):
+    """TPE with median pruning after each inner fold, on the training wells of the fold only.
+
+    The first trial is the model as it is configured, so that on the inner folds the best is never worse. What is
+    drawn follows from seed, fold, task and model, never from the normalization: all begin with the same trials and
+    have the same budget. See :class:`harness.tuning.inner.Objective` for what a trial's value is, and what it is not.
+
+    Parameters
+    ----------
+    n_trials : of each study in total, those of an interrupted run included.
+    timeout : seconds for each study, after which no trial begins, or None. Budgets are then no longer equal where
+        normalizations differ in speed.
+    metric : name of the metric that inner folds are scored with.
+    inner_folds : at most; each holds out whole batches, or plates where one batch is left.
+    workers : processes on one study. With several, which trials are drawn depends on which end first.
+    storage : address of the database of studies, as SQLAlchemy has it.
+    study : begins the names of studies; another one starts anew.
+    log_trials : whether each trial becomes a run below the evaluation's.
+    spaces : search spaces by model (:func:`harness.tuning.space.space_of`); a model without one is not tuned.
+
+    Raises
+    ------
+    InputError : a setting that cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_trials: int = 20,
+        timeout: float | None = None,
+        metric: str = "auroc",
+        inner_folds: int = 5,
+        workers: int = 1,
+        storage: str = "sqlite:///mlruns/optuna.db",
+        study: str | None = None,
+        log_trials: bool = True,
+        spaces: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        limits = {"n_trials": (n_trials, 1, 10**6), "inner_folds": (inner_folds, 2, 1000), "workers": (workers, 1, 256)}
+        for name, (value, low, high) in limits.items():
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
+                raise InputError(f"tuning.{name}={value!r}: expected a whole number from {low} to {high}")
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+            raise InputError(f"tuning.timeout={timeout!r}: expected seconds above 0, or null for no limit")
+        if metric_named(metric).better not in _DIRECTION:
+            raise InputError(f"tuning.metric={metric}: neither high nor low values are better; choose another")
+        self.n_trials = n_trials
+        self.timeout = timeout
+        self.metric = metric
+        self.inner_folds = inner_folds
+        self.workers = workers
+        self.storage = storage
+        self.study = study
+        self.log_trials = log_trials
+        self.spaces = dict(spaces or {})
+
+    def check(self, models: Mapping[str, Any]) -> None:
+        """Spaces and storage can be used.
+
+        Raises
+        ------
+        InputError : a space that does not fit its model, or a database that cannot be written.
+        """
+        for name, model in models.items():
+            if self.spaces.get(name):
+                space_of(name, self.spaces[name], model)
+            else:
+                warnings.warn(f"model {name} has no search space conf/space/{name}.yaml: not tuned", stacklevel=2)
+        open_storage(self.storage)
+
+    def tune(self, question: Question) -> Tuned:
+        """The model with the best parameters on inner folds; as it is, with a warning, where nothing can be tuned."""
+        began, name = time.perf_counter(), question.model_name
+        if not self.spaces.get(name):
+            return Tuned(model=question.model)
+        space = space_of(name, self.spaces[name], question.model)
+        metric = metric_named(self.metric)
+        try:
+            folds = inner_folds(question, self.inner_folds)
+        except NotApplicable as impossible:
+            return _untuned(question, impossible.reason)
+        objective = Objective(question.training, folds, question.task, metric, question.seed)
+        axes = (question.seed, "tuning", question.fold, question.task_name, name)
+        place = Place(absolute(self.storage), self._name(question, space, objective), axes, _DIRECTION[metric.better])
+        study = place.open(space)
+        if there := len(finished(study, self.n_trials)):
+            _log.warning("study %s resumed, %d of %d trials were there", place.name, there, self.n_trials)
+        fitting = 0.0
+        if there < self.n_trials:
+            fitting = work(Worker(place, space, objective, self.n_trials, self.timeout), self.workers)
+        done = finished(study, self.n_trials)
+        table = _table(done, question, space, self.metric)
+        wall = (time.perf_counter() - began) * self.workers if there < self.n_trials else 0.0
+        best = _best(done, study)
+        if best is None:
+            return _untuned(question, f"{self.metric} is undefined in all trials")
+        return Tuned(
+            model=space.candidate(best.params),
+            trials=table,
+            best=space.settings(best.params),
+            value=float(best.value or 0.0),
+            fitting=fitting,
+            wall=wall,
+        )
+
+    def _name(self, question: Question, space: Space, objective: Objective) -> str:
+        """Readable, and with a digest of all that decides a trial's value but the search space."""
+        q, training = question, question.training
+        digest = hashlib.sha256()
+        for part in (*q.identity, described(space.model), self.metric, q.seed, q.compound_disjoint):
+            digest.update(repr(part).encode())
+        digest.update(training.wells[["plate", "well", "batch"]].to_csv(index=False).encode())
+        digest.update(np.ascontiguousarray(q.task.labels(training.wells)).tobytes())
+        for fold in objective.folds:
+            digest.update(np.packbits(fold.train).tobytes() + np.packbits(fold.test).tobytes())
+        names = (q.norm, q.data, q.split, q.fold, q.task_name, q.model_name)
+        prefix = [self.study] if self.study else []
+        return " ".join([*prefix, *(_short(n) for n in names), digest.hexdigest()[:12]])
+
+
+def _short(name: str) -> str:
+    return "-".join(name.split())[:60]
+
+
+def _best(done: list[FrozenTrial], study: Study) -> FrozenTrial | None:
+    """The first of the best."""
+    sign = 1 if study.direction.name == "MAXIMIZE" else -1
+    complete = [t for t in done if t.state == TrialState.COMPLETE and t.value is not None]
+    return max(complete, key=lambda t: (sign * float(t.value or 0.0), -t.number), default=None)
+
+
+def _untuned(question: Question, reason: str) -> Tuned:
+    message = f"{question.task_name}/{question.model_name}, {question.fold} held out: not tuned, {reason}"
+    warnings.warn(message, stacklevel=3)
+    return Tuned(model=question.model)
+
+
+def _table(done: list[FrozenTrial], question: Question, space: Space, metric: str) -> pd.DataFrame:
+    """One row per trial, as :data:`harness.tuning.base.TRIALS` names the columns; numbered without failed trials."""
+    names = {"task": question.task_name, "model": question.model_name, "fold": question.fold, "metric": metric}
+    text = json.dumps({name: distribution_to_json(d) for name, d in space.distributions.items()})
+    rows = [
+        {
+            "number": i,
+            "value": float("nan") if trial.value is None else trial.value,
+            "state": trial.state.name.lower(),
+            "params": json.dumps(trial.params),
+            "seconds": trial.duration.total_seconds() if trial.duration else float("nan"),
+            "started": trial.datetime_start,
+        }
+        for i, trial in enumerate(done)
+    ]
+    return pd.DataFrame(rows).assign(**names, space=text)[TRIALS]
