@@ -45,11 +45,11 @@ def change_points(X: Doubles, min_size: int) -> Labels:
     search = KernelCPD(kernel="linear", min_size=min_size).fit(X)
     total = np.vstack([np.zeros(X.shape[1]), X.cumsum(axis=0)])
     best, chosen = np.inf, [n]
-    for changes in range(n // min_size):
+    for changes in reversed(range(n // min_size)):  # the first answer holds those with fewer changes
         ends = search.predict(n_bkps=changes) if changes else [n]
         starts = [0, *ends[:-1]]
         # The sum of squares is the same for every partition; what it explains is not.
         explained = sum(((total[b] - total[a]) ** 2).sum() / (b - a) for a, b in zip(starts, ends, strict=True))
-        if (criterion := changes * price - explained) < best:
+        if (criterion := changes * price - explained) <= best:
             best, chosen = criterion, ends
     return np.searchsorted(chosen, np.arange(n), side="right").astype(np.int64)

@@ -17,7 +17,7 @@ from harness.explore.points import View, join
 from harness.figure.style import OKABE_ITO
 
 # In this order: each file uses what stands above it.
-PROGRAM = ("data", "colours", "filter", "plot", "touch", "legend", "selection", "plates", "search", "main")
+PROGRAM = ("data", "colours", "filter", "plot", "touch", "legend", "selection", "pointer", "plates", "search", "main")
 RAMP = 64  # colours of a continuous scale
 
 

@@ -125,7 +125,7 @@ def _scale_distance(axes: Axes, plates: pd.DataFrame, cutoff: float) -> None:
     axes.axhline(cutoff, color=OUTLIER, linewidth=0.9, linestyle=DASHED)
     axes.set_yscale("symlog", linthresh=cutoff, linscale=1.0)
     low, high = float(plates["distance"].min()), float(plates["distance"].max())
-    top = 1.6 * max(cutoff, high)
+    top = 2.6 * max(cutoff, high)
     axes.set_ylim(min(-1.0, 1.2 * low), top)
     steps = [0.0, *(cutoff * m * 10.0**k for k in range(9) for m in (1, 2, 4))]
     ticks = [step for step in steps if step < top]
@@ -151,13 +151,12 @@ def _name_batches(axes: Axes, plates: pd.DataFrame) -> None:
 
 
 def _name_outliers(axes: Axes, plates: pd.DataFrame) -> None:
-    """Names of the furthest outliers beside their marks."""
+    """Names of the furthest outliers above their marks."""
     chosen = plates[plates["outlier"]].nlargest(NAMED_OUTLIERS, "distance")
     for plate, order, distance in chosen[["plate", "order", "distance"]].to_numpy():
-        left = order > 0.85 * len(plates)
         axes.annotate(
-            label(plate, 18), (order, distance), xytext=(-7 if left else 7, 0), textcoords="offset points",
-            ha="right" if left else "left", va="center", fontsize=SMALL, color=OUTLIER,
+            label(plate, 18), (order, distance), xytext=(0, 5), textcoords="offset points",
+            ha="center", va="bottom", fontsize=SMALL, color=OUTLIER,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Plate-by-plate correlation of plate medians: batches show as light squares on the diagonal."""
+"""Plate-by-plate correlation of plate medians, before and after: batches show as light squares on the diagonal."""
 
 from __future__ import annotations
 
@@ -6,106 +6,172 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
+from harness.figure.bars import batch_bar, gap, thinned
+from harness.figure.before import before
 from harness.figure.medians import correlate, plate_medians, within_minus_between
-from harness.figure.style import SMALL, batch_colours, headline, label, new_figure, spaced
-from harness.types import NotApplicable
+from harness.figure.order import by_correlation, by_plate
+from harness.figure.outlying import outlying
+from harness.figure.style import MEDIUM, SMALL, batch_colours, headline, label, new_figure
+from harness.types import InputError, NotApplicable, Profiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from harness.figure.base import FigureContext
     from harness.types import Doubles
 
-MOST_LABELS = 44  # of the smallest font along one side
+SIDE = 4.3  # inches
+OUTLIER = "#D55E00"
+ORDERS = ("plate", "cluster")
+STAGES = {"correlation_before": "before: raw", "correlation": "after: {norm}"}
 
 
 class PlateCorrelation:
-    """Heatmap of the Pearson correlation between plates, plates in order of appearance.
+    """Heatmaps of the Pearson correlation between plates before and after normalization.
 
     A plate is described by its feature-wise median over control wells that the normalizer did not use:
     medians of the controls that it did use are about 0 by construction, and their correlations mean nothing.
     Where there are no such wells (no held-out pass, or a plate with fewer than ``min_heldout`` of them) all
-    plates are described by the median of their treated wells, and the title says so.
+    plates are described by the median of their treated wells, and the title says so. Both heatmaps describe
+    the same wells. Outlier plates are those of :func:`harness.figure.outlying.outlying`.
+
+    Parameters
+    ----------
+    order : ``plate`` by plate id, or ``cluster`` by hierarchical clustering of the correlation before
+        normalization, the same order in both heatmaps.
+    min_heldout : wells.
+
+    Raises
+    ------
+    InputError : unknown order.
     """
 
-    def __init__(self, *, min_heldout: int = 2) -> None:
+    def __init__(self, *, order: str = "plate", min_heldout: int = 2) -> None:
+        if order not in ORDERS:
+            raise InputError(f"figure.plate_correlation.order={order!r} is unknown; choose one of {list(ORDERS)}")
+        self.order = order
         self.min_heldout = min_heldout
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``plate_correlation``: every ordered pair of plates, row by row (plate_a, plate_b, batch_a,
-        batch_b, correlation); ``plate_correlation_plates``: plate, batch, medians_of, n_wells in the same
-        order.
+        """``plate_correlation``: every ordered pair of plates, row by row in the order drawn (plate_a, plate_b,
+        batch_a, batch_b, correlation and, where raw profiles were kept, correlation_before);
+        ``plate_correlation_plates``: plate, batch, medians_of, n_wells, outlier, distance (of the plate's controls to
+        its batch, robust sd), outliers_unknown (why there are none, or "") in the same order.
 
         Raises NotApplicable with fewer than 3 plates, or where fewer than 2 features vary over plates.
         """
-        medians, plates = self._medians(run)
+        after, plates = self._medians(run)
+        found = {"correlation": correlate(after)}
+        if run.raw is not None:
+            found["correlation_before"] = correlate(_before(run, plates))
+        order = self._order(found, run)
+        plates = _with_outliers(plates, run).iloc[order].reset_index(drop=True)
         first, second = (grid.ravel() for grid in np.indices((len(plates), len(plates))))
-        name, batch = plates["plate"].to_numpy(), plates["batch"].to_numpy()
-        pairs = pd.DataFrame(
-            {
-                "plate_a": name[first],
-                "plate_b": name[second],
-                "batch_a": batch[first],
-                "batch_b": batch[second],
-                "correlation": correlate(medians).ravel(),
-            }
-        )
-        return {"plate_correlation": pairs, "plate_correlation_plates": plates}
+        pairs = {
+            f"{column}_{side}": pd.Categorical(plates[column].to_numpy()[at], categories=plates[column].unique())
+            for column in ("plate", "batch")
+            for side, at in (("a", first), ("b", second))
+        }
+        shown = {stage: matrix[np.ix_(order, order)].ravel() for stage, matrix in found.items()}
+        return {"plate_correlation": pd.DataFrame(pairs | shown), "plate_correlation_plates": plates}
 
     def _medians(self, run: FigureContext) -> tuple[Doubles, pd.DataFrame]:
         if run.heldout is not None:
             medians, plates = plate_medians(run.heldout, heldout=True)
             if (plates["n_wells"] >= self.min_heldout).all():
-                return medians, plates
-        return plate_medians(run.normalized, heldout=False)
+                return medians, plates.assign(heldout=True)
+        medians, plates = plate_medians(run.normalized, heldout=False)
+        return medians, plates.assign(heldout=False)
+
+    def _order(self, found: dict[str, Doubles], run: FigureContext) -> NDArray[np.intp]:
+        if self.order == "cluster":
+            return by_correlation(found.get("correlation_before", found["correlation"]))
+        return by_plate(run.normalized.wells)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """One heatmap on a fixed scale from -1 to 1, so that normalizations can be laid side by side."""
+        """Heatmaps on a fixed scale from -1 to 1, so that normalizations can be laid side by side."""
         pairs, plates = tables["plate_correlation"], tables["plate_correlation_plates"]
-        n = len(plates)
-        matrix = pairs["correlation"].to_numpy().reshape(n, n)
-        figure, (axes,) = new_figure(5.8, 5.8)
-        image = axes.imshow(matrix, cmap="cividis", vmin=-1, vmax=1, interpolation="nearest")
-        bar = figure.colorbar(image, cax=axes.inset_axes((1.03, 0.15, 0.03, 0.85)))
+        shown = [stage for stage in STAGES if stage in pairs]
+        figure, panels = new_figure(SIDE, SIDE, panels=len(shown), gap=0.45)
+        for axes, stage in zip(panels, shown, strict=True):
+            _heatmap(axes, pairs[stage].to_numpy(), plates, run, named=axes is panels[0])
+            title = f"{STAGES[stage].format(norm=label(run.norm))} · {_contrast(pairs, stage)}"
+            axes.set_title(title, fontsize=MEDIUM, pad=15)
+        bar = figure.colorbar(panels[-1].images[0], cax=panels[-1].inset_axes((1.07, 0.15, 0.04, 0.85)))
         bar.set_label("Pearson correlation of plate medians", fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
-        _mark_batches(axes, plates["batch"].tolist())
-        ticks = spaced(range(n), n / MOST_LABELS)
-        names = [label(plates["plate"].iloc[i], 16) for i in ticks]
-        axes.set_xticks(ticks, names, rotation=90, fontsize=SMALL)
-        axes.set_yticks([])
-        if np.isnan(matrix).any():
-            axes.patch.set(facecolor="0.92", edgecolor="0.6", hatch="////")
+        if pairs[shown].isna().to_numpy().any():
             patch = Patch(facecolor="0.92", edgecolor="0.6", hatch="////")
-            axes.legend([patch], ["undefined"], loc=(1.015, 0.0), fontsize=SMALL, frameon=False, handlelength=1.0)
-        what = f"Correlation between plates: medians of {plates['medians_of'].iloc[0]}"
+            panels[-1].legend([patch], ["undefined"], loc=(1.055, 0.0), fontsize=SMALL, frameon=False, handlelength=1.0)
         wells, batches = plates["n_wells"].sum(), plates["batch"].nunique()
-        counts = f"n = {wells:,} wells on {n:,} plates in {batches:,} batches"
-        try:
-            counts += f" · within minus between batches {within_minus_between(pairs):+.2f}"
-        except NotApplicable as absent:
-            counts += f" · {absent.reason}"
-        headline(figure, what, run, counts)
+        counts = f"n = {wells:,} wells on {len(plates):,} plates in {batches:,} batches · {_order_name(self.order)}"
+        what = f"Correlation between plates: medians of {plates['medians_of'].iloc[0]}"
+        headline(figure, what, run, f"{counts}\n{_outliers(plates)}")
         return {"plate_correlation": figure}
 
 
-def _mark_batches(axes: Axes, batch: list[str]) -> None:
-    """Lines where the batch changes, coloured bars along the top and the left, names at the left."""
-    n, colours = len(batch), batch_colours(batch)
-    starts = [i for i in range(n) if i == 0 or batch[i] != batch[i - 1]]
-    ends = [*starts[1:], n]
-    pad, width = 0.012 * n, 0.02 * n
-    for start, end in zip(starts, ends, strict=True):
-        style = {"facecolor": colours[batch[start]], "edgecolor": "white", "linewidth": 0.5, "clip_on": False}
-        axes.add_patch(Rectangle((-0.5 - pad - width, start - 0.5), width, end - start, **style))
-        axes.add_patch(Rectangle((start - 0.5, -0.5 - pad - width), end - start, width, **style))
-    for start in starts[1:] if len(starts) <= MOST_LABELS else []:
-        axes.axhline(start - 0.5, color="white", linewidth=0.9)
-        axes.axvline(start - 0.5, color="white", linewidth=0.9)
-    middles = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
-    for i in spaced(middles, n / MOST_LABELS):
-        at = (-0.5 - 2 * pad - width, middles[i])
-        axes.text(*at, label(batch[starts[i]], 16), ha="right", va="center", fontsize=SMALL)
+def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
+    """Medians before normalization (n_plates, n_features) of the wells that describe the plates after it."""
+    source = run.heldout if plates["heldout"].all() else None
+    wells = run.normalized.wells
+    chosen = (wells["role"] == "treated" if source is None else source.wells["heldout_control"]).to_numpy(dtype=bool)
+    described = Profiles(before(run, chosen), wells[chosen].assign(role="treated"))
+    medians, present = plate_medians(described, heldout=False)
+    everywhere = np.full((len(plates), medians.shape[1]), np.nan)
+    everywhere[plates["plate"].isin(present["plate"]).to_numpy()] = medians
+    return everywhere
+
+
+def _with_outliers(plates: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
+    plates = plates.drop(columns="heldout")
+    try:
+        found = outlying(run)
+    except NotApplicable as undefined:
+        return plates.assign(outlier=False, distance=np.nan, outliers_unknown=undefined.reason)
+    together = plates.merge(found, on="plate", how="left", validate="1:1")
+    return together.assign(outlier=together["outlier"].eq(True), outliers_unknown="")
+
+
+def _heatmap(axes: Axes, values: Doubles, plates: pd.DataFrame, run: FigureContext, *, named: bool) -> None:
+    n = len(plates)
+    matrix = np.ma.masked_invalid(values.reshape(n, n))
+    axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.patch.set(facecolor="0.92", edgecolor="0.6", hatch="////")
+    axes.set_yticks([])
+    batch, colours = plates["batch"].tolist(), batch_colours(run.normalized.wells["batch"].unique().tolist())
+    batch_bar(axes, batch, colours, along="y", named=named)
+    batch_bar(axes, batch, colours, along="x")
+    outliers = np.flatnonzero(plates["outlier"]).tolist()
+    ticks = thinned(n, outliers, gap(axes, n, along="x"))
+    axes.set_xticks(ticks, [label(plates["plate"].iloc[i], 16) for i in ticks], rotation=90, fontsize=SMALL)
+    for i, text in zip(ticks, axes.get_xticklabels(), strict=True):
+        if i in outliers:
+            text.set(color=OUTLIER, fontweight="bold")
+    style = {"color": OUTLIER, "linestyle": "", "markersize": 5, "clip_on": False, "markeredgewidth": 0}
+    axes.plot([1.02] * len(outliers), outliers, marker="<", transform=axes.get_yaxis_transform(), **style)
+
+
+def _contrast(pairs: pd.DataFrame, stage: str) -> str:
+    try:
+        value = within_minus_between(pairs.assign(correlation=pairs[stage]))
+    except NotApplicable as absent:
+        return absent.reason
+    return f"within minus between batches {value:+.2f}".replace("-", "−")
+
+
+def _order_name(order: str) -> str:
+    return {"plate": "ordered by plate id", "cluster": "ordered by clustering before"}[order]
+
+
+def _outliers(plates: pd.DataFrame) -> str:
+    if unknown := plates["outliers_unknown"].iloc[0]:
+        return f"outlier plates not sought: {label(unknown, 60)}"
+    names = plates.loc[plates["outlier"], "plate"]
+    if names.empty:
+        return "no outlier plate"
+    listed = ", ".join(label(name, 16) for name in names[:4]) + (", …" if len(names) > 4 else "")
+    return f"◂ {len(names):,} outlier plate{'s' * (len(names) > 1)}, controls far from their batch: {listed}"

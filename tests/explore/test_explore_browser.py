@@ -171,6 +171,12 @@ def test_hovering_names_the_well(opened: Any) -> None:
     assert words == ["plate 5", "G03", "first", "treated", "taxol 5", "4.5"]
     opened.mouse.move(*spot(opened, 4.5, 5.5))
     opened.locator("#tip").wait_for(state="hidden")
+    opened.mouse.move(*spot(opened, 4, 5))
+    opened.locator("#tip").wait_for()
+    drawn(
+        opened, lambda: opened.locator("#batch").evaluate("e => { e.value = 1; e.dispatchEvent(new Event('input')) }")
+    )
+    assert opened.locator("#tip").is_hidden()
 
 
 def test_sliding_over_plates_moves_the_window(opened: Any) -> None:
@@ -238,7 +244,7 @@ def test_a_malicious_name_stays_text(opened: Any) -> None:
 
 def test_lasso_table_and_csv_hold_the_same_wells(opened: Any) -> None:
     lasso(opened, 3, 5)
-    assert opened.locator("#selected").inner_text() == "24 wells selected"
+    assert opened.locator("#selected").inner_text() == "24 wells selected, black on the map"
     rows = opened.locator("#table tbody tr").all_inner_texts()
     assert rows[0].split("\t") == ["plate 4", "B03", "first", "negcon", "DMSO", "3"]
     assert len(rows) == 24
@@ -265,13 +271,13 @@ def test_another_normalization_moves_the_points_and_keeps_the_selection(opened: 
     assert (x, y > 0.7) == (pytest.approx(0.5, abs=0.03), True)  # the first plates are at the bottom now
     drawn(opened, lambda: opened.get_by_label("all plates").check())
     assert count(opened) == "152 of 152 wells shown, on 19 of 20 plates"
-    assert opened.locator("#selected").inner_text() == "24 wells selected"
+    assert opened.locator("#selected").inner_text() == "24 wells selected, black on the map"
     table = saved(opened)
     assert set(table["norm"]) == {"turned"}
     assert (table.loc[table["plate"] == "plate 20", "umap_1"] == "").all()
     drawn(opened, lambda: opened.get_by_label("raw").check())
     assert count(opened).startswith("160 of 160")
-    assert opened.locator("#selected").inner_text() == "24 wells selected"
+    assert opened.locator("#selected").inner_text() == "24 wells selected, black on the map"
 
 
 def test_every_colouring_has_its_key(opened: Any) -> None:

@@ -28,13 +28,13 @@ function byPlate() {
   return { palette: ramp, index, ends: [values[0], values.at(-1)] };
 }
 
-// The compounds searched for, or else the most frequent ones; the rest is grey.
+// The most frequent of the compounds searched for, or else of all; the rest is grey, the last of the categorical colours.
 function byCompound(wanted) {
   const { values, codes } = columns.compound;
   const wells = new Uint32Array(values.length);
   for (let i = 0; i < N; i++) wells[codes[i]]++;
   let chosen = values.map((_, code) => code).filter((code) => values[code] !== "" && (!wanted || wanted[code]));
-  chosen = chosen.sort((a, b) => wells[b] - wells[a]).slice(0, categorical.length);
+  chosen = chosen.sort((a, b) => wells[b] - wells[a]).slice(0, categorical.length - 1);
   const place = new Uint8Array(values.length).fill(chosen.length);
   chosen.forEach((code, i) => (place[code] = i));
   const palette = [...categorical.slice(0, chosen.length), GREY];

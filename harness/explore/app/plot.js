@@ -62,7 +62,9 @@ function drawPoints(view, colouring, { moved }) {
       point[2] = colouring.index[i];
     }
     const { palette } = colouring;
-    await plot.set({ pointColor: palette.length > 1 ? palette : [palette[0], palette[0]] });
+    const colours = palette.length > 1 ? palette : [palette[0], palette[0]];
+    const black = colours.map(() => "#000000");
+    await plot.set({ pointColor: colours, pointColorActive: black, pointColorHover: black });
     await plot.draw(points, {
       zDataType: "categorical",
       wDataType: "categorical",

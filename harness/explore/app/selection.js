@@ -34,7 +34,7 @@ function showSelection(view) {
   byId("copied").textContent = "";
   const rows = chosenPoints().slice(0, ROWS);
   const cut = selected.size > ROWS ? `; the first ${ROWS} are listed, the CSV has all` : "";
-  byId("selected").textContent = `${count(selected.size)} ${UNIT} selected${cut}`;
+  byId("selected").textContent = `${count(selected.size)} ${UNIT} selected, black on the map${cut}`;
   const table = make("table");
   const head = make("tr");
   head.append(...fields(view).map(([name]) => make("th", name)));
