@@ -152,7 +152,7 @@ def evaluate_config(cfg: DictConfig) -> None:
         "split_fingerprint": split_fingerprint(wells, splits),
         "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
         "command": command,
-        **{f"{LABELS}{name}": task.fingerprint for name, task in plan.tasks.items() if isinstance(task, TakesLabels)},
+        **{f"{LABELS}{name}": task.fingerprint() for name, task in plan.tasks.items() if isinstance(task, TakesLabels)},
     }
     params = flatten({str(k): v for k, v in resolved.items() if k not in _UNTRACKED})
     dataset = (profiles.name, profiles.fingerprint)

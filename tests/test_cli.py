@@ -174,7 +174,7 @@ def test_a_defect_is_a_traceback_and_a_failed_run(folder: Path, monkeypatch: pyt
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr("harness.run.evaluate", broken)
+    monkeypatch.setattr("harness.run.evaluate_groups", broken)
     with pytest.raises(RuntimeError, match="a defect of ours"):
         run_command(folder, "+norm=raw", *SMALL)
     run = runs_of(folder)["raw"]

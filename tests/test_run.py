@@ -30,6 +30,7 @@ from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.run import Run
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.leave_plate_out import LeavePlateOut
+from harness.task.assay_activity import AssayActivity
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import InputError, NotApplicable, Profiles
 
@@ -280,3 +281,10 @@ def test_two_tasks_of_different_kind_stand_in_one_run() -> None:
     ]["value"]  # fmt: skip
     assert found["audit/real_labels/assays/lr/auroc"] == mean
     assert set(memory.tables["roc_pr"]["task"]) == {"dmso_vs_treated"}
+
+
+def test_a_covariate_that_a_task_predicts_is_refused_before_anything_is_loaded() -> None:
+    task = AssayActivity(column="line")
+    with pytest.raises(InputError, match="covariates: column 'line' holds the labels of task assay_activity"):
+        _plan(tasks={"assay_activity": task}, normalizer=Combat(covariates=["line"]))
+    assert _plan(tasks={"assay_activity": task}, normalizer=Combat(covariates=["age"])).tasks

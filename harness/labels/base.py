@@ -16,7 +16,6 @@ class TakesLabels(Protocol):
     def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None) -> Self:
         """The task with the labels of the compounds in ``wells``; ``planted``: those of a simulated screen, or None."""
 
-    @property
     def fingerprint(self) -> str:
         """Identifies which compound has which label."""
 

@@ -127,7 +127,6 @@ class AssayActivity:
                 "e.g. leave_compounds_out with fewer folds"
             )
 
-    @property
     def fingerprint(self) -> str:
         """Identifies the kept assays and the labels of the compounds in the data."""
         digest = hashlib.sha256(repr([*self.groups, *self._compounds]).encode())

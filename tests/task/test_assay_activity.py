@@ -184,3 +184,11 @@ def test_the_yaml_builds_it(member: Callable[..., Any]) -> None:
     task = member("task", "assay_activity", "task.assay_activity.values.inactive=[-1]")
     assert task.values == {"active": [1], "inactive": [-1], "missing": []}
     assert (task.min_active, task.min_inactive, task.duplicates) == (10, 10, "error")
+
+
+def test_the_fingerprint_follows_the_labels_of_compounds_in_the_data_and_nothing_else() -> None:
+    one, task, table = bound().fingerprint(), AssayActivity(**FEW), planted()
+    assert task.bind(wells(), table.sample(frac=1, random_state=3)).fingerprint() == one
+    assert task.bind(wells(), table.replace({"compound": {"elsewhere": "nowhere"}})).fingerprint() == one
+    changed = table.assign(split=table["split"].where(table["compound"] != "c05", 0.0))
+    assert task.bind(wells(), changed).fingerprint() != one
