@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint ui clean
+.PHONY: help install run test lint ui clean explorer-vendor
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,3 +37,6 @@ ui: install  ## open the MLflow UI on the recorded runs, on this machine only
 
 clean:  ## remove .venv and caches; recorded runs stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+
+explorer-vendor:  ## build the drawing library of the explorer anew (needs node and npm)
+	cd harness/explore/vendor && npm ci && node build.mjs && rm -rf node_modules

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import warnings
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,19 +13,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
-from harness.batch import assign_batches
 from harness.bootstrap import FEWEST_BATCHES
 from harness.command import command
-from harness.data.store import load, read_truth, store_folder
-from harness.known.scores import KnownScore
 from harness.labels.base import LABELS, TakesLabels
 from harness.messages import CONF, listed
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.run import Run
+from harness.screen import Screen
 from harness.tuning.spaces import tuning_node
-from harness.types import InputError, Profiles
+from harness.types import InputError
 
 _UNTRACKED = ("tracking", "cache", "hydra")
 _CHAIN = "harness.norm.chain.Chain"
@@ -96,33 +91,6 @@ def chosen_norm(cfg: DictConfig) -> str:
     return "+".join(names)
 
 
-def load_profiles(cfg: DictConfig) -> Profiles:
-    """The screen that ``cfg`` names, packed, with its batches."""
-    profiles = load(instantiate(cfg.data, _convert_="all"), Path(cfg.cache))
-    return assign_batches(profiles, instantiate(cfg.batch, _convert_="all"))
-
-
-def bind_tasks(plan: Plan, cfg: DictConfig, profiles: Profiles) -> Plan:
-    """The plan with labels given to the tasks that need them; says what matched."""
-    waiting = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
-    if not waiting:
-        return plan
-    truth = read_truth(store_folder(instantiate(cfg.data, _convert_="all"), Path(cfg.cache)))
-    bound = {name: task.bind(profiles.wells, truth.get("assays")) for name, task in waiting.items()}
-    for task in bound.values():
-        print(task.summary(), file=sys.stderr)
-    return replace(plan, tasks={**plan.tasks, **bound})
-
-
-def join_scores(plan: Plan, cfg: DictConfig, wells: pd.DataFrame) -> None:
-    """Give known scores of compounds to the checks and figures that read them; refuses a table that does not fit."""
-    members = [*plan.checks.values(), *plan.figures.values()]
-    if readers := [member for member in members if isinstance(member, KnownScore)]:
-        truth = read_truth(store_folder(instantiate(cfg.data, _convert_="all"), Path(cfg.cache)))
-        for reader in readers:
-            reader.join(wells, truth)
-
-
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     """Nested configuration as dotted keys; lists stay values."""
     if not isinstance(node, dict):
@@ -136,10 +104,10 @@ def evaluate_config(cfg: DictConfig) -> None:
     scope = check_scope(plan.normalizer.scope)
     plan.tuning.check(encoded(plan.models, plan.encode))
     tracking = instantiate(cfg.tracking)
-    profiles = load_profiles(cfg)
-    plan = bind_tasks(plan, cfg, profiles)
+    screen = Screen(cfg)
+    profiles, plan = screen.profiles, screen.bind(plan)
     wells, splits = plan_splits(plan, profiles)
-    join_scores(plan, cfg, wells)
+    screen.join_scores(plan, wells)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)
     command = shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])
@@ -158,6 +126,8 @@ def evaluate_config(cfg: DictConfig) -> None:
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        for name, text in (screen.found.files() if screen.found else {}).items():
+            recorder.text(name, text)
         scores = Run(plan, profiles, recorder).execute()
         recorder.note(f"{summary(plan, scores)}\n\n`{command}`")
     print(summary(plan, scores))

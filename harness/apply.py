@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from harness.aggregate import check_method
-from harness.app import chosen_norm, load_profiles
+from harness.app import chosen_norm
 from harness.command import command
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
 from harness.norm.base import Normalizer, check_scope, fit, output_table, stream_wells
 from harness.norm.state import encode, load_with_extra, replacing, save
 from harness.progress import bar
+from harness.screen import Screen
 from harness.types import FitScope, Floats, InputError, Profiles
 
 logger = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ def apply_config(cfg: DictConfig) -> None:
         name = chosen_norm(cfg)
         normalizer = instantiate(cfg.norm, _convert_="all")
         check_scope(normalizer.scope)
-        profiles = load_profiles(cfg)
+        profiles = Screen(cfg).profiles
         origin = f"all {len(profiles.wells):,} rows"
         ready = fit(profiles, normalizer)
     else:
@@ -126,7 +127,7 @@ def apply_config(cfg: DictConfig) -> None:
         if not {"name", "features", "data", "fingerprint", "plates"} <= set(before):
             raise InputError(f"{cfg.fitted}: no feature names in it; expected NAME.statistics.npz of harness.apply")
         name, origin = before["name"], f"{before['data']} ({before['fingerprint'][:8]}), frozen"
-        profiles = load_profiles(cfg)
+        profiles = Screen(cfg).profiles
         _check_plates(profiles, before)
         profiles = with_features(profiles, before["features"], str(cfg.fitted))
     lines = [f"{type(stage).__name__} ({stage.scope}): {fitted_on(stage, origin)}" for stage in ready.stages()]

@@ -40,6 +40,7 @@ class Plan:
     checks: Mapping[str, Check] = field(default_factory=dict)
     verdict: Verdict | None = None
     figures: Mapping[str, FigureMember] = field(default_factory=dict)
+    batch_tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     tuning: Tuner = field(default_factory=NoTuning)
     aggregate: str = "median"
     processes: int = 1

@@ -20,7 +20,7 @@ from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
 from harness.evaluate import Evaluated, evaluate_groups
-from harness.figure.base import FigureContext
+from harness.figure.base import FigureContext, PageMember
 from harness.model.encode import encoded, warn_unseen
 from harness.norm.base import Report, depends_on_training, normalize
 from harness.norm.scaling import whole_report
@@ -178,6 +178,7 @@ class Run:
             )
         scores = tables["scores"]
         self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == "mean")])
+        tables |= self.plan.batch_tables
         for task in self.plan.tasks.values():
             tables |= task.tables() if hasattr(task, "tables") else {}
         for name, table in tables.items():
@@ -241,6 +242,7 @@ class Run:
             raw=self.profiles,
             trials=self.tuning.trials,
             n_resamples=plan.n_resamples,
+            batch_tables=plan.batch_tables,
         )
         declined = []
         for name, figure in plan.figures.items():
@@ -249,6 +251,7 @@ class Run:
                 with self.timed(f"figure_{name}"):
                     tables = figure.tables(context)
                     pictures = figure.draw(tables, context)
+                    pages = figure.pages(tables, context) if isinstance(figure, PageMember) else {}
             except NotApplicable as undefined:
                 declined.append({"figure": name, "reason": undefined.reason})
                 continue
@@ -257,6 +260,8 @@ class Run:
                     self.recorder.table(key, table)
                 for key, picture in pictures.items():
                     self.recorder.figure(key, picture)
+                for key, html in pages.items():
+                    self.recorder.text(f"{key}.html", html)
         if declined:
             self.recorder.table("figures_not_drawn", pd.DataFrame(declined))
 

@@ -14,8 +14,8 @@ from harness.types import InputError, Profiles
 class Batch(Protocol):
     """A way to name the batch of every row."""
 
-    def assign(self, wells: pd.DataFrame) -> pd.Series[str]:
-        """Batch of each row of ``wells``, same index; InputError where it cannot tell."""
+    def assign(self, profiles: Profiles) -> pd.Series[str]:
+        """Batch of each row of ``profiles.wells``, same index; InputError where it cannot tell."""
         ...
 
 
@@ -27,7 +27,7 @@ def assign_batches(profiles: Profiles, member: Batch) -> Profiles:
     InputError : a row without a batch, or a plate in two batches; names the plates.
     """
     wells = profiles.wells
-    batch = as_text(member.assign(wells))
+    batch = as_text(member.assign(profiles))
     blank = wells["plate"][(batch == "").to_numpy()].unique()
     if len(blank):
         raise InputError(f"batch: no batch for plates {some(blank)}; every plate needs one")

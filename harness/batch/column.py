@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from harness.data.text import as_text, some
-from harness.types import InputError
+from harness.types import InputError, Profiles
 
 
 class Column:
@@ -19,7 +19,8 @@ class Column:
     def __init__(self, *, column: str = "batch") -> None:
         self.column = column
 
-    def assign(self, wells: pd.DataFrame) -> pd.Series[str]:
+    def assign(self, profiles: Profiles) -> pd.Series[str]:
+        wells = profiles.wells
         remedy = "name one by batch.column, or derive batches from plate ids by batch=regex or batch=ranges"
         if self.column not in wells:
             raise InputError(f"batch: no column {self.column!r}; found {some(wells.columns, 20)}; {remedy}")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.data.text import one_text, some
-from harness.types import InputError
+from harness.types import InputError, Profiles
 
 
 class Ranges:
@@ -27,7 +27,8 @@ class Ranges:
     def __init__(self, *, ranges: Mapping[str, Sequence[Any]]) -> None:
         self.ranges = ranges
 
-    def assign(self, wells: pd.DataFrame) -> pd.Series[str]:
+    def assign(self, profiles: Profiles) -> pd.Series[str]:
+        wells = profiles.wells
         spans = _spans(self.ranges)
         plates = [str(plate) for plate in wells["plate"].unique()]
         numbers = {plate: re.findall(r"\d+", plate) for plate in plates}

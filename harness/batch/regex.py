@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from harness.data.text import as_text, some
-from harness.types import InputError
+from harness.types import InputError, Profiles
 
 
 class Regex:
@@ -24,7 +24,8 @@ class Regex:
         self.pattern = pattern
         self.column = column
 
-    def assign(self, wells: pd.DataFrame) -> pd.Series[str]:
+    def assign(self, profiles: Profiles) -> pd.Series[str]:
+        wells = profiles.wells
         try:
             pattern = re.compile(self.pattern)
         except re.error as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ class Demo:
         gaps in the plate numbers. Only for scenarios that do not prescribe a layout of their own.
     n_batches, plates_per_batch, wells_per_plate, n_controls, n_sites, n_features, share_active : in place of the
         size's numbers.
+    exclude_plates : plates that :func:`harness.data.store.load` leaves out.
 
     Raises
     ------
@@ -58,7 +59,9 @@ class Demo:
         n_sites: int | None = None,
         n_features: int | None = None,
         share_active: float | None = None,
+        exclude_plates: Sequence[str | int] = (),
     ) -> None:
+        self.exclude_plates = exclude_plates  # left out by harness.data.store.load
         self.scenario = "null" if scenario is None else scenario  # what YAML and Hydra make of the word null
         self.size, self.seed, self.platemaps = size, seed, platemaps
         self.numbers = {

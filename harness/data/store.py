@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.data.digest import remembering
+from harness.data.excluding import Excluding
 from harness.data.pack import FORMAT, pack
 from harness.data.readahead import ReadAhead
 from harness.data.source import Source
@@ -43,6 +44,7 @@ def load(source: Source, cache: Path) -> Profiles:
     ------
     InputError : what is wrong with the source.
     """
+    source = _shown(source)
     key, folder = _place(source, cache)
     profiles = None
     if folder.exists():
@@ -64,7 +66,13 @@ def load(source: Source, cache: Path) -> Profiles:
 
 def store_folder(source: Source, cache: Path) -> Path:
     """Where :func:`load` keeps this source."""
-    return _place(source, cache)[1]
+    return _place(_shown(source), cache)[1]
+
+
+def _shown(source: Source) -> Source:
+    """Without the plates that its setting ``exclude_plates`` names, where it leaves that to us."""
+    excluded = getattr(source, "exclude_plates", ())
+    return Excluding(source, excluded) if excluded else source
 
 
 def open_store(folder: Path) -> Profiles:

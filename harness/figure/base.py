@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -34,6 +34,7 @@ class FigureContext:
     raw : profiles of all sites or wells before normalization, perhaps on disk. None if not kept.
     trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None where nothing was tuned.
     n_resamples : bootstrap draws behind intervals that a figure makes itself.
+    batch_tables : how batches were inferred (:class:`harness.batch.assignment.Found`); empty where they were given.
     """
 
     norm: str
@@ -51,6 +52,7 @@ class FigureContext:
     raw: Profiles | None = None
     trials: pd.DataFrame | None = None
     n_resamples: int = 500
+    batch_tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 class FigureMember(Protocol):
@@ -61,3 +63,11 @@ class FigureMember(Protocol):
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
         """Pictures of ``tables``, which came from :meth:`tables`."""
+
+
+@runtime_checkable
+class PageMember(Protocol):
+    """A figure that also makes pages."""
+
+    def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:
+        """Self-contained HTML documents by file stem, from what :meth:`FigureMember.tables` made."""

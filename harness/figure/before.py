@@ -10,18 +10,21 @@ from harness.aggregate import sites_to_wells, well_codes
 from harness.types import InputError, NotApplicable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.figure.base import FigureContext
     from harness.types import Floats, Mask
 
 
-def before(run: FigureContext, chosen: Mask) -> Floats:
+def before(run: FigureContext, chosen: Mask, *, columns: Sequence[int] | None = None) -> Floats:
     """Profiles before normalization of the wells ``chosen`` (n_wells,) of ``run.normalized.wells``.
 
-    Sites of a well count as one well, by their median. Read plate by plate; only the chosen rows are copied.
+    Sites of a well count as one well, by their median. Read plate by plate; only the chosen rows, and ``columns``
+    (default: all features), are kept.
 
     Returns
     -------
-    (n_chosen, n_features) float32, in the order of ``run.normalized.wells``.
+    (n_chosen, n_columns) float32, in the order of ``run.normalized.wells``.
 
     Raises
     ------
@@ -37,12 +40,13 @@ def before(run: FigureContext, chosen: Mask) -> Floats:
             f"figure: {codes.max(initial=-1) + 1} wells before normalization and {len(wells)} after, {len(chosen)} of "
             "them chosen or not; expected the same number: draw figures on profiles of the same wells"
         )
-    out = np.empty((int(chosen.sum()), len(run.raw.features)), dtype=np.float32)
+    kept = np.arange(len(run.raw.features)) if columns is None else np.asarray(columns)
+    out = np.empty((int(chosen.sum()), len(kept)), dtype=np.float32)
     place = np.cumsum(chosen) - 1
     for plate in run.raw:
         own = codes[plate.rows]
         rows = np.flatnonzero(chosen[own])
         if len(rows):
             at = place[own[rows]]
-            out[at.min() : at.max() + 1] = sites_to_wells(plate.X[rows], at - at.min(), "median")
+            out[at.min() : at.max() + 1] = sites_to_wells(plate.X[rows[:, None], kept], at - at.min(), "median")
     return out

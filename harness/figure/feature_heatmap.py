@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from harness.figure.bars import batch_bar, gap
-from harness.figure.before import before
 from harness.figure.control_units import in_control_units, spread
-from harness.figure.order import by_correlation, by_plate
-from harness.figure.style import MEDIUM, SMALL, batch_colours, headline, label, new_grid, spaced
-from harness.seeding import generator
-from harness.types import Doubles, Floats, Mask, NotApplicable, Profiles
+from harness.figure.heatmap_wells import shown_wells
+from harness.figure.order import by_correlation
+from harness.figure.panels import new_grid
+from harness.figure.style import MEDIUM, SMALL, batch_colours, headline, label, spaced
+from harness.types import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from harness.figure.base import FigureContext
+    from harness.types import Doubles
 
 WIDTH, HEIGHT = 4.4, 2.9  # inches of a panel
-MOST_ROWS = 4000  # of a panel; beyond, fewer wells a plate
+DESCRIBED = ["plate", "well", "batch", "role", "heldout"]
+STAGES = {"before": "before: raw", "after": "after: {norm}"}
 ROLES = {"negcon": "control wells", "treated": "treated wells"}
-QUANTILE = 0.98  # of all values lies within the colour scale
-"""Rows of a panel are finer than a pixel from here on, and the picture averages them."""
+QUANTILE, LEAST = 0.95, 3.0  # share of all values within the colour scale; smallest half-width of the scale
 
 
 class FeatureHeatmap:
     """Four heatmaps: control and treated wells, before and after.
 
-    The same sampled wells stand in all columns, plates by id, the same features in all panels, by hierarchical
-    clustering of their correlation before normalization. Controls that the normalizer did not use are shown where
-    every plate has them, else any.
+    The same sampled wells stand before and after, plates by id; the same features in all panels, by hierarchical
+    clustering of their correlation over the controls before. Controls are wells that the normalizer did not use where
+    every plate has them, else any, and the title says which.
 
-    Values are in robust sd of control wells within plates, at that stage, about the median of all controls shown:
-    a step of 3 between two batches is three times the noise between wells, before as after. (In units of the
-    controls before, a method whose output is a z-score would show nothing but the change of units.)
+    Values are in robust sd of control wells within plates at that stage, about the median of the controls shown: a
+    step of 3 between two batches is three times the noise between wells, before as after. In units of the controls
+    *before*, a method whose output is a z-score would show nothing but its change of units.
 
     Parameters
     ----------
-    wells : controls and treated wells a plate, as many as there are; fewer beyond 4,000 rows.
-    max_features : drawn at random, the same for all normalizations.
+    wells : control wells and treated wells a plate; fewer where the plates are many.
+    max_features : drawn at random where there are more, the same for all normalizations.
     """
 
     def __init__(self, *, wells: int = 5, max_features: int = 1000) -> None:
@@ -51,58 +52,77 @@ class FeatureHeatmap:
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """``feature_heatmap_before`` and ``feature_heatmap_after``: plate, well, batch, role, heldout and a column per
-        feature, in the order drawn, float32, robust sd; controls first.
+        feature, all in the order drawn, controls first; robust sd, float32.
 
-        Raises NotApplicable where raw profiles were not kept, no plate has two of the controls shown, or no feature
-        varies within plates both before and after.
+        Raises NotApplicable without raw profiles, controls or treated wells, or where no feature of the controls shown
+        varies within plates.
         """
-        wells = run.normalized.wells
-        controls, heldout = _controls(run)
-        treated = (wells["role"] == "treated").to_numpy(dtype=bool)
-        rows = {
-            "negcon": self._sample(wells, controls, seed=run.seed),
-            "treated": self._sample(wells, treated, seed=run.seed),
-        }
-        after = run.heldout if heldout and run.heldout is not None else run.normalized
-        columns = _chosen(run.normalized.features, self.max_features, run.seed)
-        stages: dict[str, dict[str, Floats]] = {
-            "before": {role: _before(run, at)[:, columns] for role, at in rows.items()},
-            "after": {
-                "negcon": after.X[rows["negcon"]][:, columns],
-                "treated": run.normalized.X[rows["treated"]][:, columns],
-            },
-        }
-        plate = wells["plate"].iloc[rows["negcon"]]
-        sd = {stage: spread(X["negcon"], plate) for stage, X in stages.items()}
-        known = np.isfinite(sd["before"]) & np.isfinite(sd["after"])
-        if not known.any():
-            raise NotApplicable("control wells do not vary within plates in any feature, before or after")
-        place = np.flatnonzero(known)[_order(stages["before"]["negcon"][:, known])]
-        described = wells.iloc[np.r_[rows["negcon"], rows["treated"]]][["plate", "well", "batch"]]
-        described = described.assign(
-            role=np.repeat(list(rows), [len(at) for at in rows.values()]), heldout=heldout
-        ).reset_index(drop=True)
-        names = [run.normalized.features[columns[i]] for i in place]
+        shown = shown_wells(run, n=self.wells, max_features=self.max_features)
+        controls = (shown.wells["role"] == "negcon").to_numpy()
+        stages = {"before": shown.before, "after": shown.after}
+        plate = shown.wells["plate"][controls]
+        sd = {stage: spread(X[controls], plate) for stage, X in stages.items()}
+        known = np.flatnonzero(np.isfinite(sd["before"]) & np.isfinite(sd["after"]))
+        if not len(known):
+            raise NotApplicable("no feature varies between control wells of a plate, both before and after")
+        with np.errstate(invalid="ignore"):
+            order = known[by_correlation(np.atleast_2d(np.corrcoef(shown.before[controls][:, known].T)))]
+        names = [shown.features[i] for i in order]
         tables = {}
         for stage, X in stages.items():
-            centre = np.median(X["negcon"].astype(np.float64), axis=0)
-            Z = in_control_units(np.concatenate(list(X.values())), centre=centre, sd=sd[stage])[:, place]
-            tables[f"feature_heatmap_{stage}"] = pd.concat([described, pd.DataFrame(Z, columns=names)], axis=1)
+            centre = np.median(X[controls].astype(np.float64), axis=0)
+            Z = in_control_units(X[:, order], centre=centre[order], sd=sd[stage][order])
+            tables[f"feature_heatmap_{stage}"] = pd.concat([shown.wells, pd.DataFrame(Z, columns=names)], axis=1)
         return tables
 
-    def _sample(self, wells: pd.DataFrame, chosen: Mask, *, seed: int) -> Any:
-        """Rows of the sampled wells, plates by id, wells of a plate as they were."""
-        n_plates = wells["plate"].nunique()
-        n = max(1, min(self.wells, MOST_ROWS // n_plates))
-        plate = pd.Series(wells["plate"].to_numpy()[chosen])
-        own = np.flatnonzero(chosen)
-        groups = plate.groupby(plate, sort=False).indices
-        names = wells["plate"].unique()[by_plate(wells)]
-        drawn = [
-            np.sort(generator(seed, "feature heatmap", name).permutation(own[groups[name]])[:n])
-            for name in names
-            if name in groups
-        ]
-        if not drawn:
-            raise NotApplicable("a heatmap of control and treated wells needs both")
-        return np.concatenate(drawn)
+    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
+        """Rows of panels: control and treated wells; columns: before and after; one scale of colours."""
+        values = {stage: tables[f"feature_heatmap_{stage}"] for stage in STAGES}
+        wells = values["before"][DESCRIBED]
+        numbers = {stage: table.drop(columns=DESCRIBED).to_numpy() for stage, table in values.items()}
+        limit = max(LEAST, float(np.ceil(np.quantile(np.abs(np.stack(list(numbers.values()))), QUANTILE))))
+        figure, panels = new_grid(2, 2, width=WIDTH, height=HEIGHT, gaps=(0.4, 0.3))
+        for row, role in zip(panels, ROLES, strict=True):
+            own = (wells["role"] == role).to_numpy()
+            for axes, stage in zip(row, STAGES, strict=True):
+                _panel(axes, numbers[stage][own], wells[own], run, limit, named=axes is row[0])
+                if role == "negcon":
+                    axes.set_title(STAGES[stage].format(norm=label(run.norm)), fontsize=MEDIUM)
+            offset = -30 - 4.8 * max(len(label(batch, 16)) for batch in wells["batch"].unique())
+            row[0].annotate(
+                f"{ROLES[role]} (n = {own.sum():,})", (0.0, 0.5), xycoords="axes fraction", xytext=(offset, 0),
+                textcoords="offset points", rotation=90, ha="center", va="center", fontsize=MEDIUM,
+            )  # fmt: skip
+        features = values["before"].columns[len(DESCRIBED) :].tolist()
+        for axes in panels[1]:
+            _name_features(axes, features)
+        bar = figure.colorbar(
+            panels[0][1].images[0], cax=panels[0][1].inset_axes((1.03, 0.0, 0.03, 1.0)), extend="both"
+        )
+        bar.set_label("robust sd of control wells within plates", fontsize=SMALL)
+        bar.ax.tick_params(labelsize=SMALL)
+        kind = (
+            "controls held out from the normalizer"
+            if wells["heldout"].all()
+            else "controls as the normalizer used them"
+        )
+        plates, batches = wells["plate"].nunique(), wells["batch"].nunique()
+        counts = f"n = {len(wells):,} wells on {plates:,} plates in {batches:,} batches · {kind}"
+        what = "Features of sampled wells, plates by id, features by clustering before"
+        headline(figure, what, run, counts)
+        return {"feature_heatmap": figure}
+
+
+def _panel(axes: Axes, values: Doubles, wells: pd.DataFrame, run: FigureContext, limit: float, *, named: bool) -> None:
+    axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    axes.set(xticks=[], yticks=[])
+    colours = batch_colours(run.normalized.wells["batch"].unique().tolist())
+    batch_bar(axes, wells["batch"].tolist(), colours, along="y", named=named)
+
+
+def _name_features(axes: Axes, features: list[str]) -> None:
+    ticks = spaced(range(len(features)), gap(axes, len(features), along="x"))
+    axes.set_xticks(ticks, [label(features[i], 28) for i in ticks], rotation=90, fontsize=SMALL - 1)
+    axes.set_xlabel(
+        f"{len(features):,} features" + (", some named" if len(ticks) < len(features) else ""), fontsize=SMALL
+    )

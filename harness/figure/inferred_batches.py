@@ -14,8 +14,6 @@ from harness.figure.style import DPI, MEDIUM, SMALL, batch_colours, headline, la
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.axes import Axes
 
     from harness.figure.base import FigureContext
@@ -43,7 +41,7 @@ class InferredBatches:
 
         Raises NotApplicable where batches were not inferred.
         """
-        found: Mapping[str, pd.DataFrame] = getattr(run, "batch_tables", {})
+        found = run.batch_tables
         if "inferred_batches" not in found:
             raise NotApplicable("batches were given, not found: choose batch=inferred to see where the controls change")
         return {name: found[name] for name in ("inferred_batches", "inferred_boundaries")}

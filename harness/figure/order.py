@@ -34,7 +34,8 @@ def by_correlation(correlation: Doubles) -> NDArray[np.intp]:
     tree = linkage(apart, method="average")
     if len(known) <= MOST_OPTIMAL:
         tree = optimal_leaf_ordering(tree, apart)
-    return np.r_[known[leaves_list(tree)], np.setdiff1d(np.arange(len(correlation)), known)]
+    undefined = np.setdiff1d(np.arange(len(correlation)), known)
+    return np.asarray(np.r_[known[leaves_list(tree)], undefined], dtype=np.intp)
 
 
 def by_plate(wells: pd.DataFrame) -> NDArray[np.intp]:

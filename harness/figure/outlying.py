@@ -26,7 +26,7 @@ def outlying(run: FigureContext) -> pd.DataFrame:
     wells, and for one whose batch holds no two plates that resemble any other: there a plate is an outlier where
     it lies far from every plate. Raises NotApplicable with the reason where plates cannot be compared.
     """
-    found: dict[str, pd.DataFrame] = getattr(run, "batch_tables", {})
+    found = run.batch_tables
     if "inferred_batches" in found:
         return found["inferred_batches"][["plate", "outlier", "distance"]]
     return once(run.normalized, "outlying plates", lambda: _outlying(run))

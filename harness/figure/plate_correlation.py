@@ -99,7 +99,7 @@ class PlateCorrelation:
         figure, panels = new_figure(SIDE, SIDE, panels=len(shown), gap=0.45)
         for axes, stage in zip(panels, shown, strict=True):
             _heatmap(axes, pairs[stage].to_numpy(), plates, run, named=axes is panels[0])
-            title = f"{STAGES[stage].format(norm=label(run.norm))} · {_contrast(pairs, stage)}"
+            title = f"{STAGES[stage].format(norm=label(run.norm))}\n{_contrast(pairs, stage)}"
             axes.set_title(title, fontsize=MEDIUM, pad=15)
         bar = figure.colorbar(panels[-1].images[0], cax=panels[-1].inset_axes((1.07, 0.15, 0.04, 0.85)))
         bar.set_label("Pearson correlation of plate medians", fontsize=SMALL)
@@ -151,8 +151,9 @@ def _heatmap(axes: Axes, values: Doubles, plates: pd.DataFrame, run: FigureConte
     for i, text in zip(ticks, axes.get_xticklabels(), strict=True):
         if i in outliers:
             text.set(color=OUTLIER, fontweight="bold")
-    style = {"color": OUTLIER, "linestyle": "", "markersize": 5, "clip_on": False, "markeredgewidth": 0}
-    axes.plot([1.02] * len(outliers), outliers, marker="<", transform=axes.get_yaxis_transform(), **style)
+    if outliers:
+        side = [1.02] * len(outliers)
+        axes.plot(side, outliers, "<", color=OUTLIER, ms=5, mew=0, clip_on=False, transform=axes.get_yaxis_transform())
 
 
 def _contrast(pairs: pd.DataFrame, stage: str) -> str:
@@ -160,7 +161,7 @@ def _contrast(pairs: pd.DataFrame, stage: str) -> str:
         value = within_minus_between(pairs.assign(correlation=pairs[stage]))
     except NotApplicable as absent:
         return absent.reason
-    return f"within minus between batches {value:+.2f}".replace("-", "−")
+    return f"within minus between batches {value:+.2f}"
 
 
 def _order_name(order: str) -> str:

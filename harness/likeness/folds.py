@@ -1,7 +1,8 @@
 """Scores by fits to control wells, each by a fit that has not read it.
 
-A fit lies closer to the wells it has read than to any other, with no biology at all (README, "The trap"). So a control
-is scored by the controls of other folds, and a treated well by the controls without a fold drawn at random.
+Wells that a fit has read differ from others like them in their score, with no biology at all (README, "The trap"): a
+whole covariance lies closer to them, their own leading components spread them wider. So a control is scored by the
+controls of other folds, and a treated well by the controls without a fold drawn at random.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ def test_refusals_name_the_culprit_in_one_line(screen: Profiles, member: Any, cu
 
 def test_a_member_that_leaves_a_plate_out_is_refused() -> None:
     class Half:
-        def assign(self, wells: pd.DataFrame) -> pd.Series:
-            return wells["plate"].where(wells["plate"] == "a")
+        def assign(self, profiles: Profiles) -> pd.Series:
+            return profiles.wells["plate"].where(profiles.wells["plate"] == "a")
 
     with pytest.raises(InputError, match=r"no batch for plates \['b'\]"):
         assign_batches(profiles("a", "b"), Half())

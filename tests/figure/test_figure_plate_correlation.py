@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from harness.figure.medians import correlate, plate_medians, within_minus_between
 from harness.figure.plate_correlation import PlateCorrelation
-from harness.types import NotApplicable
+from harness.types import InputError, NotApplicable
 
 
 def square(table):
@@ -54,7 +57,7 @@ def test_within_minus_between_needs_both_kinds_of_pairs(screen, context, batches
     tables = PlateCorrelation().tables(context(p, heldout=p))
     with pytest.raises(NotApplicable, match=kind):
         within_minus_between(tables["plate_correlation"])
-    assert kind in PlateCorrelation().draw(tables, context(p))["plate_correlation"].get_suptitle()
+    assert kind in PlateCorrelation().draw(tables, context(p))["plate_correlation"].axes[0].get_title()
 
 
 def test_reads_only_the_held_out_controls(screen, context):
@@ -113,3 +116,94 @@ def test_draws_few_and_many_plates_with_thinned_labels(screen, context, plates):
     assert 3 <= len(axes.get_xticks()) <= 44
     assert len(axes.lines) == 2 * 2  # two boundaries between three batches, both ways
     assert [t.get_text() for t in axes.texts] == ["b1", "b2", "b3"]
+
+
+def test_before_describes_the_same_wells_and_after_is_unchanged_by_it(screen, context):
+    p = screen(plates=12, features=40)
+    level = p.X[(p.wells["role"] == "negcon").to_numpy()].mean(axis=0)
+    normalized = p.replace(X=np.concatenate([plate.X - plate.X.mean(axis=0) for plate in p]) + level)
+    run = context(normalized, heldout=normalized, raw=p)
+    table = PlateCorrelation().tables(run)["plate_correlation"]
+    alone = PlateCorrelation().tables(context(p, heldout=p))["plate_correlation"]
+    np.testing.assert_allclose(table["correlation_before"], alone["correlation"], atol=1e-6)
+    without = PlateCorrelation().tables(context(normalized, heldout=normalized))["plate_correlation"]
+    np.testing.assert_allclose(table["correlation"], without["correlation"], atol=1e-12)
+    assert within_minus_between(table.assign(correlation=table["correlation_before"])) > 0.8
+    assert within_minus_between(table) < 0.3
+
+
+def test_plates_by_id_or_by_cluster_and_all_tables_in_the_order_drawn(screen, context):
+    p = screen(plates=12, features=40)
+    names = {f"p{i:03d}": f"P{i * 5 % 12}" for i in range(12)}  # ids unlike the order of appearance
+    p = p.replace(wells=p.wells.assign(plate=p.wells["plate"].map(names)))
+    found = {
+        order: PlateCorrelation(order=order).tables(context(p, heldout=p, raw=p)) for order in ("plate", "cluster")
+    }
+    assert list(found["plate"]["plate_correlation_plates"]["plate"]) == [f"P{i}" for i in range(12)]
+    batch = found["cluster"]["plate_correlation_plates"]["batch"]
+    assert (batch != batch.shift()).sum() == 3
+    keyed = [
+        t["plate_correlation"].set_index(["plate_a", "plate_b"])["correlation"].sort_index() for t in found.values()
+    ]
+    pd.testing.assert_series_equal(*(k.set_axis(k.index.map(str)).sort_index() for k in keyed))
+    for tables in found.values():
+        plates = tables["plate_correlation_plates"]["plate"]
+        assert list(tables["plate_correlation"]["plate_b"][:12]) == list(plates)
+        assert np.allclose(np.diag(square(tables["plate_correlation"])), 1)
+    with pytest.raises(InputError, match="order='time' is unknown"):
+        PlateCorrelation(order="time")
+
+
+def test_outlier_plates_are_listed_and_marked(screen, context):
+    p = screen(plates=12, wells=40, features=30)
+    X = p.X + 30 * p.X.std(axis=0) * (p.wells["plate"] == "p006").to_numpy()[:, None]
+    run = context(p, heldout=p, raw=p.replace(X=X.astype(np.float32)))
+    tables = PlateCorrelation().tables(run)
+    plates = tables["plate_correlation_plates"].set_index("plate")
+    assert plates.index[plates["outlier"]].tolist() == ["p006"]
+    assert plates["distance"].idxmax() == "p006"
+    figure = PlateCorrelation().draw(tables, run)["plate_correlation"]
+    assert "1 outlier plate, controls far from their batch: p006" in figure.get_suptitle()
+    assert [line.get_ydata().tolist() for line in figure.axes[1].lines if line.get_marker() == "<"] == [[6]]
+
+
+def test_controls_missing_on_a_plate_and_hostile_names(screen, context, hostile):
+    p = screen(plates=10, batches=hostile)
+    names = dict(zip(p.wells["plate"].unique(), [*hostile, *(f"{i}{h}" for i, h in enumerate(hostile))], strict=True))
+    bare = (p.wells["plate"] == "p003").to_numpy()
+    wells = p.wells.assign(plate=p.wells["plate"].map(names))
+    wells.loc[bare, "role"] = "treated"
+    wells.loc[bare, "heldout_control"] = False
+    p = p.replace(wells=wells)
+    run = context(p, heldout=p, raw=p, norm=hostile[1])
+    tables = PlateCorrelation().tables(run)
+    plates = tables["plate_correlation_plates"].set_index("plate")
+    assert np.isnan(plates.loc[names["p003"], "distance"])
+    assert plates["distance"].notna().sum() == 8  # its batch holds one other plate, which is compared with none
+    assert not plates.loc[names["p003"], "outlier"]
+    figure = PlateCorrelation().draw(tables, run)["plate_correlation"]
+    figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_undefined_correlations_are_drawn_as_such(screen, context):
+    p = screen(plates=6)
+    flat = p.X.copy()
+    treated = ((p.wells["role"] == "treated") & (p.wells["plate"] == "p002")).to_numpy()
+    flat[treated] = np.nan
+    run = context(p.replace(X=flat), raw=p)
+    tables = PlateCorrelation(order="cluster").tables(run)
+    assert tables["plate_correlation"]["correlation"].isna().sum() == 11
+    assert tables["plate_correlation"]["correlation_before"].notna().all()
+    figure = PlateCorrelation().draw(tables, run)["plate_correlation"]
+    assert figure.axes[1].get_legend().get_texts()[0].get_text() == "undefined"
+
+
+def test_a_thousand_plates_have_labels_apart(screen, context):
+    p = screen(plates=1000, wells=8, features=6, batches=[f"batch {i:02d}" for i in range(30)])
+    run = context(p, heldout=p, raw=p)
+    figure = PlateCorrelation().draw(PlateCorrelation().tables(run), run)["plate_correlation"]
+    figure.canvas.draw()
+    for texts in (figure.axes[0].get_xticklabels(), figure.axes[0].texts):
+        boxes = [text.get_window_extent() for text in texts]
+        assert 10 <= len(boxes) <= 50
+        assert not any(a.overlaps(b) for a, b in pairwise(boxes))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,11 +7,6 @@ import pytest
 from harness.figure.base import FigureContext
 from harness.figure.inferred_batches import InferredBatches
 from harness.types import NotApplicable
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context(FigureContext):
-    batch_tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def tables(names: list[str], *, batches: int = 3, intensity: bool = True) -> dict[str, pd.DataFrame]:
@@ -33,7 +26,7 @@ def tables(names: list[str], *, batches: int = 3, intensity: bool = True) -> dic
 
 def context(screen, found):
     names = {"norm": "raw", "scope": "train", "split": "leave_batch_out", "data": "toy"}
-    return Context(**names, seed=1, normalized=screen(), batch_tables=found)
+    return FigureContext(**names, seed=1, normalized=screen(), batch_tables=found)
 
 
 def test_tables_are_those_of_the_batches_found(screen):

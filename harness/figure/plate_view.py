@@ -1,0 +1,166 @@
+"""A value on the layout of the plate, before and after: edges, rows and columns show."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from harness.figure.panels import new_grid
+from harness.figure.plate_values import plate_values
+from harness.figure.position import position_effect
+from harness.figure.style import SMALL, headline, label
+from harness.types import NotApplicable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from harness.figure.base import FigureContext
+
+WIDTH = 2.5  # inches of a panel
+QUANTILE = 0.97  # of all values shown lies within the colour scale
+STAGES = {"before": "before", "after": "after", "score": "score"}
+
+
+class PlateView:
+    """Medians over the plates of a batch, and single plates, on rows and columns of the plate.
+
+    Every value is taken about the median of its plate. Batches and plates shown are those where rows and columns
+    explain most before normalization (adjusted R^2 of :func:`harness.figure.position.position_effect`, written above
+    each panel). All panels have one scale of colours. Compounds that lie in the same well on every plate look like
+    an effect of the position: on a fixed layout nothing can tell them apart.
+
+    Parameters
+    ----------
+    feature : a feature, a numeric column of the wells such as ``cell_count``, or ``task/model`` for held-out scores;
+        None: the feature that rows and columns explain best before normalization.
+    batches, plates : how many are shown.
+    """
+
+    def __init__(self, *, feature: str | None = None, batches: int = 3, plates: int = 3) -> None:
+        self.feature = feature
+        self.batches = batches
+        self.plates = plates
+
+    def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
+        """``plate_view``: one row per position of each panel, panels in the order drawn: kind (batch, plate), name,
+        stage (before, after, score), row, column, value (median over plates), n (plates with a value there).
+        ``plate_view_effects``: kind, name, n_plates, n_wells, stage, effect (adjusted R^2, NaN if undefined) of all
+        batches and plates, strongest first. ``plate_view_value``: feature, why, unit.
+
+        Raises NotApplicable where rows and columns are not known; InputError for an unknown feature.
+        """
+        wells = run.normalized.wells
+        if not {"row", "column"} <= set(wells):
+            raise NotApplicable("rows and columns of the wells are not known")
+        values = plate_values(run, self.feature)
+        known = pd.DataFrame(values.stages).join(wells[["plate", "batch", "row", "column"]])
+        known = known.dropna().astype({"row": int, "column": int})
+        if known.empty:
+            raise NotApplicable(f"no well has both a position and a value of {values.name}")
+        stages = list(values.stages)
+        effects = pd.concat([_effects(known, kind, stages) for kind in ("batch", "plate")], ignore_index=True)
+        first = effects[effects["stage"] == stages[0]]
+        parts = []
+        for kind, n in (("batch", self.batches), ("plate", self.plates)):
+            for name in first.loc[first["kind"] == kind, "name"].head(n):
+                own = known[known[kind] == name]
+                for stage in stages:
+                    at = own.groupby(["row", "column"])[stage].agg(value="median", n="size").reset_index()
+                    parts.append(at.assign(kind=kind, name=name, stage=stage))
+        columns = ["kind", "name", "stage", "row", "column", "value", "n"]
+        about = pd.DataFrame({"feature": [values.name], "why": [values.why], "unit": [values.unit]})
+        view = pd.concat(parts, ignore_index=True)[columns]
+        return {"plate_view": view, "plate_view_effects": effects, "plate_view_value": about}
+
+    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
+        """Batches at the left, plates at the right, one a row; stages side by side."""
+        view, effects, about = tables["plate_view"], tables["plate_view_effects"], tables["plate_view_value"].iloc[0]
+        stages = view["stage"].unique().tolist()
+        shown = {kind: own["name"].unique().tolist() for kind, own in view.groupby("kind", sort=False)}
+        rows = max(map(len, shown.values()))
+        shape = (int(view["row"].max()), int(view["column"].max()))
+        height = float(np.clip(WIDTH * shape[0] / shape[1], 0.6, 2 * WIDTH))
+        figure, grid = new_grid(rows, len(stages) * len(shown), width=WIDTH, height=height, gaps=(0.3, 0.62))
+        limit = _limit(view["value"])
+        strength = effects.set_index(["kind", "name", "stage"])["effect"].to_dict()
+        n_plates = effects.set_index(["kind", "name"])["n_plates"].to_dict()
+        for i, axes in enumerate(axes for row in grid for axes in row):
+            row, column = divmod(i, len(stages) * len(shown))
+            kind, stage = list(shown)[column // len(stages)], stages[column % len(stages)]
+            if row >= len(shown[kind]):
+                axes.remove()
+                continue
+            name = shown[kind][row]
+            own = view[(view["kind"] == kind) & (view["name"] == name) & (view["stage"] == stage)]
+            median = f"{label(name, 16)}, median of {n_plates[kind, name]:,} plates"
+            who = median if kind == "batch" else f"plate {label(name, 24)}"
+            title = f"{who}\n{STAGES[stage]}: R² {_number(strength[kind, name, stage])}"
+            _panel(axes, own, shape, limit)
+            axes.set_title(title, fontsize=SMALL, pad=3)
+        drawn = [axes for axes in figure.axes if axes.images]
+        bar = figure.colorbar(drawn[0].images[0], cax=_right_of(drawn), extend="both")
+        bar.set_label(textwrap.fill(about["unit"], 27), fontsize=SMALL)
+        bar.ax.tick_params(labelsize=SMALL)
+        wells = run.normalized.wells
+        counts = (
+            f"n = {len(wells):,} wells on {wells['plate'].nunique():,} plates in {wells['batch'].nunique():,} batches"
+            " · strongest first · R²: of rows and columns, adjusted"
+        )
+        what = f"{label(about['feature'], 40)} on the plate ({about['why']})"
+        headline(figure, what, run, counts)
+        return {"plate_view": figure}
+
+
+def _effects(known: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataFrame:
+    """Position effects of all batches or plates, strongest at the first stage first, undefined last."""
+    rows = []
+    for name, own in known.groupby(kind, sort=False):
+        effect = position_effect(own[stages].to_numpy(dtype=np.float64), own)
+        base = {"kind": kind, "name": name, "n_plates": own["plate"].nunique(), "n_wells": len(own)}
+        rows += [{**base, "stage": stage, "effect": value} for stage, value in zip(stages, effect, strict=True)]
+    table = pd.DataFrame(rows)
+    first = table["effect"].where(table["stage"] == stages[0]).groupby(table["name"]).transform("first")
+    return table.iloc[np.argsort(-first.to_numpy(), kind="stable")]
+
+
+def _limit(values: pd.Series[float]) -> float:
+    limit = float(values.abs().quantile(QUANTILE))
+    if limit == 0:
+        return 1.0
+    step = 10.0 ** math.floor(math.log10(limit))
+    return math.ceil(limit / step * 2) / 2 * step
+
+
+def _panel(axes: Axes, own: pd.DataFrame, shape: tuple[int, int], limit: float) -> None:
+    plate = np.full(shape, np.nan)
+    plate[own["row"].to_numpy() - 1, own["column"].to_numpy() - 1] = own["value"]
+    axes.patch.set_facecolor("0.82")
+    axes.imshow(
+        np.ma.masked_invalid(plate), cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
+    every = [math.ceil(n / most) for n, most in zip(shape, (8, 8), strict=True)]
+    rows, columns = (list(range(0, n, step)) for n, step in zip(shape, every, strict=True))
+    axes.set_yticks(rows, [_letters(i) for i in rows], fontsize=SMALL - 1)
+    axes.set_xticks(columns, [str(i + 1) for i in columns], fontsize=SMALL - 1)
+    axes.tick_params(length=2, pad=1.5)
+
+
+def _letters(row: int) -> str:
+    """Name of a row counted from 0: A to Z, then AA."""
+    return chr(65 + row) if row < 26 else _letters(row // 26 - 1) + chr(65 + row % 26)
+
+
+def _right_of(drawn: list[Axes]) -> Axes:
+    """A place for the colours beside the last panel of the first row."""
+    top = max(axes.get_position().y1 for axes in drawn)
+    last = max((axes for axes in drawn if axes.get_position().y1 > top - 1e-6), key=lambda axes: axes.get_position().x1)
+    return last.inset_axes((1.05, 0.0, 0.05, 1.0))
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "undefined"

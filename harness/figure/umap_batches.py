@@ -1,0 +1,136 @@
+"""One UMAP panel per batch on the same axes: does every batch cover the same ground?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from harness.figure.order import by_plate
+from harness.figure.panels import new_grid
+from harness.figure.style import OKABE_ITO, SMALL, headline, label
+from harness.figure.umap import Umap
+from harness.seeding import generator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from harness.figure.base import FigureContext
+
+PAGE = 10.0  # inches across, of many panels
+SMALLEST, LARGEST = 0.95, 2.3  # inches of a panel
+WORDS = 24  # characters above a panel from which its numbers are spelled out
+VECTOR = 5_000  # points; a drawing of more holds them as an image
+CONTROL, TREATED, OTHERS = OKABE_ITO[3], OKABE_ITO[0], "0.87"
+
+
+class UmapBatches:
+    """Small multiples of the embedding of the figure ``umap``: a batch in colour, all other wells in grey.
+
+    In colour are all control wells of the batch that were embedded, and up to ``treated`` treated wells from
+    ``plates`` of its plates, drawn by the seed and the batch's name: all normalizations of a sweep show the
+    same. The axes of all panels are the same.
+
+    Parameters
+    ----------
+    treated : wells of a batch, as evenly over its sampled plates as the embedded wells allow.
+    plates : sampled plates of a batch.
+    max_points, n_neighbors, min_dist : of :class:`harness.figure.umap.Umap`; with equal values both figures share one
+        embedding.
+    """
+
+    def __init__(
+        self,
+        *,
+        treated: int = 40,
+        plates: int = 5,
+        max_points: int = 2500,
+        n_neighbors: int = 15,
+        min_dist: float = 0.1,
+    ) -> None:
+        self.treated = treated
+        self.plates = plates
+        self.embedding = Umap(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
+
+    def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
+        """``umap_batches``: the table ``umap`` with the boolean column ``shown``: in colour in its batch's panel.
+
+        Raises NotApplicable as the figure ``umap`` does.
+        """
+        table = self.embedding.tables(run)["umap"]
+        shown = (table["role"] == "negcon").to_numpy(copy=True)
+        for batch, own in table[~shown].groupby("batch", sort=False):
+            shown[self._treated(own, str(batch), run.seed)] = True
+        return {"umap_batches": table.assign(shown=shown)}
+
+    def _treated(self, own: pd.DataFrame, batch: str, seed: int) -> pd.Index[int]:
+        """Rows of the treated wells of a batch that are shown."""
+        rng = generator(seed, "umap batches", batch)
+        plates = rng.permutation(own["plate"].unique())[: self.plates]
+        mixed = own[own["plate"].isin(plates)].sample(frac=1, random_state=rng)
+        turn = mixed.groupby("plate", sort=False).cumcount()
+        return turn.sort_values(kind="stable").index[: self.treated]
+
+    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
+        """One page: a panel per batch, batches in the order of their plates' ids."""
+        table = tables["umap_batches"]
+        plates = table.drop_duplicates("plate")
+        batches = plates["batch"].iloc[by_plate(plates)].unique().tolist()
+        columns = min(len(batches), max(3, math.ceil(math.sqrt(1.3 * len(batches)))))
+        side = float(np.clip(PAGE / columns - 0.1, SMALLEST, LARGEST))
+        rows = math.ceil(len(batches) / columns)
+        figure, grid = new_grid(rows, columns, width=side, height=side, gaps=(0.1, 0.34))
+        panels = [axes for row in grid for axes in row]
+        edges = _limits(table)
+        raster = len(table) * len(batches) > VECTOR
+        size = float(np.clip(1.7 * side**2, 2, 9))
+        for axes, batch in zip(panels, batches, strict=False):
+            _panel(axes, table, batch, size=size, raster=raster, room=int(side * 72 / (0.6 * SMALL)))
+            axes.set(xlim=edges[0], ylim=edges[1])
+        for axes in panels[len(batches) :]:
+            axes.remove()
+        handles = [Line2D([], [], linestyle="", marker="o", color=c, markersize=5) for c in (CONTROL, TREATED, OTHERS)]
+        texts = [
+            "negative control",
+            f"treated, up to {self.treated} on {self.plates} plates",
+            "every other well embedded",
+        ]
+        at = grid[-1][0].get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+        grid[-1][0].legend(
+            handles, texts, loc="upper left", bbox_to_anchor=(0.0, -0.08 / at.height), ncols=1 if columns == 1 else 3,
+            fontsize=SMALL, frameon=False, handlelength=1.0, borderaxespad=0.0,
+        )  # fmt: skip
+        shown = table["shown"].sum()
+        counts = (
+            f"n = {shown:,} wells in colour of {len(table):,} embedded, on {table['plate'].nunique():,} plates in "
+            f"{len(batches):,} batches · same axes in all panels"
+        )
+        headline(figure, "UMAP of normalized wells, batch by batch", run, counts)
+        return {"umap_batches": figure}
+
+
+def _limits(table: pd.DataFrame) -> list[tuple[float, float]]:
+    at = table[["umap_1", "umap_2"]].to_numpy()
+    low, high = at.min(axis=0), at.max(axis=0)
+    pad = 0.04 * (high - low)
+    return [(float(a), float(b)) for a, b in zip(low - pad, high + pad, strict=True)]
+
+
+def _panel(axes: Axes, table: pd.DataFrame, batch: str, *, size: float, raster: bool, room: int) -> None:
+    inside = (table["batch"] == batch).to_numpy() & table["shown"].to_numpy()
+    rest = table[~inside]
+    axes.scatter(rest["umap_1"], rest["umap_2"], s=0.45 * size, color=OTHERS, linewidths=0, rasterized=raster)
+    counts = []
+    for role, colour in (("negcon", CONTROL), ("treated", TREATED)):
+        own = table[inside & (table["role"] == role).to_numpy()]
+        axes.scatter(own["umap_1"], own["umap_2"], s=size, color=colour, linewidths=0, alpha=0.85, rasterized=raster)
+        counts.append(len(own))
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(
+        f"{label(batch, max(8, room))}\n{counts[1]:,} + {counts[0]:,}", fontsize=SMALL, pad=2.5, linespacing=1.1
+    )
+    axes.spines[:].set(color="0.6", linewidth=0.6)

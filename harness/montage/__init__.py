@@ -1,0 +1,1 @@
+"""Contact sheets of the raw images of chosen wells."""

@@ -1,0 +1,72 @@
+"""All images of a sheet and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from harness.montage.image import FOUND, REFUSED, Channel, read
+from harness.montage.template import Refused, Template
+from harness.types import Floats, InputError
+
+COLUMNS = ["plate", "well", "site", "channel", "status", "reason", "size", "depth", "path"]
+
+
+@dataclass
+class Tile:
+    """One site of one well: its row of the table of ``wells``, and the channels that were read."""
+
+    section: str
+    plate: str
+    well: str
+    site: str
+    compound: str = ""
+    score: str = ""
+    images: dict[str, Floats] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)  # channel: status
+
+
+def collect(
+    wells: pd.DataFrame, template: Template, *, channels: Sequence[str], sites: Sequence[str], longest: int
+) -> tuple[list[Tile], pd.DataFrame]:
+    """Tiles in the order of ``wells`` and sites, and a row per image (:data:`COLUMNS`).
+
+    ``wells``: text columns ``section, plate, well`` and, where known, ``batch, compound, score``.
+
+    Raises
+    ------
+    InputError : no image at all could be read.
+    """
+    tiles, rows = [], []
+    for own in wells.fillna("").to_dict("records"):
+        for site in sites:
+            names = {key: own.get(key, "") for key in ("section", "plate", "well", "compound", "score")}
+            tile = Tile(site=site, **names)
+            for channel in channels:
+                values = {"plate": own["plate"], "well": own["well"], "batch": own.get("batch", "")}
+                image, path = _one(template, {**values, "site": site, "channel": channel}, longest)
+                if image.pixels is None:
+                    tile.absent[channel] = image.status
+                else:
+                    tile.images[channel] = image.pixels
+                about = [image.status, image.reason, image.size, image.depth, path]
+                rows.append([own["plate"], own["well"], site, channel, *about])
+            tiles.append(tile)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    if not (table["status"] == FOUND).any():
+        first = table.iloc[0]
+        raise InputError(
+            f"images.template={template.text!r}: none of {len(table)} images could be read; the first, "
+            f"{first['path'] or 'of plate ' + repr(first['plate'])}: {first['status']} ({first['reason']})"
+        )
+    return tiles, table
+
+
+def _one(template: Template, values: dict[str, str], longest: int) -> tuple[Channel, str]:
+    try:
+        path = template.path(values)
+    except Refused as reason:
+        return Channel(REFUSED, reason=str(reason)), ""
+    return read(path, longest), str(path)

@@ -1,0 +1,69 @@
+"""Which wells are shown: listed ones, or the first of tables that a run recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from harness.compare.table import StoredRun
+from harness.data.text import as_text
+from harness.types import InputError
+
+LISTED = "listed wells"
+
+
+def listed(wells: Sequence[str]) -> pd.DataFrame:
+    """Columns section, plate, well of ``PLATE:WELL``, in their order.
+
+    Raises
+    ------
+    InputError : an entry that is no plate and well.
+    """
+    pairs = [str(entry).rpartition(":") for entry in wells]
+    for entry, (plate, colon, well) in zip(wells, pairs, strict=True):
+        if not (plate and colon and well):
+            raise InputError(f"wells: {entry!r} is not PLATE:WELL, e.g. wells=[24277:B02]")
+    return pd.DataFrame({"section": LISTED, "plate": [p for p, _, _ in pairs], "well": [w for _, _, w in pairs]})
+
+
+def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None) -> pd.DataFrame:
+    """The first ``n`` rows of each of a run's tables: section, plate, well and, where known, batch, compound, score.
+
+    Raises
+    ------
+    InputError : no such table, a table without plate and well or without the score, an empty one.
+    """
+    parts = []
+    for name in tables:
+        table = run.table(name)
+        wanted = ["plate", "well", *([] if score is None else [score])]
+        if missing := [column for column in wanted if column not in table]:
+            raise InputError(
+                f"table {name!r} of run {run.name} lacks the columns {missing}; found {list(table.columns)}"
+            )
+        table = table.head(n)
+        if table.empty:
+            raise InputError(f"table {name!r} of run {run.name} has no rows: there is nothing to show")
+        own = {c: as_text(table[c]) for c in ("plate", "well", "batch", "compound") if c in table}
+        shown = {} if score is None else {"score": [f"{score} {value:.3g}" for value in table[score]]}
+        parts.append(pd.DataFrame({"section": name.removeprefix("wells_").replace("_", " "), **own, **shown}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def run_of(runs: Mapping[str, StoredRun], wanted: str | None) -> tuple[str, StoredRun]:
+    """The finished run whose id starts so, or the newest; ``runs`` by id, newest first.
+
+    Raises
+    ------
+    InputError : none or several.
+    """
+    finished = {key: run for key, run in runs.items() if run.status == "FINISHED" and "data_fingerprint" in run.tags}
+    if wanted is None:
+        if not finished:
+            raise InputError("no finished run; record one with figure=[umap,control_likeness], or list wells=[...]")
+        return next(iter(finished.items()))
+    found = [key for key in finished if key.startswith(wanted)]
+    if len(found) != 1:
+        raise InputError(f"run={wanted}: {len(found)} finished runs have an id that starts so; expected one")
+    return found[0], finished[found[0]]

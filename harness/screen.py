@@ -1,0 +1,63 @@
+"""The screen that a configuration names, and what its members need to know of it before anything is computed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from harness.batch import assign_batches
+from harness.data.store import load, read_truth, store_folder
+from harness.known.scores import KnownScore
+from harness.labels.base import TakesLabels
+from harness.plan import Plan
+from harness.types import Profiles
+
+
+class Screen:
+    """Profiles with their batches, and the truth that a simulated screen comes with.
+
+    Attributes
+    ----------
+    profiles : packed; X stays on disk.
+    found : of a batch member that infers batches, how it did (:class:`harness.batch.assignment.Found`), else None.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self._source, self._cache = instantiate(cfg.data, _convert_="all"), Path(cfg.cache)
+        batch = instantiate(cfg.batch, _convert_="all")
+        self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
+        self.found: Any = getattr(batch, "found_", None)
+        self._truth = cache(lambda: read_truth(store_folder(self._source, self._cache)))
+
+    def bind(self, plan: Plan) -> Plan:
+        """The plan with labels given to the tasks that need them, known scores to what reads them, and found batches.
+
+        Says what matched, and which batches were found.
+
+        Raises
+        ------
+        InputError : labels or scores that do not fit the wells.
+        """
+        if self.found is not None:
+            print(self.found.sentence(), file=sys.stderr)
+            plan = replace(plan, batch_tables=self.found.tables())
+        tasks = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
+        if tasks:
+            bound = {n: task.bind(self.profiles.wells, self._truth().get("assays")) for n, task in tasks.items()}
+            for task in bound.values():
+                print(task.summary(), file=sys.stderr)
+            plan = replace(plan, tasks={**plan.tasks, **bound})
+        return plan
+
+    def join_scores(self, plan: Plan, wells: pd.DataFrame) -> None:
+        """Give known scores of compounds to what reads them; refuses a table that does not fit."""
+        for member in (*plan.checks.values(), *plan.figures.values()):
+            if isinstance(member, KnownScore):
+                member.join(wells, self._truth())
