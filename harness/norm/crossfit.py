@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.memo import remembered
 from harness.seeding import derive
 from harness.types import InputError, Plate
 
@@ -34,10 +35,19 @@ def fold_of(plate: Plate, reference: Sequence[str], n_folds: int, seed: int) -> 
 
     Nothing depends on the order of rows or on other plates. All 0 where there is one fold.
     """
-    ordered = sorted(reference, key=lambda well: derive(seed, "fold", plate.name, well))
-    first = derive(seed, "first fold", plate.name)
+    if n_folds == 1:
+        return np.zeros(len(plate.wells), dtype=np.int64)
+    return _folds(plate.wells, plate.name, tuple(reference), n_folds, seed)
+
+
+@remembered
+def _folds(table: pd.DataFrame, plate: str, reference: tuple[str, ...], n_folds: int, seed: int) -> NDArray[np.int64]:
+    ordered = sorted(reference, key=lambda well: derive(seed, "fold", plate, well))
+    first = derive(seed, "first fold", plate)
     dealt = {well: (first + i) % n_folds for i, well in enumerate(ordered)}
-    codes, wells = pd.factorize(plate.wells["well"])
+    codes, wells = pd.factorize(table["well"])
     places = [dealt[well] for well in ordered] or range(n_folds)
-    folds = [dealt.get(w, places[derive(seed, "fold", plate.name, w) % len(places)]) for w in wells]
-    return np.asarray(folds, dtype=np.int64)[codes]
+    folds = [dealt.get(w, places[derive(seed, "fold", plate, w) % len(places)]) for w in wells]
+    out = np.asarray(folds, dtype=np.int64)[codes]
+    out.flags.writeable = False
+    return out
