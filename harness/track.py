@@ -42,6 +42,7 @@ _SQLITE = "sqlite:///"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _LONGEST_PARAM = 6000
 _PARAMS_PER_CALL = 100
+_FORMATS = ("png", "svg", "pdf")
 _METRICS_PER_CALL = 1000
 
 
@@ -53,12 +54,23 @@ class Tracking:
     uri : of an MLflow tracking store, e.g. ``sqlite:///mlruns/mlflow.db`` or ``http://host:5000``.
     artifacts : folder for files where ``uri`` is a local database; a server decides for itself.
     experiment : name of the experiment; made where it does not exist.
+    figure_formats : of the figures of a run: ``png``, which is always kept, ``svg``, ``pdf``.
     """
 
-    def __init__(self, *, uri: str, artifacts: str | None = None, experiment: str = "harness") -> None:
+    def __init__(
+        self,
+        *,
+        uri: str,
+        artifacts: str | None = None,
+        experiment: str = "harness",
+        figure_formats: Sequence[str] = ("png",),
+    ) -> None:
+        if unknown := sorted(set(figure_formats) - set(_FORMATS)):
+            raise InputError(f"tracking.figure_formats: {unknown} unknown; choose from {list(_FORMATS)}")
         self.uri = uri
         self.artifacts = artifacts
         self.experiment = experiment
+        self.figure_formats = figure_formats
 
     def open(self, *, make: bool = True) -> MlflowClient:
         """A client; where there is no local database yet it is made, or refused with ``make=False``.
@@ -148,7 +160,7 @@ class Tracking:
         experiment = self.experiment_id(client)
         with self._usable():
             run_id = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
-        recorder = MlflowRecorder(client, run_id)
+        recorder = MlflowRecorder(client, run_id, self.figure_formats)
         try:
             _log_params(client, run_id, params)
             context = InputTag("mlflow.data.context", "evaluation")
@@ -223,8 +235,9 @@ class Tracking:
 class MlflowRecorder:
     """Writes one run's results: metrics, tables as Parquet, figures as PNG and as images of the chart view."""
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
+    def __init__(self, client: MlflowClient, run_id: str, figure_formats: Sequence[str] = ("png",)) -> None:
         self.client = client
+        self.figure_formats = figure_formats
         self.run_id = run_id
         self.evaluated: list[str] = []
         self.images: list[str] = []
@@ -305,13 +318,14 @@ class MlflowRecorder:
         self.client.log_text(self.run_id, text, name)
 
     def figure(self, name: str, figure: Figure) -> None:
-        """``figures/<name>.png``, and an image of key ``figures/<name>`` for the chart view."""
+        """``figures/<name>.png``, other formats beside it, and image ``figures/<name>`` of the chart view."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}.png"
-            path.write_bytes(buffer.getvalue())
-            self.client.log_artifact(self.run_id, str(path), "figures")
+            (Path(folder) / f"{name}.png").write_bytes(buffer.getvalue())
+            for other in sorted(set(self.figure_formats) - {"png"}):
+                figure.savefig(Path(folder) / f"{name}.{other}", format=other)
+            self.client.log_artifacts(self.run_id, folder, "figures")
         self.images.append(f"figures/{name}")
         self.client.log_image(self.run_id, Image.open(buffer).convert("RGB"), key=self.images[-1], step=0)
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from command import client_of, runs_of, table_of
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from PIL import Image
 
@@ -306,3 +307,17 @@ def test_of_many_labels_means_and_their_spread_are_metrics_and_single_labels_are
     expected = {key: 0.75, f"{key}_lower": 0.7, f"{key}_upper": 0.8, f"{key}_pooled": 0.74, f"{key}_by_fold": 0.8}
     expected |= {f"{key}_q25": 0.6, f"{key}_median": 0.76, f"{key}_above_0.7": 0.55, "t/m/n_groups": 205.0}
     assert client.get_run(run_id).data.metrics == expected
+
+
+def test_figures_come_in_the_formats_that_were_asked_for_and_others_are_refused(tmp_path: Path) -> None:
+    tracking = Tracking(
+        uri=f"sqlite:///{tmp_path}/m.db", artifacts=str(tmp_path / "a"), figure_formats=["svg", "pdf", "png"]
+    )
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().set_title("plates")
+    with tracking.run("raw", params={}, tags={}, dataset=("toy", "f")) as recorder:
+        recorder.figure("umap.v2", figure)
+    kept = {path.name: path.read_bytes()[:5] for path in tmp_path.glob("a/*/artifacts/figures/*")}
+    assert kept == {"umap.v2.png": b"\x89PNG\r", "umap.v2.svg": b"<?xml", "umap.v2.pdf": b"%PDF-"}
+    with pytest.raises(InputError, match=r"figure_formats: \['jpg'\] unknown; choose from \['png', 'svg', 'pdf'\]"):
+        Tracking(uri="sqlite:///x.db", figure_formats=["jpg"])

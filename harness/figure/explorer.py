@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from harness.explore import View, page
 from harness.explore.stored import note, with_scores
+from harness.figure.placing import place
+from harness.figure.sampling import sample
 from harness.figure.umap import Umap
 from harness.score import predictions
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.figure.base import FigureContext
+
+LARGEST = 1_000_000  # points of a page
 
 
 class Explorer(Umap):
@@ -25,21 +30,35 @@ class Explorer(Umap):
 
     Parameters
     ----------
-    max_points : wells in the map, chosen as for the figure ``umap``; those of one task's label carry its scores.
+    max_points : wells that are embedded, a sample spread over plates as for the figure ``umap``. All other control
+        and treated wells are placed beside their neighbours in it (:func:`harness.figure.placing.place`).
     """
 
-    def __init__(self, *, max_points: int = 20_000, n_neighbors: int = 15, min_dist: float = 0.1) -> None:
+    def __init__(self, *, max_points: int = 10_000, n_neighbors: int = 15, min_dist: float = 0.1) -> None:
         super().__init__(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``explorer``: as ``umap``, with a column ``<task>/<model>`` for each of the models' scores."""
-        points = super().tables(run)["umap"]
-        one_label = {pair: [e for e in folds if not e.group] for pair, folds in run.evaluations.items()}
-        for (task, model), folds in one_label.items():
-            if folds:
-                table = pd.concat(predictions(folds)).assign(task=task, model=model)
-                points = with_scores(points, table, [(task, model)])
+        """``explorer``: as ``umap``, with ``placed`` (not embedded) and a column ``<task>/<model>`` of each score."""
+        points = self._with_others(super().tables(run)["umap"], run)
+        for (task, model), folds in run.evaluations.items():
+            own = [e for e in folds if not e.group]
+            if own:
+                points = with_scores(
+                    points, pd.concat(predictions(own)).assign(task=task, model=model), [(task, model)]
+                )
         return {"explorer": points}
+
+    def _with_others(self, embedded: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
+        wells, X = run.normalized.wells, run.normalized.X
+        rows = sample(wells, max_points=self.max_points, seed=run.seed)
+        others = np.setdiff1d(sample(wells, max_points=LARGEST, seed=run.seed), rows)
+        embedded = embedded.set_index(rows).assign(placed=False)
+        if len(others):
+            at = place(X[rows], embedded[["umap_1", "umap_2"]].to_numpy(), X[others], seed=run.seed)
+            shown = [c for c in embedded if c in wells]
+            more = wells.loc[others, shown].assign(umap_1=at[:, 0], umap_2=at[:, 1], placed=True)
+            embedded = pd.concat([embedded, more]).sort_index()
+        return embedded.reset_index(drop=True)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:  # noqa: ARG002
         """No picture: see :meth:`pages`."""
@@ -47,6 +66,9 @@ class Explorer(Umap):
 
     def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:
         """``explorer``."""
+        points = tables["explorer"]
         about = note(run.norm, {"scope": run.scope, "data": run.data, "split": run.split})
-        view = View(name=run.norm, note=about, points=tables["explorer"])
+        if n_placed := int(points["placed"].sum()):
+            about += f" · {n_placed:,} of {len(points):,} wells placed by their neighbours"
+        view = View(name=run.norm, note=about, points=points.drop(columns="placed"))
         return {"explorer": page([view], title=f"Map of wells: {run.data}")}

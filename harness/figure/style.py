@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from harness.figure.base import FigureContext
 
-DPI = 160
+DPI = 200
 MARGIN = 0.12  # inches
 SMALL, MEDIUM = 8, 9  # points
 

@@ -28,7 +28,7 @@ VECTOR = 5_000  # points; a drawing of more holds them as an image
 CONTROL, TREATED, OTHERS = OKABE_ITO[3], OKABE_ITO[0], "0.87"
 
 
-class UmapBatches:
+class UmapBatches(Umap):
     """Small multiples of the embedding of the figure ``umap``: a batch in colour, all other wells in grey.
 
     In colour are all control wells of the batch that were embedded, and up to ``treated`` treated wells from
@@ -52,16 +52,16 @@ class UmapBatches:
         n_neighbors: int = 15,
         min_dist: float = 0.1,
     ) -> None:
+        super().__init__(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
         self.treated = treated
         self.plates = plates
-        self.embedding = Umap(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """``umap_batches``: the table ``umap`` with the boolean column ``shown``: in colour in its batch's panel.
 
         Raises NotApplicable as the figure ``umap`` does.
         """
-        table = self.embedding.tables(run)["umap"]
+        table = super().tables(run)["umap"]
         shown = (table["role"] == "negcon").to_numpy(copy=True)
         for batch, own in table[~shown].groupby("batch", sort=False):
             shown[self._treated(own, str(batch), run.seed)] = True
@@ -130,7 +130,7 @@ def _panel(axes: Axes, table: pd.DataFrame, batch: str, *, size: float, raster: 
         axes.scatter(own["umap_1"], own["umap_2"], s=size, color=colour, linewidths=0, alpha=0.85, rasterized=raster)
         counts.append(len(own))
     axes.set(xticks=[], yticks=[])
-    axes.set_title(
-        f"{label(batch, max(8, room))}\n{counts[1]:,} + {counts[0]:,}", fontsize=SMALL, pad=2.5, linespacing=1.1
-    )
+    numbers = "{:,} controls, {:,} treated" if room >= WORDS else "{:,} + {:,}"
+    title = f"{label(batch, max(8, room))}\n{numbers.format(*counts)}"
+    axes.set_title(title, fontsize=SMALL, pad=2.5, linespacing=1.1)
     axes.spines[:].set(color="0.6", linewidth=0.6)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from harness.figure.style import MEDIUM, SMALL, headline, new_figure
 from harness.figure.umap import Umap
@@ -25,7 +26,7 @@ PRIOR = 0.5  # wells of each role added to a hexagon, so that one well against n
 ROLES = {"negcon": "control wells", "treated": "treated wells"}
 
 
-class UmapDensity:
+class UmapDensity(Umap):
     """Hexagons over the embedding of the figure ``umap``: share of the controls, of the treated wells, and log ratio.
 
     The ratio is log2 of the shares with half a well of either role added to every occupied hexagon: 0 where controls
@@ -37,9 +38,6 @@ class UmapDensity:
         embedding.
     """
 
-    def __init__(self, *, max_points: int = 2500, n_neighbors: int = 15, min_dist: float = 0.1) -> None:
-        self.embedding = Umap(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
-
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """``umap_density``: one row per occupied hexagon: umap_1, umap_2 (its centre), n_negcon, n_treated,
         share_negcon, share_treated (of all wells of the role), log2_ratio (treated over controls);
@@ -47,7 +45,7 @@ class UmapDensity:
 
         Raises NotApplicable as the figure ``umap`` does, or without wells of both roles.
         """
-        table = self.embedding.tables(run)["umap"]
+        table = super().tables(run)["umap"]
         if absent := [role for role in ROLES if not (table["role"] == role).any()]:
             raise NotApplicable(f"no {absent[0]} wells; densities are compared between controls and treated wells")
         grid = _grid(table)
@@ -98,8 +96,8 @@ class UmapDensity:
 def _grid(table: pd.DataFrame) -> dict[str, float]:
     at = table[["umap_1", "umap_2"]].to_numpy()
     low, high = at.min(axis=0), at.max(axis=0)
-    pad = 0.03 * (high - low)
     across = int(np.clip(np.sqrt(len(table) / PER_HEXAGON), FEWEST, MOST))
+    pad = 1.2 * (high - low) / across  # no hexagon is cut off
     corners = zip(("left", "bottom", "right", "top"), (*(low - pad), *(high + pad)), strict=True)
     return {"across": across, **{name: float(value) for name, value in corners}}
 
@@ -124,3 +122,7 @@ def _scale(figure: Figure, axes: Axes, name: str, *, across: float) -> None:
     bar = figure.colorbar(axes.collections[0], cax=place, orientation="horizontal")
     bar.set_label(name, fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
+    if isinstance(bar.norm, LogNorm):
+        bar.ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        bar.ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        bar.ax.xaxis.set_minor_formatter(NullFormatter())
