@@ -63,15 +63,30 @@ def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
 
 
 def _own(run: StoredRun, same: Sequence[StoredRun], shared: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What tells a run from others of its name; settings of a tuner only where the same tuner has others."""
+    """What tells a run from others of its name: members of groups that others chose otherwise, by name, and settings.
+
+    Settings of a member are told only where all chose it, those of a tuner only where the same tuner has others.
+    """
     alike = [other for other in same if other.params.get(_TUNER) == run.params.get(_TUNER)]
-    own = []
+    chosen = [_members(other) for other in same]
+    everywhere = set.intersection(*map(set, chosen))
+    groups = {group for members in chosen for group, member in members if (group, member) not in everywhere}
+    own = [(g, f"[{','.join(m for group, m in _members(run) if group == g)}]") for g in sorted(groups)]
     for key, value in sorted(set(_settings(run).items()) - shared):
+        group, member = (*key.split("."), "")[:2]
         if key == _TUNER:
             own.append(("tuning", value.split(".")[-2]))
+        elif (group, member) in _members(run) and (group, member) not in everywhere:
+            continue
         elif not key.startswith("tuning.") or any(other.params.get(key) != value for other in alike):
             own.append((key, value))
     return own
+
+
+def _members(run: StoredRun) -> list[tuple[str, str]]:
+    """Pairs (group, member) of the groups that take a list, e.g. ``model`` and ``logistic``; not figures."""
+    keys = [key.split(".") for key in _settings(run)]
+    return sorted({(key[0], key[1]) for key in keys if len(key) == 3 and key[2] == "_target_"})
 
 
 _TUNER = "tuning._target_"

@@ -63,7 +63,10 @@ def explore(options: argparse.Namespace) -> None:
         Path(options.out).write_text(document, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--out {options.out}: cannot be written ({error})") from error
-    print(f"{len(views[0].points):,} points, {len(views)} normalizations ({', '.join(runs)})")
+    shown = [view.name for view in views]
+    print(f"{max(len(view.points) for view in views):,} points, {len(views)} normalizations ({', '.join(shown)})")
+    if without := [name for name in runs if name not in shown]:
+        print(f"Left out, without a map (figure umap or explorer): {', '.join(without)}")
     print(f"Page: {options.out} ({len(document) / 1e6:.1f} MB); open it in a browser")
 
 

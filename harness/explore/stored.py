@@ -1,4 +1,4 @@
-"""Maps of runs that were recorded: the table of the figure ``umap``, with the held-out scores of its wells."""
+"""Maps of runs that were recorded: the table of a figure, with the held-out scores of its wells."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from harness.compare.table import StoredRun, group_of, latest, models_of
 from harness.explore.points import View
 from harness.types import InputError
 
-TABLE = "umap"
+TABLES = ("explorer", "umap")  # of the figures with a map, the one with more wells first
 
 
 def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
-    """One view per run, by label, from its tables ``umap`` and, where it was kept, ``predictions``.
+    """One view per run that kept a map, by label, with the scores of its table ``predictions`` where that was kept.
 
     Raises
     ------
-    InputError : runs of different data, or a run that lacks the table.
+    InputError : runs of different data, or none with a map.
     """
     data = {group_of(run)[0]: run.tags.get("data", "") for run in runs.values()}
     if len(data) > 1:
         raise InputError(f"the runs are of {len(data)} data sets {sorted(data.values())}; choose one with --data")
-    return [View(name=label, note=note(label, run.tags), points=_points(run)) for label, run in runs.items()]
+    maps = {label: _points(run) for label, run in runs.items()}
+    views = [
+        View(name=n, note=note(n, runs[n].tags), points=points) for n, points in maps.items() if points is not None
+    ]
+    if not views:
+        raise InputError(f"none of {', '.join(runs)} kept a map; run again with the figure umap or explorer")
+    return views
 
 
 def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequence[tuple[str, str]]) -> pd.DataFrame:
@@ -40,9 +46,13 @@ def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequenc
     return points
 
 
-def _points(run: StoredRun) -> pd.DataFrame:
-    points, predictions = run.table(TABLE), stored(run, "predictions")
-    return points if predictions is None else with_scores(points, predictions, models_of(run))
+def _points(run: StoredRun) -> pd.DataFrame | None:
+    points = next((table for name in TABLES if (table := stored(run, name)) is not None), None)
+    predictions = stored(run, "predictions")
+    if points is None or predictions is None:
+        return points
+    known = [pair for pair in models_of(run) if "/".join(pair) not in points]
+    return with_scores(points, predictions, known)
 
 
 def note(label: str, tags: Mapping[str, str]) -> str:

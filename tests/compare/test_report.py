@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from PIL import Image
 from harness.compare.group import Group, group_up
 from harness.compare.plots import STYLE, removed, tradeoff
 from harness.compare.report import report
-from harness.compare.table import CONTRAST
+from harness.compare.table import CONTRAST, latest
 from harness.compare.terminal import number
 from harness.score import COLUMNS
 from harness.types import InputError
@@ -405,3 +405,16 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path, sweep: Path) 
     outcome = run_compare(tmp_path, "demo", "--uri", uri, "--html", "nowhere/page.html")
     assert outcome.status == 2
     assert "nowhere/page.html" in outcome.line
+
+
+def test_runs_of_one_name_are_told_apart_by_the_members_they_chose_and_not_by_every_setting_of_them() -> None:
+    def with_members(*models: str, **settings: str) -> Stored:
+        own = {f"model.{m}.{key}": f"{m} {key}" for m in models for key in ("_target_", "classifier.C")}
+        return replace(run("raw", 0.6), params={**own, "seed": "0", **settings})
+
+    one, two = with_members("logistic"), with_members("lightgbm", "logistic")
+    assert set(latest([one, two])) == {"raw (model=[logistic])", "raw (model=[lightgbm,logistic])"}
+    other = with_members("logistic", **{"model.logistic.classifier.C": "9"})
+    assert set(latest([one, other])) == {
+        "raw (model.logistic.classifier.C=9)", "raw (model.logistic.classifier.C=logistic classifier.C)"
+    }  # fmt: skip

@@ -24,6 +24,7 @@ class Run:
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=lambda: {"t/logistic/auroc_by_fold": 0.7})
     predictions: bool = True
+    maps: tuple[str, ...] = ("umap",)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -36,10 +37,10 @@ class Run:
         }
 
     def table(self, name: str) -> pd.DataFrame:
-        if name == "umap":
+        if name in self.maps:
             wells = {"plate": ["p2", "p1"], "well": ["B02", "C03"], "batch": "b", "role": "treated"}
-            return pd.DataFrame(wells).assign(umap_1=[1.0, 2.0], umap_2=[3.0, 5.0])
-        if not self.predictions:
+            return pd.DataFrame(wells).assign(umap_1=[1.0, 2.0], umap_2=[3.0, 5.0 + self.maps.index(name)])
+        if name in ("umap", "explorer") or not self.predictions:
             raise InputError(f"lacks {name}")
         scores = {"plate": ["p1", "p1"], "well": ["C03", "C03"], "score": [0.2, 0.6]}
         return pd.DataFrame(scores).assign(task="t", model=["logistic", "baseline"])
@@ -76,6 +77,15 @@ def test_a_view_carries_held_out_scores_of_models_and_says_what_it_shows() -> No
     assert views_of({"raw": Run("raw", predictions=False)})[0].scores == []
 
 
+def test_runs_without_a_map_are_left_out_and_the_map_of_more_wells_comes_first() -> None:
+    runs = {"raw": Run("raw", maps=()), "mad": Run("mad", maps=("umap", "explorer")), "z": Run("z")}
+    views = views_of(runs)
+    assert [view.name for view in views] == ["mad", "z"]
+    assert [view.points["umap_2"].max() for view in views] == [6.0, 5.0]
+    with pytest.raises(InputError, match="none of raw kept a map"):
+        views_of({"raw": runs["raw"]})
+
+
 def test_a_well_held_out_twice_has_the_mean_and_its_sites_share_it() -> None:
     points = pd.DataFrame({"plate": "p", "well": ["B02", "B02", "B03"], "site": ["1", "2", "1"]})
     predictions = pd.DataFrame({"plate": "p", "well": ["B02", "B02"], "task": "t", "model": "m", "score": [0.25, 0.75]})
@@ -85,11 +95,14 @@ def test_a_well_held_out_twice_has_the_mean_and_its_sites_share_it() -> None:
 def test_the_command_writes_a_page_of_recorded_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     uri, out = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "page.html"
     tracking = Tracking(uri=uri, artifacts=str(tmp_path / "artifacts"), experiment="toy")
-    for name in ("raw", "mad"):
+    for name in ("raw", "mad", "combat"):
         with tracking.run(name, params={}, tags=Run(name).tags, dataset=("toy", "aaaa")) as recorder:
-            recorder.table("umap", Run(name).table("umap"))
+            if name != "combat":
+                recorder.table("umap", Run(name).table("umap"))
     assert main(["--uri", uri, "--out", str(out)]) == 0
-    assert "2 points, 2 normalizations (raw, mad)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 points, 2 normalizations (raw, mad)" in said
+    assert "Left out, without a map (figure umap or explorer): combat" in said
     assert "Map of wells: toy" in out.read_text(encoding="utf-8")
     assert main(["toy", "--uri", uri, "--out", str(tmp_path / "no" / "page.html")]) == 2
     assert "cannot be written" in capsys.readouterr().err
