@@ -91,8 +91,8 @@ def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:
     tracking = Tracking(uri=cfg.tracking.uri, experiment=cfg.tracking.experiment or "")
     if cfg.tracking.experiment is None:
         tracking.experiment = tracking.only_experiment()
-    key, run = run_of({record.run.info.run_id: record for record in tracking.records()}, cfg.run)
     tables = [str(name) for name in as_list(OmegaConf.to_object(cfg.tables))]
+    key, run = run_of({record.run.info.run_id: record for record in tracking.records()}, cfg.run, tables)
     return recorded(run, tables, n=cfg.n, score=cfg.score), f" of run {run.name} ({key[:8]})"
 
 

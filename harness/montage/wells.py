@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from harness.compare.section import stored
 from harness.compare.table import StoredRun
 from harness.data.text import as_text
 from harness.types import InputError
@@ -51,8 +52,8 @@ def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None
     return pd.concat(parts, ignore_index=True)
 
 
-def run_of(runs: Mapping[str, StoredRun], wanted: str | None) -> tuple[str, StoredRun]:
-    """The finished run whose id starts so, or the newest; ``runs`` by id, newest first.
+def run_of(runs: Mapping[str, StoredRun], wanted: str | None, tables: Sequence[str] = ()) -> tuple[str, StoredRun]:
+    """The finished run whose id starts so, or the newest that kept ``tables``; ``runs`` by id, newest first.
 
     Raises
     ------
@@ -62,7 +63,9 @@ def run_of(runs: Mapping[str, StoredRun], wanted: str | None) -> tuple[str, Stor
     if wanted is None:
         if not finished:
             raise InputError("no finished run; record one with figure=[umap,control_likeness], or list wells=[...]")
-        return next(iter(finished.items()))
+        kept = (key for key, run in finished.items() if all(stored(run, name) is not None for name in tables))
+        key = next(kept, next(iter(finished)))
+        return key, finished[key]
     found = [key for key in finished if key.startswith(wanted)]
     if len(found) != 1:
         raise InputError(f"run={wanted}: {len(found)} finished runs have an id that starts so; expected one")
