@@ -71,3 +71,16 @@ def evaluation_factory() -> Callable[..., Evaluation]:
 @pytest.fixture
 def hostile() -> list[str]:
     return HOSTILE
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Two features in place of an embedding; the number of rows of each that was made."""
+    made: list[int] = []
+
+    def embed(X: np.ndarray, **_: object) -> np.ndarray:
+        made.append(len(X))
+        return X[:, :2].astype(np.float64)
+
+    monkeypatch.setattr("harness.figure.umap.embed", embed)
+    return made

@@ -3,25 +3,12 @@ from __future__ import annotations
 import io
 from itertools import pairwise
 
-import numpy as np
 import pytest
 
-from harness.figure import umap as umap_module
 from harness.figure.umap import Umap
 from harness.figure.umap_batches import UmapBatches
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Two features in place of an embedding; the number of embeddings made."""
-    made = []
-
-    def embed(X, **_):
-        made.append(len(X))
-        return X[:, :2].astype(np.float64)
-
-    monkeypatch.setattr(umap_module, "embed", embed)
-    return made
+pytestmark = pytest.mark.usefixtures("embedded")
 
 
 def test_all_controls_and_forty_treated_wells_from_five_plates_of_each_batch(screen, context):
@@ -39,11 +26,11 @@ def test_fewer_plates_or_wells_are_all_shown(screen, context):
     assert table["shown"].all()
 
 
-def test_shares_the_embedding_of_the_figure_umap(screen, context, quick):
+def test_shares_the_embedding_of_the_figure_umap(screen, context, embedded):
     run = context(screen(plates=6))
     points = Umap().tables(run)["umap"]
     table = UmapBatches().tables(run)["umap_batches"]
-    assert len(quick) == 1
+    assert len(embedded) == 1
     assert table.drop(columns="shown").equals(points)
 
 

@@ -5,22 +5,11 @@ import io
 import numpy as np
 import pytest
 
-from harness.figure import umap as umap_module
 from harness.figure.umap import Umap
 from harness.figure.umap_density import UmapDensity
 from harness.types import NotApplicable
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    made = []
-
-    def embed(X, **_):
-        made.append(len(X))
-        return X[:, :2].astype(np.float64)
-
-    monkeypatch.setattr(umap_module, "embed", embed)
-    return made
+pytestmark = pytest.mark.usefixtures("embedded")
 
 
 def test_hexagons_hold_every_well_once(screen, context):
@@ -65,11 +54,11 @@ def test_log_ratio_points_to_the_role_that_is_denser_and_is_finite(screen, conte
     np.testing.assert_allclose(cells["log2_ratio"], np.log2(by_hand))
 
 
-def test_shares_the_embedding_and_needs_both_roles(screen, context, quick):
+def test_shares_the_embedding_and_needs_both_roles(screen, context, embedded):
     run = context(screen(plates=4))
     Umap().tables(run)
     UmapDensity().tables(run)
-    assert len(quick) == 1
+    assert len(embedded) == 1
     p = screen(plates=4)
     with pytest.raises(NotApplicable, match="no negcon wells"):
         UmapDensity().tables(context(p.replace(wells=p.wells.assign(role="treated"))))
