@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import pickle
-import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import cache, lru_cache
-from multiprocessing import get_context
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
+from harness.processes import processes
 
 Do = Callable[[str], Any]
 Said = list[tuple[type[Warning], str]]
@@ -50,7 +48,7 @@ class Beside:
             result, said = self._begun[name].result()
         except BrokenProcessPool:
             warnings.warn("a helping process ended unexpectedly; its work is done again in this one", stacklevel=2)
-            _processes.cache_clear()
+            processes.cache_clear()
             return self.do(name)
         for category, text in said:
             warnings.warn(text, category, stacklevel=2)
@@ -70,23 +68,12 @@ def beside(make: Callable[..., Do], *payload: Any, do: Do, names: Sequence[str],
     with tempfile.TemporaryDirectory(prefix="harness-") as folder:
         path = Path(folder) / "payload.pickle"
         path.write_bytes(pickle.dumps((make, payload), protocol=pickle.HIGHEST_PROTOCOL))
-        begun = {name: _processes(n).submit(_call, str(path), name) for name in names}
+        begun = {name: processes(n, "checks").submit(_call, str(path), name) for name in names}
         try:
             yield Beside(do, begun)
         finally:
             for future in begun.values():
                 future.cancel()
-
-
-@cache
-def _processes(n: int) -> ProcessPoolExecutor:
-    """Fresh processes, not forks: threads and locks of this one would be copied in any state."""
-    return ProcessPoolExecutor(n, mp_context=get_context("spawn"), initializer=_settle)
-
-
-def _settle() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and says so
-    threadpool_limits(1)
 
 
 @lru_cache(maxsize=1)
