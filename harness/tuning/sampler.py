@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -22,10 +23,12 @@ class Tpe(BaseSampler):
     Parameters
     ----------
     axes : from which seeds are derived; without the normalization, so that all begin with the same trials.
+    first : the choices of the first trial. Two processes that begin a study at once could both enqueue them; only one
+        of them has the first place.
     """
 
-    def __init__(self, *axes: object) -> None:
-        self.axes = axes
+    def __init__(self, *axes: object, first: Mapping[str, Any]) -> None:
+        self.axes, self.first = axes, first
         self.places: dict[int, int] = {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -35,8 +38,8 @@ class Tpe(BaseSampler):
     def _drawing(self, trial: FrozenTrial, *more: object) -> TPESampler:
         return TPESampler(seed=derive(*self.axes, self.places[trial.number], *more) % 2**32)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        return IntersectionSearchSpace().calculate(study)
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {} if self.places[trial.number] == 0 else IntersectionSearchSpace().calculate(study)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -46,5 +49,7 @@ class Tpe(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
+        if self.places[trial.number] == 0:
+            return self.first[param_name]
         drawing = self._drawing(trial, param_name)
         return drawing.sample_independent(study, trial, param_name, param_distribution)

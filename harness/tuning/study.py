@@ -47,7 +47,7 @@ class Place:
         InputError : it was made with another search space.
         """
         storage = open_storage(self.storage)
-        sampler, pruner = Tpe(*self.axes), MedianPruner(n_startup_trials=5)
+        sampler, pruner = Tpe(*self.axes, first=space.default), MedianPruner(n_startup_trials=5)
         try:
             study = optuna.create_study(
                 storage=storage, study_name=self.name, direction=self.direction, sampler=sampler, pruner=pruner
@@ -63,8 +63,6 @@ class Place:
                 f"start anew with tuning.study=NEWNAME, or delete it: {deletion(self.storage, self.name)}"
             )
         fail_lost(study)
-        if not any(t.state != TrialState.FAIL for t in study.get_trials(deepcopy=False)):
-            study.enqueue_trial(space.default)
         return study
 
 
@@ -88,7 +86,7 @@ class Worker:
         study, fitting, start = self.place.open(self.space), 0.0, time.monotonic()
         while self.seconds is None or time.monotonic() - start < self.seconds or not finished(study, 1):
             trials = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
-            if len([t for t in trials if t.state != TrialState.WAITING]) < self.n_trials:
+            if len(trials) < self.n_trials:
                 fitting += self._one(study)
             elif any(t.state == TrialState.RUNNING for t in trials):
                 time.sleep(0.2)

@@ -132,12 +132,15 @@ def test_several_at_once_make_exactly_so_many_trials(work: Work) -> None:
     assert len(finished(study, 1000)) == 17
     assert {t.state for t in study.trials} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
     assert sum(len(worker.objective.seen) for worker in workers) == 17
+    assert [t.params for t in finished(study, 1000)].count(SPACE.default) == 1
 
 
 def test_draws_follow_from_the_axes_and_differ_between_parameters_and_trials() -> None:
     def draws(*axes: object) -> list[Any]:
-        study = optuna.create_study(sampler=Tpe(*axes))
-        return [study.ask({"a": D, "b": D}).params for _ in range(4)]
+        study = optuna.create_study(sampler=Tpe(*axes, first={"a": 0.25, "b": 0.75}))
+        first, *others = (study.ask({"a": D, "b": D}).params for _ in range(5))
+        assert first == {"a": 0.25, "b": 0.75}
+        return others
 
     D = optuna.distributions.FloatDistribution(0, 1)
     assert draws(0, "x") == draws(0, "x")
