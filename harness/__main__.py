@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from harness.app import cli
+from harness.cli.app import cli
 
 if __name__ == "__main__":
     sys.exit(cli())

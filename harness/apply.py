@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from harness.aggregate import check_method
-from harness.app import chosen_norm
-from harness.command import command
+from harness.cli.app import chosen_norm
+from harness.cli.command import command
+from harness.cli.screen import Screen
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
 from harness.norm.base import Normalizer, check_scope, fit, output_table, stream_wells
 from harness.norm.state import encode, load_with_extra, replacing, save
 from harness.progress import bar
-from harness.screen import Screen
 from harness.types import FitScope, Floats, InputError, Profiles
 
 logger = logging.getLogger(__name__)

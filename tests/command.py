@@ -17,7 +17,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from harness.app import cli
+from harness.cli.app import cli
 from harness.compare.__main__ import main as compare_main
 
 SMALL = ("data.size=tiny", "model=[logistic]", "baseline=[]", "audit=[]", "figure=[]", "n_resamples=20")

@@ -15,8 +15,8 @@ from command import MAPPING, SMALL, TABLES, client_of, run_command, runs_of, wid
 from hydra import compose, initialize_config_dir
 
 import harness
+from harness.cli.messages import CONF, available
 from harness.data.demo import Demo
-from harness.messages import CONF, available
 
 ROOT = Path(harness.__file__).resolve().parent.parent
 NORMS = available("norm")

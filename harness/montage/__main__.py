@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from harness.command import command
+from harness.cli.command import command
 from harness.data.text import listed as as_list
 from harness.montage.collect import collect
 from harness.montage.compose import colours_of, limits

@@ -14,15 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
 from harness.bootstrap import FEWEST_BATCHES
-from harness.command import command
+from harness.cli.command import command
+from harness.cli.messages import CONF, listed
+from harness.cli.screen import Screen
+from harness.cli.spaces import tuning_node
 from harness.labels.base import LABELS, TakesLabels
-from harness.messages import CONF, listed
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.run import Run
-from harness.screen import Screen
-from harness.tuning.spaces import tuning_node
 from harness.types import InputError
 
 _UNTRACKED = ("tracking", "cache", "hydra")

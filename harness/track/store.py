@@ -1,49 +1,31 @@
-"""Runs in MLflow: the only module that imports it."""
+"""Where runs are kept."""
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import pandas as pd
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param, Run
 from mlflow.exceptions import MlflowException
-from PIL import Image
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.alone import alone
 from harness.runview import QUERY, TAG, saved_view
+from harness.track.record import Record
+from harness.track.recorder import LONGEST_PARAM, TRIAL, MlflowRecorder, shorten
 from harness.types import InputError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from harness.audit.base import Finding
-    from harness.audit.verdict import Decision
-
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar per small table is noise
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # else a new database announces each of its migrations
-
-COMPARISON, TRIAL = "comparison", "trial"  # tag ``kind`` of a run that is no evaluation
+COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
 _SQLITE = "sqlite:///"
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-_LONGEST_PARAM = 6000
 _PARAMS_PER_CALL = 100
 _FORMATS = ("png", "svg", "pdf")
-_METRICS_PER_CALL = 1000
 
 
 class Tracking:
@@ -167,7 +149,7 @@ class Tracking:
             client.log_inputs(run_id, [DatasetInput(_dataset(*dataset), [context])])
             yield recorder
         except BaseException as error:
-            client.set_tag(run_id, "failure", _shorten(f"{error}" or type(error).__name__, 4000))
+            client.set_tag(run_id, "failure", shorten(f"{error}" or type(error).__name__, 4000))
             client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         _save_view(client, experiment, recorder)
@@ -232,174 +214,14 @@ class Tracking:
         return client, self._active(found)
 
 
-class MlflowRecorder:
-    """Writes one run's results: metrics, tables as Parquet, figures as PNG and as images of the chart view."""
-
-    def __init__(self, client: MlflowClient, run_id: str, figure_formats: Sequence[str] = ("png",)) -> None:
-        self.client = client
-        self.figure_formats = figure_formats
-        self.run_id = run_id
-        self.evaluated: list[str] = []
-        self.images: list[str] = []
-
-    def scores(self, table: pd.DataFrame) -> None:
-        """Metrics ``<task>/<model>/<metric>`` with ``_lower``, ``_upper``, ``_pooled``, ``_by_fold`` (steps).
-
-        Of a task with many labels these are means over them; ``_q25``, ``_median``, ``_q75`` and ``_above_0.7`` follow,
-        and single labels stay in the table. A model without folds here (a trivial baseline) has its means only.
-        """
-        values: list[tuple[str, float, int]] = []
-        table = table[table["group"] == ""]
-        for (task, model, metric), rows in table.groupby(["task", "model", "metric"], sort=False):
-            key = f"{task}/{model}/{metric}"
-            mean, pooled, folds = (rows[rows["over"] == over] for over in ("mean", "pooled", "fold"))
-            suffixes = ("", "_lower", "_upper") if len(folds) else ("",)
-            values += [(key + s, v, 0) for s in suffixes for v in mean[s.lstrip("_") or "value"]]
-            values += [(f"{key}_pooled", v, 0) for v in pooled["value"]]
-            values += [(f"{key}_by_fold", v, i) for i, v in enumerate(folds["value"])]
-            spread = rows[~rows["over"].isin(["mean", "pooled", "fold"])]
-            values += [(f"{key}_{over}", v, 0) for over, v in zip(spread["over"], spread["value"], strict=True)]
-        self._metrics(values)
-        folds = table[table["over"] == "fold"]
-        self.evaluated = [f"{task}/{model}" for task, model in folds[["task", "model"]].drop_duplicates().to_numpy()]
-
-    def findings(self, findings: Sequence[Finding]) -> None:
-        """Metrics under each finding's key and the table ``audit`` with reasons."""
-        suffixes = (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
-        self._metrics([(f.key + suffix, getattr(f, name), 0) for f in findings for suffix, name in suffixes])
-        self.table("audit", pd.DataFrame([vars(f) for f in findings], columns=list(_FINDING_COLUMNS)))
-
-    def verdict(self, decision: Decision) -> None:
-        """Tag ``verdict``, table ``verdict`` with the evidence, and ``verdict.txt`` in plain words."""
-        self.client.set_tag(self.run_id, "verdict", decision.call.value)
-        self.table("verdict", decision.table())
-        self.text("verdict.txt", decision.paragraph + "\n")
-
-    def metrics(self, values: Mapping[str, float]) -> None:
-        self._metrics([(key, value, 0) for key, value in values.items()])
-
-    def _metrics(self, values: Sequence[tuple[str, float, int]]) -> None:
-        """Undefined values are left out here; tables hold them with their reasons."""
-        now = int(time() * 1000)
-        entities = [Metric(key, float(value), now, step) for key, value, step in values if np.isfinite(value)]
-        for start in range(0, len(entities), _METRICS_PER_CALL):
-            self.client.log_batch(self.run_id, metrics=entities[start : start + _METRICS_PER_CALL])
-
-    def table(self, name: str, table: pd.DataFrame) -> None:
-        """``tables/<name>.parquet``."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}.parquet"
-            table.to_parquet(path, index=False)
-            self.client.log_artifact(self.run_id, str(path), "tables")
-
-    def trials(self, table: pd.DataFrame) -> None:
-        """A run below this one for each row (:data:`harness.tuning.base.TRIALS`): its parameters and its value."""
-        experiment = self.client.get_run(self.run_id).info.experiment_id
-        for row in table.to_dict("records"):
-            start = int(row["started"].timestamp() * 1000)
-            names = {key: str(row[key]) for key in ("task", "model", "fold", "state")}
-            tags = {"mlflow.parentRunId": self.run_id, "kind": TRIAL, **names}
-            title = f"{row['model']} {row['fold']} trial {row['number']}"
-            run_id = self.client.create_run(experiment, start_time=start, tags=tags, run_name=title).info.run_id
-            end = start + int(1000 * row["seconds"])
-            found = [Metric(f"tuning/{row['metric']}", row["value"], end, 0)] if np.isfinite(row["value"]) else []
-            params = [
-                Param(key, _shorten(str(value), _LONGEST_PARAM)) for key, value in json.loads(row["params"]).items()
-            ]
-            self.client.log_batch(run_id, metrics=found, params=params)
-            self.client.set_terminated(run_id, "FINISHED", end_time=end)
-
-    def note(self, markdown: str) -> None:
-        """The description on the run's page."""
-        self.client.set_tag(self.run_id, "mlflow.note.content", markdown)
-
-    def text(self, name: str, text: str) -> None:
-        """A text file at the top of the artifacts."""
-        self.client.log_text(self.run_id, text, name)
-
-    def figure(self, name: str, figure: Figure) -> None:
-        """``figures/<name>.png``, other formats beside it, and image ``figures/<name>`` of the chart view."""
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / f"{name}.png").write_bytes(buffer.getvalue())
-            for other in sorted(set(self.figure_formats) - {"png"}):
-                figure.savefig(Path(folder) / f"{name}.{other}", format=other)
-            self.client.log_artifacts(self.run_id, folder, "figures")
-        self.images.append(f"figures/{name}")
-        self.client.log_image(self.run_id, Image.open(buffer).convert("RGB"), key=self.images[-1], step=0)
-
-
-_FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason")
-
-
-@dataclass(frozen=True)
-class Record:
-    """A stored run, read only."""
-
-    run: Run
-    uri: str
-
-    @property
-    def name(self) -> str:
-        return str(self.run.info.run_name)
-
-    @property
-    def status(self) -> str:
-        return str(self.run.info.status)
-
-    @property
-    def tags(self) -> dict[str, str]:
-        return dict(self.run.data.tags)
-
-    @property
-    def params(self) -> dict[str, str]:
-        return dict(self.run.data.params)
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        return dict(self.run.data.metrics)
-
-    def table(self, name: str) -> pd.DataFrame:
-        """A stored table.
-
-        Raises
-        ------
-        InputError : the run has no such table.
-        """
-        try:
-            return pd.read_parquet(self._local(f"tables/{name}.parquet"))
-        except (OSError, MlflowException) as error:
-            raise InputError(f"run {self.name} ({self.run.info.run_id}) lacks table {name!r}: {error}") from error
-
-    def file(self, path: str) -> bytes:
-        """A stored artifact, e.g. ``figures/umap.png``.
-
-        Raises
-        ------
-        InputError : the run has no such artifact.
-        """
-        try:
-            return Path(self._local(path)).read_bytes()
-        except (OSError, MlflowException) as error:
-            raise InputError(f"run {self.name} ({self.run.info.run_id}) lacks {path!r}: {error}") from error
-
-    def _local(self, path: str) -> str:
-        """Where an artifact can be read on this machine; downloaded from a server."""
-        folder = str(self.run.info.artifact_uri)
-        if not folder.startswith("file:"):
-            folder = f"runs:/{self.run.info.run_id}"  # asks the store where, which costs tens of milliseconds
-        return str(download_artifacts(artifact_uri=f"{folder}/{path}", tracking_uri=self.uri))
-
-
 def _dataset(name: str, fingerprint: str) -> Dataset:
     """The data as MLflow shows them; the digest is the start of the content's fingerprint."""
     digest = fingerprint[:36]
-    return Dataset(_shorten(name, 500), digest, "harness", json.dumps({"fingerprint": fingerprint}))
+    return Dataset(shorten(name, 500), digest, "harness", json.dumps({"fingerprint": fingerprint}))
 
 
 def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
-    entities = [Param(key, _shorten(str(value), _LONGEST_PARAM)) for key, value in params.items()]
+    entities = [Param(key, shorten(str(value), LONGEST_PARAM)) for key, value in params.items()]
     for start in range(0, len(entities), _PARAMS_PER_CALL):
         client.log_batch(run_id, params=entities[start : start + _PARAMS_PER_CALL])
 
@@ -409,7 +231,3 @@ def _save_view(client: MlflowClient, experiment: str, recorder: MlflowRecorder) 
     view = saved_view(stored, evaluated=recorder.evaluated, images=recorder.images)
     if view is not None and view != stored:
         client.set_experiment_tag(experiment, TAG, view)
-
-
-def _shorten(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -11,7 +11,7 @@ from omegaconf.errors import MissingMandatoryValue
 
 from harness.types import InputError
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def available(group: str) -> list[str]:

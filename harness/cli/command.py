@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from sklearn.utils._param_validation import InvalidParameterError
 
-from harness.messages import CONF, plain
+from harness.cli.messages import CONF, plain
 from harness.types import InputError, NotApplicable
 
 BAD_INPUT = 2

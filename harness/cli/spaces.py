@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from harness.messages import CONF
+from harness.cli.messages import CONF
 from harness.types import InputError
 
 
