@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from harness.aggregate import expand
-from harness.model.share import Learner, Unshared, share
+from harness.model.folds import Folds
+from harness.model.share import Learner, Unshared, projected, share
 from harness.types import Doubles, Evaluation, InputError, Mask, Profiles, Split
 
 ONE_LABEL = ("",)
@@ -49,7 +50,9 @@ class Evaluated:
     declined: dict[str, str] = field(default_factory=dict)
 
 
-def evaluate(profiles: Profiles, split: Split, task: Task, model: Any, *, seed: int = 0) -> Evaluation:
+def evaluate(
+    profiles: Profiles, split: Split, task: Task, model: Any, *, seed: int = 0, folds: Folds | None = None
+) -> Evaluation:
     """Fit a clone of ``model`` on the training wells of ``split`` and predict the held-out ones, for a single label.
 
     Parameters
@@ -61,6 +64,7 @@ def evaluate(profiles: Profiles, split: Split, task: Task, model: Any, *, seed: 
         probabilities by the change-of-priors formula (Elkan 2001, IJCAI), so that they refer to the training set's
         class frequencies.
     seed : from which resamples of the evaluation are derived.
+    folds : what all folds of ``profiles`` share, where several are evaluated: saves time for wide profiles.
 
     Returns
     -------
@@ -75,7 +79,8 @@ def evaluate(profiles: Profiles, split: Split, task: Task, model: Any, *, seed: 
     y = task.labels(profiles.wells)
     known = ~np.isnan(y)
     train, test = fold.train & known, fold.test & known
-    score, threshold = _learn(Unshared(model, profiles), train, test, y)
+    learner = projected(model, folds, train, known) or Unshared(model, profiles)
+    score, threshold = _learn(learner, train, test, y)
     wells = profiles.wells[test].reset_index(drop=True)
     return Evaluation(y[test].astype(np.int8), score, threshold, wells, split, seed)
 
@@ -87,6 +92,7 @@ def evaluate_groups(
     model: Any,
     *,
     seed: int = 0,
+    folds: Folds | None = None,
     each: Callable[[str], None] | None = None,
 ) -> Evaluated:
     """Fit a clone of ``model`` for each group of ``task`` on its labelled training wells and predict the held-out ones.
@@ -97,6 +103,7 @@ def evaluate_groups(
 
     Parameters
     ----------
+    folds : as for :func:`evaluate`.
     each : called with the name of every group when it is done.
 
     Returns
@@ -111,7 +118,7 @@ def evaluate_groups(
     NotApplicable : the model has no meaning for these profiles.
     """
     if not grouped(task):
-        one = Evaluated([evaluate(profiles, split, task, model, seed=seed)])
+        one = Evaluated([evaluate(profiles, split, task, model, seed=seed, folds=folds)])
         if each is not None:
             each("")
         return one
@@ -123,7 +130,7 @@ def evaluate_groups(
     fold = _rows(profiles, split, task)
     labels = task.labels(profiles.wells)
     labelled: Mask = np.asarray(~np.isnan(labels).all(axis=1), dtype=bool)
-    learner = share(model, profiles, fold.train, fold.test, labelled)
+    learner = share(model, profiles, fold.train, fold.test, labelled, folds)
     done = Evaluated([])
     for group, y in zip(task.groups, labels.T, strict=True):
         known = ~np.isnan(y)

@@ -22,6 +22,7 @@ from harness.beside import beside
 from harness.evaluate import Evaluated, evaluate_groups
 from harness.figure.base import FigureContext, PageMember
 from harness.model.encode import encoded, warn_unseen
+from harness.model.folds import Folds, sharing
 from harness.norm.base import Report, depends_on_training, normalize
 from harness.norm.scaling import whole_report
 from harness.plan import Plan, plan_splits, split_fingerprint
@@ -119,9 +120,9 @@ class Run:
         models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
         with ThreadPoolExecutor(WORKERS) as pool:
+            shared = sharing(self.normalized, self.splits)
             for split in self.splits:
-                normalized = self.normalized(split)
-                fit = partial(self._fit, normalized, split, step)
+                fit = partial(self._fit, shared(split), split, step)
                 for pair, answer in zip(pairs, pool.map(fit, pairs), strict=True):
                     if isinstance(answer, NotApplicable):
                         self.declined[pair] = answer.reason
@@ -129,8 +130,9 @@ class Run:
                         self.evaluations.setdefault(pair, []).extend(answer.evaluations)
                         self.undefined.setdefault(pair, {})[split.name] = answer.declined
 
-    def _fit(self, normalized: Profiles, split: Split, step: Step, pair: tuple[str, str]) -> Evaluated | NotApplicable:
+    def _fit(self, folds: Folds, split: Split, step: Step, pair: tuple[str, str]) -> Evaluated | NotApplicable:
         task, name = pair
+        normalized = folds.profiles
         model = self.models[name] if name in self.models else self.plan.baselines[name]
         said = partial(_say, step, f"{name}, {split.name} held out")
         if self.plan.tuning.active and name in self.models:
@@ -138,7 +140,9 @@ class Run:
                 model = self.tuning.model(self._question(normalized, split, task, name))
         with self.timed(f"model_{name}"):
             try:
-                return evaluate_groups(normalized, split, self.plan.tasks[task], model, seed=self.plan.seed, each=said)
+                return evaluate_groups(
+                    normalized, split, self.plan.tasks[task], model, seed=self.plan.seed, folds=folds, each=said
+                )
             except NotApplicable as declined:
                 for group in self.plan.tasks[task].groups:
                     said(group)

@@ -13,6 +13,7 @@ from harness.baseline.row_norm import RowNorm
 from harness.bootstrap import interval
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
+from harness.model.folds import sharing
 from harness.score import score_table
 from harness.seeding import derive
 from harness.task.dmso_vs_treated import DmsoVsTreated
@@ -66,9 +67,12 @@ class Null(Check):
         # compounds are not kept apart here: relabelled controls would be spared it, and the two classes no longer alike
         wells = well_table(relabelled.wells).assign(compound="")
         try:
-            for split in context.splitter.split(wells):
+            splits = list(context.splitter.split(wells))
+            shared = sharing(normalized, splits)
+            for split in splits:
+                folds = shared(split)
                 for name, model in models.items():
-                    found[name].append(evaluate(normalized(split), split, task, model, seed=context.seed))
+                    found[name].append(evaluate(folds.profiles, split, task, model, seed=context.seed, folds=folds))
         except InputError as reason:
             raise NotApplicable(f"after relabelling: {reason}") from reason
         return dict(found)

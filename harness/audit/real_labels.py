@@ -9,6 +9,7 @@ from harness.audit.base import AuditContext, Check, Finding
 from harness.bootstrap import interval
 from harness.evaluate import evaluate_groups, grouped
 from harness.metric.auroc import Auroc
+from harness.model.folds import Folds
 from harness.norm.base import normalize
 from harness.norm.raw import Raw
 from harness.score import score_table
@@ -28,10 +29,11 @@ class RealLabels(Check):
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         raw = normalize(context.profiles, Raw())
+        folds = Folds(raw, context.splits)
         for (task, name), own in context.evaluations.items():
             if name not in context.models:
                 continue
-            trained = partial(evaluate_groups, raw, task=context.tasks[task], model=context.models[name])
+            trained = partial(evaluate_groups, raw, task=context.tasks[task], model=context.models[name], folds=folds)
             same = [e for fold in context.splits for e in trained(fold, seed=context.seed).evaluations]
             score = score_groups if grouped(context.tasks[task]) else score_table
             (a, drawn_a), (b, drawn_b) = (

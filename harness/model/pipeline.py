@@ -8,5 +8,9 @@ from sklearn.pipeline import Pipeline
 
 
 def pipeline(**steps: Any) -> Pipeline:
-    """Steps in the order given, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``; None is left out."""
-    return Pipeline([(name, step) for name, step in steps.items() if step is not None])
+    """Steps in the order given, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``; None is left out.
+
+    The ``classifier`` comes last wherever it is named, so that a step can be added on the command line.
+    """
+    ordered = sorted(steps.items(), key=lambda item: item[0] == "classifier")
+    return Pipeline([(name, step) for name, step in ordered if step is not None])

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from harness.model.folds import Folds
 from harness.types import Doubles, Mask, Profiles, has_role
 
 
@@ -69,7 +70,17 @@ class Shared:
         return np.asarray(fitted.predict_proba(self.test.of(test))[:, 1], dtype=np.float64), fitted
 
 
-def share(model: Any, profiles: Profiles, train: Mask, test: Mask, labelled: Mask) -> Learner:
+def projected(model: Any, folds: Folds | None, train: Mask, used: Mask) -> Shared | None:
+    """The classifier on components that the folds share; None where they do not apply (:class:`Folds`)."""
+    if folds is None or not folds.applies(model) or (Z := folds.components(model, train, used)) is None:
+        return None
+    every = Side(np.arange(len(Z)), Z)
+    return Shared(model[-1], every, every)
+
+
+def share(
+    model: Any, profiles: Profiles, train: Mask, test: Mask, labelled: Mask, folds: Folds | None = None
+) -> Learner:
     """What predicts one label after another of the same fold.
 
     Parameters
@@ -80,9 +91,12 @@ def share(model: Any, profiles: Profiles, train: Mask, test: Mask, labelled: Mas
         ``shared(profiles) -> (transform, classifier)``, with profiles of all wells of a side. One with a step that
         needs labels (:func:`supervised`) is fitted as a whole for every label, as is one that offers nothing.
     train, test, labelled : masks (n_rows,); the wells to predict from and on are those that are also ``labelled``.
+    folds : what the folds of these profiles share, where there are several.
     """
     used = ~has_role(profiles.wells, "empty") | labelled
     train, test = train & used, test & used
+    if (shared := projected(model, folds, train, used)) is not None:
+        return shared
     if getattr(model, "reads_profiles", False):
         parts = model.shared(profiles.take(train)) if hasattr(model, "shared") else None
         if parts is None:
