@@ -31,15 +31,21 @@ from harness.recorder import Nowhere, Recorder
 from harness.score_run import score_run
 from harness.tuning.answers import Answers
 from harness.tuning.base import Question, described
+from harness.tuning.none import NoTuning
 from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
 
 WORKERS = 2  # models trained, or checks made, at the same time
 
 
 class Run:
-    """One evaluation in progress: what the split does not change is normalized once and shared."""
+    """One evaluation in progress: what the split does not change is normalized once and shared.
 
-    def __init__(self, plan: Plan, profiles: Profiles, recorder: Recorder) -> None:
+    Attributes
+    ----------
+    audited : the run whose checks are made: this one, or of a large screen one of some of its plates.
+    """
+
+    def __init__(self, plan: Plan, profiles: Profiles, recorder: Recorder, audited: Profiles | None = None) -> None:
         self.plan = plan
         self.profiles = profiles
         self.recorder = recorder
@@ -52,6 +58,8 @@ class Run:
         self.declined: dict[tuple[str, str], str] = {}
         self.undefined: dict[tuple[str, str], dict[str, dict[str, str]]] = {}  # fold -> group of a task -> reason
         self.normalized = self.normalize(profiles, self.reports.append)
+        sampled = replace(plan, figures={}, baselines={}, tuning=NoTuning())
+        self.audited = self if audited is None else Run(sampled, audited, Nowhere())
 
     @property
     def depends_on_split(self) -> bool:
@@ -82,13 +90,18 @@ class Run:
         n_models = sum(len(task.groups) for task in plan.tasks.values()) * (len(plan.models) + len(plan.baselines))
         self.say_unseen()
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
-        others = [n for n, c in plan.checks.items() if not c.before_training and not c.reads_evaluations]
+        others = [n for n, c in plan.checks.items() if not (c.before_training or c.reads_evaluations or c.whole)]
         # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
         with (
             threadpool_limits(1),
             ThreadPoolExecutor(1) as first,
             beside(
-                checker, replace(plan, figures={}), self.profiles, do=self.check, names=others, n=plan.processes - 1
+                checker,
+                replace(plan, figures={}),
+                self.audited.profiles,
+                do=self.check,
+                names=others,
+                n=plan.processes - 1,
             ) as elsewhere,
             bar(plan.name, n_steps) as step,
         ):
@@ -200,7 +213,12 @@ class Run:
 
     def check(self, name: str) -> tuple[list[Finding], float]:
         """Findings of a check and the seconds it took; one that does not apply answers with its reason."""
-        plan = self.plan
+        plan, check = self.plan, self.plan.checks[name]
+        if self.audited is not self and not check.whole:
+            return self.audited.check(name)
+        start = time.perf_counter()
+        if check.reads_evaluations and not self.evaluations:
+            self.train(lambda _: None)
         context = AuditContext(
             profiles=self.profiles,
             wells=self.wells,
@@ -214,16 +232,20 @@ class Run:
             n_resamples=plan.n_resamples,
             seed=plan.seed,
         )
-        start = time.perf_counter()
         try:
-            findings = list(plan.checks[name].findings(context))
+            findings = list(check.findings(context))
         except NotApplicable as undefined:
             findings = [Finding(f"audit/{name}", float("nan"), reason=undefined.reason)]
         return findings, time.perf_counter() - start
 
     def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
-        n_plates, n_batches = (self.wells[column].nunique() for column in ("plate", "batch"))
-        return verdict.decide(findings, n_plates=n_plates, n_batches=n_batches)
+        n_plates, n_batches = (self.audited.wells[column].nunique() for column in ("plate", "batch"))
+        decision = verdict.decide(findings, n_plates=n_plates, n_batches=n_batches)
+        if self.audited is self:
+            return decision
+        total = self.wells["plate"].nunique()
+        said = f"Audited on {n_plates} of {total} plates, drawn from all batches (audit_wells)."
+        return replace(decision, paragraph=f"{decision.paragraph} {said}")
 
     def draw(self, step: Step, scores: pd.DataFrame, findings: Sequence[Finding]) -> None:
         """Tables and pictures of the figures; one that does not apply is recorded with its reason."""

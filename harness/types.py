@@ -203,14 +203,14 @@ class Profiles(Sequence[Plate]):
         shown = batch if self._mask is None else batch[self._mask]
         return {str(b): self.where(batch == b) for b in pd.unique(shown)}
 
-    def take(self, mask: Mask) -> Profiles:
-        """A copy that holds only the rows of ``mask`` (n_rows,)."""
+    def take(self, mask: Mask, *, features: bool = True) -> Profiles:
+        """A copy that holds only the rows of ``mask`` (n_rows,); without ``features`` their wells alone."""
         rows = np.flatnonzero(mask)
         return Profiles(
-            self.X[rows],
+            self.X[rows] if features else np.empty((len(rows), 0), dtype=np.float32),
             self.wells.iloc[rows],
-            features=self.features,
-            planted=None if self.planted is None else self.planted[rows],
+            features=self.features if features else (),
+            planted=None if self.planted is None or not features else self.planted[rows],
             name=self.name,
             fingerprint=self.fingerprint,
         )

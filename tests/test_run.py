@@ -14,8 +14,11 @@ from command import SMALL, client_of, run_command, runs_of, table_of
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
+from harness.aggregate import well_table
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.real_labels import RealLabels
+from harness.audit.verdict import Decision, Verdict
+from harness.data.some_plates import choose_plates
 from harness.figure.base import FigureContext
 from harness.figure.roc_pr import RocPr
 from harness.metric.auroc import Auroc
@@ -46,12 +49,16 @@ class Memory:
         self.kept_metrics: dict[str, float] = {}
         self.tables: dict[str, pd.DataFrame] = {}
         self.figures: dict[str, Figure] = {}
+        self.decision: Decision | None = None
 
     def scores(self, table: pd.DataFrame) -> None:
         self.kept_scores.append(table)
 
     def findings(self, findings: Sequence[Finding]) -> None:
         self.kept_findings += findings
+
+    def verdict(self, decision: Decision) -> None:
+        self.decision = decision
 
     def metrics(self, values: Mapping[str, float]) -> None:
         self.kept_metrics |= values
@@ -185,6 +192,45 @@ def test_everything_of_a_run_reaches_the_recorder(screen: Screen) -> None:
     predicted = memory.tables["predictions"]
     assert len(predicted) == wells["role"].isin(["negcon", "treated"]).sum()
     assert set(predicted["fold"]) == {"b1", "b2", "b3"}
+
+
+class Rows(Check):
+    """How many plates a check of some plates, and one of the whole screen, are given."""
+
+    def findings(self, context: AuditContext) -> Any:
+        assert not context.evaluations or self.reads_evaluations
+        assert len(context.wells) == len(context.normalized(None).wells)
+        yield Finding(f"audit/{type(self).__name__}", float(context.wells["plate"].nunique()))
+
+
+class WholeRows(Rows):
+    whole = True
+    reads_evaluations = True
+
+
+class TrainedRows(Rows):
+    reads_evaluations = True
+
+    def findings(self, context: AuditContext) -> Any:
+        (trained,) = context.evaluations.values()
+        plates = {plate for e in trained for plate in e.wells["plate"]}
+        yield Finding("audit/TrainedRows", float(len(plates)))
+
+
+def test_of_a_large_screen_some_plates_are_audited_and_all_are_scored(screen: Screen) -> None:
+    profiles, memory = screen(n_plates=18), Memory()
+    n = profiles.wells["plate"].nunique()
+    wells = well_table(profiles.wells)
+    chosen = choose_plates(wells, len(wells) * 12 // n, seed=0)
+    some = profiles.take(profiles.wells["plate"].isin(chosen).to_numpy())
+    checks = {"rows": Rows(), "trained": TrainedRows(), "whole": WholeRows()}
+    scores = Run(_plan(checks=checks, verdict=Verdict()), profiles, memory, some).execute()
+    found = {f.key.removeprefix("audit/"): f.value for f in memory.kept_findings}
+    assert found == {"Rows": 12, "TrainedRows": 12, "WholeRows": n}
+    assert n > 12
+    assert scores.loc[scores["over"] == "mean", "n"].max() == len(memory.tables["predictions"])
+    assert memory.decision is not None
+    assert f"Audited on 12 of {n} plates, drawn from all batches (audit_wells)." in memory.decision.paragraph
 
 
 def test_folds_share_what_they_do_not_change(screen: Screen) -> None:

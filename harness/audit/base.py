@@ -59,9 +59,11 @@ class Check:
     """Base of every audit check.
 
     ``before_training`` checks read wells only and are shown first; those that read ``evaluations`` wait for the
-    training, the others may be made beside it, in another process.
+    training, the others may be made beside it, in another process. Of a large screen checks see a sample of plates,
+    except for those of the ``whole`` screen.
     """
 
+    whole: ClassVar[bool] = False
     before_training: ClassVar[bool] = False
     reads_evaluations: ClassVar[bool] = False
 

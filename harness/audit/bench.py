@@ -67,8 +67,10 @@ class Bench:
     def displacement(self, spiked: Mask, i: int) -> Doubles:
         """Normalized with the spike minus without, in control sd: (n_wells, n_features)."""
         moved = self.normalize(add(self.profiles, spiked, self.directions[i], self.amplitude, self.scale))(None)
-        unit = np.where(self.unit > 0, self.unit, np.inf)
-        return (moved.X.astype(np.float64) - self.plain.X) / unit
+        difference = moved.X.astype(np.float64)
+        difference -= self.plain.X
+        difference /= np.where(self.unit > 0, self.unit, np.inf)
+        return difference
 
     def _by_plate(self, moved: Doubles, rows: Mask) -> tuple[Doubles, Doubles]:
         """Mean over the marked rows of each plate, (n_plates, n_features), and their number, (n_plates,)."""

@@ -23,6 +23,7 @@ class Confounding(Check):
         two classes): weaker ties move a held-out AUROC by less than its interval on a screen of 20 plates.
     """
 
+    whole = True
     before_training = True
 
     def __init__(self, *, warn_above: float = 0.3) -> None:

@@ -118,7 +118,9 @@ def _axes(X: Floats, n: int) -> Axes:
     """A map of normalized profiles to their first principal components, scaled features."""
     centre, sd = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     sd = np.where(sd > 0, sd, np.inf)
-    pca = PCA(min(n, *X.shape), svd_solver="randomized", random_state=0).fit((X - centre) / sd)
+    Z = X - centre
+    Z /= sd
+    pca = PCA(min(n, *X.shape), svd_solver="randomized", random_state=0, copy=False).fit(Z)
     axes = (pca.components_ / sd).T
     return lambda moved: np.asarray(moved @ axes.astype(np.float32), dtype=np.float32)
 

@@ -28,6 +28,7 @@ class KnownEffects(KnownScore, Check):
     part of the verdict. The parameters are those of :class:`harness.known.scores.KnownScore`.
     """
 
+    whole = True
     reads_evaluations = True
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

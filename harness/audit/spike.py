@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.covariance import LedoitWolf
 
+from harness.audit.mahalanobis import shrunk_mahalanobis
 from harness.norm.base import normalize
 from harness.norm.dmso_within import DmsoWithin
 from harness.seeding import generator
@@ -107,8 +107,8 @@ def control_distance(profiles: Profiles, seed: int) -> Doubles:
     fold = z.wells["plate"].map({plate: i % FOLDS for i, plate in enumerate(order)}).to_numpy()
     distance = np.empty(len(z.wells))
     for number in np.unique(fold):
-        covariance = LedoitWolf(assume_centered=True).fit(z.X[controls & (fold != number)].astype(np.float64))
-        distance[fold == number] = np.sqrt(covariance.mahalanobis(z.X[fold == number].astype(np.float64)))
+        reference = z.X[controls & (fold != number)].astype(np.float64)
+        distance[fold == number] = shrunk_mahalanobis(z.X[fold == number].astype(np.float64), reference)
     return distance
 
 

@@ -108,6 +108,7 @@ def evaluate_config(cfg: DictConfig) -> None:
     profiles, plan = screen.profiles, screen.bind(plan)
     wells, splits = plan_splits(plan, profiles)
     screen.join_scores(plan, wells)
+    audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)
     command = shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])
@@ -128,7 +129,7 @@ def evaluate_config(cfg: DictConfig) -> None:
         recorder.text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         for name, text in (screen.found.files() if screen.found else {}).items():
             recorder.text(name, text)
-        scores = Run(plan, profiles, recorder).execute()
+        scores = Run(plan, profiles, recorder, audited).execute()
         recorder.note(f"{summary(plan, scores)}\n\n`{command}`")
     print(summary(plan, scores))
     if int(tags["held_out_batches"]) < FEWEST_BATCHES:

@@ -13,11 +13,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from harness.batch import assign_batches
+from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
 from harness.known.scores import KnownScore
 from harness.labels.base import TakesLabels
 from harness.plan import Plan
-from harness.types import Profiles
+from harness.types import InputError, Profiles
 
 
 class Screen:
@@ -55,6 +56,19 @@ class Screen:
                 print(task.summary(), file=sys.stderr)
             plan = replace(plan, tasks={**plan.tasks, **bound})
         return plan
+
+    def some(self, wells: pd.DataFrame, most: int | None, seed: int) -> Profiles | None:
+        """Profiles of plates with about ``most`` wells, packed; None where there are no more, or ``most`` is None.
+
+        Raises
+        ------
+        InputError : no whole number, or too few for the batches there are.
+        """
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            raise InputError(f"audit_wells={most!r}: expected a whole number of wells, or null for all")
+        if most is None or len(wells) <= most:
+            return None
+        return load(SomePlates(self.profiles, choose_plates(wells, most, seed)), self._cache)
 
     def join_scores(self, plan: Plan, wells: pd.DataFrame) -> None:
         """Give known scores of compounds to what reads them; refuses a table that does not fit."""

@@ -28,10 +28,8 @@ class Correlated:
     R : (n_features, n_features) float32, correlations; 0 in rows and columns of constant features.
     """
 
-    def __init__(self, n: int, mean: Doubles, sd: Doubles, covariance: Doubles) -> None:
-        self.n, self.mean, self.scale = n, mean, np.where(sd > 0, sd, 1.0)
-        inverse = np.where(sd > 0, 1 / self.scale, 0.0)
-        self.R: Floats = (covariance * inverse[:, None] * inverse).astype(np.float32)
+    def __init__(self, n: int, mean: Doubles, sd: Doubles, R: Floats) -> None:
+        self.n, self.mean, self.scale, self.R = n, mean, np.where(sd > 0, sd, 1.0), R
 
     def axes(self, n: int, seed: int) -> Floats:
         """The first ``n`` principal axes of standardized features, (n, n_features), by a randomized SVD of R.
@@ -72,10 +70,11 @@ class Cells:
                 blocks = [own[start : start + BLOCK] for start in range(0, len(own), BLOCK)]
                 products = ordered(pool, lambda block: self._product(X[block]), blocks, THREADS)
                 self._products[number] = _sum(products, G)
+            self._total = self._products.sum(axis=0, dtype=np.float64)
 
     def _product(self, X: Floats) -> Floats:
         centred = ((X - self._shift.astype(np.float32)) / self._unit.astype(np.float32)).astype(np.float32, copy=False)
-        product: Floats = ssyrk(1.0, centred.T)  # upper triangle; half the work of a product
+        product: Floats = ssyrk(1.0, centred.T)  # the upper triangle: half the work of a product
         return product
 
     def _union(self, chosen: range | NDArray[np.intp]) -> Moments:
@@ -93,18 +92,21 @@ class Cells:
             return None
         union = self._union(chosen)
         n = int(union.n)
-        shifted = (union.mean - self._shift) / self._unit
-        products = np.zeros(self._products.shape[1:])
-        for number in chosen:
-            products += self._products[number]
-        products += np.triu(products, 1).T
-        products /= n
-        products -= np.outer(shifted, shifted)
-        return Correlated(n, union.mean, union.sd, products * self._unit[:, None] * self._unit)
+        products = self._total.copy()
+        for number in np.flatnonzero(inside == 0):
+            products -= self._products[number]
+        varying = np.divide(self._unit, union.sd, out=np.zeros_like(self._unit), where=union.sd > 0)
+        shifted = (union.mean - self._shift) / self._unit * varying
+        products *= (varying / n)[:, None]
+        products *= varying
+        products -= shifted[:, None] * shifted
+        return Correlated(n, union.mean, union.sd, products.astype(np.float32))
 
 
 def _sum(products: Iterator[Floats], n_features: int) -> Doubles:
+    """Symmetric sum of upper triangles."""
     total = np.zeros((n_features, n_features))
     for product in products:
         total += product
+    total += np.triu(total, 1).T
     return total

@@ -43,7 +43,16 @@ class Unshared:
         return np.asarray(fitted.predict_proba(self._inputs(test))[:, 1], dtype=np.float64), fitted
 
     def _inputs(self, rows: Mask) -> Any:
-        return self.profiles.take(rows) if getattr(self.model, "reads_profiles", False) else self.profiles.X[rows]
+        return _wells(self.model, self.profiles, rows) if _reads_profiles(self.model) else self.profiles.X[rows]
+
+
+def _reads_profiles(model: Any) -> bool:
+    return bool(getattr(model, "reads_profiles", False))
+
+
+def _wells(model: Any, profiles: Profiles, rows: Mask) -> Profiles:
+    """What a model that reads profiles is given: without a copy of features that it does not read."""
+    return profiles.take(rows, features=getattr(model, "reads_features", True))
 
 
 @dataclass(frozen=True)
@@ -97,12 +106,14 @@ def share(
     train, test = train & used, test & used
     if (shared := projected(model, folds, train, used)) is not None:
         return shared
-    if getattr(model, "reads_profiles", False):
-        parts = model.shared(profiles.take(train)) if hasattr(model, "shared") else None
+    if _reads_profiles(model):
+        parts = model.shared(_wells(model, profiles, train)) if hasattr(model, "shared") else None
         if parts is None:
             return Unshared(model, profiles)
         transform, classifier = parts
-        return Shared(classifier, *(Side(np.flatnonzero(m), transform(profiles.take(m))) for m in (train, test)))
+        return Shared(
+            classifier, *(Side(np.flatnonzero(m), transform(_wells(model, profiles, m))) for m in (train, test))
+        )
     if not isinstance(model, Pipeline) or len(model) == 1 or supervised(model):
         return Unshared(model, profiles)
     steps = clone(model[:-1]).fit(profiles.X[train])
