@@ -127,6 +127,7 @@ class Profiles(Sequence[Plate]):
             raise InputError(f"profiles: unknown roles {unknown}; allowed are {list(ROLES)}")
         self._plates = _contiguous(self.wells["plate"])
         self._tables: dict[int, pd.DataFrame] = {}
+        self._facts: dict[tuple[str, str], Any] = {}  # of whole plates, by what they are and the plate; X decides them
         self._mask: Mask | None = None
         batches = self.wells.groupby("plate", sort=False)["batch"].nunique(dropna=False)
         if (batches > 1).any():
@@ -226,8 +227,8 @@ class Profiles(Sequence[Plate]):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process: without tables that can be made again."""
-        return {**self.__dict__, "_tables": {}}
+        """For another process: without what can be made again."""
+        return {**self.__dict__, "_tables": {}, "_facts": {}}
 
     @property
     def level(self) -> str:

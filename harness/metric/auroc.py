@@ -33,7 +33,8 @@ def won_by_plate(evaluation: Evaluation, weight: Weights) -> Doubles:
     """Weighted pairs in which the positive scores higher, ties half, (R,), from the counts of pairs of plates."""
     positive = evaluation.y == 1
     n_plates = weight.by_plate.shape[1]
-    score, plate = evaluation.score[positive], weight.index[positive]
+    ranked = np.flatnonzero(positive)[np.argsort(evaluation.score[positive])]  # searched several times as fast
+    score, plate = evaluation.score[ranked], weight.index[ranked]
     above = np.zeros((n_plates, n_plates))
     for other in np.unique(weight.index[~positive]):
         rivals = np.sort(evaluation.score[~positive & (weight.index == other)])

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.norm.base import Normalizer
 from harness.norm.exchange import MIN_CONTROLS, left_out, positions
-from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well, moments_of
+from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
+from harness.norm.summary import Summarized
 from harness.types import Floats, InputError, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
 
 
-class DmsoAcross(Normalizer):
+@dataclass(frozen=True)
+class Summary:
+    """Of a plate: its control wells, moments of their rows and of all filled rows, and their extremes."""
+
+    wells: list[str]
+    controls: Moments
+    filled: Moments
+    low: Floats
+    high: Floats
+
+
+class DmsoAcross(Summarized):
     """(x - mean of the training plates' controls) / their sd (scope: train; divisor n).
 
     A feature whose sd over the reference wells is 0 takes mean and sd of all training wells; if that is 0 too it is
@@ -45,33 +57,30 @@ class DmsoAcross(Normalizer):
         self.scope = scope
         self.seed = seed
 
-    def fit(self, plates: Sequence[Plate]) -> Self:
-        self.reference_: dict[str, list[str]] = {}
-        by_plate: list[Moments] = []
-        lows: list[Floats] = []
-        highs: list[Floats] = []
-        for plate in plates:
-            controls = plate.X[plate.negcon]
-            if not len(controls):
-                continue
-            codes, wells = pd.factorize(plate.wells.loc[plate.negcon, "well"])
-            self.reference_[plate.name] = sorted(wells)
-            low, high = _two_most_extreme_wells(controls, codes)
-            lows.append(low)
-            highs.append(high)
-            by_plate.append(moments(controls))
+    def summarize(self, plate: Plate) -> Summary:
+        controls = plate.X[plate.negcon]
+        codes, wells = pd.factorize(plate.wells.loc[plate.negcon, "well"])
+        low, high = _two_most_extreme_wells(controls, codes)
+        return Summary(sorted(wells), moments(controls), moments(plate.X, rows=plate.filled), low, high)
+
+    def learn(self, summaries: Mapping[str, Summary]) -> Self:
+        with_controls = {name: summary for name, summary in summaries.items() if summary.wells}
+        self.reference_ = {name: summary.wells for name, summary in with_controls.items()}
         n_wells = sum(map(len, self.reference_.values()))
         if n_wells < MIN_CONTROLS:
             raise InputError(
                 f"DmsoAcross: {n_wells} negative control wells on the training plates, at least {MIN_CONTROLS} are "
                 "needed; check data.controls, or choose a normalization that needs no controls, e.g. all_within"
             )
+        by_plate = [summary.controls for summary in with_controls.values()]
         stacked = Moments(*(np.stack([np.atleast_1d(getattr(m, a)) for m in by_plate]) for a in ("n", "mean", "M2")))
         others = leave_one_out(stacked)
         self.others_ = {name: others[i] for i, name in enumerate(self.reference_)}
         self.controls_ = others[0].merge(stacked[0])
-        low, high = np.sort(np.concatenate(lows), axis=0)[1], np.sort(np.concatenate(highs), axis=0)[-2]
-        self.everything_ = _everything(plates, _nearly_constant(low, high, float(self.controls_.n[0])))
+        lows, highs = (np.concatenate([getattr(s, a) for s in with_controls.values()]) for a in ("low", "high"))
+        low, high = np.sort(lows, axis=0)[1], np.sort(highs, axis=0)[-2]
+        nearly = _nearly_constant(low, high, float(self.controls_.n[0]))
+        self.everything_ = _everything([summary.filled for summary in summaries.values()], nearly)
         self.fallback_ = location_scale(self.controls_, self.everything_)[2]
         return self
 
@@ -93,6 +102,8 @@ class DmsoAcross(Normalizer):
 
 def _two_most_extreme_wells(controls: Floats, codes: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """For each feature the two smallest well minima and the two largest well maxima, each (<= 2, G)."""
+    if not len(controls):
+        return controls[:0], controls[:0]
     order = np.argsort(codes, kind="stable")
     starts = np.r_[0, np.cumsum(np.bincount(codes))[:-1]]
     low, high = (np.sort(f.reduceat(controls[order], starts, axis=0), axis=0) for f in (np.minimum, np.maximum))
@@ -108,10 +119,9 @@ def _nearly_constant(low: Floats, high: Floats, n: float) -> NDArray[np.bool_]:
     return np.asarray(high.astype(np.float64) - low <= 2 * np.sqrt(2 * n) * _RESOLUTION * magnitude)
 
 
-def _everything(plates: Sequence[Plate], columns: NDArray[np.bool_]) -> Moments:
-    """Moments of all wells for the columns that may need them: a second pass only where there are any."""
+def _everything(by_plate: Sequence[Moments], columns: NDArray[np.bool_]) -> Moments:
+    """Moments of all wells for the columns that may need them; 0 elsewhere."""
     total = Moments(np.zeros(1), np.zeros(len(columns)), np.zeros(len(columns)))
-    if columns.any():
-        for plate in plates:
-            total = total.merge(moments_of(plate.X, columns, rows=plate.filled))
+    for own in by_plate if columns.any() else ():
+        total = total.merge(Moments(own.n, np.where(columns, own.mean, 0), np.where(columns, own.M2, 0)))
     return total

@@ -97,6 +97,7 @@ class Stepwise(Profiles):
     def __init__(self, profiles: Profiles, steps: Sequence[Step]) -> None:
         self.__dict__.update(profiles.__dict__)
         del self.X
+        self._facts = {}
         self._profiles = profiles
         self._steps = tuple(steps)
 

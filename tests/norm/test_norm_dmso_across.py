@@ -10,7 +10,7 @@ from harness.aggregate import expand, well_table
 from harness.norm.base import normalize
 from harness.norm.dmso_across import DmsoAcross
 from harness.split.random_wells import RandomWells
-from harness.types import Doubles, InputError, Mask, Profiles, Split
+from harness.types import Doubles, InputError, Mask, Plate, Profiles, Split
 
 
 def scaled(profiles: Profiles, row: Mask, controls: Mask, everything: Mask) -> Doubles:
@@ -175,3 +175,26 @@ def test_training_plates_without_controls_are_passed_over(screen: Any) -> None:
 def test_an_unknown_scope_is_refused_with_the_known_ones(screen: Any) -> None:
     with pytest.raises(InputError, match=r"scope 'everything' is unknown.*'transductive'"):
         output(screen(), None, scope="everything")
+
+
+def test_folds_summarize_a_whole_plate_once_and_part_of_it_anew(screen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles, seen, summarize = screen(), [], DmsoAcross.summarize
+
+    def noted(self: DmsoAcross, plate: Plate) -> Any:
+        seen.append(plate.name)
+        return summarize(self, plate)
+
+    monkeypatch.setattr(DmsoAcross, "summarize", noted)
+    batch, first = profiles.wells["batch"].to_numpy(), str(profiles.wells["plate"].iloc[0])
+    for held_out in ("b1", "b2", "b3"):
+        rows = profiles.where(batch != held_out)
+        kept, anew = DmsoAcross().fit(rows), DmsoAcross().fit(list(rows))
+        np.testing.assert_array_equal(kept.controls_.mean, anew.controls_.mean)
+        np.testing.assert_array_equal(kept.everything_.M2, anew.everything_.M2)
+    n_plates = len(profiles)
+    assert len(seen) == n_plates + 2 * n_plates  # once for all folds; and in two of three folds by the list's fit
+    seen.clear()
+    DmsoAcross().fit(profiles.where(np.arange(len(batch)) > 0))
+    assert seen == [first]
+    other = profiles.replace(X=profiles.X * 2)
+    np.testing.assert_allclose(DmsoAcross().fit(other).controls_.mean, 2 * DmsoAcross().fit(profiles).controls_.mean)
