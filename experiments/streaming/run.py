@@ -81,6 +81,23 @@ def stream(folder: Path, normalizer: Normalizer) -> int:
     return normalize(open_store(folder), normalizer, aggregate="median").X.nbytes
 
 
+def compare(folder: Path, norms: list[str], repeats: int) -> None:
+    """Print a row of the table for each pass."""
+    print("| pass | seconds | ratio | GB/s | GB from disk | cores | cores of others | anonymous GB | resident GB |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    features = folder / "features.npy"
+    size = features.stat().st_size
+    for _ in range(repeats):
+        reading = 0.0
+        for name in ["read", *norms]:
+            work = partial(read, features) if name == "read" else partial(stream, folder, NORMS[name])
+            m = measured(work, features)
+            reading = reading or m["seconds"]
+            cells = [f"{m['seconds']:.1f}", f"{m['seconds'] / reading:.2f}", f"{size / m['seconds'] / 1e9:.2f}"]
+            cells += [f"{m[k]:.1f}" for k in ("disk", "cores", "others", "anonymous", "resident")]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,7 +106,11 @@ def main() -> None:
     parser.add_argument("--norms", nargs="+", choices=NORMS, default=list(NORMS))
     parser.add_argument("--folder", type=Path, help="where to pack; default: a temporary folder under mlruns/")
     parser.add_argument("--keep", action="store_true", help="keep the packed store, for the next run")
+    parser.add_argument("--store", type=Path, help="a packed store to read, in place of making one")
     args = parser.parse_args()
+    if args.store:
+        compare(args.store, args.norms, args.repeats)
+        return
     parent = args.folder or Path("mlruns")
     parent.mkdir(parents=True, exist_ok=True)
     cache = args.folder if args.keep and args.folder else Path(tempfile.mkdtemp(dir=parent))
@@ -99,19 +120,7 @@ def main() -> None:
         os.sync()
         packed = time.perf_counter() - start
         print(f"{args.plates} plates, {size / 1e9:.1f} GB; memory {memory / 1e9:.1f} GB; packed in {packed:.0f} s\n")
-        print("| pass | seconds | ratio | GB/s | GB from disk | cores | cores of others | anonymous GB | resident GB |")
-        print("|---|---|---|---|---|---|---|---|---|")
-        folder = store_folder(source, cache)
-        features = folder / "features.npy"
-        for _ in range(args.repeats):
-            reading = 0.0
-            for name in ["read", *args.norms]:
-                work = partial(read, features) if name == "read" else partial(stream, folder, NORMS[name])
-                m = measured(work, features)
-                reading = reading or m["seconds"]
-                cells = [f"{m['seconds']:.1f}", f"{m['seconds'] / reading:.2f}", f"{size / m['seconds'] / 1e9:.2f}"]
-                cells += [f"{m[k]:.1f}" for k in ("disk", "cores", "others", "anonymous", "resident")]
-                print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        compare(store_folder(source, cache), args.norms, args.repeats)
     finally:
         if not args.keep:
             shutil.rmtree(cache)
