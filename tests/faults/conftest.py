@@ -21,10 +21,17 @@ def metrics(folder: Path, name: str = "raw") -> dict[str, float]:
     return {key: value for key, value in run.data.metrics.items() if not key.startswith("time/")}
 
 
+def _with_database(folder: Path, database: Path) -> None:
+    """A database of runs without runs: making its tables takes seconds."""
+    (folder / "mlruns").mkdir()
+    shutil.copy(database, folder / "mlruns/mlflow.db")
+
+
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, _database: Path) -> dict[str, float]:
     """Metrics of the quick run where nothing happens."""
     folder = tmp_path_factory.mktemp("undisturbed")
+    _with_database(folder, _database)
     assert run_command(folder, *QUICK).status == 0
     return metrics(folder)
 
@@ -40,8 +47,8 @@ def same_as_undisturbed(undisturbed: dict[str, float]) -> Callable[[Path], None]
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB."""
+def small_disk(tmp_path: Path, _database: Path) -> Iterator[Path]:
+    """A disk of 4 MB with a database of runs."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can mount a small disk")
     folder = tmp_path / "disk"
@@ -50,6 +57,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
     try:
+        _with_database(folder, _database)
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)

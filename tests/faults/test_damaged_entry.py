@@ -70,34 +70,34 @@ def test_a_damaged_store_is_made_again_at_once(tmp_path: Path, damage: str, capl
     assert store.name in line
 
 
-def test_a_run_on_a_damaged_store_says_so_and_is_right(tmp_path: Path, same_as_undisturbed: Check) -> None:
-    store = store_folder(TINY, tmp_path / "mlruns/store")
+def test_a_run_on_a_damaged_store_says_so_and_is_right(folder: Path, same_as_undisturbed: Check) -> None:
+    store = store_folder(TINY, folder / "mlruns/store")
     load(TINY, store.parent)
     flip(store / "features.npy")
-    again = run_command(tmp_path, *QUICK)
+    again = run_command(folder, *QUICK)
     assert again.status == 0
     assert again.line.startswith(f"harness: making again: {store}/features.npy: ")
-    same_as_undisturbed(tmp_path)
+    same_as_undisturbed(folder)
 
 
 @pytest.mark.parametrize("more", [(), ("audit=[pseudo_batch]", "processes=1")], ids=["run", "audit"])
 def test_a_flipped_bit_in_a_large_store_fails_the_run_and_the_next_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_as_undisturbed: Check, more: tuple[str, ...]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, same_as_undisturbed: Check, more: tuple[str, ...]
 ) -> None:
     """A large store is not read before it is used: a plate is compared when it is. A check that answers bad input with
     "not applicable here" does not answer this."""
     monkeypatch.setattr(mapped, "AT_ONCE", 0)
-    store = store_folder(TINY, tmp_path / "mlruns/store")
+    store = store_folder(TINY, folder / "mlruns/store")
     plate = load(TINY, store.parent).wells["plate"].iloc[-1]
     flip(store / "features.npy", 0.98)
-    failed = run_command(tmp_path, *QUICK, *more)
+    failed = run_command(folder, *QUICK, *more)
     assert failed.status == 2
     assert f"features.npy: plate '{plate}' is not what was written" in failed.line
-    assert runs_of(tmp_path)["raw"].info.status == "FAILED"
-    again = run_command(tmp_path, *QUICK)
+    assert runs_of(folder)["raw"].info.status == "FAILED"
+    again = run_command(folder, *QUICK)
     assert again.status == 0
     assert "making again" in again.line
-    same_as_undisturbed(tmp_path)
+    same_as_undisturbed(folder)
 
 
 def test_every_plate_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

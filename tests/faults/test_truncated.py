@@ -20,13 +20,13 @@ def halve(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-def test_truncated_before_a_run(tmp_path: Path, same_as_undisturbed: Callable[[Path], None]) -> None:
-    assert run_command(tmp_path, *QUICK).status == 0
-    halve(*tmp_path.glob("mlruns/store/*/features.npy"))
-    again = run_command(tmp_path, *QUICK)
+def test_truncated_before_a_run(folder: Path, same_as_undisturbed: Callable[[Path], None]) -> None:
+    assert run_command(folder, *QUICK).status == 0
+    halve(*folder.glob("mlruns/store/*/features.npy"))
+    again = run_command(folder, *QUICK)
     assert again.status == 0
     assert "making again" in again.line
-    same_as_undisturbed(tmp_path)
+    same_as_undisturbed(folder)
 
 
 @pytest.mark.parametrize("name", ["features.npy", "planted.npy"])
@@ -41,19 +41,19 @@ def test_a_plate_of_a_file_that_was_truncated_meanwhile_is_not_read(tmp_path: Pa
 
 
 def test_truncated_in_the_middle_of_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_as_undisturbed: Callable[[Path], None]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, same_as_undisturbed: Callable[[Path], None]
 ) -> None:
     def then_truncated(*arguments: Any) -> Any:
         profiles = load(*arguments)
-        halve(*tmp_path.glob("mlruns/store/*/features.npy"))
+        halve(*folder.glob("mlruns/store/*/features.npy"))
         return profiles
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(screen, "load", then_truncated)
-        failed = run_command(tmp_path, *QUICK)
+        failed = run_command(folder, *QUICK)
     assert failed.status == 2
     assert "features.npy: has" in failed.line
-    assert runs_of(tmp_path)["raw"].info.status == "FAILED"
-    again = run_command(tmp_path, *QUICK)
+    assert runs_of(folder)["raw"].info.status == "FAILED"
+    again = run_command(folder, *QUICK)
     assert again.status == 0
-    same_as_undisturbed(tmp_path)
+    same_as_undisturbed(folder)
