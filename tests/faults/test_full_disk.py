@@ -27,7 +27,7 @@ def kept(folder: Path) -> list[str]:
     return [path.name for path in (folder / "mlruns/store").iterdir() if path.name != "sources.json"]
 
 
-@pytest.mark.parametrize(("but", "packed"), [(100_000, False), (340_000, True)])
+@pytest.mark.parametrize(("but", "packed"), [(100_000, False), (290_000, True)])
 def test_a_sweep_on_a_full_disk(
     small_disk: Path, same_as_undisturbed: Callable[[Path], None], but: int, packed: bool
 ) -> None:
