@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from harness.middle import halfway, middle
-from harness.types import Floats, InputError, Mask, Profiles
+from harness.norm.step import WORKERS, ordered
+from harness.types import Floats, InputError, Mask, Plate, Profiles
 
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
@@ -115,6 +118,17 @@ def check_method(how: str) -> None:
         raise InputError(f"aggregate={how!r} is unknown; choose one of {[*METHODS, 'none']}")
 
 
+class KeepsWells(Protocol):
+    """Keeps the wells of an array of sites; a packed screen has one, as its attribute ``kept``."""
+
+    def __call__(
+        self, parts: Callable[[], Iterator[Floats]], *, wells: pd.DataFrame, n_features: int, key: str
+    ) -> Floats:
+        """The ``parts``, plate by plate, of the table ``wells`` one above the other, read-only; as they were before
+        where the ``key`` is the same."""
+        ...
+
+
 def aggregate(profiles: Profiles, how: str) -> Profiles:
     """Profiles aggregated to wells (``median``, ``mean``) or as they are (``none``)."""
     check_method(how)
@@ -122,12 +136,25 @@ def aggregate(profiles: Profiles, how: str) -> Profiles:
         return profiles
     codes = well_codes(profiles.wells)
     table = well_table(profiles.wells)
+    key = f"{how} of {hashlib.sha256(codes.tobytes()).hexdigest()}"
 
     def reduce(X: Floats) -> Floats:
-        out = np.empty((len(table), X.shape[1]), dtype=np.float32)
-        for plate in profiles:
+        def part(plate: Plate) -> Floats:
             own = codes[plate.rows]
-            out[own.min() : own.max() + 1] = sites_to_wells(X[plate.rows], own - own.min(), how)
+            return sites_to_wells(plate.X, own - own.min(), how)
+
+        def parts() -> Iterator[Floats]:
+            with ThreadPoolExecutor(WORKERS) as pool:
+                yield from ordered(pool, part, profiles.replace(X=X, planted=None), WORKERS)
+
+        kept: KeepsWells | None = getattr(X, "kept", None)
+        if kept is not None:
+            return kept(parts, wells=table, n_features=X.shape[1], key=key)
+        out = np.empty((len(table), X.shape[1]), dtype=np.float32)
+        end = 0
+        for wells in parts():
+            out[end : end + len(wells)] = wells
+            end += len(wells)
         return out
 
     planted = None if profiles.planted is None else reduce(profiles.planted)

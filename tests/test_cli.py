@@ -107,7 +107,11 @@ REFUSED = {
     "store under a file": (("+norm=raw", *SMALL, "tracking.uri=sqlite:///file/x.db"), ["tracking", "file/x.db"]),
     "store is no database": (("+norm=raw", *SMALL, "tracking.uri=sqlite:///file"), ["tracking", "not a database"]),
     "no server": (("+norm=raw", *SMALL, "tracking.uri=http://127.0.0.1:9"), ["tracking", "127.0.0.1:9"]),
-    "cache under a file": (("+norm=raw", *SMALL, "cache=file/store"), ["file/store"]),
+    "cache under a file": (("+norm=raw", *SMALL, "cache.folder=file/store"), ["file/store", "cache.folder"]),
+    "cache as a folder alone": (("+norm=raw", *SMALL, "cache=file/store"), ["file/store"]),
+    "cache without a folder": (("+norm=raw", *SMALL, "cache.folder=null"), ["cache.folder=FOLDER"]),
+    "cache without room": (("+norm=raw", *SMALL, "cache.max_gb=-1"), ["cache.max_gb=-1"]),
+    "cache of words": (("+norm=raw", *SMALL, "cache.max_gb=much"), ["cache.max_gb='much'"]),
 }
 
 

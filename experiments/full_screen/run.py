@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from session import run
 
+from harness.cache import Cache
 from harness.data.demo import Demo
 from harness.data.store import load
 from harness.track import Tracking
@@ -34,7 +35,7 @@ def settings(n_plates: int, maps: Path | None) -> dict[str, object]:
 def pack(n_plates: int, chosen: dict[str, object], store: Path) -> dict[str, float]:
     """The packed store and the seconds that it took; it is kept for the runs."""
     start = time.perf_counter()
-    profiles = load(Demo(**chosen), store)
+    profiles = load(Demo(**chosen), Cache(store, max_gb=100))
     gigabytes = profiles.X.nbytes / 1e9
     return {"plates": n_plates, "gigabytes": gigabytes, "seconds": time.perf_counter() - start}
 

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from sklearn.utils._param_validation import InvalidParameterError
 
+from harness.cli.disk import telling_of_disk
 from harness.cli.messages import CONF, plain
 from harness.types import InputError, NotApplicable
 
@@ -33,6 +34,7 @@ def command(config_name: str, body: Callable[[DictConfig], None]) -> int:
 
     In a sweep a run that fails for its input leaves its line; the others go on, and the status is 2.
     """
+    body = telling_of_disk(body)
     logging.basicConfig(format="harness: %(message)s", level=logging.WARNING, stream=sys.stderr, force=True)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors arrive here as they are

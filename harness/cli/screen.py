@@ -13,12 +13,27 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from harness.batch import assign_batches
+from harness.cache import Cache
 from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
 from harness.known.scores import KnownScore
 from harness.labels.base import TakesLabels
 from harness.plan import Plan
 from harness.types import InputError, Profiles
+
+
+def chosen_cache(cache: DictConfig | str) -> Cache:
+    """The cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
+
+    Raises
+    ------
+    InputError : no folder, or no number.
+    """
+    if isinstance(cache, str):
+        return Cache(Path(cache))
+    if not isinstance(cache, DictConfig) or not isinstance(cache.folder, str) or not cache.folder:
+        raise InputError(f"cache={cache!r}: expected cache.folder=FOLDER, and cache.max_gb=NUMBER")
+    return Cache(Path(cache.folder), cache.max_gb)
 
 
 class Screen:
@@ -31,7 +46,7 @@ class Screen:
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        self._source, self._cache = instantiate(cfg.data, _convert_="all"), Path(cfg.cache)
+        self._source, self._cache = instantiate(cfg.data, _convert_="all"), chosen_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
         self.found: Any = getattr(batch, "found_", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -122,6 +123,12 @@ class Demo:
                 {"feature": features.names, "kind": kind, "mean": features.mean, "scale": features.scale}
             ),
         }
+
+    def n_bytes(self) -> int:
+        """Of X and planted together, were no well of a plate left out."""
+        screen = self._screen
+        n_rows = len(screen.layout.plates) * math.prod(screen.layout.shape) * screen.n_sites
+        return 2 * 4 * n_rows * len(screen.features.names)
 
     def profiles(self) -> Profiles:
         """The whole screen in memory; for ``bray2017`` stream :meth:`plates` instead (31 GB with the truth)."""

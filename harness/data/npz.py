@@ -71,6 +71,9 @@ class Npz:
     def tables(self) -> dict[str, pd.DataFrame]:
         return {}
 
+    def n_bytes(self) -> int:
+        return sum(4 * part.size for part in self._rows.parts)
+
     @cached_property
     def _rows(self) -> Rows:
         source, arrays = str(self.file), _load(self.file)

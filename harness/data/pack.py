@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,23 +12,32 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from harness.cache.room import check_free
+from harness.data.checksum import checksum
+from harness.data.description import FORMAT, write_description
 from harness.data.digest import Fingerprint
 from harness.data.source import Source
 from harness.data.text import as_text, some
 from harness.data.validate import check_unique, check_wells
 from harness.types import Floats, InputError
 
-FORMAT = 1
 _TEXT = ("plate", "well", "batch", "role", "compound")
 
 
 class Appended:
-    """A float32, C-ordered npy file that grows by rows; the header is corrected when it is closed."""
+    """A float32, C-ordered npy file that grows by plates; the header is corrected when it is closed.
+
+    Attributes
+    ----------
+    checksums : of what was appended, one for each time.
+    """
 
     def __init__(self, path: Path, n_features: int) -> None:
+        self._path = path
         self._file: IO[bytes] = path.open("wb")
         self.n_features = n_features
         self.n_rows = 0
+        self.checksums: list[int] = []
         self._begin = self._header()
 
     def _header(self) -> int:
@@ -40,12 +48,18 @@ class Appended:
         return self._file.tell()
 
     def append(self, X: Floats) -> None:
-        self._file.write(np.ascontiguousarray(X, dtype=np.float32).data)
+        """Raises InputError where there is no room for X."""
+        rows = np.ascontiguousarray(X, dtype=np.float32)
+        check_free(self._path.parent, rows.nbytes, "the next plate")
+        self._file.write(rows.data)
         self.n_rows += len(X)
+        self.checksums.append(checksum(rows))
 
     def close(self) -> None:
-        assert self._header() == self._begin
-        self._file.close()
+        try:
+            assert self._header() == self._begin
+        finally:
+            self._file.close()
 
 
 def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
@@ -60,23 +74,23 @@ def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
         raise InputError(f"{name}: no feature columns; expected at least one")
     check_unique(features, what="features", source=name)
     content, tables = Fingerprint(), []
-    written = Appended(folder / "features.npy", len(features))
-    planted: Appended | None = None
+    written = {"features.npy": Appended(folder / "features.npy", len(features))}
     try:
         for X, wells, truth in _progress(source):
             _check_plate(X, wells, features, name)
-            written.append(X)
+            written["features.npy"].append(X)
             content.add(np.asarray(X, dtype=np.float32))
             if truth is not None:
-                planted = planted or Appended(folder / "planted.npy", len(features))
-                planted.append(truth)
+                if "planted.npy" not in written:
+                    written["planted.npy"] = Appended(folder / "planted.npy", len(features))
+                written["planted.npy"].append(truth)
             tables.append(wells if "batch" in wells else wells.assign(batch=""))
     finally:
-        written.close()
-        if planted is not None:
-            planted.close()
-    if planted is not None and planted.n_rows != written.n_rows:
-        raise InputError(f"{name}: planted truth for {planted.n_rows} of {written.n_rows} rows; expected all or none")
+        for file in written.values():
+            file.close()
+    n_rows = [file.n_rows for file in written.values()]
+    if n_rows[-1] != n_rows[0]:
+        raise InputError(f"{name}: planted truth for {n_rows[-1]} of {n_rows[0]} rows; expected all or none")
     wells = _whole(tables, name)
     wells.to_parquet(folder / "wells.parquet", index=False)
     truth_tables = source.tables()
@@ -84,11 +98,13 @@ def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
         (folder / "truth").mkdir(exist_ok=True)
         table.to_parquet(folder / "truth" / f"{table_name}.parquet")
     description = {
-        "format": FORMAT, "name": name, "shape": [written.n_rows, len(features)], "planted": planted is not None,
+        "format": FORMAT, "name": name, "shape": [n_rows[0], len(features)], "planted": len(written) > 1,
         "fingerprint": content.finish(wells, features), "truth": sorted(truth_tables), "provenance": key,
-        "features": features,
+        "features": features, "plates": [str(table["plate"].iloc[0]) for table in tables],
+        "ends": np.cumsum([len(table) for table in tables]).tolist(),
+        "checksums": {file: array.checksums for file, array in written.items()},
     }  # fmt: skip
-    (folder / "store.json").write_text(json.dumps(description, indent=1), "utf-8")
+    write_description(folder, description)
 
 
 def _whole(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:

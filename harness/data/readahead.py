@@ -7,9 +7,16 @@ import os
 import weakref
 from collections import deque
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+from harness.cache.damage import DamagedStoreError
+from harness.cache.lock import share
+from harness.data.checksum import Checksums
+
+if TYPE_CHECKING:
+    from harness.data.keptwells import KeptWells
 
 AHEAD = 2  # plates asked of the disk beyond the one taken
 HELD = 4  # plates left in this process's memory: those that workers are busy with, and one more
@@ -25,35 +32,66 @@ class ReadAhead(np.memmap[Any, Any]):
     and the system's cache too where the file is larger than :data:`KEPT` of memory: what it cannot keep need not push
     out everything else. Whoever still holds such a plate reads it again. Any other access gives no advice.
 
+    While it lives the file is marked as used (:func:`harness.cache.lock.share`). Before rows are given, the file must
+    have its size still, and their plates their checksums.
+
+    Parameters
+    ----------
+    checksums : of the plates; None where they are not known.
+    kept : where the wells of these sites are kept; None where that is not worth it.
+
     Raises
     ------
     OSError, ValueError : the file cannot be read, or is no npy file.
+    DamagedStoreError : it has another size than its header says, or later on, when rows are taken: it was changed.
     """
 
     _file: int | None  # None in a view or a copy, which gives no advice
     _taken: deque[slice]
     _asked: int
     _mmap: mmap.mmap
+    checksums: Checksums | None
+    kept: KeptWells | None
 
-    def __new__(cls, path: Path) -> Self:
-        X: Self = np.load(path, mmap_mode="r").view(cls)
-        X._file, X._taken, X._asked = os.open(path, os.O_RDONLY), deque([slice(0, 0)]), 0
-        weakref.finalize(X, os.close, X._file)
+    def __new__(cls, path: Path, checksums: Checksums | None = None, kept: KeptWells | None = None) -> Self:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            share(file, path)
+            X: Self = np.load(path, mmap_mode="r").view(cls)
+        except BaseException:
+            os.close(file)
+            raise
+        X._file, X._taken, X._asked, X.checksums = file, deque([slice(0, 0)]), 0, checksums
+        X.kept = kept
+        weakref.finalize(X, os.close, file)
+        X._check_size(file)
         return X
 
     def __array_finalize__(self, obj: Any) -> None:
         super().__array_finalize__(obj)
         self._file = None
+        self.checksums = self.kept = None
+
+    def _check_size(self, file: int) -> None:
+        size, expected = os.fstat(file).st_size, self.offset + self.nbytes
+        if size != expected:  # rows beyond the end cannot be read: the system would kill this process
+            raise DamagedStoreError(
+                f"{self.filename}: has {size} bytes; expected {expected}; run again to make it anew"
+            )
 
     def __reduce__(self) -> Any:
         """To another process goes the file's path; of views and copies, which are no maps of a file, their values."""
         if self._file is None:
             return np.asarray(self).__reduce__()
-        return type(self), (Path(str(self.filename)),)
+        return type(self), (Path(str(self.filename)), self.checksums, self.kept)
 
     def __getitem__(self, index: Any) -> Any:
-        if _ADVISES and self._file is not None and isinstance(index, slice) and index.step is None:
-            self._advise(self._file, slice(*index.indices(len(self))))
+        if self._file is not None:
+            self._check_size(self._file)
+            if _ADVISES and isinstance(index, slice) and index.step is None:
+                self._advise(self._file, slice(*index.indices(len(self))))
+            if self.checksums is not None:
+                self.checksums.check(self.view(np.ndarray), index)
         taken = super().__getitem__(index)
         return taken.view(np.ndarray) if isinstance(taken, ReadAhead) else taken
 

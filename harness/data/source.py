@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -28,3 +28,15 @@ class Source(Protocol):
     def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, Floats | None]]: ...
 
     def tables(self) -> dict[str, pd.DataFrame]: ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A source that knows, before it is read, how many bytes its packed arrays take (about, and not less)."""
+
+    def n_bytes(self) -> int: ...
+
+
+def packed_bytes(source: Source) -> int:
+    """Bytes that the packed ``source`` takes; 0 where it cannot tell."""
+    return source.n_bytes() if isinstance(source, Sized) else 0

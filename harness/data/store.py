@@ -6,67 +6,63 @@ contiguous), ``wells.parquet``, ``store.json`` and, for a simulated screen, ``pl
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from harness.cache import Cache, DamagedStoreError
+from harness.data.description import FORMAT, noticing_damage, read_description
 from harness.data.digest import remembering
 from harness.data.excluding import Excluding
-from harness.data.pack import FORMAT, pack
+from harness.data.keptwells import KeptWells
+from harness.data.mapped import open_array
+from harness.data.pack import pack
 from harness.data.readahead import ReadAhead
-from harness.data.source import Source
-from harness.types import Floats, InputError, Profiles
+from harness.data.source import Source, packed_bytes
+from harness.types import Profiles
 
-logger = logging.getLogger(__name__)
+__all__ = ["DamagedStoreError", "load", "open_store", "read_truth", "store_folder"]
+WORTH_KEEPING = (
+    200_000_000  # bytes of images whose wells are worth keeping: fewer are aggregated in a tenth of a second
+)
 
 
-class DamagedStoreError(InputError):
-    """A store folder that is incomplete, truncated or unreadable."""
-
-
-def load(source: Source, cache: Path) -> Profiles:
+def load(source: Source, cache: Cache | Path) -> Profiles:
     """Profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
 
-    A store that turns out to be damaged is packed again, with a warning. Nothing is left behind by a failure.
+    A store that turns out to be damaged is packed again, with a warning. Nothing is left behind by a failure. The
+    wells of a large screen of images are kept in the cache too, when somebody asks for them.
 
     Raises
     ------
-    InputError : what is wrong with the source.
+    InputError : what is wrong with the source, or no room for it.
     """
-    source = _shown(source)
-    key, folder = _place(source, cache)
-    profiles = None
-    if folder.exists():
-        try:
-            profiles = _checked(folder)
-        except DamagedStoreError as error:
-            logger.warning("packing again: %s", error)
-    if profiles is None:
-        temporary = cache / f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}"
-        temporary.mkdir()
-        try:
-            pack(source, temporary, key=key)
-            _put(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        profiles = open_store(folder)
+    source, cache = _shown(source), _cache(cache)
+    key, name = _place(source, cache)
+    profiles = cache.entry(
+        name,
+        make=partial(pack, source, key=key),
+        opened=partial(_checked, cache),
+        n_bytes=partial(packed_bytes, source),
+        what=source.name,
+    )
+    if profiles.X.nbytes >= WORTH_KEEPING:
+        for X, content in ((profiles.X, profiles.fingerprint), (profiles.planted, f"planted {name}")):
+            if isinstance(X, ReadAhead):
+                X.kept = KeptWells(cache, content, f"wells of {source.name}")
     return profiles.replace(name=source.name)
 
 
-def store_folder(source: Source, cache: Path) -> Path:
+def store_folder(source: Source, cache: Cache | Path) -> Path:
     """Where :func:`load` keeps this source."""
-    return _place(_shown(source), cache)[1]
+    cache = _cache(cache)
+    return cache.folder / _place(_shown(source), cache)[1]
+
+
+def _cache(cache: Cache | Path) -> Cache:
+    return cache if isinstance(cache, Cache) else Cache(cache)
 
 
 def _shown(source: Source) -> Source:
@@ -80,17 +76,17 @@ def open_store(folder: Path) -> Profiles:
 
     Raises
     ------
-    DamagedStoreError : files absent, unreadable, or of another size than the store's shape asks for.
+    DamagedStoreError : files absent, unreadable, changed, or of another size than the store's shape asks for. Of a
+        large store a changed plate is noticed when it is asked for.
     """
-    with _damage(folder):
-        about = _about(folder)
-        shape = (int(about["shape"][0]), int(about["shape"][1]))
+    about = read_description(folder)
+    with noticing_damage(folder):
         wells = pd.read_parquet(folder / "wells.parquet")
         return Profiles(
-            _map(folder / "features.npy", shape),
+            open_array(folder, "features.npy", about),
             wells,
             features=about["features"],
-            planted=_map(folder / "planted.npy", shape) if about["planted"] else None,
+            planted=open_array(folder, "planted.npy", about) if about["planted"] else None,
             name=about["name"],
             fingerprint=about["fingerprint"],
         )
@@ -101,77 +97,26 @@ def read_truth(folder: Path) -> dict[str, pd.DataFrame]:
 
     Raises
     ------
-    DamagedStoreError : a table that is absent or unreadable.
+    DamagedStoreError : a table that is absent, changed or unreadable.
     """
     tables = {}
-    with _damage(folder):
-        names = list(_about(folder)["truth"])
-    for name in names:
+    for name in read_description(folder)["truth"]:
         path = folder / "truth" / f"{name}.parquet"
-        with _damage(path):
+        with noticing_damage(path):
             tables[name] = pd.read_parquet(path)
     return tables
 
 
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DamagedStoreError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise DamagedStoreError(f"{path}: damaged store ({reason})") from error
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    about = json.loads((folder / "store.json").read_text("utf-8"))
-    if about["format"] != FORMAT:
-        raise DamagedStoreError(f"{folder}: store of format {about['format']}; expected {FORMAT}")
-    return cast(dict[str, Any], about)
-
-
-def _place(source: Source, cache: Path) -> tuple[dict[str, Any], Path]:
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{cache}: cannot keep the packed screen here ({error}); choose another folder") from error
-    if not os.access(cache, os.W_OK | os.X_OK):
-        raise InputError(f"{cache}: cannot write the packed screen here; choose another folder")
-    with remembering(cache / "sources.json"):
+def _place(source: Source, cache: Cache) -> tuple[dict[str, Any], str]:
+    cache.begin()
+    with remembering(cache.folder / "sources.json"):
         key = source.key()
-    text = json.dumps({"format": FORMAT, **key}, sort_keys=True)
-    return key, cache / hashlib.sha256(text.encode()).hexdigest()[:32]
+    return key, cache.name({"format": FORMAT, **key})
 
 
-def _checked(folder: Path) -> Profiles:
+def _checked(cache: Cache, folder: Path) -> Profiles:
+    about = read_description(folder)
+    if cache.name({"format": FORMAT, **about["provenance"]}) != folder.name:
+        raise DamagedStoreError(f"{folder}: holds the description of another screen")
     read_truth(folder)
     return open_store(folder)
-
-
-def _put(temporary: Path, folder: Path) -> None:
-    """Rename into place; what another process put there meanwhile is kept if it is whole."""
-    if folder.exists():
-        try:
-            _checked(folder)
-        except DamagedStoreError:
-            damaged = temporary.with_name(f"{temporary.name}.damaged")
-            folder.rename(damaged)
-            shutil.rmtree(damaged)
-        else:
-            return
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
-
-
-def _map(path: Path, shape: tuple[int, int]) -> Floats:
-    """The npy file ``path`` as a read-only map; its size must be that of its header and ``shape`` of float32."""
-    X = ReadAhead(path)
-    if X.shape != shape or X.dtype != np.float32 or not X.flags.c_contiguous:
-        raise DamagedStoreError(f"{path}: holds {X.dtype} {X.shape}; expected float32 {shape}")
-    if path.stat().st_size != X.offset + X.nbytes:
-        raise DamagedStoreError(f"{path}: has {path.stat().st_size} bytes; expected {X.offset + X.nbytes}")
-    return cast(Floats, X)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
+from harness.aggregate import aggregate as to_wells
 from harness.aggregate import check_method, expand, middle_sites, sites_to_wells, well_codes, well_table
 from harness.middle import halfway
 from harness.norm.step import Step, Stepwise, ordered
@@ -30,11 +31,12 @@ class Normalizer(BaseEstimator):
 
     ``increasing`` declares that ``transform`` maps each feature by an increasing function, one for all sites of a
     well, that ``fit`` and the well's name decide. The median then commutes with it exactly, so that only the middle
-    sites of a well need to be transformed.
+    sites of a well need to be transformed. ``identity`` declares that it gives each plate as it is.
     """
 
     scope: FitScope | str = FitScope.TRAIN
     increasing: ClassVar[bool] = False
+    identity: ClassVar[bool] = False
     needs_planted: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()  # modules of an optional extra
 
@@ -210,6 +212,8 @@ def normalize(
     ------
     InputError : the method's needs are not met, or ``profiles`` is a view that hides rows.
     """
+    if normalizer.identity and profiles._mask is None and aggregate != "none" and profiles.level == "image":
+        return to_wells(profiles.replace(planted=None), aggregate)  # which a packed screen keeps
     wells = output_table(profiles, aggregate)
     X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
     for rows, Z in stream_wells(profiles, normalizer, split, aggregate=aggregate, report=report):

@@ -14,6 +14,7 @@ class Raw(Normalizer):
     """
 
     scope = FitScope.TRAIN
+    identity = True
 
     def transform(self, plate: Plate) -> Floats:
         return plate.X

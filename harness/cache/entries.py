@@ -1,0 +1,152 @@
+"""A folder of entries, each named by a hash of what it depends on, made once and bounded in sum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.cache.damage import DamagedStoreError
+from harness.cache.lock import is_shared, sole, sole_now
+from harness.cache.room import GB, check_free, gigabytes, refusing_full, size
+from harness.types import InputError
+
+logger = logging.getLogger(__name__)
+Opened = TypeVar("Opened")
+MARKER = "store.json"  # written last by whoever makes an entry; its time of change is the time of the last use
+_NAME = re.compile(r"[0-9a-f]{32}")
+_PART = re.compile(r"\.([0-9a-f]{32})\..*\.part")
+
+
+class Cache:
+    """Entries in ``folder``: as many as ``max_gb`` holds (10^9 bytes), the least recently used leave.
+
+    An entry is used while its ``features.npy`` is shared (:func:`harness.cache.lock.share`), and stays.
+
+    Raises
+    ------
+    InputError : ``max_gb`` is no positive number.
+    """
+
+    def __init__(self, folder: Path, max_gb: float = 50) -> None:
+        if isinstance(max_gb, bool) or not isinstance(max_gb, int | float) or not max_gb > 0:
+            raise InputError(f"cache.max_gb={max_gb!r}: expected a number above 0, in GB")
+        self.folder = folder.absolute()
+        self.max_gb = max_gb
+
+    def name(self, key: Mapping[str, Any]) -> str:
+        """Of the entry that depends on ``key``, which is JSON-able."""
+        return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+    def begin(self) -> None:
+        """Make the folder, and remove what processes left behind that were killed while they made an entry.
+
+        Raises
+        ------
+        InputError : the folder cannot be made or written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be made ({error}); set cache.folder to another folder") from error
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise InputError(f"{self.folder}: cannot be written; set cache.folder to another folder")
+        for left in self.folder.glob(".*.part"):
+            if found := _PART.fullmatch(left.name):
+                with sole_now(self._lock(found[1])) as alone:
+                    if alone:
+                        shutil.rmtree(left, ignore_errors=True)  # another process may be removing it as well
+
+    def entry(
+        self,
+        name: str,
+        *,
+        make: Callable[[Path], None],
+        opened: Callable[[Path], Opened],
+        n_bytes: Callable[[], int],
+        what: str,
+    ) -> Opened:
+        """``opened(folder)`` of an entry, which ``make(folder)`` makes where it is absent or damaged.
+
+        One process makes it, others that want it wait. Nothing is left behind by a failure.
+
+        Parameters
+        ----------
+        n_bytes : what the entry will take, 0 where that is not known.
+        what : the entry in words, for messages.
+
+        Raises
+        ------
+        InputError : no room on the disk.
+        """
+        folder = self.folder / name
+        with refusing_full(self.folder, what), sole(self._lock(name), what):
+            found = self._found(folder, opened)
+            made = found is None
+            if found is None:
+                check_free(self.folder, n_bytes(), what)
+                self._make(folder, make)
+                found = opened(folder)
+        if made and (own := size(folder)) > self.max_gb * GB:
+            logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(own), self.max_gb)
+        self._bound(folder)
+        return found
+
+    def _lock(self, name: str) -> Path:
+        return self.folder / f".{name}.lock"
+
+    def _found(self, folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
+        if not folder.exists():
+            return None
+        try:
+            found = opened(folder)
+        except DamagedStoreError as error:
+            logger.warning("making again: %s", error)
+            _remove(folder)
+            return None
+        if os.access(folder / MARKER, os.W_OK):
+            os.utime(folder / MARKER)
+        return found
+
+    def _make(self, folder: Path, make: Callable[[Path], None]) -> None:
+        part = self.folder / f".{folder.name}.{secrets.token_hex(4)}.part"
+        part.mkdir()
+        try:
+            make(part)
+            part.rename(folder)
+        except OSError:
+            if not folder.exists():  # where there are no locks, another process may have made it meanwhile
+                raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _bound(self, kept: Path) -> None:
+        """Remove what was used least recently, until the rest is within the bound; never ``kept``, or what is used."""
+        entries = [path for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and (path / MARKER).is_file()]
+        sizes = {path: size(path) for path in entries}
+        excess = sum(sizes.values()) - self.max_gb * GB
+        for path in sorted(entries, key=lambda path: (path / MARKER).stat().st_mtime_ns):
+            if excess <= 0:
+                break
+            with sole_now(self._lock(path.name)) as alone:
+                if alone and path != kept and not _used(path):
+                    _remove(path)
+                    excess -= sizes[path]
+
+
+def _used(folder: Path) -> bool:
+    return (folder / "features.npy").exists() and is_shared(folder / "features.npy")
+
+
+def _remove(folder: Path) -> None:
+    """At once for whoever looks for it, then its files."""
+    gone = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    folder.rename(gone)
+    shutil.rmtree(gone)
