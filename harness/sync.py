@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends what was left
-there, in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating it is
-safe. Deleting a folder in the outbox gives its run up.
+EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends what was
+left there, in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
+it is safe. Deleting a folder in the outbox gives its run up.
 
 examples:
   python -m harness.sync

@@ -135,5 +135,5 @@ class Kept:
             self.journal.remove()
             return
         self.journal.release()
-        kept = f"{len(self.journal.waiting())} calls are kept in {self.journal.folder}"
-        raise InputError(f"tracking: {self._said()}; {kept}: once it does, {SYNC} sends them")
+        kept = f"the results are kept in {self.journal.folder}"
+        raise InputError(f"tracking: {self._said()}; {kept}; once it does, send them with {SYNC}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from harness.redact import redacted
 from harness.track.calls import Call, Target, end_call, send
 from harness.track.journal import Journal, Owner, journals
 from harness.track.trouble import TROUBLE, bounded, reason, remedy
@@ -61,10 +62,11 @@ def _send_all(journal: Journal, uri: str | None, timeout: float) -> str:
                 entry.drop()
             status = _settled(target, journal)
     except TROUBLE as error:
-        what = f"{owner.name} (run {owner.run_id}) was not sent to {address} ({reason(error)})"
+        what = f"{owner.name} (run {owner.run_id}) was not sent to {redacted(address)} ({reason(error)})"
         raise InputError(f"{what}; {_remedy(error, owner)}") from error
     journal.remove()
-    return f"{owner.name} (run {owner.run_id}): {len(entries)} calls sent to {address}, {status}"
+    calls = f"{len(entries)} call{'s' * (len(entries) != 1)}"
+    return f"{owner.name} (run {owner.run_id}): {calls} sent to {redacted(address)}, {status}"
 
 
 def _settled(target: Target, journal: Journal) -> str:

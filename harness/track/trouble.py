@@ -14,6 +14,14 @@ from harness.redact import redacted
 TROUBLE = (OSError, MlflowException, SQLAlchemyError)
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _REFUSED = {"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED"}
+_SHORT = {  # MLflow names its own call, and then the library below it each of its attempts
+    "Connection refused": "connection refused",
+    "Failed to resolve": "no such host",
+    "failed with timeout": "no answer in time",
+    "not authenticated": "wrong user or password, or none",
+    "attempt to write a readonly database": "it is read-only",
+    "database or disk is full": "the disk is full",
+}
 _ACCOUNT = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to an account that may write there"
 _SCHEMA = "run `mlflow db upgrade URI` on a copy if an older MLflow made it, or install the newer MLflow that made it"
 
@@ -36,8 +44,9 @@ def bounded(*, retries: int, timeout: float) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """What happened, in one line without passwords."""
-    lines = (str(error).strip() or type(error).__name__).splitlines()
-    return redacted(lines[0] if len(lines[0]) <= 300 else f"{lines[0][:299]}…")
+    text = str(error).strip() or type(error).__name__
+    line = next((short for sign, short in _SHORT.items() if sign in text), text.splitlines()[0])
+    return redacted(line if len(line) <= 300 else f"{line[:299]}…")
 
 
 def remedy(error: BaseException) -> str:
