@@ -29,7 +29,7 @@ def open_database(path: Path, *, make: bool) -> MlflowClient:
         _check(path)
     elif path.exists() and not path.is_file():
         raise InputError(f"tracking: {path} is no file; set tracking.uri to sqlite:///PATH of a database file")
-    elif not make:
+    elif not make and not path.exists():
         raise InputError(f"tracking: there is no database {path}; record a run first, or set another --uri")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)

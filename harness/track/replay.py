@@ -71,7 +71,10 @@ def _send_all(journal: Journal, uri: str | None, timeout: float) -> str:
 
 def _settled(target: Target, journal: Journal) -> str:
     """The status of the run, which is never left as running: nobody is there to end it."""
-    status = str(target.client.get_run(target.run_id).info.status)
+    run = target.client.get_run(target.run_id)
+    status = str(run.info.status)
+    if status == "FINISHED" and "failure" in run.data.tags:  # it was taken for lost meanwhile
+        target.client.delete_tag(target.run_id, "failure")
     if status != "RUNNING":
         return status
     ended = journal.last_sign()

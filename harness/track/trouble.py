@@ -21,9 +21,10 @@ _SHORT = {  # MLflow names its own call, and then the library below it each of i
     "not authenticated": "wrong user or password, or none",
     "attempt to write a readonly database": "it is read-only",
     "database or disk is full": "the disk is full",
+    "out-of-date database schema": "another version of MLflow made it",
 }
 _ACCOUNT = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to an account that may write there"
-_SCHEMA = "run `mlflow db upgrade URI` on a copy if an older MLflow made it, or install the newer MLflow that made it"
+_SCHEMA = "if an older one, copy it and run `mlflow db upgrade URI`; if a newer one, install the newer MLflow"
 
 
 @contextmanager
