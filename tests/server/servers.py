@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-BOOT = 90.0  # seconds that a server may take to answer
+BOOT = 180.0  # seconds that a server may take to answer
 
 
 def binaries() -> Path | None:

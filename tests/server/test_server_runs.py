@@ -66,7 +66,7 @@ def test_two_processes_record_at_once(place: Path, server: MlflowServer) -> None
         )
 
     processes = [begin("raw"), begin("all_within")]
-    said = [process.communicate(timeout=120)[1] for process in processes]
+    said = [process.communicate(timeout=600)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     runs = stored(server, "two")
     assert {name: run.info.status for name, run in runs.items()} == {"raw": "FINISHED", "all_within": "FINISHED"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from harness.redact import without_account
 from harness.sync import main as sync
-from harness.track import outlet, replay
+from harness.track import Tracking, outlet, replay
 from harness.track.calls import Call, Target, end_call, params_call, write_files
 from harness.track.calls import send as really_send
 from harness.track.journal import Journal, Owner
@@ -245,3 +247,13 @@ def test_a_local_store_that_fails_in_mid_run_is_one_line(kept: Callable[..., Kep
     with pytest.raises(InputError, match="cannot be written") as raised:
         Direct(kept().target, uri).put(metric("a", 1.0))
     assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_accepts_and_never_answers_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tracking = Tracking(uri=uri, outbox=str(tmp_path / "outbox"), retries=0, timeout=1)
+        start = time.monotonic()
+        with pytest.raises(InputError, match=rf"{uri} cannot be used \(no answer in time\)"):
+            tracking.experiment_id(tracking.open())
+    assert time.monotonic() - start < 30
