@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint ui clean explorer-vendor
+.PHONY: help install run test test-server lint ui clean explorer-vendor
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,10 @@ run: install  ## a quick look: four z-scores on the simulated screen, compared
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest
+
+test-server: install  ## run the tests that need real servers: PostgreSQL (package postgresql) and MLflow, on loopback
+	$(BIN)/pip install --quiet --editable '.[dev,server]'
+	HARNESS_TEST_SERVER=1 $(BIN)/python -m pytest tests/server
 
 lint: install  ## check style and types
 	$(BIN)/ruff check .

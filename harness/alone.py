@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 try:
     import fcntl
@@ -16,10 +18,20 @@ except ImportError:  # no such locks on Windows
 def alone(database: Path) -> Iterator[None]:
     """One process at a time makes the tables of a database: migrations fail where two run at once."""
     path = database.with_name(f"{database.name}.lock")
-    with path.open("w") as lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(path):
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> IO[str]:
+    """The lock file, once it is this process's; one that another process removed meanwhile keeps nobody out."""
+    while True:
+        lock = path.open("w")
+        if fcntl is None:
+            return lock
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+            return lock
+        lock.close()

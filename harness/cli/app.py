@@ -22,6 +22,7 @@ from harness.labels.base import LABELS, TakesLabels
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.plan import Plan, plan_splits, split_fingerprint
+from harness.redact import redacted
 from harness.run import Run
 from harness.types import InputError
 
@@ -111,7 +112,7 @@ def evaluate_config(cfg: DictConfig) -> None:
     audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)
-    command = shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])
+    command = redacted(shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task]))
     tags = {
         "norm": plan.name,
         "split": plan.split_name,
@@ -126,14 +127,14 @@ def evaluate_config(cfg: DictConfig) -> None:
     params = flatten({str(k): v for k, v in resolved.items() if k not in _UNTRACKED})
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
-        recorder.text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        recorder.text("config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
         for name, text in (screen.found.files() if screen.found else {}).items():
             recorder.text(name, text)
         scores = Run(plan, profiles, recorder, audited).execute()
         recorder.note(f"{summary(plan, scores)}\n\n`{command}`")
-    print(summary(plan, scores))
-    if int(tags["held_out_batches"]) < FEWEST_BATCHES:
-        print(by_fold(plan, scores))
+        print(summary(plan, scores))
+        if int(tags["held_out_batches"]) < FEWEST_BATCHES:
+            print(by_fold(plan, scores))
 
 
 def summary(plan: Plan, scores: pd.DataFrame) -> str:

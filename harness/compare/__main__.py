@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.redact import redacted
 from harness.types import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(words)
     try:
-        compare(options, command=shlex.join(["python", "-m", "harness.compare", *words]))
+        compare(options, command=redacted(shlex.join(["python", "-m", "harness.compare", *words])))
     except InputError as error:
         print(f"harness.compare: {error}", file=sys.stderr)
         return 2
@@ -77,7 +78,7 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
         if same_data and _matches(options.split, run.tags.get("split", ""), split):
             found.setdefault((data, split), []).append(run)
     if not found:
-        raise InputError(f"no runs to compare in experiment {tracking.experiment!r} of {options.uri}")
+        raise InputError(f"no runs to compare in experiment {tracking.experiment!r} of {redacted(options.uri)}")
     if len(found) > 1 and not options.each:
         raise InputError(_ambiguous(found))
     if options.csv and len(found) > 1:
@@ -88,7 +89,7 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
     if options.html:
         _write_page(groups, options, tracking, command)
     if not options.uri.startswith("http"):
-        print(f"In a browser: mlflow ui --backend-store-uri {options.uri}, then open")
+        print(f"In a browser: mlflow ui --backend-store-uri {redacted(options.uri)}, then open")
     print(tracking.page())
 
 

@@ -10,6 +10,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from harness.track.trouble import bounded
 from harness.types import InputError
 
 
@@ -69,4 +70,5 @@ class Record:
         folder = str(self.run.info.artifact_uri)
         if not folder.startswith("file:"):
             folder = f"runs:/{self.run.info.run_id}"  # asks the store where, which costs tens of milliseconds
-        return str(download_artifacts(artifact_uri=f"{folder}/{path}", tracking_uri=self.uri))
+        with bounded(retries=2, timeout=60):
+            return str(download_artifacts(artifact_uri=f"{folder}/{path}", tracking_uri=self.uri))

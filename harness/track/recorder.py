@@ -1,20 +1,21 @@
-"""One run's results, written to MLflow."""
+"""One run's results, as calls to MLflow."""
 
 from __future__ import annotations
 
 import io
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
 from PIL import Image
+
+from harness.track.calls import LONGEST_PARAM, Call, shorten
+from harness.track.outlet import Outlet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,21 +23,21 @@ if TYPE_CHECKING:
     from harness.audit.base import Finding
     from harness.audit.verdict import Decision
 
-TRIAL = "trial"  # tag ``kind`` of a run below another
-LONGEST_PARAM = 6000
-_METRICS_PER_CALL = 1000
 _FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason")
 
 
 class MlflowRecorder:
     """Writes one run's results: metrics, tables as Parquet, figures as PNG and as images of the chart view."""
 
-    def __init__(self, client: MlflowClient, run_id: str, figure_formats: Sequence[str] = ("png",)) -> None:
-        self.client = client
+    def __init__(self, outlet: Outlet, figure_formats: Sequence[str] = ("png",)) -> None:
+        self.outlet = outlet
         self.figure_formats = figure_formats
-        self.run_id = run_id
         self.evaluated: list[str] = []
         self.images: list[str] = []
+
+    @property
+    def run_id(self) -> str:
+        return self.outlet.target.run_id
 
     def scores(self, table: pd.DataFrame) -> None:
         """Metrics ``<task>/<model>/<metric>`` with ``_lower``, ``_upper``, ``_pooled``, ``_by_fold`` (steps).
@@ -67,7 +68,7 @@ class MlflowRecorder:
 
     def verdict(self, decision: Decision) -> None:
         """Tag ``verdict``, table ``verdict`` with the evidence, and ``verdict.txt`` in plain words."""
-        self.client.set_tag(self.run_id, "verdict", decision.call.value)
+        self.outlet.put(Call("tags", {"verdict": decision.call.value}))
         self.table("verdict", decision.table())
         self.text("verdict.txt", decision.paragraph + "\n")
 
@@ -76,56 +77,70 @@ class MlflowRecorder:
 
     def _metrics(self, values: Sequence[tuple[str, float, int]]) -> None:
         """Undefined values are left out here; tables hold them with their reasons."""
-        now = int(time() * 1000)
-        entities = [Metric(key, float(value), now, step) for key, value, step in values if np.isfinite(value)]
-        for start in range(0, len(entities), _METRICS_PER_CALL):
-            self.client.log_batch(self.run_id, metrics=entities[start : start + _METRICS_PER_CALL])
+        metrics = [(key, float(value), step) for key, value, step in values if np.isfinite(value)]
+        self.outlet.put(Call("metrics", {"time": int(time() * 1000), "metrics": metrics}))
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """``tables/<name>.parquet``."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}.parquet"
-            table.to_parquet(path, index=False)
-            self.client.log_artifact(self.run_id, str(path), "tables")
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        self._files({f"tables/{name}.parquet": buffer.getvalue()})
 
     def trials(self, table: pd.DataFrame) -> None:
         """A run below this one for each row (:data:`harness.tuning.base.TRIALS`): its parameters and its value."""
-        experiment = self.client.get_run(self.run_id).info.experiment_id
         for row in table.to_dict("records"):
-            start = int(row["started"].timestamp() * 1000)
-            names = {key: str(row[key]) for key in ("task", "model", "fold", "state")}
-            tags = {"mlflow.parentRunId": self.run_id, "kind": TRIAL, **names}
-            title = f"{row['model']} {row['fold']} trial {row['number']}"
-            run_id = self.client.create_run(experiment, start_time=start, tags=tags, run_name=title).info.run_id
-            end = start + int(1000 * row["seconds"])
-            found = [Metric(f"tuning/{row['metric']}", row["value"], end, 0)] if np.isfinite(row["value"]) else []
-            params = [
-                Param(key, shorten(str(value), LONGEST_PARAM)) for key, value in json.loads(row["params"]).items()
-            ]
-            self.client.log_batch(run_id, metrics=found, params=params)
-            self.client.set_terminated(run_id, "FINISHED", end_time=end)
+            self.outlet.put(Call("trial", _trial({str(key): value for key, value in row.items()})))
 
     def note(self, markdown: str) -> None:
         """The description on the run's page."""
-        self.client.set_tag(self.run_id, "mlflow.note.content", markdown)
+        self.outlet.put(Call("tags", {"mlflow.note.content": markdown}))
 
     def text(self, name: str, text: str) -> None:
         """A text file at the top of the artifacts."""
-        self.client.log_text(self.run_id, text, name)
+        self._files({name: text.encode()})
 
     def figure(self, name: str, figure: Figure) -> None:
         """``figures/<name>.png``, other formats beside it, and image ``figures/<name>`` of the chart view."""
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / f"{name}.png").write_bytes(buffer.getvalue())
-            for other in sorted(set(self.figure_formats) - {"png"}):
-                figure.savefig(Path(folder) / f"{name}.{other}", format=other)
-            self.client.log_artifacts(self.run_id, folder, "figures")
+        files = {}
+        for extension in ("png", *sorted(set(self.figure_formats) - {"png"})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=extension)
+            files[f"figures/{name}.{extension}"] = buffer.getvalue()
+        self._files(files)
         self.images.append(f"figures/{name}")
-        self.client.log_image(self.run_id, Image.open(buffer).convert("RGB"), key=self.images[-1], step=0)
+        image = Image.open(io.BytesIO(files[f"figures/{name}.png"])).convert("RGB")
+        logged = _Logged(self.outlet.target.client.tracking_uri)
+        logged.log_image(self.run_id, image, key=self.images[-1], step=0)
+        self._files(logged.files)
+        self.outlet.put(Call("tags", logged.tags))
+
+    def _files(self, files: Mapping[str, bytes]) -> None:
+        self.outlet.put(Call("files", files=files))
 
 
-def shorten(text: str, longest: int) -> str:
-    """At most ``longest`` characters, the last of them an ellipsis where some are left out."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+class _Logged(MlflowClient):
+    """What MLflow writes of an image, under names of its own that differ at each call."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.files: dict[str, bytes] = {}
+        self.tags: dict[str, str] = {}
+
+    def log_artifact(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:  # noqa: ARG002
+        path = Path(local_path)
+        self.files[f"{artifact_path}/{path.name}"] = path.read_bytes()
+
+    def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> None:  # noqa: ARG002
+        self.tags[key] = str(value)
+
+
+def _trial(row: Mapping[str, Any]) -> dict[str, Any]:
+    start = int(row["started"].timestamp() * 1000)
+    return {
+        "title": f"{row['model']} {row['fold']} trial {row['number']}",
+        "tags": {key: str(row[key]) for key in ("task", "model", "fold", "state")},
+        "start": start,
+        "end": start + int(1000 * row["seconds"]),
+        "metrics": {f"tuning/{row['metric']}": float(row["value"])} if np.isfinite(row["value"]) else {},
+        "params": {key: shorten(str(value), LONGEST_PARAM) for key, value in json.loads(row["params"]).items()},
+    }

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
+import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param, Run
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.entities import Experiment, Run
 
-from harness.alone import alone
-from harness.runview import QUERY, TAG, saved_view
+from harness.redact import redacted, without_account
+from harness.runview import QUERY
+from harness.track.calls import TRIAL, Call, Target, end_call, params_call, shorten, view_call
+from harness.track.database import SQLITE, open_database
+from harness.track.journal import Journal, Owner
+from harness.track.outlet import Direct, Kept, Outlet
 from harness.track.record import Record
-from harness.track.recorder import LONGEST_PARAM, TRIAL, MlflowRecorder, shorten
+from harness.track.recorder import MlflowRecorder
+from harness.track.trouble import TROUBLE, bounded, reason, remedy
 from harness.types import InputError
 
 COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
-_SQLITE = "sqlite:///"
-_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-_PARAMS_PER_CALL = 100
 _FORMATS = ("png", "svg", "pdf")
+_log = logging.getLogger("harness")
 
 
 class Tracking:
@@ -37,6 +38,8 @@ class Tracking:
     artifacts : folder for files where ``uri`` is a local database; a server decides for itself.
     experiment : name of the experiment; made where it does not exist.
     figure_formats : of the figures of a run: ``png``, which is always kept, ``svg``, ``pdf``.
+    outbox : folder for results that a server was not told yet.
+    retries, timeout : attempts at a call to a server after the first, and seconds for each.
     """
 
     def __init__(
@@ -46,6 +49,9 @@ class Tracking:
         artifacts: str | None = None,
         experiment: str = "harness",
         figure_formats: Sequence[str] = ("png",),
+        outbox: str = "mlruns/outbox",
+        retries: int = 2,
+        timeout: float = 20.0,
     ) -> None:
         if unknown := sorted(set(figure_formats) - set(_FORMATS)):
             raise InputError(f"tracking.figure_formats: {unknown} unknown; choose from {list(_FORMATS)}")
@@ -53,6 +59,14 @@ class Tracking:
         self.artifacts = artifacts
         self.experiment = experiment
         self.figure_formats = figure_formats
+        self.outbox = outbox
+        self.retries = retries
+        self.timeout = timeout
+
+    @property
+    def local(self) -> bool:
+        """Whether runs are kept in a database file."""
+        return self.uri.startswith(SQLITE)
 
     def open(self, *, make: bool = True) -> MlflowClient:
         """A client; where there is no local database yet it is made, or refused with ``make=False``.
@@ -61,15 +75,11 @@ class Tracking:
         ------
         InputError : the store cannot be reached or written.
         """
-        with self._usable():
-            if not self.uri.startswith(_SQLITE):
+        with self.usable():
+            if not self.local:
                 return MlflowClient(tracking_uri=self.uri)
-            path = Path(self.uri.removeprefix(_SQLITE)).absolute()  # MLflow keeps connections by address
-            if not make and not path.is_file():
-                raise InputError(f"tracking: there is no database {path}; record a run first, or set another --uri")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with alone(path) if make else nullcontext():
-                return MlflowClient(tracking_uri=f"{_SQLITE}{path}")
+            path = Path(self.uri.removeprefix(SQLITE)).absolute()  # MLflow keeps connections by address
+            return open_database(path, make=make)
 
     def experiment_id(self, client: MlflowClient) -> str:
         """The id of the experiment, made where it does not exist.
@@ -83,7 +93,7 @@ class Tracking:
             local = self.artifacts is not None and not self.uri.startswith("http")
             location = Path(str(self.artifacts)).absolute().as_uri() if local else None
             try:
-                with self._usable():
+                with self.usable():
                     return str(client.create_experiment(self.experiment, location, tags=_EXPERIMENT_TAGS))
             except InputError:  # another process may have made it meanwhile
                 found = self._find(client)
@@ -100,26 +110,19 @@ class Tracking:
         return str(found.experiment_id)
 
     def _find(self, client: MlflowClient) -> Experiment | None:
-        with self._usable():
+        with self.usable():
             return client.get_experiment_by_name(self.experiment)
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
-        """Failures to reach or write the store as an InputError; a server that does not answer is not asked for long.
-
-        MLflow's own seven retries take four minutes, which is right in the middle of a run and wrong at its start.
-        """
-        chosen = _RETRIES in os.environ
-        os.environ.setdefault(_RETRIES, "2")
+    def usable(self) -> Iterator[None]:
+        """Failures to reach or write the store as an InputError, soon."""
         try:
-            yield
-        except (OSError, MlflowException, SQLAlchemyError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            remedy = "set tracking.uri to a store you can write"
-            raise InputError(f"tracking: {self.uri} cannot be used ({reason}); {remedy}") from error
-        finally:
-            if not chosen:
-                del os.environ[_RETRIES]
+            with bounded(retries=self.retries, timeout=self.timeout):
+                yield
+        except TROUBLE as error:
+            raise InputError(
+                f"tracking: {redacted(self.uri)} cannot be used ({reason(error)}); {remedy(error)}"
+            ) from error
 
     @contextmanager
     def run(
@@ -127,33 +130,49 @@ class Tracking:
     ) -> Iterator[MlflowRecorder]:
         """A run that ends FINISHED; FAILED (or KILLED by an interrupt) with tag ``failure`` where the block raises.
 
-        The error goes on.
+        The error goes on. What a server could not be told stays in :attr:`outbox`, see :mod:`harness.sync`.
 
         Parameters
         ----------
-        params : flattened configuration.
+        params : flattened configuration; passwords in addresses are left out.
         dataset : name and fingerprint of the data.
 
         Raises
         ------
-        InputError : the store cannot be reached or written.
+        InputError : the store cannot be reached or written at the start, or was not told everything at the end.
         """
-        client = self.open()
-        experiment = self.experiment_id(client)
-        with self._usable():
-            run_id = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
-        recorder = MlflowRecorder(client, run_id, self.figure_formats)
+        outlet = self._begin(name, tags)
+        recorder = MlflowRecorder(outlet, self.figure_formats)
         try:
-            _log_params(client, run_id, params)
-            context = InputTag("mlflow.data.context", "evaluation")
-            client.log_inputs(run_id, [DatasetInput(_dataset(*dataset), [context])])
+            outlet.put(params_call({key: redacted(str(value)) for key, value in params.items()}))
+            outlet.put(Call("input", {"name": dataset[0], "fingerprint": dataset[1]}))
             yield recorder
         except BaseException as error:
-            client.set_tag(run_id, "failure", shorten(f"{error}" or type(error).__name__, 4000))
-            client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+            failure = redacted(f"{error}" or type(error).__name__)
+            _break_off(outlet, "FAILED" if isinstance(error, Exception) else "KILLED", failure)
             raise
-        _save_view(client, experiment, recorder)
-        client.set_terminated(run_id, "FINISHED")
+        outlet.put(view_call(evaluated=recorder.evaluated, images=recorder.images))
+        outlet.put(end_call("FINISHED", time=int(time.time() * 1000)))
+        outlet.close()
+
+    def _begin(self, name: str, tags: Mapping[str, str]) -> Outlet:
+        """Make the run, before anything is computed."""
+        client = self.open()
+        experiment = self.experiment_id(client)
+        with self.usable():
+            journal = None if self.local else Journal.begin(Path(self.outbox))
+        try:
+            with self.usable():
+                run_id = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
+            target = Target(client, run_id, experiment)
+            if journal is None:
+                return Direct(target, self.uri)
+            journal.own(Owner(without_account(self.uri), experiment, run_id, name))
+        except BaseException:
+            if journal is not None:
+                journal.remove()
+            raise
+        return Kept(target, self.uri, journal, retries=self.retries, timeout=self.timeout)
 
     def only_experiment(self) -> str:
         """The name of the one experiment that has runs.
@@ -163,11 +182,11 @@ class Tracking:
         InputError : none or several; the message lists them.
         """
         client = self.open(make=False)
-        with self._usable():
+        with self.usable():
             found = [e for e in client.search_experiments() if client.search_runs([e.experiment_id], max_results=1)]
         if len(found) != 1:
             names = sorted(e.name for e in found)
-            raise InputError(f"{self.uri} has {len(found)} experiments with runs {names}; name one")
+            raise InputError(f"{redacted(self.uri)} has {len(found)} experiments with runs {names}; name one")
         return str(found[0].name)
 
     def records(self) -> list[Record]:
@@ -180,7 +199,7 @@ class Tracking:
         client, experiment = self._existing()
         runs: list[Run] = []
         token: str | None = ""
-        with self._usable():
+        with self.usable():
             while token is not None:
                 page = client.search_runs([experiment], max_results=1000, page_token=token or None)
                 runs += page
@@ -193,7 +212,7 @@ class Tracking:
         Returns the run's id. Raises InputError where the store cannot be written.
         """
         client, experiment = self._existing()
-        with self._usable():
+        with self.usable():
             run_id = str(client.create_run(experiment, run_name=COMPARISON, tags={"kind": COMPARISON}).info.run_id)
             client.log_text(run_id, html, "report.html")
             client.set_terminated(run_id, "FINISHED")
@@ -201,33 +220,24 @@ class Tracking:
 
     def page(self) -> str:
         """Address of the experiment in MLflow's UI, as :mod:`harness.runview` arranges it."""
-        server = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        server = without_account(self.uri).rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{server}/#/experiments/{self._existing()[1]}/runs?{QUERY}"
 
     def _existing(self) -> tuple[MlflowClient, str]:
         client = self.open(make=False)
         found = self._find(client)
         if found is None:
-            with self._usable():
+            with self.usable():
                 known = sorted(e.name for e in client.search_experiments())
-            raise InputError(f"no experiment {self.experiment!r} in {self.uri}; there are {known}")
+            raise InputError(f"no experiment {self.experiment!r} in {redacted(self.uri)}; there are {known}")
         return client, self._active(found)
 
 
-def _dataset(name: str, fingerprint: str) -> Dataset:
-    """The data as MLflow shows them; the digest is the start of the content's fingerprint."""
-    digest = fingerprint[:36]
-    return Dataset(shorten(name, 500), digest, "harness", json.dumps({"fingerprint": fingerprint}))
-
-
-def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
-    entities = [Param(key, shorten(str(value), LONGEST_PARAM)) for key, value in params.items()]
-    for start in range(0, len(entities), _PARAMS_PER_CALL):
-        client.log_batch(run_id, params=entities[start : start + _PARAMS_PER_CALL])
-
-
-def _save_view(client: MlflowClient, experiment: str, recorder: MlflowRecorder) -> None:
-    stored = client.get_experiment(experiment).tags.get(TAG)
-    view = saved_view(stored, evaluated=recorder.evaluated, images=recorder.images)
-    if view is not None and view != stored:
-        client.set_experiment_tag(experiment, TAG, view)
+def _break_off(outlet: Outlet, status: str, failure: str) -> None:
+    """End a run whose error goes on; that the store cannot even be told so is said beside it."""
+    try:
+        outlet.put(Call("tags", {"failure": shorten(failure, 4000)}))
+        outlet.put(end_call(status, time=int(time.time() * 1000)))
+        outlet.close()
+    except InputError as untold:
+        _log.warning("%s", untold)

@@ -14,6 +14,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.alone import alone
+from harness.redact import redacted
 from harness.types import InputError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # one line for each trial and study is noise
@@ -37,9 +38,9 @@ def open_storage(url: str) -> RDBStorage:
     try:
         return _opened(absolute(url))
     except (OSError, SQLAlchemyError, ImportError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = redacted((str(error).strip() or type(error).__name__).splitlines()[0])
         raise InputError(
-            f"tuning.storage={url} cannot be used ({reason}); set tuning.storage to a database you can write"
+            f"tuning.storage={redacted(url)} cannot be used ({reason}); set tuning.storage to a database you can write"
         ) from error
 
 
@@ -74,4 +75,4 @@ def _lock(connection: sqlalchemy.Connection) -> None:
 
 def deletion(url: str, study: str) -> str:
     """The command that deletes a study."""
-    return shlex.join(["optuna", "delete-study", "--storage", url, "--study-name", study])
+    return shlex.join(["optuna", "delete-study", "--storage", redacted(url), "--study-name", study])

@@ -1,0 +1,52 @@
+"""``python -m harness.sync``: send to a server what it could not be told."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends what was
+left there, in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
+it is safe. Deleting a folder in the outbox gives its run up.
+
+examples:
+  python -m harness.sync
+  python -m harness.sync --uri http://127.0.0.1:5000    the server has another address now
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m harness.sync",
+        description="Send results to a server that did not answer during a run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
+    p.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
+    p.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status 0 where nothing is left to send, 2 with one line on stderr for each run that could not be sent."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    options = parser().parse_args(argv)
+    from harness.track.replay import replay
+
+    outbox = Path(options.folder) / "outbox"
+    done, left = replay(outbox, uri=options.uri, timeout=options.timeout)
+    for line in done:
+        print(line)
+    for line in left:
+        print(f"harness.sync: {line}", file=sys.stderr)
+    if not done and not left:
+        print(f"Nothing is left to send in {outbox}.")
+    return 2 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
