@@ -19,6 +19,7 @@ from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
+from harness.cores import cores
 from harness.evaluate import Evaluated, evaluate_groups
 from harness.figure.base import FigureContext, PageMember
 from harness.model.encode import encoded, warn_unseen
@@ -32,7 +33,7 @@ from harness.tuning.answers import Answers
 from harness.tuning.base import Question, described
 from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
 
-WORKERS = 2  # models trained, or checks made, at the same time
+WORKERS = 2  # models trained, or checks made, at the same time, where there are as many cores
 
 
 class Run:
@@ -82,12 +83,13 @@ class Run:
         self.say_unseen()
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
         others = [n for n, c in plan.checks.items() if not c.before_training and not c.reads_evaluations]
+        helpers = min(plan.processes, cores()) - 1
         # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
         with (
             threadpool_limits(1),
             ThreadPoolExecutor(1) as first,
             beside(
-                checker, replace(plan, figures={}), self.profiles, do=self.check, names=others, n=plan.processes - 1
+                checker, replace(plan, figures={}), self.profiles, do=self.check, names=others, n=helpers
             ) as elsewhere,
             bar(plan.name, n_steps) as step,
         ):
@@ -118,7 +120,7 @@ class Run:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
         models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with ThreadPoolExecutor(min(WORKERS, cores())) as pool:
             for split in self.splits:
                 normalized = self.normalized(split)
                 fit = partial(self._fit, normalized, split, step)
