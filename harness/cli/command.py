@@ -24,8 +24,7 @@ def command(config_name: str, body: Body) -> int:
     Exit status: 0 all computed, 2 bad configuration or input (one line on stderr), 130 interrupted, 1 with a traceback
     otherwise.
 
-    In a sweep a run that fails for its input leaves its line; the others go on, and the status is 2. That holds wherever
-    the jobs run.
+    In a sweep a run that fails for its input leaves its line; the others go on, and the status is 2, wherever they run.
     """
     settle()
     statuses: list[int] = []

@@ -1,7 +1,7 @@
 """Jobs of a sweep as tasks of Ray, on this machine or on a cluster that shares its file system.
 
-Hydra finds launchers in the namespace ``hydra_plugins`` only. The one that is published for Ray needs cloudpickle below 3,
-which joblib from 1.6 and Python from 3.12 do not work with.
+Hydra finds launchers in the namespace ``hydra_plugins`` only. The published one for Ray (hydra-ray-launcher 1.2) needs
+cloudpickle below 3, and joblib from 1.6 at least 3.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RayLauncher(Launcher):
     """
 
     def __init__(self, init: Mapping[str, Any], remote: Mapping[str, Any]) -> None:
-        self.init, self.remote = (OmegaConf.to_container(OmegaConf.create(dict(x))) for x in (init, remote))
+        self.init, self.remote = _plain(init), _plain(remote)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context = hydra_context
@@ -65,6 +65,12 @@ class RayLauncher(Launcher):
         finally:
             ray.shutdown()
         return found
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = OmegaConf.to_object(OmegaConf.create(dict(settings)))
+    assert isinstance(found, dict)
+    return {str(name): value for name, value in found.items()}
 
 
 def _work(

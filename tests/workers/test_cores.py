@@ -44,7 +44,7 @@ def test_what_the_user_says_goes_before_what_slurm_says(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", ""])
 def test_a_variable_that_is_no_number_of_cores_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CORES", text)
-    with pytest.raises(InputError, match="HARNESS_CORES=.*expected a whole number from 1"):
+    with pytest.raises(InputError, match=r"HARNESS_CORES=.*expected a whole number from 1"):
         cores()
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from sweeps import runs, sweep
 
-CHECKS = "audit=[confounding,batch_probe,pseudo_control,pseudo_batch,detection,ilisi,pcr,mean_average_precision,grit]"
+CHECKS = "audit=[confounding,batch_probe,pseudo_control,detection,ilisi,pcr,mean_average_precision,grit]"
 
 
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, float]]]:
-    """Metrics of each run: jobs one after the other, each in two processes of two threads; two jobs at once, each alone."""
+    """Metrics of each run: one job after the other, each on two cores; two jobs at once, each on one."""
     found = {}
     for n_jobs in ("1", "2"):
         folder = tmp_path_factory.mktemp(f"workers{n_jobs}")
@@ -24,7 +22,8 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dic
             "data.size=tiny",
             "figure=[]",
             "n_resamples=20",
-            "audit.detection.sizes=[1]",
+            "audit.detection.amplitudes=[0.4]",
+            "audit.detection.arms=[matched]",
             CHECKS,
             HARNESS_CORES="2",
         )
