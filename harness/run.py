@@ -19,6 +19,7 @@ from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
+from harness.cores import cores
 from harness.evaluate import Evaluated, evaluate_groups
 from harness.figure.base import FigureContext, PageMember
 from harness.model.encode import encoded, warn_unseen
@@ -34,7 +35,7 @@ from harness.tuning.base import Question, described
 from harness.tuning.none import NoTuning
 from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
 
-WORKERS = 2  # models trained, or checks made, at the same time
+WORKERS = 2  # models trained, or checks made, at the same time, where there are as many cores
 
 
 class Run:
@@ -91,6 +92,7 @@ class Run:
         self.say_unseen()
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
         others = [n for n, c in plan.checks.items() if not (c.before_training or c.reads_evaluations or c.whole)]
+        helpers = min(plan.processes, cores()) - 1
         # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
         with (
             threadpool_limits(1),
@@ -101,7 +103,7 @@ class Run:
                 self.audited.profiles,
                 do=self.check,
                 names=others,
-                n=plan.processes - 1,
+                n=helpers,
             ) as elsewhere,
             bar(plan.name, n_steps) as step,
         ):
@@ -132,7 +134,7 @@ class Run:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
         models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with ThreadPoolExecutor(min(WORKERS, cores())) as pool:
             shared = sharing(self.normalized, self.splits)
             for split in self.splits:
                 fit = partial(self._fit, shared(split), split, step)

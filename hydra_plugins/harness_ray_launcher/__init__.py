@@ -1,0 +1,1 @@
+"""Jobs of a sweep on Ray, as a plugin of Hydra: ``hydra/launcher=ray``."""
