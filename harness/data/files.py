@@ -31,11 +31,15 @@ def expand(paths: str | Sequence[str], *, option: str) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for entry in listed(paths):
-        pattern = Path(str(entry)).expanduser()
-        if pattern.is_dir():
+        try:
+            pattern = Path(str(entry)).expanduser()
+            folder = pattern.is_dir()
+            matches = [pattern] if pattern.is_file() else sorted(map(Path, glob.glob(str(pattern), recursive=True)))
+            files = [match for match in matches if match.is_file()]
+        except (OSError, ValueError, RuntimeError) as error:  # too long, no such user
+            raise InputError(f"{option}: {str(entry)!r} cannot be the path of a file ({error})") from error
+        if folder:
             raise InputError(f"{option}: {str(entry)!r} is a folder; expected a file or a glob such as '{entry}/*.csv'")
-        matches = [pattern] if pattern.is_file() else sorted(map(Path, glob.glob(str(pattern), recursive=True)))
-        files = [match for match in matches if match.is_file()]
         if not files:
             raise InputError(f"{option}: no such file: {str(entry)!r} matches nothing in {Path.cwd()}")
         found.update(dict.fromkeys(files))

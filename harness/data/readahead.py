@@ -36,7 +36,7 @@ class ReadAhead(np.memmap[Any, Any]):
     _mmap: mmap.mmap
 
     def __new__(cls, path: Path) -> Self:
-        X: Self = np.load(path, mmap_mode="r").view(cls)
+        X: Self = np.lib.format.open_memmap(path, mode="r").view(cls)
         X._file, X._taken, X._asked = os.open(path, os.O_RDONLY), deque([slice(0, 0)]), 0
         weakref.finalize(X, os.close, X._file)
         return X
