@@ -164,7 +164,9 @@ def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
         if existing([Path(cfg.fitted)]) and Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:
             raise InputError(f"out={cfg.out} would overwrite fitted={cfg.fitted}; choose another name")
     if there and not cfg.force:
-        raise InputError(f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite")
+        raise InputError(
+            f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite"
+        )
     if folders := [str(target) for target in targets if target.is_dir()]:
         raise InputError(f"{', '.join(folders)} is a folder; choose another out")
 

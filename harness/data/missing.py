@@ -11,7 +11,9 @@ from harness.data.text import some
 from harness.types import Floats, InputError, Mask
 
 CHOICES = ("error", "drop_features", "impute_plate_median")
-LARGEST = 1e37  # differences, sums and quotients of larger ones leave float32; 3.4e38 stands for "missing" in some files
+LARGEST = (
+    1e37  # differences, sums and quotients of larger ones leave float32; 3.4e38 stands for "missing" in some files
+)
 
 
 def known(X: Floats) -> Mask:

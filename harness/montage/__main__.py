@@ -79,7 +79,9 @@ def _check(cfg: DictConfig, targets: list[Path]) -> None:
     if not targets[0].parent.is_dir():
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
     if there and not cfg.force:
-        raise InputError(f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite")
+        raise InputError(
+            f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite"
+        )
 
 
 def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:

@@ -16,7 +16,6 @@ from harness.norm.scaling import fallback_report, standardize_groups
 from harness.types import FitScope, Floats, Mask, Plate
 
 
-
 class RobustWithin(Normalizer):
     """(x - median of the plate's controls) / (1.4826 MAD of them) (scope: plate).
 

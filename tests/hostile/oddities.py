@@ -9,6 +9,7 @@ import pandas as pd
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
+
 def few(max_examples: int) -> settings:
     """The same examples on every run, and as many as a busy machine can afford."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -23,7 +23,9 @@ MARK = "onerror=alert"
 FEATURES = ("Cells/../../../../up", f"<img src=x {MARK}(1)>", r"$\frac{", "two\nlines", "é細🧫", "y" * 10_000, "plain")
 SMALL = ("n_resamples=20", "model=[logistic]", "processes=1")
 READ = ("data=tables", "data.controls.column=compound", "data.controls.values=[DMSO]")
-ALLOWED = re.compile(r"[\w\-. :/]+", re.ASCII)  # what MLflow takes on every system in the keys of metrics and parameters
+ALLOWED = re.compile(
+    r"[\w\-. :/]+", re.ASCII
+)  # what MLflow takes on every system in the keys of metrics and parameters
 
 
 def hostile(above: Path) -> pd.DataFrame:
@@ -174,7 +176,14 @@ def test_a_label_of_a_figure_is_one_short_line_of_visible_characters(name: str) 
 def test_an_experiment_of_any_name_is_kept_or_refused_in_one_line(name: str, folder: Path, above: Path) -> None:
     quoted = name.replace("\n", r"\n")
     outcome = run_command(
-        folder, "+norm=raw", "data.size=tiny", "audit=[]", "figure=[]", "baseline=[]", *SMALL, f"tracking.experiment='{quoted}'"
+        folder,
+        "+norm=raw",
+        "data.size=tiny",
+        "audit=[]",
+        "figure=[]",
+        "baseline=[]",
+        *SMALL,
+        f"tracking.experiment='{quoted}'",
     )
     assert outcome.status == 0 or (outcome.status == 2 and outcome.line)
     outside = {path.relative_to(above).parts[:6] for path in above.rglob("*") if path.is_file()}

@@ -141,7 +141,16 @@ def calls(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_no_other_code_unpickles_anything() -> None:
-    names = ("pickle.load", "pickle.loads", "joblib.load", "pd.read_pickle", "torch.load", "eval", "exec", "marshal.loads")
+    names = (
+        "pickle.load",
+        "pickle.loads",
+        "joblib.load",
+        "pd.read_pickle",
+        "torch.load",
+        "eval",
+        "exec",
+        "marshal.loads",
+    )
     for path in HARNESS.rglob("*.py"):
         for name, keywords in calls(path):
             assert keywords.get("allow_pickle", "False") == "False", path

@@ -64,10 +64,8 @@ def in_plate_order(df: pd.DataFrame) -> pd.DataFrame:
 
 
 COLUMNS = st.dictionaries(
-    st.sampled_from(["plain", "Ärea µm²", "new\nline", "comma, and \"quotes\"", "<b>", "0", "..", "nan", "f" * 300]),
-    st.tuples(
-        st.sampled_from(["float64", "float32", "int64", "Int64", "Float64", "uint8"]), st.integers(0, 10**6)
-    ),
+    st.sampled_from(["plain", "Ärea µm²", "new\nline", 'comma, and "quotes"', "<b>", "0", "..", "nan", "f" * 300]),
+    st.tuples(st.sampled_from(["float64", "float32", "int64", "Int64", "Float64", "uint8"]), st.integers(0, 10**6)),
     min_size=1,
     max_size=4,
 )
@@ -111,7 +109,10 @@ def test_odd_numbers_are_kept_or_refused_and_never_changed(table: pd.DataFrame, 
     stored = np.column_stack([as_stored(table[name].astype("float64")) for name in features])
     expected = stored[np.concatenate([np.flatnonzero(table["plate"] == p) for p in table["plate"].unique()])]
     known = np.isfinite(expected)
-    for found in (read(written(table, ending), ending, on_missing=on_missing), from_frame(table, on_missing=on_missing)):
+    for found in (
+        read(written(table, ending), ending, on_missing=on_missing),
+        from_frame(table, on_missing=on_missing),
+    ):
         if isinstance(found, str):
             assert not known.all(), f"finite values were refused: {found}"
             continue
@@ -174,7 +175,9 @@ ODD_COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("column", ["plate", "well", "batch", "compound", "site", "dose", "cell_count", "area", "other"])
+@pytest.mark.parametrize(
+    "column", ["plate", "well", "batch", "compound", "site", "dose", "cell_count", "area", "other"]
+)
 @pytest.mark.parametrize("kind", ODD_COLUMNS)
 def test_a_column_of_any_type_is_read_or_refused_in_one_line(column: str, kind: str) -> None:
     table = layout(2, 6).assign(area=np.arange(12.0))
