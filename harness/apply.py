@@ -159,9 +159,10 @@ def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
     if not targets[0].parent.is_dir():
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
     if cfg.fitted is not None:
+        existing([Path(cfg.fitted)])
         if not OmegaConf.is_missing(cfg, "norm"):
             raise InputError("both +norm and fitted are given; fitted already says which normalization: leave one out")
-        if existing([Path(cfg.fitted)]) and Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:
+        if Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:
             raise InputError(f"out={cfg.out} would overwrite fitted={cfg.fitted}; choose another name")
     if there and not cfg.force:
         raise InputError(

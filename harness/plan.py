@@ -65,7 +65,7 @@ class Plan:
                 raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
 
     def _check_members(self) -> None:
-        """What is no normalization is refused, and names that cannot be keys of metrics, which MLflow keeps as paths."""
+        """Refuses what is no normalization, and names that cannot be keys of metrics: MLflow keeps these as paths."""
         if not isinstance(self.normalizer, Normalizer):
             raise InputError(f"norm: got a {type(self.normalizer).__name__}; expected a normalization, see conf/norm")
         groups = {"task": self.tasks, "model": self.models, "baseline": self.baselines, "audit": self.checks,

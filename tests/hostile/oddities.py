@@ -72,3 +72,11 @@ def as_stored(column: Any) -> Any:
     """Numbers in float32, those beyond it infinite."""
     with np.errstate(over="ignore"):
         return np.asarray(column, dtype=np.float64).astype(np.float32)
+
+
+def one_line(refused: Exception) -> str:
+    """What an error says, which is one line with something in it."""
+    text = str(refused)
+    assert text.strip()
+    assert len(text.splitlines()) == 1
+    return text

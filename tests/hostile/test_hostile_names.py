@@ -95,7 +95,8 @@ def folder(above: Path, _database: Path) -> Iterator[Path]:
     return folder
 
 
-def test_every_file_lies_below_the_folder_of_the_run(above: Path, folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_every_file_lies_below_the_folder_of_the_run(above: Path) -> None:
     made = [path.relative_to(above) for path in above.rglob("*") if path.is_file()]
     assert len(made) > 20
     top = {path.parts[:7] for path in made}

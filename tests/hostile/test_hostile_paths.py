@@ -80,7 +80,7 @@ def test_an_image_whose_path_is_too_long_is_a_tile_without_a_picture() -> None:
 
 @pytest.mark.parametrize("name", CLIMBING)
 @pytest.mark.parametrize("group", ["task", "model", "baseline", "audit", "figure"])
-def test_a_member_is_called_by_a_plain_name(group: str, name: str, member: object) -> None:
+def test_a_member_is_called_by_a_plain_name(group: str, name: str) -> None:
     from harness.norm.base import Normalizer
     from harness.plan import Plan
     from harness.split.leave_batch_out import LeaveBatchOut
