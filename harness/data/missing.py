@@ -40,8 +40,9 @@ def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str,
     listed = ", ".join(f"{features[i]} ({count[i]})" for i in worst)
     if on_missing == "error":
         raise InputError(
-            f"{source}: {count.sum()} NaN or infinite values (or beyond 1e37) in "
-            f"{np.count_nonzero(count)} of {len(features)} features, most in {listed}; set on_missing to drop_features or impute_plate_median, or correct the input (error)"
+            f"{source}: {count.sum()} NaN or infinite values (or beyond 1e37) in {np.count_nonzero(count)} of "
+            f"{len(features)} features, most in {listed}; set on_missing to drop_features or impute_plate_median, or "
+            "correct the input (error)"
         )
     if not keep.any():
         raise InputError(
