@@ -27,7 +27,7 @@ from harness.cli.screen import Screen
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
 from harness.norm.base import Normalizer, check_scope, fit, output_table, stream_wells
-from harness.norm.state import encode, load_with_extra, replacing, save
+from harness.norm.state import encode, existing, load_with_extra, replacing, save
 from harness.progress import bar
 from harness.types import FitScope, Floats, InputError, Profiles
 
@@ -155,16 +155,19 @@ def apply_config(cfg: DictConfig) -> None:
 
 
 def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
+    there = existing(targets)
     if not targets[0].parent.is_dir():
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
     if cfg.fitted is not None:
+        existing([Path(cfg.fitted)])
         if not OmegaConf.is_missing(cfg, "norm"):
             raise InputError("both +norm and fitted are given; fitted already says which normalization: leave one out")
         if Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:
             raise InputError(f"out={cfg.out} would overwrite fitted={cfg.fitted}; choose another name")
-    there = [str(target) for target in targets if target.exists()]
     if there and not cfg.force:
-        raise InputError(f"{', '.join(there)} exists already; choose another out, or add force=true to overwrite")
+        raise InputError(
+            f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite"
+        )
     if folders := [str(target) for target in targets if target.is_dir()]:
         raise InputError(f"{', '.join(folders)} is a folder; choose another out")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ from harness.split.base import Splitter
 from harness.tuning.base import Tuner
 from harness.tuning.none import NoTuning
 from harness.types import InputError, Profiles, Split
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +56,27 @@ class Plan:
         for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
             if not chosen:
                 raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
+        self._check_members()
         self._check_covariates()
         limits = {"seed": (0, 2**32 - 1), "n_resamples": (2, 10**6), "processes": (1, 1024)}
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
+
+    def _check_members(self) -> None:
+        """Refuses what is no normalization, and names that cannot be keys of metrics: MLflow keeps these as paths."""
+        if not isinstance(self.normalizer, Normalizer):
+            raise InputError(f"norm: got a {type(self.normalizer).__name__}; expected a normalization, see conf/norm")
+        groups = {"task": self.tasks, "model": self.models, "baseline": self.baselines, "audit": self.checks,
+                  "figure": self.figures}  # fmt: skip
+        for what, chosen in groups.items():
+            for name in chosen:
+                if not _NAME.fullmatch(name):
+                    raise InputError(
+                        f"{what}: a member is called {name[:80]!r}; expected letters, digits, _ - and ., with a letter "
+                        "or digit in front: rename it"
+                    )
 
     def _check_covariates(self) -> None:
         """A column that a task predicts must not be one whose effect a normalization keeps: it would leak."""

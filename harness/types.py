@@ -29,6 +29,9 @@ ROLES = ("negcon", "treated", "poscon", "empty")
 class InputError(ValueError):
     """Bad configuration or bad input: one plain line that says what was got, what was expected, what to do."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(part.strip() for part in text.splitlines()))  # names from data may hold line breaks
+
 
 class NotApplicable(Exception):  # noqa: N818 - an answer, not an error: the score is undefined here
     """A score or check is undefined here; ``reason`` is stored in place of a value."""

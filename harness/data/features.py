@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
-from harness.data.text import some
+from harness.data.text import as_numbers, some
 from harness.types import Floats, InputError
 
 FeatureSpec = str | Sequence[str] | None
@@ -80,13 +80,13 @@ def values(df: pd.DataFrame, names: Sequence[str], *, source: str) -> Floats:
                     f"{source}, row {row + 1}: feature column {name!r} holds the text {column.iloc[row]!r}; "
                     "expected a number: correct it, or leave the column out by features"
                 )
-            numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers = as_numbers(column).to_numpy(dtype=np.float64, na_value=np.nan)
             columns.append(numbers.astype(np.float32))
         return np.column_stack(columns)
 
 
 def _first_text(column: pd.Series[Any]) -> int | None:
-    text = pd.to_numeric(column, errors="coerce").isna().to_numpy() & column.notna().to_numpy()
+    text = as_numbers(column).isna().to_numpy() & column.notna().to_numpy()
     return int(np.argmax(text)) if text.any() else None
 
 
@@ -96,7 +96,7 @@ def _numeric(df: pd.DataFrame, free: list[str], source: str) -> set[str]:
     numeric = [name for name in free if _is_number(dtypes[name])]
     for name in [name for name in free if not is_numeric_dtype(dtypes[name])]:
         column, row = df[name], _first_text(df[name])
-        numbers = pd.to_numeric(column, errors="coerce").notna().sum()
+        numbers = as_numbers(column).notna().sum()
         if row is not None and numbers > column.notna().sum() / 2:
             raise InputError(
                 f"{source}, row {row + 1}: column {name!r} holds numbers, but the text {column.iloc[row]!r} here; "

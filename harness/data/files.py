@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.data.text import listed, some
@@ -32,11 +31,15 @@ def expand(paths: str | Sequence[str], *, option: str) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for entry in listed(paths):
-        pattern = Path(str(entry)).expanduser()
-        if pattern.is_dir():
+        try:
+            pattern = Path(str(entry)).expanduser()
+            folder = pattern.is_dir()
+            matches = [pattern] if pattern.is_file() else sorted(map(Path, glob.glob(str(pattern), recursive=True)))
+            files = [match for match in matches if match.is_file()]
+        except (OSError, ValueError, RuntimeError) as error:  # too long, no such user
+            raise InputError(f"{option}: {str(entry)!r} cannot be the path of a file ({error})") from error
+        if folder:
             raise InputError(f"{option}: {str(entry)!r} is a folder; expected a file or a glob such as '{entry}/*.csv'")
-        matches = [pattern] if pattern.is_file() else sorted(map(Path, glob.glob(str(pattern), recursive=True)))
-        files = [match for match in matches if match.is_file()]
         if not files:
             raise InputError(f"{option}: no such file: {str(entry)!r} matches nothing in {Path.cwd()}")
         found.update(dict.fromkeys(files))
@@ -62,8 +65,6 @@ def read_table(path: Path, *, text: Collection[str]) -> pd.DataFrame:
         df = _read_parquet(path) if separator is None else _read_text(path, separator, text)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: corrupt or truncated gzip ({error}); copy or download the file again") from error
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: corrupt Parquet ({_line(error)}); copy or write the file again") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, csv.Error) as error:
@@ -84,8 +85,12 @@ def _read_text(path: Path, separator: str, text: Collection[str]) -> pd.DataFram
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    check_unique(pq.read_schema(path).names, what="columns", source=str(path))
-    return pd.read_parquet(path)
+    try:
+        names, df = pq.read_schema(path).names, pd.read_parquet(path)
+    except Exception as error:  # a flipped byte may lie in what Arrow, pandas or a JSON parser reads
+        raise InputError(f"{path}: corrupt Parquet ({_line(error)}); copy or write the file again") from error
+    check_unique(names, what="columns", source=str(path))
+    return df
 
 
 def require(found: Collection[str], wanted: Collection[str], *, what: str, source: str) -> None:

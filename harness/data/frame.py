@@ -36,7 +36,7 @@ def interpret(
     ------
     InputError : whatever is wrong with the table or with the choices, in one line.
     """
-    df = check_wide(df, source=source)
+    df = check_wide(df, source=source).infer_objects()  # numbers in a column of objects are numbers
     negative = required(Rule.parse(controls, option="controls"), source=source, found=df.columns)
     rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
     mapped = resolve(df.columns, columns, source=source)

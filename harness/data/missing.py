@@ -1,4 +1,4 @@
-"""NaN and infinity in features: refuse, drop the features, or impute by the plate's median."""
+"""NaN, infinity and numbers beyond all measure in features: refuse, drop the features, or impute the plate's median."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from harness.data.text import some
 from harness.types import Floats, InputError, Mask
 
 CHOICES = ("error", "drop_features", "impute_plate_median")
+LARGEST = (
+    1e37  # differences, sums and quotients of larger ones leave float32; 3.4e38 stands for "missing" in some files
+)
+
+
+def known(X: Floats) -> Mask:
+    """Values that can be computed with, the shape of X: neither NaN nor beyond :data:`LARGEST`."""
+    return cast(Mask, (X >= -LARGEST) & (X <= LARGEST))
 
 
 def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str, source: str) -> Mask:
@@ -18,13 +26,13 @@ def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str,
 
     Raises
     ------
-    InputError : an unknown choice; NaN or infinity under ``error``; no feature left under ``drop_features``.
+    InputError : an unknown choice; such values under ``error``; no feature left under ``drop_features``.
     """
     if on_missing not in CHOICES:
         raise InputError(f"on_missing: got {on_missing!r}; expected one of {list(CHOICES)}")
     count = np.zeros(len(features), dtype=np.int64)
     for part in parts:
-        count += np.count_nonzero(~np.isfinite(part), axis=0)
+        count += len(part) - np.count_nonzero(known(part), axis=0)
     keep = count == 0
     if keep.all() or on_missing == "impute_plate_median":
         return np.ones(len(features), dtype=bool)
@@ -32,8 +40,9 @@ def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str,
     listed = ", ".join(f"{features[i]} ({count[i]})" for i in worst)
     if on_missing == "error":
         raise InputError(
-            f"{source}: {count.sum()} NaN or infinite values in {np.count_nonzero(count)} of {len(features)} features, "
-            f"most in {listed}; set on_missing to drop_features or impute_plate_median, or correct the input (error)"
+            f"{source}: {count.sum()} NaN or infinite values (or beyond 1e37) in {np.count_nonzero(count)} of "
+            f"{len(features)} features, most in {listed}; set on_missing to drop_features or impute_plate_median, or "
+            "correct the input (error)"
         )
     if not keep.any():
         raise InputError(
@@ -50,7 +59,7 @@ def impute(X: Floats, features: Sequence[str], *, plate: str, source: str) -> Fl
     ------
     InputError : a feature without any finite value on the plate.
     """
-    finite = np.isfinite(X)
+    finite = known(X)
     gaps = np.flatnonzero(~finite.all(axis=0))
     if not len(gaps):
         return X

@@ -56,7 +56,7 @@ class Query:
         evaluated = re.sub(r"[\r\n]+", " ", _QUOTED.sub(identifier, written)).strip()
         try:
             tree = ast.parse(evaluated, mode="eval")
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise InputError(
                 f"{option}: cannot read the query {written!r} ({error}); e.g. compound == 'DMSO'"
             ) from error

@@ -57,7 +57,7 @@ class ReadAhead(np.memmap[Any, Any]):
         file = os.open(path, os.O_RDONLY)
         try:
             share(file, path)
-            X: Self = np.load(path, mmap_mode="r").view(cls)
+            X: Self = np.lib.format.open_memmap(path, mode="r").view(cls)
         except BaseException:
             os.close(file)
             raise

@@ -22,15 +22,26 @@ def one_text(value: Any) -> str:
         if math.isnan(number):
             return ""
         return str(int(number)) if number.is_integer() else str(value)
-    text = str(value).strip()
+    text = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
     return text.removesuffix(".0") if _WHOLE.fullmatch(text) else text
 
 
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
     """:func:`one_text` of every value, (n,), same index and name."""
-    codes, found = pd.factorize(values, use_na_sentinel=True)
+    try:
+        codes, found = pd.factorize(values, use_na_sentinel=True)
+    except TypeError:  # lists, of a nested column: no keys of a table
+        return values.map(one_text).astype(object)
     lookup = np.array([*(one_text(value) for value in found), ""], dtype=object)
     return pd.Series(lookup[codes], index=values.index, name=values.name, dtype=object)
+
+
+def as_numbers(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Every value as a number, (n,), same index and name: NaN where it is none, infinite where it is beyond float64."""
+    try:
+        return pd.to_numeric(values, errors="coerce")
+    except OverflowError:  # Python's whole numbers have no end
+        return pd.to_numeric(values.map(str, na_action="ignore"), errors="coerce")
 
 
 def listed(values: Any) -> list[Any]:

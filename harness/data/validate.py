@@ -25,10 +25,10 @@ def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
     ------
     InputError : no rows, or a column name that occurs twice.
     """
-    named = any(name is not None for name in df.index.names)
+    named = [str(name) for name in df.index.names if name is not None]
+    check_unique([*named, *map(str, df.columns)], what="columns", source=source)
     df = df.reset_index(drop=not named)
     df.columns = df.columns.map(str)
-    check_unique(list(df.columns), what="columns", source=source)
     if df.empty:
         raise InputError(f"{source}: is empty: no rows; expected one row per well or image")
     return df

@@ -11,7 +11,7 @@ from pandas.api.types import infer_dtype, is_numeric_dtype
 
 from harness.data import wellname
 from harness.data.roles import Rule, assign_roles
-from harness.data.text import as_text, one_text, some
+from harness.data.text import as_numbers, as_text, one_text, some
 from harness.data.validate import check_wells
 from harness.types import InputError
 
@@ -80,8 +80,11 @@ def wells_table(
             raise InputError(f"{first}: {name} column {columns[name]!r} is empty (in {n} rows); fill it in")
     if "cell_count" in table:
         table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)
-    if "dose" in table and (pd.to_numeric(table["dose"], errors="coerce").notna() | table["dose"].isna()).all():
-        table["dose"] = pd.to_numeric(table["dose"])
+    for name in ("site", "dose"):
+        if name in table:
+            table[name] = _storable(table[name])
+    if "dose" in table and ((dose := as_numbers(table["dose"])).notna() | table["dose"].isna()).all():
+        table["dose"] = dose
     places = wellname.standardize(table["well"])
     own = {column: table[name] for name, column in columns.items() if name != "well"}
     visible = {**{str(name): meta[name] for name in meta.columns}, **own, **table, "well": places["well"]}
@@ -120,7 +123,7 @@ def without(df: pd.DataFrame, names: Sequence[str], taken: Collection[str]) -> p
 
 
 def _numbers(column: pd.Series[Any], name: str, where: Callable[[int], str]) -> pd.Series[Any]:
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = as_numbers(column)
     text = np.flatnonzero(numbers.isna() & column.notna())
     if len(text):
         i = int(text[0])
@@ -129,7 +132,9 @@ def _numbers(column: pd.Series[Any], name: str, where: Callable[[int], str]) -> 
 
 
 def _storable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Values of several types in one column (files that disagree) become text."""
-    if is_numeric_dtype(column) or not infer_dtype(column, skipna=True).startswith("mixed"):
+    """Values of several types in one column (files that disagree) become text, and whole numbers beyond 64 bits."""
+    if is_numeric_dtype(column):
         return column
-    return column.map(one_text)
+    kind = infer_dtype(column, skipna=True)
+    long = kind == "integer" and any(abs(value) >= 1 << 63 for value in column.dropna())
+    return column.map(one_text) if long or kind.startswith("mixed") else column

@@ -44,9 +44,10 @@ def new_figure(width: float, height: float, *, panels: int = 1, gap: float = 0.0
 def label(text: object, limit: int = 24) -> str:
     """One line of at most ``limit`` characters: the middle becomes an ellipsis, ``$`` is escaped.
 
-    The middle goes because names of plates and batches tend to differ at their ends.
+    The middle goes because names of plates and batches tend to differ at their ends. Invisible characters go too:
+    one that turns the direction of writing would turn the numbers behind the name around.
     """
-    plain = " ".join(str(text).split())
+    plain = "".join(filter(str.isprintable, " ".join(str(text).split())))
     if len(plain) > limit:
         tail = (limit - 1) // 2
         plain = f"{plain[: limit - 1 - tail]}…{plain[-tail:]}"

@@ -6,11 +6,29 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
+from harness.types import InputError
+
 
 def pipeline(**steps: Any) -> Pipeline:
     """Steps in the order given, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``; None is left out.
 
     The ``classifier`` comes last wherever it is named, so that a step can be added on the command line.
+
+    Raises
+    ------
+    InputError : a step that is no estimator, e.g. a setting of one that was written a level too high; a last step
+        that gives no probabilities.
     """
     ordered = sorted(steps.items(), key=lambda item: item[0] == "classifier")
-    return Pipeline([(name, step) for name, step in ordered if step is not None])
+    kept = [(name, step) for name, step in ordered if step is not None]
+    for name, step in kept:
+        if not hasattr(step, "fit"):
+            raise InputError(
+                f"model: step {name!r} is {step!r}; expected an estimator {{_target_: ...}}; a setting belongs below a "
+                f"step, as in {' or '.join(f'{known}.NAME=VALUE' for known, one in kept if hasattr(one, 'fit'))}"
+            )
+    if not kept or not hasattr(kept[-1][1], "predict_proba"):
+        raise InputError(
+            f"model: the steps are {[name for name, _ in kept]}; expected a classifier with predict_proba as the last"
+        )
+    return Pipeline(kept)

@@ -16,7 +16,7 @@ from harness.montage.image import FOUND
 from harness.montage.sheet import sheet
 from harness.montage.template import Template
 from harness.montage.wells import listed, recorded, run_of
-from harness.norm.state import replacing
+from harness.norm.state import existing, replacing
 from harness.types import InputError
 
 MOST = 1000  # tiles: more are no sheet that anyone looks at
@@ -75,11 +75,13 @@ def _check(cfg: DictConfig, targets: list[Path]) -> None:
             raise InputError(f"{name}={cfg[name]}: expected at least {least}")
     if targets[0].suffix.lower() != ".png":
         raise InputError(f"out={cfg.out}: expected a name that ends with .png")
+    there = existing(targets)
     if not targets[0].parent.is_dir():
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
-    there = [str(target) for target in targets if target.exists()]
     if there and not cfg.force:
-        raise InputError(f"{', '.join(there)} exists already; choose another out, or add force=true to overwrite")
+        raise InputError(
+            f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite"
+        )
 
 
 def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:

@@ -42,9 +42,9 @@ def read(path: Path, longest: int) -> Channel:
     Larger ones are averaged over blocks, which keeps their counts; samples of colour images are averaged. What Pillow
     does not understand, and images beyond its limit of 179 million pixels, are corrupt with the reason.
     """
-    if not path.is_file():
-        return Channel(MISSING, reason="no such file" if not path.exists() else "not a file")
     try:
+        if not path.is_file():
+            return Channel(MISSING, reason="no such file" if not path.exists() else "not a file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # on odd tags of readable files

@@ -12,6 +12,7 @@ from harness.types import InputError
 
 FIELDS = ("plate", "well", "row", "column", "site", "channel", "batch")
 _NUMBERS = ("row", "column", "site")
+LONGEST = 255  # bytes of a name, on every file system in use
 
 
 class Refused(Exception):  # noqa: N818 - an answer about one image, shown in its place
@@ -79,4 +80,6 @@ def _checked(name: str, value: object) -> str | int:
         raise Refused(f"{name} is not known")
     if any(mark in text for mark in "/\\\0") or text in (".", ".."):
         raise Refused(f"{name} {text!r} is no name of a file or folder")
+    if len(text.encode("utf-8", "replace")) > LONGEST:
+        raise Refused(f"{name} {text[:40]!r}... is too long for the name of a file or folder")
     return int(text) if name in _NUMBERS and text.isascii() and text.isdigit() else text

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from harness.aggregate import aggregate as to_wells
 from harness.aggregate import check_method, expand, middle_sites, sites_to_wells, well_codes, well_table
 from harness.middle import halfway
-from harness.norm.step import Step, Stepwise, ordered
+from harness.norm.step import Step, Stepwise, check_finite, ordered
 from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 
 Result = TypeVar("Result")
@@ -260,8 +260,11 @@ def stream_wells(
         own = codes[plate.rows]
         rows = slice(int(own.min()), int(own.max()) + 1)
         if early:
-            return rows, halfway(Z.reshape(rows.stop - rows.start, 2, -1))
-        return rows, sites_to_wells(Z, own - rows.start, aggregate) if sites else Z
+            Z = halfway(Z.reshape(rows.stop - rows.start, 2, -1))
+        elif sites:
+            Z = sites_to_wells(Z, own - rows.start, aggregate)
+        check_finite(Z, plate, profiles.features)
+        return rows, Z
 
     reduce = middle if early else None
     results = stream(profiles, normalizer, split, report=report, keep=keep, fitted=fitted, reduce=reduce, finish=finish)

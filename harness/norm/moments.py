@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness.types import Doubles, Floats, Mask
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
+_SMALLEST = float(np.finfo(np.float32).tiny)  # the inverse of less is infinite in float32
 _BLOCK_BYTES = 1 << 19  # rows of one block stay in the second-level cache
 
 
@@ -49,13 +50,18 @@ class Moments:
     def sd(self) -> Doubles:
         """Standard deviation with divisor n; exactly 0 where it is below the float32 resolution of the feature.
 
-        The comparison is with the feature's own magnitude, so a constant float32 feature counts as constant
+        As :func:`resolution`, with the feature's own magnitude, so a constant float32 feature counts as constant
         whatever its size, and no epsilon ever becomes a divisor.
         """
         variance = self.M2 / np.maximum(self.n, 1)
         sd: Doubles = np.sqrt(variance)
-        sd[variance <= _RESOLUTION**2 * (self.mean**2 + variance)] = 0.0
+        sd[variance <= _RESOLUTION**2 * (self.mean**2 + variance) + _SMALLEST**2] = 0.0
         return sd
+
+
+def resolution(level: Doubles) -> Doubles:
+    """The spread, the shape of ``level``, that float32 cannot tell from 0 at that level, nor divide by."""
+    return np.maximum(_RESOLUTION * np.abs(level), _SMALLEST)
 
 
 def moments(X: Floats, *, rows: Mask | None = None) -> Moments:

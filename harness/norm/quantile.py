@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from harness.norm.base import Normalizer
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import MIN_CONTROLS, check_controls, control_wells, left_out, positions
+from harness.norm.moments import resolution
 from harness.norm.order import left_out_quantiles, quantiles
 from harness.norm.scaling import fallback_report
 from harness.norm.step import WORKERS, ordered
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
-_RESOLUTION = float(np.finfo(np.float32).eps)
 _BLOCK = 256  # features whose pooled quantiles are computed at a time
 _RUN = 16  # rows mapped at a time: 256 KB at 4,096 features
 
@@ -152,7 +152,7 @@ class Quantile(Normalizer):
 def _flat(quantiles: Doubles) -> Mask:
     """No interquartile range: (..., 5, G) to (..., G)."""
     low, middle, high = (quantiles[..., i, :] for i in (1, 2, 3))
-    return np.asarray(high - low <= _RESOLUTION * np.abs(middle))
+    return np.asarray(high - low <= resolution(middle))
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ import pandas as pd
 
 from harness.norm.base import Normalizer
 from harness.norm.exchange import check_controls, left_out, positions
+from harness.norm.moments import resolution
 from harness.norm.order import MAD_TO_SD, left_out_median_mad, median_mad
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.types import FitScope, Floats, Mask, Plate
-
-_RESOLUTION = float(np.finfo(np.float32).eps)
 
 
 class RobustWithin(Normalizer):
@@ -55,14 +54,14 @@ class RobustWithin(Normalizer):
         codes = positions(plate, self.reference_)[plate.negcon]
         whole = np.full(len(codes), -1)
         self.median_, scale = left_out_median_mad(plate.X[plate.negcon], codes if self.exchangeable else whole)
-        zero = scale <= _RESOLUTION * np.abs(self.median_)
+        zero = scale <= resolution(self.median_)
         self.fallback_ = zero.astype(np.int8)
         concerned: Mask = np.asarray(zero.any(axis=0))
         if concerned.any():
             X = plate.X[np.ix_(plate.filled, concerned)]
             centre, spread = np.zeros((2, plate.X.shape[1]))
             centre[concerned], spread[concerned] = median_mad(X)
-            constant = spread <= _RESOLUTION * np.abs(centre)
+            constant = spread <= resolution(centre)
             self.fallback_[zero & constant] = 2
             self.median_ = np.where(zero, np.where(constant, 0, centre), self.median_)
             scale = np.where(zero, np.where(constant, 1 / MAD_TO_SD, spread), scale)

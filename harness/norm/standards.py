@@ -106,7 +106,7 @@ class Standards:
 
 def _solve(H: Doubles, R: Doubles, unit: float, penalty: float) -> Doubles:
     ridge = penalty * unit * np.eye(len(H))
-    return np.asarray(np.linalg.lstsq(H, R)[0] if penalty == 0 else np.linalg.solve(H + ridge, R))
+    return np.asarray(np.linalg.lstsq(H, R)[0] if not ridge.any() else np.linalg.solve(H + ridge, R))
 
 
 def controls_of(scores: Doubles) -> Controls:

@@ -14,7 +14,7 @@ import re
 import secrets
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,25 @@ def replacing(path: Path) -> Iterator[Path]:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def existing(targets: Sequence[Path]) -> list[Path]:
+    """Those that are there already.
+
+    Raises
+    ------
+    InputError : a name that no file can have.
+    """
+    found = []
+    for target in targets:
+        try:
+            target.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            raise InputError(f"{target}: no file can be called so ({error}); choose another name") from error
+        found.append(target)
+    return found
 
 
 def save(normalizer: Normalizer, path: Path, *, extra: dict[str, Any] | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from sklearn.base import clone
 
-from harness.types import FitScope, Floats, Mask, Plate, Profiles
+from harness.types import FitScope, Floats, InputError, Mask, Plate, Profiles
 
 if TYPE_CHECKING:
     from harness.norm.base import Normalizer
@@ -32,6 +32,19 @@ def ordered(
         done = waiting.pop(0).result()
         waiting.extend(pool.submit(work, item) for item in islice(source, 1))
         yield done
+
+
+def check_finite(Z: Floats, plate: Plate, features: Sequence[str]) -> None:
+    """Refuses normalized profiles ``Z`` (n, n_features) of ``plate`` that are not finite; names the largest feature."""
+    finite = np.isfinite(Z)
+    if not finite.all():
+        concerned = np.flatnonzero(~finite.all(axis=0))
+        number = int(concerned[np.abs(plate.X[:, concerned]).max(axis=0).argmax()])
+        values = plate.X[:, number]
+        raise InputError(
+            f"plate {plate.name!r}: the normalization of feature {features[number]!r} is not finite; its values there "
+            f"go from {values.min():.3g} to {values.max():.3g}: correct it, or leave it out by data.features"
+        )
 
 
 class Step:
@@ -119,7 +132,9 @@ class Stepwise(Profiles):
         plate = self._profiles._select(rows)
         assert plate is not None
         for step in self._steps:
-            plate = replace(plate, X=step.transform(step.of(plate), plate))
+            Z = step.transform(step.of(plate), plate)
+            check_finite(Z, plate, self.features)
+            plate = replace(plate, X=Z)
         if shown is None or shown.all():
             return plate
         planted = None if plate.planted is None else plate.planted[shown]

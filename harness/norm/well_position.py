@@ -12,13 +12,13 @@ from harness.aggregate import sites_to_wells
 from harness.norm.base import Normalizer
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import check_controls, positions
+from harness.norm.moments import resolution
 from harness.norm.order import MAD_TO_SD, mad, median
 from harness.norm.polish import Codes, position_effects
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 REFERENCES = ("all", "controls")
-_RESOLUTION = float(np.finfo(np.float32).eps)
 
 
 class WellPosition(Normalizer):
@@ -113,7 +113,7 @@ class WellPosition(Normalizer):
         return self
 
     def _scale(self, level: Doubles, mads: Doubles, everyone: list[Floats], folds: Codes) -> None:
-        tiny = _RESOLUTION * np.abs(level)
+        tiny = resolution(level)
         zero = mads <= tiny
         constant = np.zeros_like(zero)
         scale = MAD_TO_SD * mads
