@@ -77,7 +77,7 @@ def evaluate(profiles: Profiles, split: Split, task: Task, model: Any, *, seed: 
     train, test = fold.train & known, fold.test & known
     score, threshold = _learn(Unshared(model, profiles), train, test, y)
     wells = profiles.wells[test].reset_index(drop=True)
-    return Evaluation(y[test].astype(np.int8), score, threshold, wells, split, seed)
+    return Evaluation(y[test].astype(np.int8), score, threshold, wells, split, seed, rows=np.flatnonzero(test))
 
 
 def evaluate_groups(
@@ -136,7 +136,7 @@ def evaluate_groups(
             rows = np.flatnonzero(test)[first]
             wells = profiles.wells.iloc[rows].reset_index(drop=True)
             evaluation = Evaluation(
-                y[rows].astype(np.int8), score, threshold, wells, split, seed, group=group, unit=task.unit
+                y[rows].astype(np.int8), score, threshold, wells, split, seed, group=group, unit=task.unit, rows=rows
             )
             done.evaluations.append(evaluation)
         if each is not None:

@@ -61,7 +61,7 @@ class Tracking:
         ------
         InputError : the store cannot be reached or written.
         """
-        with self._usable():
+        with self.usable():
             if not self.uri.startswith(_SQLITE):
                 return MlflowClient(tracking_uri=self.uri)
             path = Path(self.uri.removeprefix(_SQLITE)).absolute()  # MLflow keeps connections by address
@@ -83,7 +83,7 @@ class Tracking:
             local = self.artifacts is not None and not self.uri.startswith("http")
             location = Path(str(self.artifacts)).absolute().as_uri() if local else None
             try:
-                with self._usable():
+                with self.usable():
                     return str(client.create_experiment(self.experiment, location, tags=_EXPERIMENT_TAGS))
             except InputError:  # another process may have made it meanwhile
                 found = self._find(client)
@@ -100,11 +100,11 @@ class Tracking:
         return str(found.experiment_id)
 
     def _find(self, client: MlflowClient) -> Experiment | None:
-        with self._usable():
+        with self.usable():
             return client.get_experiment_by_name(self.experiment)
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def usable(self) -> Iterator[None]:
         """Failures to reach or write the store as an InputError; a server that does not answer is not asked for long.
 
         MLflow's own seven retries take four minutes, which is right in the middle of a run and wrong at its start.
@@ -140,7 +140,7 @@ class Tracking:
         """
         client = self.open()
         experiment = self.experiment_id(client)
-        with self._usable():
+        with self.usable():
             run_id = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
         recorder = MlflowRecorder(client, run_id, self.figure_formats)
         try:
@@ -163,7 +163,7 @@ class Tracking:
         InputError : none or several; the message lists them.
         """
         client = self.open(make=False)
-        with self._usable():
+        with self.usable():
             found = [e for e in client.search_experiments() if client.search_runs([e.experiment_id], max_results=1)]
         if len(found) != 1:
             names = sorted(e.name for e in found)
@@ -180,7 +180,7 @@ class Tracking:
         client, experiment = self._existing()
         runs: list[Run] = []
         token: str | None = ""
-        with self._usable():
+        with self.usable():
             while token is not None:
                 page = client.search_runs([experiment], max_results=1000, page_token=token or None)
                 runs += page
@@ -193,7 +193,7 @@ class Tracking:
         Returns the run's id. Raises InputError where the store cannot be written.
         """
         client, experiment = self._existing()
-        with self._usable():
+        with self.usable():
             run_id = str(client.create_run(experiment, run_name=COMPARISON, tags={"kind": COMPARISON}).info.run_id)
             client.log_text(run_id, html, "report.html")
             client.set_terminated(run_id, "FINISHED")
@@ -208,7 +208,7 @@ class Tracking:
         client = self.open(make=False)
         found = self._find(client)
         if found is None:
-            with self._usable():
+            with self.usable():
                 known = sorted(e.name for e in client.search_experiments())
             raise InputError(f"no experiment {self.experiment!r} in {self.uri}; there are {known}")
         return client, self._active(found)
