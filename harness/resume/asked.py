@@ -14,6 +14,7 @@ from harness.data.digest import file_sha256
 from harness.resume.version import code_version
 
 NO_NUMBER = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")  # settings that change no number
+_UNREAD = ("audit", "data", "figure", "formats", "metric")  # by checks; the data are known by their content
 _NO_TRIAL = ("workers", "log_trials", "storage")  # the same of tuning
 
 
@@ -73,8 +74,9 @@ class Asked:
                 config[group][model],
                 config["model"].get("encode") if group == "model" else "",
             ]
-        if kind == "audit":  # a check may read whatever a run knows before its metrics
-            return [config["audit"][names[0]], *(config[key] for key in ("task", "model", "baseline", "n_resamples"))]
+        if kind == "audit":  # a check may read whatever a run knows but its metrics, figures and other checks
+            read = {key: value for key, value in config.items() if key not in _UNREAD}
+            return [config["audit"][names[0]], read]
         return None
 
 
