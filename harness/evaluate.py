@@ -82,7 +82,7 @@ def evaluate(
     learner = projected(model, folds, train, known) or Unshared(model, profiles)
     score, threshold = _learn(learner, train, test, y)
     wells = profiles.wells[test].reset_index(drop=True)
-    return Evaluation(y[test].astype(np.int8), score, threshold, wells, split, seed)
+    return Evaluation(y[test].astype(np.int8), score, threshold, wells, split, seed, rows=np.flatnonzero(test))
 
 
 def evaluate_groups(
@@ -143,7 +143,7 @@ def evaluate_groups(
             rows = np.flatnonzero(test)[first]
             wells = profiles.wells.iloc[rows].reset_index(drop=True)
             evaluation = Evaluation(
-                y[rows].astype(np.int8), score, threshold, wells, split, seed, group=group, unit=task.unit
+                y[rows].astype(np.int8), score, threshold, wells, split, seed, group=group, unit=task.unit, rows=rows
             )
             done.evaluations.append(evaluation)
         if each is not None:

@@ -20,15 +20,18 @@ from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
 from harness.cores import cores
-from harness.evaluate import Evaluated, evaluate_groups
+from harness.evaluate import evaluate_groups
 from harness.figure.base import FigureContext, PageMember
 from harness.model.encode import encoded, warn_unseen
 from harness.model.folds import Folds, sharing
-from harness.norm.base import Report, depends_on_training, normalize
+from harness.norm.base import depends_on_training, normalize, output_table
 from harness.norm.scaling import whole_report
 from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.progress import Step, bar
 from harness.recorder import Nowhere, Recorder
+from harness.resume.encoding import findings_of, of_findings, of_reports, reports_of
+from harness.resume.evaluated import Answer, from_kept, to_kept
+from harness.resume.units import Units, Unkept
 from harness.score_run import score_run
 from harness.tuning.answers import Answers
 from harness.tuning.base import Question, described
@@ -43,22 +46,32 @@ class Run:
 
     Attributes
     ----------
+    units : where parts of this run are kept.
     audited : the run whose checks are made: this one, or of a large screen one of some of its plates.
     """
 
-    def __init__(self, plan: Plan, profiles: Profiles, recorder: Recorder, audited: Profiles | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        profiles: Profiles,
+        recorder: Recorder,
+        *,
+        units: Units | None = None,
+        audited: Profiles | None = None,
+    ) -> None:
         self.plan = plan
         self.profiles = profiles
         self.recorder = recorder
+        self.units = units or Unkept()
         self.wells, self.splits = plan_splits(plan, profiles)
         self.models = encoded(plan.models, plan.encode)
         self.tuning = Answers(plan.tuning)
         self.seconds: dict[str, float] = defaultdict(float)
-        self.reports: list[pd.DataFrame] = []
+        self.reports: dict[str, list[pd.DataFrame]] = {}  # by fold; one for all where the split changes nothing
         self.evaluations: dict[tuple[str, str], list[Evaluation]] = {}
         self.declined: dict[tuple[str, str], str] = {}
         self.undefined: dict[tuple[str, str], dict[str, dict[str, str]]] = {}  # fold -> group of a task -> reason
-        self.normalized = self.normalize(profiles, self.reports.append)
+        self.normalized = self.normalize(profiles, scored=True)
         sampled = replace(plan, figures={}, baselines={}, tuning=NoTuning())
         self.audited = self if audited is None else Run(sampled, audited, Nowhere())
 
@@ -67,16 +80,27 @@ class Run:
         """Whether the normalization must be fitted again for each fold."""
         return depends_on_training(self.plan.normalizer)
 
-    def normalize(self, profiles: Profiles, report: Report | None = None) -> BySplit:
-        """Normalized wells of ``profiles`` for a split; made once where the split does not change them."""
+    def normalize(self, profiles: Profiles, *, scored: bool = False) -> BySplit:
+        """Normalized wells of ``profiles`` for a split; made once where the split does not change them.
+
+        Of those that are ``scored`` the normalizer's reports are kept.
+        """
 
         def fit(split: Split | None) -> Profiles:
-            tell = report if (split is not None) == self.depends_on_split else None  # of the fits that are scored
+            told: list[pd.DataFrame] | None = [] if scored and (split is not None) == self.depends_on_split else None
+            report = None if told is None else told.append
             with self.timed("normalize"):
-                return normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=tell)
+                result = normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=report)
+            if told is not None:
+                self.reports[self._fit_name(split)] = told
+                self.units.put(of_reports(told), "report", self._fit_name(split))
+            return result
 
         every_row = cache(lambda: fit(None))
         return lambda split: fit(split) if split is not None and self.depends_on_split else every_row()
+
+    def _fit_name(self, split: Split | None) -> str:
+        return split.name if split is not None and self.depends_on_split else ""
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -91,7 +115,7 @@ class Run:
         n_models = sum(len(task.groups) for task in plan.tasks.values()) * (len(plan.models) + len(plan.baselines))
         self.say_unseen()
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
-        others = [n for n, c in plan.checks.items() if not (c.before_training or c.reads_evaluations or c.whole)]
+        others = [name for name, check in plan.checks.items() if check.anywhere and not self.units.has("audit", name)]
         helpers = min(plan.processes, cores()) - 1
         # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
         with (
@@ -101,6 +125,7 @@ class Run:
                 checker,
                 replace(plan, figures={}),
                 self.audited.profiles,
+                self.units,
                 do=self.check,
                 names=others,
                 n=helpers,
@@ -137,20 +162,52 @@ class Run:
         with ThreadPoolExecutor(min(WORKERS, cores())) as pool:
             shared = sharing(self.normalized, self.splits)
             for split in self.splits:
-                fit = partial(self._fit, shared(split), split, step)
-                for pair, answer in zip(pairs, pool.map(fit, pairs), strict=True):
-                    if isinstance(answer, NotApplicable):
+                answers = self._taken_over(split, pairs, step)
+                missing = [pair for pair in pairs if pair not in answers]
+                if missing or not self._reported(split):
+                    fit = partial(self._fit, shared(split), split, step)
+                    answers |= zip(missing, pool.map(fit, missing), strict=True)
+                for pair in pairs:
+                    if isinstance(answer := answers[pair], NotApplicable):
                         self.declined[pair] = answer.reason
                     else:
                         self.evaluations.setdefault(pair, []).extend(answer.evaluations)
                         self.undefined.setdefault(pair, {})[split.name] = answer.declined
 
-    def _fit(self, folds: Folds, split: Split, step: Step, pair: tuple[str, str]) -> Evaluated | NotApplicable:
-        task, name = pair
+    def _taken_over(self, split: Split, pairs: Sequence[tuple[str, str]], step: Step) -> dict[tuple[str, str], Answer]:
+        """What an attempt that was cut off had evaluated of this fold."""
+        answers: dict[tuple[str, str], Answer] = {}
+        wells = output_table(self.profiles, self.plan.aggregate)
+        for task, name in pairs:
+            kept = None if self._tuned(name) else self.units.take("evaluation", task, name, split.name)
+            if kept is not None:
+                answers[task, name] = from_kept(kept, wells, split, self.plan.seed)
+                for group in self.plan.tasks[task].groups:
+                    _say(step, f"{name}, {split.name} held out", group)
+        return answers
+
+    def _reported(self, split: Split) -> bool:
+        """Whether the normalizer's report on this fold is there, from this attempt or an earlier one."""
+        name = self._fit_name(split)
+        if name not in self.reports and (kept := self.units.take("report", name)) is not None:
+            self.reports[name] = reports_of(kept)
+        return name in self.reports
+
+    def _tuned(self, name: str) -> bool:
+        """Whether the tuner has to be asked, who goes on with trials that he has kept himself."""
+        return self.plan.tuning.active and name in self.models
+
+    def _fit(self, folds: Folds, split: Split, step: Step, pair: tuple[str, str]) -> Answer:
+        answer = self._evaluate(folds, split, step, *pair)
+        if not self._tuned(pair[1]):
+            self.units.put(to_kept(answer), "evaluation", *pair, split.name)
+        return answer
+
+    def _evaluate(self, folds: Folds, split: Split, step: Step, task: str, name: str) -> Answer:
         normalized = folds.profiles
         model = self.models[name] if name in self.models else self.plan.baselines[name]
         said = partial(_say, step, f"{name}, {split.name} held out")
-        if self.plan.tuning.active and name in self.models:
+        if self._tuned(name):
             with self.timed("tuning"):
                 model = self.tuning.model(self._question(normalized, split, task, name))
         with self.timed(f"model_{name}"):
@@ -215,10 +272,19 @@ class Run:
 
     def check(self, name: str) -> tuple[list[Finding], float]:
         """Findings of a check and the seconds it took; one that does not apply answers with its reason."""
-        plan, check = self.plan, self.plan.checks[name]
-        if self.audited is not self and not check.whole:
-            return self.audited.check(name)
         start = time.perf_counter()
+        lasting = not (self.plan.tuning.active and self.plan.checks[name].reads_evaluations)
+        kept = self.units.take("audit", name) if lasting else None
+        if kept is not None:
+            return findings_of(kept), time.perf_counter() - start
+        findings = (self if self.plan.checks[name].whole else self.audited).findings(name)
+        if lasting:
+            self.units.put(of_findings(findings), "audit", name)
+        return findings, time.perf_counter() - start
+
+    def findings(self, name: str) -> list[Finding]:
+        """The same, made here and now."""
+        plan, check = self.plan, self.plan.checks[name]
         if check.reads_evaluations and not self.evaluations:
             self.train(lambda _: None)
         context = AuditContext(
@@ -235,10 +301,9 @@ class Run:
             seed=plan.seed,
         )
         try:
-            findings = list(check.findings(context))
+            return list(check.findings(context))
         except NotApplicable as undefined:
-            findings = [Finding(f"audit/{name}", float("nan"), reason=undefined.reason)]
-        return findings, time.perf_counter() - start
+            return [Finding(f"audit/{name}", float("nan"), reason=undefined.reason)]
 
     def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
         n_plates, n_batches = (self.audited.wells[column].nunique() for column in ("plate", "batch"))
@@ -303,8 +368,9 @@ class Run:
 
     def report(self) -> None:
         """Zero-variance features and times."""
-        if self.reports:
-            table = whole_report(self.reports, self.profiles.features)
+        names = dict.fromkeys(self._fit_name(split) for split in self.splits)
+        if reports := [table for name in names for table in self.reports[name]]:
+            table = whole_report(reports, self.profiles.features)
             self.recorder.table("zero_variance", table)
             counts = table.groupby("fallback")["feature"].count()
             self.recorder.metrics(
@@ -313,9 +379,17 @@ class Run:
         self.recorder.metrics({f"time/{step}_seconds": seconds for step, seconds in self.seconds.items()})
 
 
-def checker(plan: Plan, profiles: Profiles) -> Callable[[str], tuple[list[Finding], float]]:
-    """Makes the checks of a run that is executed elsewhere."""
-    return Run(plan, profiles, Nowhere()).check
+def checker(plan: Plan, profiles: Profiles, units: Units) -> Callable[[str], tuple[list[Finding], float]]:
+    """Makes the checks of a run that is executed elsewhere, on the profiles that it audits."""
+    run = Run(plan, profiles, Nowhere())
+
+    def check(name: str) -> tuple[list[Finding], float]:
+        start = time.perf_counter()
+        findings = run.findings(name)
+        units.put(of_findings(findings), "audit", name)
+        return findings, time.perf_counter() - start
+
+    return check
 
 
 def _say(step: Step, what: str, group: str) -> None:

@@ -277,6 +277,7 @@ class Evaluation:
     group : which of a task's labels was predicted, e.g. an assay; empty where the task has one.
     unit : the column of ``wells`` that is resampled: ``plate``, or ``compound`` where the rows are compounds of a
         held-out batch and ``score`` is the mean over their wells.
+    rows : (n,) where ``wells`` stand in the table of the profiles; None where nobody needs to know.
     """
 
     y: NDArray[np.int8]
@@ -287,3 +288,4 @@ class Evaluation:
     seed: int = 0
     group: str = ""
     unit: str = "plate"
+    rows: NDArray[np.intp] | None = None

@@ -200,7 +200,7 @@ def test_a_damaged_store_is_packed_again_with_a_warning(folder: Path) -> None:
     assert run_command(folder, "+norm=raw", *SMALL).status == 0
     (features,) = (folder / "mlruns/store").glob("*/features.npy")
     features.write_bytes(features.read_bytes()[:-4])
-    outcome = run_command(folder, "+norm=raw", *SMALL)
+    outcome = run_command(folder, "+norm=raw", *SMALL, "force=true")
     assert outcome.status == 0
     assert outcome.line.startswith("harness: packing again: ")
 

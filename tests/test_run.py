@@ -224,7 +224,7 @@ def test_of_a_large_screen_some_plates_are_audited_and_all_are_scored(screen: Sc
     chosen = choose_plates(wells, len(wells) * 12 // n, seed=0)
     some = profiles.take(profiles.wells["plate"].isin(chosen).to_numpy())
     checks = {"rows": Rows(), "trained": TrainedRows(), "whole": WholeRows()}
-    scores = Run(_plan(checks=checks, verdict=Verdict()), profiles, memory, some).execute()
+    scores = Run(_plan(checks=checks, verdict=Verdict()), profiles, memory, audited=some).execute()
     found = {f.key.removeprefix("audit/"): f.value for f in memory.kept_findings}
     assert found == {"Rows": 12, "TrainedRows": 12, "WholeRows": n}
     assert n > 12

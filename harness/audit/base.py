@@ -67,6 +67,11 @@ class Check:
     before_training: ClassVar[bool] = False
     reads_evaluations: ClassVar[bool] = False
 
+    @property
+    def anywhere(self) -> bool:
+        """Whether it can be made in another process, beside the training."""
+        return not (self.before_training or self.reads_evaluations or self.whole)
+
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         """The check's numbers. Raises NotApplicable where it has no meaning here."""
         raise NotImplementedError

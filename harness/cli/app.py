@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,17 +18,25 @@ from harness.audit.verdict import Verdict
 from harness.bootstrap import FEWEST_BATCHES
 from harness.cli.command import command
 from harness.cli.messages import CONF, listed
-from harness.cli.screen import Screen
+from harness.cli.screen import Screen, chosen_cache
 from harness.cli.spaces import tuning_node
+from harness.cli.turn import turn
+from harness.data.store import store_folder
 from harness.labels.base import LABELS, TakesLabels
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
+from harness.owner import owner
 from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.redact import redacted
+from harness.resume.asked import Asked
+from harness.resume.tally import sentence, tally
+from harness.resume.units import KeptUnits
 from harness.run import Run
-from harness.types import InputError
+from harness.track import Tracking
+from harness.track.found import PROCESS, RUN_KEY
+from harness.types import InputError, Profiles, Split
 
-_UNTRACKED = ("tracking", "cache", "hydra")
+_UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
 _CHAIN = "harness.norm.chain.Chain"
 _EXAMPLE = "dmso_within_then_sphering.yaml there"
 
@@ -100,41 +110,68 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def evaluate_config(cfg: DictConfig) -> None:
-    """Load, split, evaluate and record what ``cfg`` describes."""
-    plan = make_plan(cfg, chosen_norm(cfg), str(HydraConfig.get().runtime.choices["split"]))
-    scope = check_scope(plan.normalizer.scope)
+    """Evaluate and record what ``cfg`` describes, unless that is done already."""
+    name = chosen_norm(cfg)
+    tuning_node(cfg)  # fills in search spaces: a part of what is asked for
+    tracking, asked = instantiate(cfg.tracking), _asked(cfg)
+    with turn(cfg, tracking, name, asked) as to_be_made:
+        if to_be_made:
+            _make(cfg, name, tracking, asked)
+
+
+def _asked(cfg: DictConfig) -> Asked:
+    """What is asked for, known without reading the screen."""
+    source = instantiate(cfg.data, _convert_="all")
+    return Asked.of(_resolved(cfg), data=store_folder(source, chosen_cache(cfg.cache)).name)
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
+    resolved = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
+    """Load, split, evaluate and record."""
+    plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
     plan.tuning.check(encoded(plan.models, plan.encode))
-    tracking = instantiate(cfg.tracking)
     screen = Screen(cfg)
     profiles, plan = screen.profiles, screen.bind(plan)
     wells, splits = plan_splits(plan, profiles)
     screen.join_scores(plan, wells)
     audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
-    resolved = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(resolved, dict)
-    command = redacted(shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task]))
-    tags = {
-        "norm": plan.name,
-        "split": plan.split_name,
-        "scope": str(scope),
-        "data": profiles.name,
-        "data_fingerprint": profiles.fingerprint,
-        "split_fingerprint": split_fingerprint(wells, splits),
-        "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
-        "command": command,
-        **{f"{LABELS}{name}": task.fingerprint() for name, task in plan.tasks.items() if isinstance(task, TakesLabels)},
-    }
-    params = flatten({str(k): v for k, v in resolved.items() if k not in _UNTRACKED})
+    tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: asked.run, PROCESS: " ".join(owner())}
+    params = flatten({key: value for key, value in _resolved(cfg).items() if key not in _UNTRACKED})
+    content = (profiles.fingerprint, tags["split_fingerprint"])
+    units = KeptUnits(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
-        for name, text in (screen.found.files() if screen.found else {}).items():
-            recorder.text(name, text)
-        scores = Run(plan, profiles, recorder, audited).execute()
-        recorder.note(f"{summary(plan, scores)}\n\n`{command}`")
-        print(summary(plan, scores))
-        if int(tags["held_out_batches"]) < FEWEST_BATCHES:
-            print(by_fold(plan, scores))
+        for file, text in (screen.found.files() if screen.found else {}).items():
+            recorder.text(file, text)
+        scores = Run(plan, profiles, recorder, units=units, audited=audited).execute()
+        taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
+        recorder.note(f"{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
+    if units:
+        units.forget()
+    print(f"{summary(plan, scores)}{taken}")
+    if int(tags["held_out_batches"]) < FEWEST_BATCHES:
+        print(by_fold(plan, scores))
+
+
+def _tags(plan: Plan, profiles: Profiles, wells: pd.DataFrame, splits: Sequence[Split]) -> dict[str, str]:
+    labelled = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
+    return {
+        "norm": plan.name,
+        "split": plan.split_name,
+        "scope": str(check_scope(plan.normalizer.scope)),
+        "data": profiles.name,
+        "data_fingerprint": profiles.fingerprint,
+        "split_fingerprint": split_fingerprint(wells, list(splits)),
+        "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
+        "command": redacted(shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])),
+        **{f"{LABELS}{name}": task.fingerprint() for name, task in labelled.items()},
+    }
 
 
 def summary(plan: Plan, scores: pd.DataFrame) -> str:
@@ -160,5 +197,9 @@ def by_fold(plan: Plan, scores: pd.DataFrame) -> str:
 
 
 def cli() -> int:
-    """``python -m harness``: see :func:`command`."""
-    return command("config", evaluate_config)
+    """``python -m harness``: see :func:`command`; of a sweep, what became of its evaluations is said at the end."""
+    with tally() as counts:
+        status = command("config", evaluate_config)
+    if counts.total() > 1:
+        print(sentence(counts))
+    return status

@@ -16,7 +16,7 @@ ORDER = (Call.SOUND, Call.UNDER, Call.INCONCLUSIVE, "-", Call.NO_SIGNAL, Call.OV
 
 @dataclass(frozen=True)
 class Group:
-    """The newest run of each configuration on one data set and split.
+    """The newest run of each configuration on one data set and split, of those that finished if any did.
 
     Attributes
     ----------

@@ -43,12 +43,12 @@ def group_of(run: StoredRun) -> tuple[str, str]:
 
 
 def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
-    """The newest run of each configuration by label; ``runs`` are newest first.
+    """The newest run of each configuration by label, of those that finished if any did; ``runs`` are newest first.
 
     Two configurations of one name are told apart by the parameters in which they differ.
     """
     newest: dict[tuple[str, frozenset[tuple[str, str]]], StoredRun] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.status != "FINISHED"):
         newest.setdefault((run.name, frozenset(_settings(run).items())), run)
     by_name: dict[str, list[StoredRun]] = {}
     for run in newest.values():

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Literal
 
 import optuna
@@ -18,6 +14,7 @@ from optuna.pruners import MedianPruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from harness.owner import gone, owner
 from harness.tuning.inner import Objective
 from harness.tuning.sampler import Tpe
 from harness.tuning.space import Space, difference
@@ -108,7 +105,7 @@ class Worker:
             raise
 
     def _evaluate(self, study: Study, trial: Trial) -> float:
-        trial.set_user_attr(_OWNER, _me())
+        trial.set_user_attr(_OWNER, owner())
         values = self.objective.running(self.space.candidate(trial.params))
         pruned, value, fitting, last = False, float("nan"), 0.0, len(self.objective.folds) - 1
         for step in range(last + 1):
@@ -147,28 +144,10 @@ def fail_lost(study: Study) -> None:
 
 
 def _lost(attributes: Mapping[str, Sequence[str]], began: datetime | None, longest: float) -> bool:
-    host, pid, mark = attributes.get(_OWNER, ("", "0", ""))
-    if [host, pid, mark] == _me():
+    process = attributes.get(_OWNER, ("", "0", ""))
+    if list(process) == owner():
         return False
-    if host == socket.gethostname() and not _alive(int(pid)):
+    if gone(process):
         return True
     age = (datetime.now() - began).total_seconds() if began else 0.0
-    return age > max(_STALE[0], _STALE[1] * longest) or (host == "" and age > 60)
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():  # its number, but not its mark
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-@cache
-def _me() -> list[str]:
-    """This process: a number can be given again, and a container has always the same."""
-    return [socket.gethostname(), str(os.getpid()), uuid.uuid4().hex[:8]]
+    return age > max(_STALE[0], _STALE[1] * longest) or (process[0] == "" and age > 60)

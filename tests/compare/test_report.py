@@ -418,3 +418,9 @@ def test_runs_of_one_name_are_told_apart_by_the_members_they_chose_and_not_by_ev
     assert set(latest([one, other])) == {
         "raw (model.logistic.classifier.C=9)", "raw (model.logistic.classifier.C=logistic classifier.C)"
     }  # fmt: skip
+
+
+def test_a_run_that_was_cut_off_does_not_hide_an_older_one_that_finished() -> None:
+    newer, older, oldest = run("raw", 0.6, status="KILLED"), run("raw", 0.61), run("raw", 0.62)
+    assert latest([newer, older, oldest]) == {"raw": older}
+    assert latest([newer, replace(oldest, status="FAILED")]) == {"raw": newer}

@@ -15,6 +15,7 @@ import pytest
 from optuna.trial import TrialState
 from sklearn.linear_model import LogisticRegression
 
+from harness.owner import started
 from harness.tuning.sampler import Tpe
 from harness.tuning.space import space_of
 from harness.tuning.storage import open_storage
@@ -118,7 +119,7 @@ def test_a_default_that_was_lost_is_tried_again(work: Work) -> None:
 
 def test_trials_of_living_processes_are_left_alone(work: Work) -> None:
     study = work(3).place.open(SPACE)
-    for owner in ([socket.gethostname(), str(os.getppid()), "other"], ["another host", "1", "x"]):
+    for owner in ([socket.gethostname(), str(os.getppid()), started(os.getppid())], ["another host", "1", "x"]):
         study.ask(SPACE.distributions).set_user_attr("process", owner)
     fail_lost(study)
     assert [t.state for t in study.trials] == [TrialState.RUNNING] * 2

@@ -1,0 +1,1 @@
+"""What was computed before and need not be computed again."""

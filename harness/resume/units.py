@@ -1,0 +1,128 @@
+"""Results of the parts of a run that has not finished: each is kept as soon as it exists, and read in place of work."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from harness.resume.asked import Asked
+from harness.resume.kept import DamagedError, Kept, read, remove_temporaries, write
+from harness.types import InputError
+
+logger = logging.getLogger(__name__)
+_SECONDS_KEPT = 30 * 24 * 3600  # of what nobody came back for
+
+
+class Units(Protocol):
+    """Where parts of a run are kept, by kind and names (:meth:`harness.resume.asked.Asked.unit`)."""
+
+    def has(self, kind: str, *names: str) -> bool: ...
+    def take(self, kind: str, *names: str) -> Kept | None: ...
+    def put(self, kept: Kept, kind: str, *names: str) -> None: ...
+
+
+class Unkept:
+    """Nothing is kept."""
+
+    def has(self, *_: str) -> bool:
+        return False
+
+    def take(self, *_: str) -> None:
+        return None
+
+    def put(self, *_: object) -> None: ...
+
+
+class KeptUnits:
+    """Units in a folder, one file each.
+
+    Parameters
+    ----------
+    content : fingerprints of the loaded data and of the split.
+    fresh : whether what an earlier attempt left is computed again.
+
+    Attributes
+    ----------
+    taken : how many were read in place of work.
+    """
+
+    def __init__(self, folder: Path, asked: Asked, *, content: tuple[str, ...], fresh: bool = False) -> None:
+        self.folder, self.asked, self.content, self.fresh = folder, asked, content, fresh
+        self.taken = 0
+        self._known: set[Path] = set()
+
+    def has(self, kind: str, *names: str) -> bool:
+        """Whether there is one to be taken, whole or not."""
+        return not self.fresh and self._path(kind, names).is_file()
+
+    def take(self, kind: str, *names: str) -> Kept | None:
+        """What was kept; None where nothing is, or what is there is damaged, which is said."""
+        path = self._path(kind, names)
+        if self.fresh:
+            return None
+        try:
+            kept = read(path)
+        except FileNotFoundError:
+            return None
+        except DamagedError as error:
+            logger.warning("computing again: %s", error)
+            return None
+        self.taken += 1
+        return kept
+
+    def put(self, kept: Kept, kind: str, *names: str) -> None:
+        """Raises InputError where the folder cannot be written."""
+        try:
+            write(self._path(kind, names), kept)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def forget(self) -> None:
+        """Remove what this run took or made: it is in the tables of the finished run now."""
+        for path in self._known:
+            path.unlink(missing_ok=True)
+
+    def _path(self, kind: str, names: tuple[str, ...]) -> Path:
+        own = hashlib.sha256("\0".join([*self.content, self.asked.unit(kind, names)]).encode()).hexdigest()
+        path = self.folder / f"{self.asked.setting[:24]}-{own[:32]}.parquet"
+        self._known.add(path)
+        return path
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder; remove what killed processes left half written, and what is a month old.
+
+    Raises
+    ------
+    InputError : it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_temporaries(folder)
+        _remove(folder, "*.parquet", before=time.time() - _SECONDS_KEPT)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def forget_finished(folder: Path, asked: Asked, ended: datetime) -> None:
+    """Remove units that a finished run was killed before removing: those of its setting that are older than its end."""
+    _remove(folder, f"{asked.setting[:24]}-*.parquet", before=ended.timestamp())
+
+
+def _remove(folder: Path, pattern: str, *, before: float) -> None:
+    for path in folder.glob(pattern):
+        try:
+            old = path.stat().st_mtime < before
+        except FileNotFoundError:  # another process removed it
+            continue
+        if old:
+            path.unlink(missing_ok=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    reason = error.strerror or type(error).__name__
+    return InputError(f"units: {folder} cannot be written ({reason}); make room, or set units=FOLDER to another one")
