@@ -18,6 +18,8 @@ _SHORT = {  # MLflow names its own call, and then the library below it each of i
     "Connection refused": "connection refused",
     "Failed to resolve": "no such host",
     "failed with timeout": "no answer in time",
+    "ReadTimeoutError": "no answer in time",
+    "ConnectTimeoutError": "no answer in time",
     "not authenticated": "wrong user or password, or none",
     "attempt to write a readonly database": "it is read-only",
     "database or disk is full": "the disk is full",

@@ -55,7 +55,7 @@ def contents(server: MlflowServer, run: Stored, folder: Path) -> dict[str, Any]:
 def record(place: Path, server: MlflowServer, experiment: str) -> Outcome:
     options = [word for word in SMALL if not word.startswith("figure")]
     options += ["figure=[plate_correlation]", f"tracking.experiment={experiment}", f"tracking.uri={server.uri}"]
-    return run_command(place, "+norm=dmso_within", *options, "tracking.retries=0")
+    return run_command(place, "+norm=dmso_within", *options, "tracking.retries=0", "tracking.timeout=120")
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
@@ -110,7 +110,7 @@ def test_a_server_that_comes_back_in_mid_run_is_told_everything_in_order(
         server.start()
 
     monkeypatch.setattr("harness.track.outlet._PAUSE", 0.0)
-    tracking = Tracking(uri=server.uri, experiment="back", outbox=str(place / "outbox"), retries=0, timeout=5)
+    tracking = Tracking(uri=server.uri, experiment="back", outbox=str(place / "outbox"), retries=0, timeout=120)
     with tracking.run("r", params={"x": 1}, tags={"norm": "r"}, dataset=("d", "f" * 40)) as recorder:
         recorder.metrics({"before": 0.5})
         restart()
@@ -155,7 +155,7 @@ def test_an_upload_that_is_cut_off_after_every_call_doubles_nothing(
     place: Path, server: MlflowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call reaches the server, and the process ends before it could note so."""
-    tracking = Tracking(uri=server.uri, experiment="cut", outbox=str(place / "outbox"), retries=0, timeout=5)
+    tracking = Tracking(uri=server.uri, experiment="cut", outbox=str(place / "outbox"), retries=0, timeout=120)
     _everything(tracking, lambda: None)
     with pytest.raises(ValueError, match=r"with python -m harness\.sync"):
         _everything(tracking, server.kill)
@@ -217,7 +217,7 @@ def test_a_run_that_is_killed_is_never_shown_as_finished(
 def test_a_run_that_fails_while_the_server_is_away_ends_failed(
     place: Path, server: MlflowServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tracking = Tracking(uri=server.uri, experiment="failed", outbox=str(place / "outbox"), retries=0, timeout=5)
+    tracking = Tracking(uri=server.uri, experiment="failed", outbox=str(place / "outbox"), retries=0, timeout=120)
 
     def fail() -> None:
         with tracking.run("r", params={}, tags={}, dataset=("d", "f")) as recorder:
