@@ -18,7 +18,7 @@ LARGEST = (
 
 def known(X: Floats) -> Mask:
     """Values that can be computed with, the shape of X: neither NaN nor beyond :data:`LARGEST`."""
-    return cast(Mask, (X >= -LARGEST) & (X <= LARGEST))
+    return (X >= -LARGEST) & (X <= LARGEST)
 
 
 def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str, source: str) -> Mask:
