@@ -287,8 +287,9 @@ class Run:
         plan, check = self.plan, self.plan.checks[name]
         if check.reads_evaluations and not self.evaluations:
             self.train(lambda _: None)
+        needs_planted = any(stage.needs_planted for stage in plan.normalizer.stages())
         context = AuditContext(
-            profiles=self.profiles,
+            profiles=self.profiles if needs_planted else self.profiles.replace(planted=None),
             wells=self.wells,
             normalize=self.normalize,
             normalized=self.normalized,

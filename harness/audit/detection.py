@@ -96,8 +96,14 @@ class Detection(SpikeIn):
         columns = []
         for amplitude in self.amplitudes:
             moved = norm(add(bench.profiles, spiked, bench.directions[0], amplitude, bench.scale))
-            pairs = zip(context.splits, axes, strict=True)
-            folds = [_fold(moved(split), own, split, spiked, context.seed) for split, own in pairs]
+            folds: list[Evaluation] = []
+            seen: tuple[Profiles, Axes] | None = None
+            Z: Floats
+            for split, own in zip(context.splits, axes, strict=True):
+                profiles = moved(split)
+                if seen is None or seen[0] is not profiles or seen[1] is not own:
+                    seen, Z = (profiles, own), own(profiles.X)
+                folds.append(_fold(profiles.wells, Z, split, spiked, context.seed))
             columns.append(_mean_auroc([f for f in folds if f.y.min() < f.y.max()], context.n_resamples))
         return np.column_stack(columns)
 
@@ -125,16 +131,15 @@ def _axes(X: Floats, n: int) -> Axes:
     return lambda moved: np.asarray(moved @ axes.astype(np.float32), dtype=np.float32)
 
 
-def _fold(moved: Profiles, axes: Axes, split: Split, spiked: Mask, seed: int) -> Evaluation:
-    treated = (moved.wells["role"] == "treated").to_numpy()
-    Z = axes(moved.X)
+def _fold(wells: pd.DataFrame, Z: Floats, split: Split, spiked: Mask, seed: int) -> Evaluation:
+    treated = (wells["role"] == "treated").to_numpy()
     train, test = split.train & treated, split.test & treated
     direction = discriminant(Z[train], spiked[train])
     return Evaluation(
         y=spiked[test].astype(np.int8),
         score=Z[test] @ direction,
         threshold=0.0,
-        wells=moved.wells[test],
+        wells=wells[test],
         split=split,
         seed=seed,
     )

@@ -21,11 +21,11 @@ class Baseline(ClassifierMixin, BaseEstimator):
     """Logistic regression on a few columns made from profiles by :meth:`design`.
 
     Text columns are one-hot encoded (unseen levels count as none), numbers standardized on training rows.
-    ``reads_features``: whether :meth:`design` needs more than the wells.
+    ``reads_plates``: whether :meth:`design` reads features, plate by plate; else it is given the wells alone.
     """
 
     reads_profiles = True
-    reads_features = False
+    reads_plates = False
     class_weight = "balanced"
 
     def design(self, profiles: Profiles) -> pd.DataFrame:

@@ -16,8 +16,8 @@ class RowNorm(Baseline):
     own reference than other wells.
     """
 
-    reads_features = True
+    reads_plates = True
 
     def design(self, profiles: Profiles) -> pd.DataFrame:
-        norm = np.sqrt(np.einsum("ij,ij->i", profiles.X, profiles.X, dtype=np.float64))
+        norm = np.sqrt(np.concatenate([np.einsum("ij,ij->i", p.X, p.X, dtype=np.float64) for p in profiles]))
         return pd.DataFrame({"log_norm": np.log(np.maximum(norm, np.finfo(np.float64).tiny))})

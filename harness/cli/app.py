@@ -152,11 +152,11 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
         scores = Run(plan, profiles, recorder, units=units, audited=audited).execute()
         taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
         recorder.note(f"{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
+        print(f"{summary(plan, scores)}{taken}")
+        if int(tags["held_out_batches"]) < FEWEST_BATCHES:
+            print(by_fold(plan, scores))
     if units:
         units.forget()
-    print(f"{summary(plan, scores)}{taken}")
-    if int(tags["held_out_batches"]) < FEWEST_BATCHES:
-        print(by_fold(plan, scores))
 
 
 def _tags(plan: Plan, profiles: Profiles, wells: pd.DataFrame, splits: Sequence[Split]) -> dict[str, str]:

@@ -51,8 +51,10 @@ def _reads_profiles(model: Any) -> bool:
 
 
 def _wells(model: Any, profiles: Profiles, rows: Mask) -> Profiles:
-    """What a model that reads profiles is given: without a copy of features that it does not read."""
-    return profiles.take(rows, features=getattr(model, "reads_features", True))
+    """What a model that reads profiles is given: a view where it reads plates, no features that it does not read."""
+    if getattr(model, "reads_plates", False):
+        return profiles.where(rows)
+    return profiles.take(rows, features=not hasattr(model, "reads_plates"))
 
 
 @dataclass(frozen=True)
