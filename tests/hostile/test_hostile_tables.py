@@ -107,13 +107,13 @@ def test_odd_numbers_are_kept_or_refused_and_never_changed(table: pd.DataFrame, 
     features = [name for name in table if name not in KEYS]
     stored = np.column_stack([as_stored(table[name].astype("float64")) for name in features])
     expected = stored[np.concatenate([np.flatnonzero(table["plate"] == p) for p in table["plate"].unique()])]
-    known = np.isfinite(expected)
+    known = np.abs(expected) <= 1e37  # NaN is not
     for found in (
         read(written(table, ending), ending, on_missing=on_missing),
         from_frame(table, on_missing=on_missing),
     ):
         if isinstance(found, str):
-            assert not known.all(), f"finite values were refused: {found}"
+            assert not known.all(), f"ordinary values were refused: {found}"
             continue
         kept = [features.index(name) for name in found.features]
         lost = sorted(set(range(len(features))) - set(kept))
