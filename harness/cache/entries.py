@@ -54,7 +54,7 @@ class Cache:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"{self.folder}: cannot be made ({error}); set cache.folder to another folder") from error
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise InputError(f"{self.folder}: cannot be written; set cache.folder to another folder")

@@ -55,6 +55,8 @@ class Tracking:
     ) -> None:
         if unknown := sorted(set(figure_formats) - set(_FORMATS)):
             raise InputError(f"tracking.figure_formats: {unknown} unknown; choose from {list(_FORMATS)}")
+        if artifacts is not None and not artifacts.isprintable():
+            raise InputError(f"tracking.artifacts={artifacts!r}: expected a folder; no file can have such a name")
         self.uri = uri
         self.artifacts = artifacts
         self.experiment = experiment
