@@ -51,7 +51,8 @@ class KeptUnits:
     """
 
     def __init__(self, folder: Path, asked: Asked, *, content: tuple[str, ...], fresh: bool = False) -> None:
-        self.folder, self.asked, self.content, self.fresh = folder, asked, content, fresh
+        self.folder = folder.absolute()  # for helping processes, which may have started in another one
+        self.asked, self.content, self.fresh = asked, content, fresh
         self.taken = 0
         self._known: set[Path] = set()
 
