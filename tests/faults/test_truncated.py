@@ -23,7 +23,7 @@ def halve(path: Path) -> None:
 def test_truncated_before_a_run(folder: Path, same_as_undisturbed: Callable[[Path], None]) -> None:
     assert run_command(folder, *QUICK).status == 0
     halve(*folder.glob("mlruns/store/*/features.npy"))
-    again = run_command(folder, *QUICK)
+    again = run_command(folder, *QUICK, "force=true")
     assert again.status == 0
     assert "making again" in again.line
     same_as_undisturbed(folder)

@@ -47,14 +47,15 @@ def test_a_read_only_tracking_folder(
     if not with_database:
         (folder / "mlruns/mlflow.db").unlink()
     read_only(True)
-    refused = run_command(folder, "+norm=raw", *SMALL, f"cache={folder}/screens")
+    elsewhere = [f"cache={folder}/screens", f"units={folder}/units"]
+    refused = run_command(folder, "+norm=raw", *SMALL, *elsewhere)
     assert refused.status == 2
     assert refused.line.startswith("harness: raw: tracking: sqlite:///mlruns/mlflow.db cannot be used (")
     assert refused.line.endswith("; set tracking.uri to a store you can write")
     assert "read-only" in refused.line or "Read-only" in refused.line or "Permission denied" in refused.line
     read_only(False)
     shutil.copy(spare, folder / "mlruns/mlflow.db")
-    words = [sys.executable, "-m", "harness", "+norm=raw", *SMALL, f"cache={folder}/screens"]
+    words = [sys.executable, "-m", "harness", "+norm=raw", *SMALL, *elsewhere]
     done = subprocess.run(words, cwd=folder, env=OURS, capture_output=True, text=True)  # this one has it open read-only
     assert done.returncode == 0, done.stderr
     assert runs_of(folder)["raw"].info.status == "FINISHED"
