@@ -20,8 +20,9 @@ from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
 from harness.cores import cores
+from harness.drawing import draw
 from harness.evaluate import evaluate_groups
-from harness.figure.base import FigureContext, PageMember
+from harness.figure.base import FigureContext
 from harness.model.encode import encoded, warn_unseen
 from harness.model.folds import Folds, sharing
 from harness.norm.base import depends_on_training, normalize, output_table
@@ -338,26 +339,7 @@ class Run:
             n_resamples=plan.n_resamples,
             batch_tables=plan.batch_tables,
         )
-        declined = []
-        for name, figure in plan.figures.items():
-            step(name)
-            try:
-                with self.timed(f"figure_{name}"):
-                    tables = figure.tables(context)
-                    pictures = figure.draw(tables, context)
-                    pages = figure.pages(tables, context) if isinstance(figure, PageMember) else {}
-            except NotApplicable as undefined:
-                declined.append({"figure": name, "reason": undefined.reason})
-                continue
-            with self.timed("record"):
-                for key, table in tables.items():
-                    self.recorder.table(key, table)
-                for key, picture in pictures.items():
-                    self.recorder.figure(key, picture)
-                for key, html in pages.items():
-                    self.recorder.text(f"{key}.html", html)
-        if declined:
-            self.recorder.table("figures_not_drawn", pd.DataFrame(declined))
+        draw(plan.figures, context, self.recorder, timed=self.timed, step=step)
 
     def _heldout(self) -> Profiles | None:
         """A second pass with half of each plate's controls hidden; None where the method needs more controls."""
