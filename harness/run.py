@@ -61,7 +61,10 @@ class Run:
         audited: Profiles | None = None,
     ) -> None:
         self.plan = plan
-        self.profiles = profiles
+        needs_planted = any(stage.needs_planted for stage in plan.normalizer.stages())
+        self.profiles = (
+            profiles if needs_planted else profiles.replace(planted=None)
+        )  # else it is read, and checked, too
         self.recorder = recorder
         self.units = units or Unkept()
         self.wells, self.splits = plan_splits(plan, profiles)
@@ -72,7 +75,7 @@ class Run:
         self.evaluations: dict[tuple[str, str], list[Evaluation]] = {}
         self.declined: dict[tuple[str, str], str] = {}
         self.undefined: dict[tuple[str, str], dict[str, dict[str, str]]] = {}  # fold -> group of a task -> reason
-        self.normalized = self.normalize(profiles, scored=True)
+        self.normalized = self.normalize(self.profiles, scored=True)
         sampled = replace(plan, figures={}, baselines={}, tuning=NoTuning())
         self.audited = self if audited is None else Run(sampled, audited, Nowhere())
 
@@ -288,9 +291,8 @@ class Run:
         plan, check = self.plan, self.plan.checks[name]
         if check.reads_evaluations and not self.evaluations:
             self.train(lambda _: None)
-        needs_planted = any(stage.needs_planted for stage in plan.normalizer.stages())
         context = AuditContext(
-            profiles=self.profiles if needs_planted else self.profiles.replace(planted=None),
+            profiles=self.profiles,
             wells=self.wells,
             normalize=self.normalize,
             normalized=self.normalized,

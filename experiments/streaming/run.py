@@ -78,7 +78,7 @@ def read(features: Path) -> int:
 
 def stream(folder: Path, normalizer: Normalizer) -> int:
     """The streaming pass; returns the bytes of the wells."""
-    return normalize(open_store(folder), normalizer, aggregate="median").X.nbytes
+    return normalize(open_store(folder).replace(planted=None), normalizer, aggregate="median").X.nbytes
 
 
 def compare(folder: Path, norms: list[str], repeats: int) -> None:
