@@ -43,9 +43,8 @@ def pack(n_plates: int, chosen: dict[str, object], store: Path) -> dict[str, flo
 def evaluate(n_plates: int, norm: str, chosen: dict[str, object], more: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One normalization end to end: a row of costs, and a row for each of its steps."""
     experiment = f"full_screen_{n_plates}"
-    plus = {key: f"+data.{key}" if key == "platemaps" else f"data.{key}" for key in chosen}
     words = [sys.executable, "-m", "harness", "+experiment=full_screen", f"+norm={norm}"]
-    words += [f"{plus[key]}={value}" for key, value in chosen.items()]
+    words += [f"++data.{key}={value}" for key, value in chosen.items()]
     words += [f"tracking.experiment={experiment}", *more]
     log = Path("mlruns") / f"{experiment}_{norm}.log"
     cost = run(words, log)
