@@ -81,8 +81,8 @@ def evaluate(
     train, test = fold.train & known, fold.test & known
     learner = projected(model, folds, train, known) or Unshared(model, profiles)
     score, threshold = _learn(learner, train, test, y)
-    wells = profiles.wells[test].reset_index(drop=True)
-    return Evaluation(y[test].astype(np.int8), score, threshold, wells, split, seed, rows=np.flatnonzero(test))
+    held_out = _held_out(profiles.wells, np.flatnonzero(test), y)
+    return Evaluation(**held_out, score=score, threshold=threshold, split=split, seed=seed)
 
 
 def evaluate_groups(
@@ -141,14 +141,20 @@ def evaluate_groups(
             score, threshold = _learn(learner, train, test, y)
             first, score = _by_unit(profiles.wells[test], score, task.unit)
             rows = np.flatnonzero(test)[first]
-            wells = profiles.wells.iloc[rows].reset_index(drop=True)
-            evaluation = Evaluation(
-                y[rows].astype(np.int8), score, threshold, wells, split, seed, group=group, unit=task.unit, rows=rows
+            held_out = _held_out(profiles.wells, rows, y)
+            done.evaluations.append(
+                Evaluation(
+                    **held_out, score=score, threshold=threshold, split=split, seed=seed, group=group, unit=task.unit
+                )
             )
-            done.evaluations.append(evaluation)
         if each is not None:
             each(group)
     return done
+
+
+def _held_out(wells: pd.DataFrame, rows: NDArray[np.intp], y: Doubles) -> dict[str, Any]:
+    """Classes and wells of the rows that are scored, and where these stand."""
+    return {"y": y[rows].astype(np.int8), "wells": wells.iloc[rows].reset_index(drop=True), "rows": rows}
 
 
 def grouped(task: Task) -> bool:

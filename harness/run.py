@@ -276,15 +276,12 @@ class Run:
 
     def check(self, name: str) -> tuple[list[Finding], float]:
         """Findings of a check and the seconds it took; one that does not apply answers with its reason."""
-        start = time.perf_counter()
-        lasting = not (self.plan.tuning.active and self.plan.checks[name].reads_evaluations)
-        kept = self.units.take("audit", name) if lasting else None
-        if kept is not None:
-            return findings_of(kept), time.perf_counter() - start
-        findings = (self if self.plan.checks[name].whole else self.audited).findings(name)
-        if lasting:
-            self.units.put(of_findings(findings), "audit", name)
-        return findings, time.perf_counter() - start
+        check = self.plan.checks[name]
+        lasting = not (self.plan.tuning.active and check.reads_evaluations)
+        units = self.units if lasting else Unkept()
+        if (kept := units.take("audit", name)) is not None:
+            return findings_of(kept), 0.0
+        return _found(self if check.whole else self.audited, name, units)
 
     def findings(self, name: str) -> list[Finding]:
         """The same, made here and now."""
@@ -367,14 +364,15 @@ class Run:
 def checker(plan: Plan, profiles: Profiles, units: Units) -> Callable[[str], tuple[list[Finding], float]]:
     """Makes the checks of a run that is executed elsewhere, on the profiles that it audits."""
     run = Run(plan, profiles, Nowhere())
+    return lambda name: _found(run, name, units)
 
-    def check(name: str) -> tuple[list[Finding], float]:
-        start = time.perf_counter()
-        findings = run.findings(name)
-        units.put(of_findings(findings), "audit", name)
-        return findings, time.perf_counter() - start
 
-    return check
+def _found(run: Run, name: str, units: Units) -> tuple[list[Finding], float]:
+    """Findings that ``run`` makes here and now, kept in ``units``, and the seconds that they took."""
+    start = time.perf_counter()
+    findings = run.findings(name)
+    units.put(of_findings(findings), "audit", name)
+    return findings, time.perf_counter() - start
 
 
 def _say(step: Step, what: str, group: str) -> None:
