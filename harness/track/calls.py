@@ -10,6 +10,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import IntegrityError
 
 from harness.runview import TAG, saved_view
 
@@ -17,6 +19,8 @@ TRIAL = "trial"  # tag ``kind`` of a run below another
 LONGEST_PARAM = 6000
 _PARAMS_PER_CALL = 100
 _METRICS_PER_CALL = 1000
+_RACES = 5  # attempts at a call
+_LOST_RACE = ("UNIQUE constraint failed", "duplicate key value", "Duplicate entry")  # SQLite, PostgreSQL, MySQL
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,21 @@ class Target:
 def send(call: Call, target: Target, folder: Path, *, again: bool) -> None:
     """Tell MLflow. A call that was sent before, in part or as a whole, changes nothing when it is sent again.
 
+    What runs of one experiment share, MLflow looks up and then inserts: of two runs that find it absent at once, the
+    second is refused. It is sent again, and then found.
+
     Parameters
     ----------
     folder : holds the files of the call.
     again : whether it may have been sent before.
     """
-    _SEND[call.kind](target, call.values, folder, again)
+    for attempt in range(_RACES):
+        try:
+            _SEND[call.kind](target, call.values, folder, again or attempt > 0)
+            return
+        except (MlflowException, IntegrityError) as error:
+            if attempt == _RACES - 1 or not any(sign in str(error) for sign in _LOST_RACE):
+                raise
 
 
 def _params(target: Target, values: Mapping[str, Any], *_: Any) -> None:
