@@ -159,3 +159,14 @@ def aggregate(profiles: Profiles, how: str) -> Profiles:
 
     planted = None if profiles.planted is None else reduce(profiles.planted)
     return profiles.replace(X=reduce(profiles.X), wells=table, planted=planted)
+
+
+def kept_wells(profiles: Profiles, how: str) -> Profiles | None:
+    """:func:`aggregate` where the packed screen keeps its wells, the same object each time; else None."""
+    if how == "none" or profiles._mask is not None or getattr(profiles.X, "kept", None) is None:
+        return None
+    key = "wells", how
+    if key not in profiles._facts:
+        profiles._facts[key] = aggregate(profiles.replace(planted=None), how)
+    found: Profiles = profiles._facts[key]
+    return found

@@ -97,6 +97,11 @@ class Profiles(Sequence[Plate]):
     name : what to call the data in titles.
     fingerprint : identifies the content; empty where it has not been computed.
 
+    Attributes
+    ----------
+    rescaled : the same wells in other units: each of their features was shifted and multiplied by a positive number to
+        give these, so that correlations are alike; None where that is not known.
+
     Raises
     ------
     InputError : lengths differ, a plate's rows are not contiguous, a role is unknown, a plate has two batches.
@@ -128,9 +133,10 @@ class Profiles(Sequence[Plate]):
         unknown = sorted(set(self.wells["role"].unique()) - set(ROLES))
         if unknown:
             raise InputError(f"profiles: unknown roles {unknown}; allowed are {list(ROLES)}")
+        self.rescaled: Profiles | None = None
         self._plates = _contiguous(self.wells["plate"])
         self._tables: dict[int, pd.DataFrame] = {}
-        self._facts: dict[tuple[str, str], Any] = {}  # of whole plates, by what they are and the plate; X decides them
+        self._facts: dict[tuple[str, str], Any] = {}  # (what, plate or method): made from X once
         self._mask: Mask | None = None
         batches = self.wells.groupby("plate", sort=False)["batch"].nunique(dropna=False)
         if (batches > 1).any():
@@ -149,12 +155,11 @@ class Profiles(Sequence[Plate]):
         keep = None if self._mask is None else self._mask[rows]
         if keep is not None and not keep.any():
             return None
-        X, wells = self.X[rows], self._table(rows)
-        planted = None if self.planted is None else self.planted[rows]
-        if keep is not None and not keep.all():
-            X, wells = X[keep], wells[keep].reset_index(drop=True)
-            planted = None if planted is None else planted[keep]
-        return Plate(str(wells["plate"].iloc[0]), rows, X, wells, planted)
+        wells, shown = self._table(rows), rows
+        if keep is not None and not keep.all():  # by their numbers: what is not shown is not read from the disk
+            wells, shown = wells[keep].reset_index(drop=True), rows.start + np.flatnonzero(keep)
+        planted = None if self.planted is None else self.planted[shown]
+        return Plate(str(wells["plate"].iloc[0]), rows, self.X[shown], wells, planted)
 
     def _table(self, rows: slice) -> pd.DataFrame:
         """The wells of a plate: the same object whenever it is asked for, shared by :meth:`replace`."""
@@ -231,7 +236,7 @@ class Profiles(Sequence[Plate]):
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process: without what can be made again."""
-        return {**self.__dict__, "_tables": {}, "_facts": {}}
+        return {**self.__dict__, "_tables": {}, "_facts": {}, "rescaled": None}
 
     @property
     def level(self) -> str:

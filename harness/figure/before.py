@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.aggregate import sites_to_wells, well_codes
+from harness.aggregate import kept_wells, sites_to_wells, well_codes
 from harness.types import InputError, NotApplicable
 
 if TYPE_CHECKING:
@@ -41,9 +41,12 @@ def before(run: FigureContext, chosen: Mask, *, columns: Sequence[int] | None = 
             "them chosen or not; expected the same number: draw figures on profiles of the same wells"
         )
     kept = np.arange(len(run.raw.features)) if columns is None else np.asarray(columns)
+    raw = kept_wells(run.raw, "median")
+    if raw is not None:
+        codes = np.arange(len(wells))
     out = np.empty((int(chosen.sum()), len(kept)), dtype=np.float32)
     place = np.cumsum(chosen) - 1
-    for plate in run.raw:
+    for plate in run.raw if raw is None else raw:
         own = codes[plate.rows]
         rows = np.flatnonzero(chosen[own])
         if len(rows):

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from harness.aggregate import expand
 from harness.model.cells import Cells, Correlated
 from harness.model.projection import Projection
+from harness.norm.moments import moments
 from harness.types import Floats, Mask, Profiles, Split
 
 LARGEST = 2e9  # bytes of products that are kept; beyond, every fold is fitted on its own
@@ -30,12 +31,15 @@ class Folds:
     Parameters
     ----------
     profiles : normalized, one row per well or site.
-    splits : the folds that share this matrix.
+    splits : the folds that share this matrix, or the products of ``like``.
+    like : of the wells that these are a rescaling of, feature by feature (:attr:`harness.types.Profiles.rescaled`):
+        correlations are theirs, means and variances are those of ``profiles``.
     """
 
-    def __init__(self, profiles: Profiles, splits: Sequence[Split]) -> None:
+    def __init__(self, profiles: Profiles, splits: Sequence[Split], *, like: Folds | None = None) -> None:
         self.profiles = profiles
         self.splits = splits
+        self.like = like
         self._cells: dict[bytes, Cells | None] = {}
         self._last: tuple[Any, Floats] | None = None
         self._lock = Lock()
@@ -66,12 +70,21 @@ class Folds:
         with self._lock:
             key = train.tobytes(), project.n_components, project.random_state
             if self._last is None or self._last[0] != key:
-                cells = self._found(used)
-                found = None if cells is None else cells.of(train)
+                found = self._correlated(train, used)
                 if found is None:
                     return None
                 self._last = key, self._transform(found, project)
             return self._last[1]
+
+    def _correlated(self, train: Mask, used: Mask) -> Correlated | None:
+        if self.like is None:
+            cells = self._found(used)
+            return None if cells is None else cells.of(train)
+        found = self.like._correlated(train, used)
+        if found is None:
+            return None
+        own = moments(self.profiles.X, rows=train)
+        return Correlated(found.n, own.mean, own.sd, found.R)
 
     def _found(self, used: Mask) -> Cells | None:
         """The cells of ``used`` rows, made when first asked for."""
@@ -99,13 +112,17 @@ class Folds:
 
 
 def sharing(normalized: Callable[[Split], Profiles], splits: Sequence[Split]) -> Callable[[Split], Folds]:
-    """The :class:`Folds` of a split's matrix: the same as before where the matrix is."""
-    last: list[Folds] = []
+    """The :class:`Folds` of a split's matrix: the same as before where the matrix is, or what it is a rescaling of."""
+    last: dict[str, Folds] = {}
+
+    def shared(kind: str, profiles: Profiles, like: Folds | None) -> Folds:
+        if kind not in last or last[kind].profiles is not profiles:
+            last[kind] = Folds(profiles, splits, like=like)
+        return last[kind]
 
     def of(split: Split) -> Folds:
         profiles = normalized(split)
-        if not last or last[0].profiles is not profiles:
-            last[:] = [Folds(profiles, splits)]
-        return last[0]
+        raw = profiles.rescaled
+        return shared("normalized", profiles, None if raw is None else shared("raw", raw, None))
 
     return of

@@ -12,10 +12,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from harness.aggregate import aggregate as to_wells
-from harness.aggregate import check_method, expand, middle_sites, sites_to_wells, well_codes, well_table
+from harness.aggregate import check_method, expand, kept_wells, middle_sites, sites_to_wells, well_codes, well_table
 from harness.middle import halfway
-from harness.norm.step import Step, Stepwise, check_finite, ordered
-from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
+from harness.norm.step import WORKERS, Step, Stepwise, check_finite, ordered
+from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split, has_role
 
 Result = TypeVar("Result")
 Report = Callable[[pd.DataFrame], None]
@@ -31,12 +31,16 @@ class Normalizer(BaseEstimator):
 
     ``increasing`` declares that ``transform`` maps each feature by an increasing function, one for all sites of a
     well, that ``fit`` and the well's name decide. The median then commutes with it exactly, so that only the middle
-    sites of a well need to be transformed. ``identity`` declares that it gives each plate as it is.
+    sites of a well need to be transformed. ``identity`` declares that it gives each plate as it is. ``affine`` declares
+    that ``transform`` shifts each feature and multiplies it by a positive number, both one for all sites of a well,
+    that ``fit``, the well's name and the sites of the plate's control wells decide. Medians and means commute with it,
+    so that :meth:`transform_wells` may start from raw wells; a packed screen keeps these.
     """
 
     scope: FitScope | str = FitScope.TRAIN
     increasing: ClassVar[bool] = False
     identity: ClassVar[bool] = False
+    affine: ClassVar[bool] = False
     needs_planted: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()  # modules of an optional extra
 
@@ -55,6 +59,14 @@ class Normalizer(BaseEstimator):
     def transform(self, plate: Plate) -> Floats:
         """Normalize one plate: (n, n_features) float32, rows in the plate's order."""
         raise NotImplementedError
+
+    def transform_wells(self, wells: Plate, controls: Plate | None) -> Floats:
+        """Only where ``affine``: normalize the raw wells of a plate, given the sites of its control wells."""
+        raise NotImplementedError
+
+    def rescales(self) -> bool:
+        """After fit, where ``affine``: whether all wells have practically the same shift and factor."""
+        return False
 
     def report(self) -> pd.DataFrame | None:
         """What happened while fitting or adapting, one row per plate and feature number concerned, or None."""
@@ -216,9 +228,31 @@ def normalize(
         return to_wells(profiles.replace(planted=None), aggregate)  # which a packed screen keeps
     wells = output_table(profiles, aggregate)
     X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
-    for rows, Z in stream_wells(profiles, normalizer, split, aggregate=aggregate, report=report):
+    result = profiles.replace(X=X, wells=wells, planted=None)
+    raw = kept_wells(profiles, aggregate) if normalizer.affine else None
+    if raw is not None:
+        fitted = fit(profiles, normalizer, split, report=report)
+        parts = _from_wells(raw, profiles, fitted)
+        result.rescaled = raw if fitted.rescales() else None
+    else:
+        parts = stream_wells(profiles, normalizer, split, aggregate=aggregate, report=report)
+    for rows, Z in parts:
         X[rows] = Z
-    return profiles.replace(X=X, wells=wells, planted=None)
+    return result
+
+
+def _from_wells(raw: Profiles, profiles: Profiles, fitted: Normalizer) -> Iterator[tuple[slice, Floats]]:
+    """As :func:`stream_wells`, from raw wells and the sites of control wells: a fraction of what all sites are."""
+    negcon = profiles.replace(planted=None).where(has_role(profiles.wells, "negcon"))
+
+    def part(number: int) -> tuple[slice, Floats]:
+        wells = raw[number]
+        Z = fitted.transform_wells(wells, negcon._select(profiles._plates[number]))
+        check_finite(Z, wells, profiles.features)
+        return wells.rows, Z
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        yield from ordered(pool, part, range(len(raw)), WORKERS)
 
 
 def output_table(profiles: Profiles, aggregate: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from harness.norm.summary import Summarized
 from harness.types import Floats, InputError, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
+_MANY = 1000  # control wells: to leave one of them out moves no correlation between features by 1e-3
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class DmsoAcross(Summarized):
     One affine map for the whole screen: it changes units and removes no batch effect. It cannot over-normalize.
     """
 
+    affine = True
+
     def __init__(self, *, exchangeable: bool = True, scope: str = "train", seed: int = 0) -> None:
         self.exchangeable = exchangeable
         self.scope = scope
@@ -85,16 +88,22 @@ class DmsoAcross(Summarized):
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        reference = self.reference_.get(plate.name)
-        if reference is None or not self.exchangeable:
+        return self.transform_wells(plate, plate)
+
+    def transform_wells(self, wells: Plate, controls: Plate | None) -> Floats:
+        reference = self.reference_.get(wells.name)
+        if reference is None or controls is None or not self.exchangeable:
             mean, sd, _ = location_scale(self.controls_, self.everything_)
-            out = np.empty(plate.X.shape, dtype=np.float32)
-            standardize(plate.X, mean, sd, out)
+            out = np.empty(wells.X.shape, dtype=np.float32)
+            standardize(wells.X, mean, sd, out)
             return out
-        codes = positions(plate, reference)
-        rest = leave_one_out(moments_by_well(plate.X[codes >= 0], codes[codes >= 0], len(reference)))
-        mean, sd, _ = location_scale(rest.merge(self.others_[plate.name]), self.everything_)
-        return standardize_groups(plate.X, left_out(plate, reference, self.seed), mean, sd)
+        codes = positions(controls, reference)
+        own = moments_by_well(controls.X[codes >= 0], codes[codes >= 0], len(reference))
+        mean, sd, _ = location_scale(leave_one_out(own).merge(self.others_[wells.name]), self.everything_)
+        return standardize_groups(wells.X, left_out(wells, reference, self.seed), mean, sd)
+
+    def rescales(self) -> bool:
+        return not self.exchangeable or sum(map(len, self.reference_.values())) >= _MANY
 
     def report(self) -> pd.DataFrame:
         return fallback_report("training plates", self.fallback_)
