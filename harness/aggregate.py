@@ -161,9 +161,9 @@ def aggregate(profiles: Profiles, how: str) -> Profiles:
     return profiles.replace(X=reduce(profiles.X), wells=table, planted=planted)
 
 
-def kept_wells(profiles: Profiles, how: str) -> Profiles | None:
-    """:func:`aggregate` where the packed screen keeps its wells, the same object each time; else None."""
-    if how == "none" or profiles._mask is not None or getattr(profiles.X, "kept", None) is None:
+def raw_wells(profiles: Profiles, how: str) -> Profiles | None:
+    """:func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
+    if how == "none" or profiles._mask is not None:
         return None
     key = "wells", how
     if key not in profiles._facts:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.aggregate import kept_wells, sites_to_wells, well_codes
+from harness.aggregate import raw_wells
 from harness.types import InputError, NotApplicable
 
 if TYPE_CHECKING:
@@ -32,24 +32,14 @@ def before(run: FigureContext, chosen: Mask, *, columns: Sequence[int] | None = 
     """
     if run.raw is None:
         raise NotApplicable("profiles before normalization were not kept")
-    wells = run.normalized.wells
-    per_row = len(run.raw.wells) == len(wells)
-    codes = np.arange(len(wells)) if per_row else well_codes(run.raw.wells)
-    if len(chosen) != len(wells) or codes.max(initial=-1) != len(wells) - 1:
+    n_wells = len(run.normalized.wells)
+    raw = run.raw if len(run.raw.wells) == n_wells else raw_wells(run.raw, "median")
+    if raw is None or len(raw.wells) != n_wells or len(chosen) != n_wells:
+        found = "a view" if raw is None else f"{len(raw.wells)} wells"
         raise InputError(
-            f"figure: {codes.max(initial=-1) + 1} wells before normalization and {len(wells)} after, {len(chosen)} of "
-            "them chosen or not; expected the same number: draw figures on profiles of the same wells"
+            f"figure: {found} before normalization and {n_wells} after, {len(chosen)} of them chosen or not; "
+            "expected the same number: draw figures on profiles of the same wells"
         )
-    kept = np.arange(len(run.raw.features)) if columns is None else np.asarray(columns)
-    raw = kept_wells(run.raw, "median")
-    if raw is not None:
-        codes = np.arange(len(wells))
-    out = np.empty((int(chosen.sum()), len(kept)), dtype=np.float32)
-    place = np.cumsum(chosen) - 1
-    for plate in run.raw if raw is None else raw:
-        own = codes[plate.rows]
-        rows = np.flatnonzero(chosen[own])
-        if len(rows):
-            at = place[own[rows]]
-            out[at.min() : at.max() + 1] = sites_to_wells(plate.X[rows[:, None], kept], at - at.min(), "median")
-    return out
+    kept = np.arange(len(raw.features)) if columns is None else np.asarray(columns)
+    parts = [plate.X[np.flatnonzero(chosen[plate.rows])[:, None], kept] for plate in raw]
+    return np.concatenate(parts)

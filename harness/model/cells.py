@@ -65,16 +65,16 @@ class Cells:
             self._shift, sd = total.mean, total.sd
             self._unit = np.where(sd > 0, sd, 1.0)
             G = X.shape[1]
-            self._products = np.zeros((self.n, G, G), dtype=np.float32)
+            self._products = np.empty((self.n, G, G), dtype=np.float32)  # their lower triangles
             for number, own in enumerate(rows):
                 blocks = [own[start : start + BLOCK] for start in range(0, len(own), BLOCK)]
                 products = ordered(pool, lambda block: self._product(X[block]), blocks, THREADS)
-                self._products[number] = _sum(products, G)
+                self._products[number] = _sum(products)
             self._total = self._products.sum(axis=0, dtype=np.float64)
 
     def _product(self, X: Floats) -> Floats:
         centred = ((X - self._shift.astype(np.float32)) / self._unit.astype(np.float32)).astype(np.float32, copy=False)
-        product: Floats = ssyrk(1.0, centred.T)  # the upper triangle: half the work of a product
+        product: Floats = ssyrk(1.0, centred.T).T  # the lower triangle: half the work of a product
         return product
 
     def _union(self, chosen: range | NDArray[np.intp]) -> Moments:
@@ -100,13 +100,15 @@ class Cells:
         products *= (varying / n)[:, None]
         products *= varying
         products -= shifted[:, None] * shifted
-        return Correlated(n, union.mean, union.sd, products.astype(np.float32))
+        R = np.tril(products).astype(np.float32)
+        R += np.tril(R, -1).T
+        return Correlated(n, union.mean, union.sd, R)
 
 
-def _sum(products: Iterator[Floats], n_features: int) -> Doubles:
-    """Symmetric sum of upper triangles."""
-    total = np.zeros((n_features, n_features))
+def _sum(products: Iterator[Floats]) -> Floats | Doubles:
+    """Of one product itself, of several their sum in float64."""
+    total: Floats | Doubles = next(products)
     for product in products:
+        total = total.astype(np.float64, copy=False)
         total += product
-    total += np.triu(total, 1).T
     return total

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from harness.aggregate import aggregate as to_wells
-from harness.aggregate import check_method, expand, kept_wells, middle_sites, sites_to_wells, well_codes, well_table
+from harness.aggregate import check_method, expand, middle_sites, raw_wells, sites_to_wells, well_codes, well_table
 from harness.middle import halfway
 from harness.norm.step import WORKERS, Step, Stepwise, check_finite, ordered
 from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split, has_role
@@ -34,7 +34,7 @@ class Normalizer(BaseEstimator):
     sites of a well need to be transformed. ``identity`` declares that it gives each plate as it is. ``affine`` declares
     that ``transform`` shifts each feature and multiplies it by a positive number, both one for all sites of a well,
     that ``fit``, the well's name and the sites of the plate's control wells decide. Medians and means commute with it,
-    so that :meth:`transform_wells` may start from raw wells; a packed screen keeps these.
+    so that folds start from raw wells, by :meth:`transform_wells`, and need not read all sites again.
     """
 
     scope: FitScope | str = FitScope.TRAIN
@@ -229,7 +229,7 @@ def normalize(
     wells = output_table(profiles, aggregate)
     X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
     result = profiles.replace(X=X, wells=wells, planted=None)
-    raw = kept_wells(profiles, aggregate) if normalizer.affine else None
+    raw = raw_wells(profiles, aggregate) if normalizer.affine else None
     if raw is not None:
         fitted = fit(profiles, normalizer, split, report=report)
         parts = _from_wells(raw, profiles, fitted)

@@ -1,4 +1,4 @@
-"""Methods that declare ``affine`` start from raw wells where a packed screen keeps them."""
+"""Methods that declare ``affine`` start from raw wells, which folds share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-import harness.data.store
 import harness.norm.dmso_across
 from harness.aggregate import aggregate, sites_to_wells, well_codes
 from harness.data.readahead import ReadAhead
@@ -58,9 +57,7 @@ class Sites:
 
 
 @pytest.fixture(params=[(6,), (1, 2, 3, 5)], ids=str)
-def packed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profiles:
-    """A screen that keeps its wells, small as it is."""
-    monkeypatch.setattr(harness.data.store, "WORTH_KEEPING", 0)
+def packed(request: pytest.FixtureRequest, tmp_path: Path) -> Profiles:
     return load(Sites(request.param), tmp_path)
 
 
@@ -98,19 +95,21 @@ def test_of_sites_only_those_of_control_wells_are_read_again(packed: Profiles, m
     assert sum(taken) == (packed.wells["role"] == "negcon").sum()
 
 
-def test_where_no_wells_are_kept_sites_are_read(packed: Profiles) -> None:
+def test_profiles_in_memory_and_profiles_of_wells_give_the_same(packed: Profiles) -> None:
     fold = splits(packed)[0]
-    plain = packed.replace(X=np.array(packed.X))
-    result = normalize(plain, DmsoAcross(), fold)
-    assert result.rescaled is None
-    np.testing.assert_allclose(result.X, normalize(packed, DmsoAcross(), fold).X, rtol=1e-5, atol=1e-4)
+    expected = normalize(packed, DmsoAcross(exchangeable=False), fold)
+    in_memory = packed.replace(X=np.array(packed.X))
+    np.testing.assert_array_equal(normalize(in_memory, DmsoAcross(exchangeable=False), fold).X, expected.X)
+    wells = aggregate(in_memory, "median")
+    direct = normalize(wells, DmsoAcross(), fold)
+    sites = normalize(wells, DmsoAcross(), fold, aggregate="none")
+    np.testing.assert_allclose(direct.X, sites.X, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "exchangeable", "atol"), [(20, False, 1e-5), (380, True, 1e-3)])
 def test_folds_share_the_products_of_raw_wells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, exchangeable: bool, atol: float
 ) -> None:
-    monkeypatch.setattr(harness.data.store, "WORTH_KEEPING", 0)
     monkeypatch.setattr(harness.norm.dmso_across, "_MANY", 120)  # of the smaller training batch
     packed = load(Sites((2,), (size,) * 4), tmp_path)
     folds = splits(packed)
