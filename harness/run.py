@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from harness.aggregate import expand
 from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.relabel import hide_controls
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
 from harness.cores import cores
 from harness.drawing import draw
-from harness.evaluate import evaluate_groups
 from harness.figure.base import FigureContext
-from harness.model.encode import encoded, warn_unseen
-from harness.model.folds import Folds, sharing
-from harness.norm.base import depends_on_training, normalize, output_table
+from harness.model.encode import warn_unseen
+from harness.norm.base import depends_on_training, normalize
 from harness.norm.scaling import whole_report
-from harness.plan import Plan, plan_splits, split_fingerprint
+from harness.plan import Plan, plan_splits
 from harness.progress import Step, bar
 from harness.recorder import Nowhere, Recorder
 from harness.resume.encoding import findings_of, of_findings, of_reports, reports_of
-from harness.resume.evaluated import Answer, from_kept, to_kept
 from harness.resume.units import Units, Unkept
 from harness.score_run import score_run
-from harness.tuning.answers import Answers
-from harness.tuning.base import Question, described
+from harness.training import Training
 from harness.tuning.none import NoTuning
-from harness.types import Evaluation, FitScope, InputError, NotApplicable, Profiles, Split
-
-WORKERS = 2  # models trained, or checks made, at the same time, where there are as many cores
+from harness.types import FitScope, InputError, NotApplicable, Profiles, Split
 
 
 class Run:
@@ -68,14 +60,19 @@ class Run:
         self.recorder = recorder
         self.units = units or Unkept()
         self.wells, self.splits = plan_splits(plan, profiles)
-        self.models = encoded(plan.models, plan.encode)
-        self.tuning = Answers(plan.tuning)
         self.seconds: dict[str, float] = defaultdict(float)
         self.reports: dict[str, list[pd.DataFrame]] = {}  # by fold; one for all where the split changes nothing
-        self.evaluations: dict[tuple[str, str], list[Evaluation]] = {}
-        self.declined: dict[tuple[str, str], str] = {}
-        self.undefined: dict[tuple[str, str], dict[str, dict[str, str]]] = {}  # fold -> group of a task -> reason
         self.normalized = self.normalize(self.profiles, scored=True)
+        self.training = Training(
+            plan=plan,
+            profiles=self.profiles,
+            wells=self.wells,
+            splits=self.splits,
+            normalized=self.normalized,
+            units=self.units,
+            reported=self._reported,
+            timed=self.timed,
+        )
         sampled = replace(plan, figures={}, baselines={}, tuning=NoTuning())
         self.audited = self if audited is None else Run(sampled, audited, Nowhere())
 
@@ -121,7 +118,7 @@ class Run:
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
         others = [name for name, check in plan.checks.items() if check.anywhere and not self.units.has("audit", name)]
         helpers = min(plan.processes, cores()) - 1
-        # WORKERS models at a time, one thread each: linear algebra threads would only wait for each other
+        # one thread for each of the models that train at a time: linear algebra threads would only wait for each other
         with (
             threadpool_limits(1),
             ThreadPoolExecutor(1) as first,
@@ -139,8 +136,8 @@ class Run:
             warm = [first.submit(figure.prepare) for figure in plan.figures.values() if hasattr(figure, "prepare")]
             early = [name for name, check in plan.checks.items() if check.before_training]
             found = self.audit(step, ((name, self.check(name)) for name in early))
-            self.train(step)
-            self.tuning.record(self.recorder)
+            self.training.run(step)
+            self.training.tuning.record(self.recorder)
             scores = self.score()
             found |= self.audit(step, elsewhere.results([name for name in plan.checks if name not in early]))
             findings = [finding for name in plan.checks for finding in found[name]]
@@ -159,37 +156,6 @@ class Run:
             return
         self.recorder.metrics(warn_unseen(self.wells, self.splits, by))
 
-    def train(self, step: Step) -> None:
-        """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
-        models = {**self.models, **self.plan.baselines}
-        pairs = [(task, model) for task in self.plan.tasks for model in models]
-        with ThreadPoolExecutor(min(WORKERS, cores())) as pool:
-            shared = sharing(self.normalized, self.splits)
-            for split in self.splits:
-                answers = self._taken_over(split, pairs, step)
-                missing = [pair for pair in pairs if pair not in answers]
-                if missing or not self._reported(split):
-                    fit = partial(self._fit, shared(split), split, step)
-                    answers |= zip(missing, pool.map(fit, missing), strict=True)
-                for pair in pairs:
-                    if isinstance(answer := answers[pair], NotApplicable):
-                        self.declined[pair] = answer.reason
-                    else:
-                        self.evaluations.setdefault(pair, []).extend(answer.evaluations)
-                        self.undefined.setdefault(pair, {})[split.name] = answer.declined
-
-    def _taken_over(self, split: Split, pairs: Sequence[tuple[str, str]], step: Step) -> dict[tuple[str, str], Answer]:
-        """What an attempt that was cut off had evaluated of this fold."""
-        answers: dict[tuple[str, str], Answer] = {}
-        wells = output_table(self.profiles, self.plan.aggregate)
-        for task, name in pairs:
-            kept = None if self._tuned(name) else self.units.take("evaluation", task, name, split.name)
-            if kept is not None:
-                answers[task, name] = from_kept(kept, wells, split, self.plan.seed)
-                for group in self.plan.tasks[task].groups:
-                    _say(step, f"{name}, {split.name} held out", group)
-        return answers
-
     def _reported(self, split: Split) -> bool:
         """Whether the normalizer's report on this fold is there, from this attempt or an earlier one."""
         name = self._fit_name(split)
@@ -197,63 +163,15 @@ class Run:
             self.reports[name] = reports_of(kept)
         return name in self.reports
 
-    def _tuned(self, name: str) -> bool:
-        """Whether the tuner has to be asked, who goes on with trials that he has kept himself."""
-        return self.plan.tuning.active and name in self.models
-
-    def _fit(self, folds: Folds, split: Split, step: Step, pair: tuple[str, str]) -> Answer:
-        answer = self._evaluate(folds, split, step, *pair)
-        if not self._tuned(pair[1]):
-            self.units.put(to_kept(answer), "evaluation", *pair, split.name)
-        return answer
-
-    def _evaluate(self, folds: Folds, split: Split, step: Step, task: str, name: str) -> Answer:
-        normalized = folds.profiles
-        model = self.models[name] if name in self.models else self.plan.baselines[name]
-        said = partial(_say, step, f"{name}, {split.name} held out")
-        if self._tuned(name):
-            with self.timed("tuning"):
-                model = self.tuning.model(self._question(normalized, split, task, name))
-        with self.timed(f"model_{name}"):
-            try:
-                return evaluate_groups(
-                    normalized, split, self.plan.tasks[task], model, seed=self.plan.seed, folds=folds, each=said
-                )
-            except NotApplicable as declined:
-                for group in self.plan.tasks[task].groups:
-                    said(group)
-                return declined
-
-    def _question(self, normalized: Profiles, split: Split, task: str, name: str) -> Question:
-        """What the tuner is asked: it is given the training wells of the fold and nothing else."""
-        plan = self.plan
-        training = normalized.take(expand(split.train, normalized.wells))
-        content = self.profiles.fingerprint or hashlib.sha256(training.X.tobytes()).hexdigest()
-        identity = (described(plan.normalizer), plan.aggregate, content, split_fingerprint(self.wells, self.splits))
-        return Question(
-            training=training,
-            task=plan.tasks[task],
-            model=self.models[name],
-            norm=plan.name,
-            data=self.profiles.name,
-            split=plan.split_name,
-            fold=split.name,
-            task_name=task,
-            model_name=name,
-            identity=identity,
-            compound_disjoint=getattr(plan.splitter, "compound_disjoint", False),
-            seed=plan.seed,
-        )
-
     def score(self) -> pd.DataFrame:
         """Scores, resamples and predictions of all models, recorded, and the tables of the tasks."""
         with self.timed("score"):
             tables = score_run(
                 self.plan.tasks,
-                self.evaluations,
+                self.training.evaluations,
                 self.plan.metrics,
-                declined=self.declined,
-                undefined=self.undefined,
+                declined=self.training.declined,
+                undefined=self.training.undefined,
                 n_resamples=self.plan.n_resamples,
             )
         scores = tables["scores"]
@@ -286,8 +204,8 @@ class Run:
     def findings(self, name: str) -> list[Finding]:
         """The same, made here and now."""
         plan, check = self.plan, self.plan.checks[name]
-        if check.reads_evaluations and not self.evaluations:
-            self.train(lambda _: None)
+        if check.reads_evaluations and not self.training.evaluations:
+            self.training.run(lambda _: None)
         context = AuditContext(
             profiles=self.profiles,
             wells=self.wells,
@@ -296,8 +214,8 @@ class Run:
             splits=self.splits,
             splitter=plan.splitter,
             tasks=plan.tasks,
-            models=self.models,
-            evaluations=self.evaluations,
+            models=self.training.models,
+            evaluations=self.training.evaluations,
             n_resamples=plan.n_resamples,
             seed=plan.seed,
         )
@@ -317,7 +235,7 @@ class Run:
 
     def draw(self, step: Step, scores: pd.DataFrame, findings: Sequence[Finding]) -> None:
         """Tables and pictures of the figures; one that does not apply is recorded with its reason."""
-        plan = self.plan
+        plan, evaluations = self.plan, self.training.evaluations
         if not plan.figures:
             return
         context = FigureContext(
@@ -328,13 +246,13 @@ class Run:
             seed=plan.seed,
             normalized=self.normalized(None),
             heldout=self._heldout(),
-            evaluations={key: self.evaluations[key] for key in self.evaluations if key[1] in plan.models},
-            baselines={key: self.evaluations[key] for key in self.evaluations if key[1] in plan.baselines},
+            evaluations={key: folds for key, folds in evaluations.items() if key[1] in plan.models},
+            baselines={key: folds for key, folds in evaluations.items() if key[1] in plan.baselines},
             scores=scores[scores["model"].isin(plan.models)],
             baseline_scores=scores[scores["model"].isin(plan.baselines)],
             findings=findings,
             raw=self.profiles,
-            trials=self.tuning.trials,
+            trials=self.training.tuning.trials,
             n_resamples=plan.n_resamples,
             batch_tables=plan.batch_tables,
         )
@@ -373,7 +291,3 @@ def _found(run: Run, name: str, units: Units) -> tuple[list[Finding], float]:
     findings = run.findings(name)
     units.put(of_findings(findings), "audit", name)
     return findings, time.perf_counter() - start
-
-
-def _say(step: Step, what: str, group: str) -> None:
-    step(f"{group}, {what}".lstrip(", "))

@@ -178,7 +178,7 @@ def test_a_defect_is_a_traceback_and_a_failed_run(folder: Path, monkeypatch: pyt
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr("harness.run.evaluate_groups", broken)
+    monkeypatch.setattr("harness.training.evaluate_groups", broken)
     with pytest.raises(RuntimeError, match="a defect of ours"):
         run_command(folder, "+norm=raw", *SMALL)
     run = runs_of(folder)["raw"]
@@ -189,7 +189,7 @@ def test_an_interrupt_is_one_line_and_a_killed_run(folder: Path, monkeypatch: py
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.run.Run.train", interrupted)
+    monkeypatch.setattr("harness.training.Training.run", interrupted)
     outcome = run_command(folder, "+norm=raw", *SMALL)
     assert (outcome.status, outcome.line) == (130, "harness: interrupted")
     run = runs_of(folder)["raw"]

@@ -85,10 +85,18 @@ class Detection(SpikeIn):
     def axes(self, context: AuditContext, bench: Bench, norm: Norm) -> list[Axes]:
         """Principal axes of the unspiked normalized profiles for each fold; one for all where folds share them."""
         plain = norm(bench.profiles)
-        arrays = [plain(split).X for split in context.splits]
-        known = {id(X): X for X in arrays}
-        axes = {key: _axes(X, self.n_components) for key, X in known.items()}
-        return [axes[id(X)] for X in arrays]
+        found: list[Axes] = []
+        last: Profiles | None = None
+        source: Profiles | None = None
+        for split in context.splits:
+            profiles = plain(split)
+            if profiles is not last:
+                own = profiles if profiles.rescaled is None else profiles.rescaled  # other units, the same components
+                if source is not own:
+                    source, components = own, _components(own.X, self.n_components)
+                last, axes = profiles, _axes(profiles.X, components)
+            found.append(axes)
+        return found
 
     def curve(self, context: AuditContext, bench: Bench, arm: Design, norm: Norm, axes: Sequence[Axes]) -> Doubles:
         """Mean held-out AUROC by amplitude: first row as it is, then one row per resample, (1 + R, n_amplitudes)."""
@@ -120,15 +128,24 @@ def _raw(profiles: Profiles) -> BySplit:
     return lambda _: profiles
 
 
-def _axes(X: Floats, n: int) -> Axes:
-    """A map of normalized profiles to their first principal components, scaled features."""
-    centre, sd = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
-    sd = np.where(sd > 0, sd, np.inf)
+def _components(X: Floats, n: int) -> Doubles:
+    """First ``n`` principal components of scaled features, (n, n_features)."""
+    centre, sd = X.mean(axis=0, dtype=np.float64), _scale(X)
     Z = X - centre
     Z /= sd
     pca = PCA(min(n, *X.shape), svd_solver="randomized", random_state=0, copy=False).fit(Z)
-    axes = (pca.components_ / sd).T
-    return lambda moved: np.asarray(moved @ axes.astype(np.float32), dtype=np.float32)
+    return np.asarray(pca.components_)
+
+
+def _axes(X: Floats, components: Doubles) -> Axes:
+    """A map of normalized profiles to these components of their scaled features."""
+    axes = (components / _scale(X)).T.astype(np.float32)
+    return lambda moved: np.asarray(moved @ axes, dtype=np.float32)
+
+
+def _scale(X: Floats) -> Doubles:
+    sd = X.std(axis=0, dtype=np.float64)
+    return np.where(sd > 0, sd, np.inf)
 
 
 def _fold(wells: pd.DataFrame, Z: Floats, split: Split, spiked: Mask, seed: int) -> Evaluation:

@@ -12,11 +12,10 @@ import pytest
 from command import Outcome, client_of, run_command, runs_of, table_of
 from mlflow.entities import Run as Stored
 
-import harness.run
 from harness.audit.controls_vs_controls import ControlsVsControls
 from harness.owner import owner
 from harness.resume.units import KeptUnits, prepare
-from harness.run import Run
+from harness.training import Training
 from harness.types import InputError
 
 SMALL = (
@@ -134,7 +133,7 @@ def test_a_second_run_has_the_same_numbers(once: Path) -> None:
 
 def test_what_failed_goes_on_from_its_parts(once: Path, cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(units(cut)) == 3 * 3 + 2 + 1  # models on folds, checks, the normalizer's report
-    heavy(monkeypatch, "harness.run.normalize", "harness.run.evaluate_groups")
+    heavy(monkeypatch, "harness.run.normalize", "harness.training.evaluate_groups")
     monkeypatch.setattr(ControlsVsControls, "findings", lambda *_: 1 / 0)
     failed = runs_of(cut)["dmso_within"].info.run_id
     outcome = again(cut)
@@ -161,7 +160,7 @@ def test_parts_are_left_alone_by_force_and_without_resume(cut: Path, monkeypatch
 
 
 def test_parts_serve_a_run_with_other_metrics(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heavy(monkeypatch, "harness.run.evaluate_groups")
+    heavy(monkeypatch, "harness.training.evaluate_groups")
     outcome = again(cut, "metric=[auroc,brier]")
     assert "again:" not in outcome.out
     assert "; 12 parts taken over" in outcome.out
@@ -209,14 +208,14 @@ def test_runs_of_processes_that_are_gone_are_closed_and_made_again(folder: Path)
 
 def test_a_sweep_says_what_became_of_each(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again(folder, options=QUICK)
-    train = Run.train
+    train = Training.run
 
-    def some(self: Run, step: Any) -> None:
+    def some(self: Training, step: Any) -> None:
         if self.plan.name == "noise":
             raise InputError("noise is not wanted")
         train(self, step)
 
-    monkeypatch.setattr(harness.run.Run, "train", some)
+    monkeypatch.setattr(Training, "run", some)
     outcome = run_command(folder, "-m", "+norm=raw,dmso_within,noise", *QUICK)
     assert outcome.status == 2
     assert outcome.out.splitlines()[-1] == "3 evaluations: 1 new, 0 again, 1 skipped, 1 failed"

@@ -110,7 +110,7 @@ def test_the_held_out_batch_is_never_read_by_a_trial(screen: Screen, storage: st
         for question in spy.asked:
             assert question.fold not in set(question.training.wells["batch"])
             assert len(question.training.wells) == (profiles.wells["batch"] != question.fold).sum()
-        trials = run.tuning.trials
+        trials = run.training.tuning.trials
         assert trials is not None
         found.append({fold: rows[["value", "params", "state"]] for fold, rows in trials.groupby("fold")})
     clean, poisoned = found
@@ -130,7 +130,7 @@ def test_the_best_is_tested_once_and_recorded(screen: Screen, storage: str) -> N
         own = trials[(trials["fold"] == row.fold) & (trials["state"] == "complete")]
         assert row.value == own["value"].max()
         assert json.loads(row.params) == json.loads(own["params"][own["value"].idxmax()])
-    assert len(run.evaluations["dmso_vs_treated", "lr"]) == 3
+    assert len(run.training.evaluations["dmso_vs_treated", "lr"]) == 3
     assert 0 < recorder.values["tuning/fit_share"] < 1
     assert recorder.logged == 12
 
@@ -140,7 +140,7 @@ def test_every_normalization_begins_with_the_same_draws(screen: Screen, storage:
     for name, normalizer in (("raw", Raw()), ("all_within", AllWithin())):
         tuner = Optuna(n_trials=3, storage=storage, study="draws", spaces=SPACES)
         run, _ = _run(screen(**SMALL), tuner, name=name, normalizer=normalizer)
-        drawn.append(run.tuning.trials)
+        drawn.append(run.training.tuning.trials)
     assert drawn[0]["params"].tolist() == drawn[1]["params"].tolist()
     assert drawn[0]["value"].tolist() != drawn[1]["value"].tolist()
     by_fold = drawn[0].groupby("fold")["params"].agg(tuple)
