@@ -79,6 +79,7 @@ class Training:
                 if missing or not self.reported(split):
                     fit = partial(self._fit, shared(split), split, step)
                     answers |= zip(missing, pool.map(fit, missing), strict=True)
+                    del fit  # with the fold's matrix, before the next one is made
                 for pair in pairs:
                     if isinstance(answer := answers[pair], NotApplicable):
                         self.declined[pair] = answer.reason

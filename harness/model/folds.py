@@ -112,17 +112,18 @@ class Folds:
 
 
 def sharing(normalized: Callable[[Split], Profiles], splits: Sequence[Split]) -> Callable[[Split], Folds]:
-    """The :class:`Folds` of a split's matrix: the same as before where the matrix is, or what it is a rescaling of."""
-    last: dict[str, Folds] = {}
+    """The :class:`Folds` of a split's matrix: the same as before where the matrix is, or what it is a rescaling of.
 
-    def shared(kind: str, profiles: Profiles, like: Folds | None) -> Folds:
-        if kind not in last or last[kind].profiles is not profiles:
-            last[kind] = Folds(profiles, splits, like=like)
-        return last[kind]
+    A rescaling is not kept until the next split's is there: of a large screen that would be one matrix too many.
+    """
+    last: dict[str, Folds] = {}
 
     def of(split: Split) -> Folds:
         profiles = normalized(split)
         raw = profiles.rescaled
-        return shared("normalized", profiles, None if raw is None else shared("raw", raw, None))
+        kept = profiles if raw is None else raw
+        if "kept" not in last or last["kept"].profiles is not kept:
+            last["kept"] = Folds(kept, splits)
+        return last["kept"] if raw is None else Folds(profiles, splits, like=last["kept"])
 
     return of

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,9 @@ def test_folds_share_the_products_of_raw_wells(
     first, second = of(folds[0]), of(folds[1])
     assert first is not second
     assert first.like is second.like is not None
+    seen = [weakref.ref(of(fold).profiles) for fold in folds]
+    gc.collect()
+    assert [each() for each in seen] == [None, None], "a fold's own matrix is not kept"
     used = np.ones(len(first.profiles.X), dtype=bool)
     for shared, fold in zip((first, second), folds, strict=True):
         found = shared._correlated(fold.train, used)
