@@ -17,6 +17,8 @@ from harness.runview import TAG, saved_view
 
 TRIAL = "trial"  # tag ``kind`` of a run below another
 LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+LONGEST_NAME = 250  # of a run
 _PARAMS_PER_CALL = 100
 _METRICS_PER_CALL = 1000
 _RACES = 5  # attempts at a call
@@ -80,7 +82,7 @@ def _metrics(target: Target, values: Mapping[str, Any], *_: Any) -> None:
 
 
 def _tags(target: Target, values: Mapping[str, Any], *_: Any) -> None:
-    target.client.log_batch(target.run_id, tags=[RunTag(key, value) for key, value in values.items()])
+    target.client.log_batch(target.run_id, tags=[RunTag(key, value) for key, value in short_tags(values).items()])
 
 
 def _input(target: Target, values: Mapping[str, Any], *_: Any) -> None:
@@ -97,10 +99,11 @@ def _files(target: Target, _: Any, folder: Path, __: Any) -> None:
 
 
 def _trial(target: Target, values: Mapping[str, Any], _: Path, again: bool) -> None:
-    client, tags = target.client, {"mlflow.parentRunId": target.run_id, "kind": TRIAL, **values["tags"]}
-    made = _made(target, values["title"], tags) if again else None
+    client, title = target.client, shorten(values["title"], LONGEST_NAME)
+    tags = short_tags({"mlflow.parentRunId": target.run_id, "kind": TRIAL, **values["tags"]})
+    made = _made(target, title, tags) if again else None
     if made is None:
-        made = client.create_run(target.experiment, start_time=values["start"], tags=tags, run_name=values["title"])
+        made = client.create_run(target.experiment, start_time=values["start"], tags=tags, run_name=title)
     run_id, end = made.info.run_id, values["end"]
     metrics = [Metric(key, value, end, 0) for key, value in values["metrics"].items()]
     client.log_batch(run_id, metrics=metrics, params=[Param(key, value) for key, value in values["params"].items()])
@@ -165,6 +168,11 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
 def shorten(text: str, longest: int) -> str:
     """At most ``longest`` characters, the last of them an ellipsis where some are left out."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def short_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Each value at most as long as MLflow's databases take it."""
+    return {key: shorten(value, LONGEST_TAG) for key, value in tags.items()}
 
 
 def params_call(params: Mapping[str, Any]) -> Call:

@@ -14,7 +14,7 @@ from mlflow.entities import Experiment, Run
 
 from harness.redact import redacted, without_account
 from harness.runview import QUERY
-from harness.track.calls import TRIAL, Call, Target, end_call, params_call, shorten, view_call
+from harness.track.calls import LONGEST_NAME, TRIAL, Call, Target, end_call, params_call, short_tags, shorten, view_call
 from harness.track.database import SQLITE, open_database
 from harness.track.journal import Journal, Owner
 from harness.track.outlet import Direct, Kept, Outlet
@@ -165,7 +165,8 @@ class Tracking:
             journal = None if self.local else Journal.begin(Path(self.outbox))
         try:
             with self.usable():
-                run_id = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
+                title = shorten(name, LONGEST_NAME)
+                run_id = client.create_run(experiment, run_name=title, tags=short_tags(tags)).info.run_id
             target = Target(client, run_id, experiment)
             if journal is None:
                 return Direct(target, self.uri)
@@ -238,7 +239,7 @@ class Tracking:
 def _break_off(outlet: Outlet, status: str, failure: str) -> None:
     """End a run whose error goes on; that the store cannot even be told so is said beside it."""
     try:
-        outlet.put(Call("tags", {"failure": shorten(failure, 4000)}))
+        outlet.put(Call("tags", {"failure": failure}))
         outlet.put(end_call(status, time=int(time.time() * 1000)))
         outlet.close()
     except InputError as untold:
