@@ -88,7 +88,7 @@ class Npz:
         meta = _parse(names, source)
         columns = {"plate": "plate", "well": "well"}
         if "sids" in arrays:
-            meta["compound"] = _decoded(arrays["sids"])
+            meta["compound"] = _decoded(arrays["sids"], f"{source}: sids")
             columns["compound"] = "compound"
         several = bool(meta.duplicated(["plate", "well"]).any())
         rule = Rule("names with DMSO", column="control", values=("True",))
@@ -118,6 +118,12 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: corrupt or truncated npz ({error}); copy or write the file again") from error
     except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: an array does not fit into memory ({error}); where the file is smaller than that it is corrupt"
+        ) from error
+    except (TypeError, OverflowError) as error:  # what a header says of an array
+        raise InputError(f"{path}: corrupt npz ({error}); copy or write the file again") from error
     except ValueError as error:
         if "pickle" in str(error):
             raise InputError(
@@ -127,13 +133,18 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: corrupt npz ({error}); copy or write the file again") from error
 
 
-def _decoded(names: Any) -> list[str]:
-    return [name.decode() if isinstance(name, bytes) else one_text(name) for name in names.tolist()]
+def _decoded(names: Any, source: str) -> list[str]:
+    try:
+        found = [name.decode() if isinstance(name, bytes) else one_text(name) for name in names.tolist()]
+        "".join(found).encode()  # surrogates cannot be written to any file
+        return found
+    except UnicodeError as error:
+        raise InputError(f"{source} hold text that is not Unicode ({error}); save it as str") from error
 
 
 def _parse(names: Any, source: str) -> pd.DataFrame:
     """Columns plate, well, control (bool) of names like ``24772_m06_DMSO``."""
-    written = _decoded(names)
+    written = _decoded(names, f"{source}: names")
     control = ["dmso" in name.lower() for name in written]
     found = [_NAME.fullmatch(re.sub("_*DMSO", "", name, flags=re.IGNORECASE).strip("_")) for name in written]
     wrong = [i for i, match in enumerate(found) if match is None]
