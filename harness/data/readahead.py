@@ -30,7 +30,8 @@ class ReadAhead(np.memmap[Any, Any]):
     Rows that begin where those taken last ended are the next plate. As many rows again, :data:`AHEAD` times, are then
     requested from the disk, so that reading and computing overlap, and plates further back leave this process's memory,
     and the system's cache too where the file is larger than :data:`KEPT` of memory: what it cannot keep need not push
-    out everything else. Whoever still holds such a plate reads it again. Any other access gives no advice.
+    out everything else. Whoever still holds such a plate reads it again. Rows chosen by number or mask are copied, and
+    leave it at once. Any other access gives no advice.
 
     While it lives the file is marked as used (:func:`harness.cache.lock.share`). Before rows are given, the file must
     have its size still, and their plates their checksums.
@@ -93,6 +94,10 @@ class ReadAhead(np.memmap[Any, Any]):
             if self.checksums is not None:
                 self.checksums.check(self.view(np.ndarray), index)
         taken = super().__getitem__(index)
+        if self._file is not None and _ADVISES and isinstance(index, np.ndarray) and len(taken):
+            first, last = np.flatnonzero(index)[[0, -1]] if index.dtype == bool else (index.min(), index.max())
+            if first >= 0:
+                self._release(slice(int(first), int(last) + 1))  # chosen rows were copied
         return taken.view(np.ndarray) if isinstance(taken, ReadAhead) else taken
 
     def _advise(self, file: int, rows: slice) -> None:
@@ -107,13 +112,18 @@ class ReadAhead(np.memmap[Any, Any]):
             os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_WILLNEED)
             self._asked = ahead.stop
         if len(self._taken) > HELD:
-            begin, end = self._bytes(self._taken.popleft())
-            page = mmap.PAGESIZE
-            begin, end = -(-begin // page) * page, end // page * page
-            if begin < end:
-                self._mmap.madvise(mmap.MADV_DONTNEED, begin, end - begin)
-                if self.nbytes > KEPT * _memory():
-                    os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_DONTNEED)
+            begin, end = self._release(self._taken.popleft())
+            if begin < end and self.nbytes > KEPT * _memory():
+                os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_DONTNEED)
+
+    def _release(self, rows: slice) -> tuple[int, int]:
+        """Let the whole pages of these rows leave this process's memory; where they begin and end."""
+        page = mmap.PAGESIZE
+        begin, end = self._bytes(rows)
+        begin, end = -(-begin // page) * page, end // page * page
+        if begin < end:
+            self._mmap.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+        return begin, end
 
     def _bytes(self, rows: slice) -> tuple[int, int]:
         """Where these rows begin and end in the file, and in the map, which begins with the file."""

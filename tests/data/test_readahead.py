@@ -86,3 +86,24 @@ def test_memory_behind_is_let_go(tmp_path: Path) -> None:
         mapped[start : start + rows].sum()
         shared.append(int(statm.read_text().split()[2]) * page)
     assert max(shared) - min(shared) < (readahead.HELD + 2) * mebi < n_plates * mebi
+
+
+@pytest.mark.parametrize("kind", ["numbers", "mask"])
+def test_rows_that_were_chosen_are_copied_and_let_go(tmp_path: Path, kind: str) -> None:
+    statm, page = Path("/proc/self/statm"), os.sysconf("SC_PAGE_SIZE")
+    if not statm.exists():
+        pytest.skip("needs /proc/self/statm")
+    n, mebi = 24 * 256, 1 << 20
+    X = np.random.default_rng(1).random((n, 1024), dtype=np.float32)
+    np.save(tmp_path / "features.npy", X)
+    mapped = ReadAhead(tmp_path / "features.npy")
+    before = int(statm.read_text().split()[2]) * page
+    held = mapped[40:50]
+    chosen = np.arange(n) % 3 == 0
+    for part in np.array_split(np.flatnonzero(chosen), 6):
+        index = part if kind == "numbers" else np.isin(np.arange(n), part)
+        np.testing.assert_array_equal(mapped[index], X[index])
+    assert int(statm.read_text().split()[2]) * page - before < 4 * mebi < n * 4096
+    np.testing.assert_array_equal(held, X[40:50])
+    assert mapped[np.array([], dtype=int)].shape == (0, 1024)
+    np.testing.assert_array_equal(mapped[np.array([-1, 3])], X[[-1, 3]])
