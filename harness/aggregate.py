@@ -129,8 +129,11 @@ class KeepsWells(Protocol):
         ...
 
 
-def aggregate(profiles: Profiles, how: str) -> Profiles:
-    """Profiles aggregated to wells (``median``, ``mean``) or as they are (``none``)."""
+def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles:
+    """Profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
+
+    ``glance`` is called with every plate whose images are read for that: none where the wells were kept.
+    """
     check_method(how)
     if how == "none" or profiles.level == "well":
         return profiles
@@ -141,6 +144,8 @@ def aggregate(profiles: Profiles, how: str) -> Profiles:
     def reduce(X: Floats) -> Floats:
         def part(plate: Plate) -> Floats:
             own = codes[plate.rows]
+            if glance is not None:
+                glance(plate)
             return sites_to_wells(plate.X, own - own.min(), how)
 
         def parts() -> Iterator[Floats]:
@@ -161,12 +166,12 @@ def aggregate(profiles: Profiles, how: str) -> Profiles:
     return profiles.replace(X=reduce(profiles.X), wells=table, planted=planted)
 
 
-def raw_wells(profiles: Profiles, how: str) -> Profiles | None:
+def raw_wells(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles | None:
     """:func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
     if how == "none" or profiles._mask is not None:
         return None
     key = "wells", how
     if key not in profiles._facts:
-        profiles._facts[key] = aggregate(profiles.replace(planted=None), how)
+        profiles._facts[key] = aggregate(profiles.replace(planted=None), how, glance=glance)
     found: Profiles = profiles._facts[key]
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Self, TypeVar
 
 import numpy as np
@@ -63,6 +64,9 @@ class Normalizer(BaseEstimator):
     def transform_wells(self, wells: Plate, controls: Plate | None) -> Floats:
         """Only where ``affine``: normalize the raw wells of a plate, given the sites of its control wells."""
         raise NotImplementedError
+
+    def glance(self, profiles: Profiles, plate: Plate) -> None:
+        """Only where ``affine``: shows a whole plate of ``profiles`` that fit, which comes later, may then not read."""
 
     def rescales(self) -> bool:
         """After fit, where ``affine``: whether all wells have practically the same shift and factor."""
@@ -229,7 +233,8 @@ def normalize(
     wells = output_table(profiles, aggregate)
     X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
     result = profiles.replace(X=X, wells=wells, planted=None)
-    raw = raw_wells(profiles, aggregate) if normalizer.affine else None
+    glance = partial(normalizer.glance, profiles)
+    raw = raw_wells(profiles, aggregate, glance=glance) if normalizer.affine else None
     if raw is not None:
         fitted = fit(profiles, normalizer, split, report=report)
         parts = _from_wells(raw, profiles, fitted)

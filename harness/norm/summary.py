@@ -32,10 +32,16 @@ class Summarized(Normalizer):
     def learn(self, summaries: Mapping[str, Any]) -> Self:
         """Fit from :meth:`summarize` of each plate."""
 
+    def glance(self, profiles: Profiles, plate: Plate) -> None:
+        profiles._facts[self._key(plate.name)] = self.summarize(plate)
+
+    def _key(self, plate: str) -> tuple[str, str]:
+        return type(self).__qualname__, plate
+
     def _one(self, shown: Profiles, rows: slice) -> tuple[str, Any]:
         name = str(shown._table(rows)["plate"].iloc[0])
         whole = shown._mask is None or bool(shown._mask[rows].all())
-        key = type(self).__qualname__, name
+        key = self._key(name)
         if whole and key in shown._facts:
             return name, shown._facts[key]
         plate = shown._select(rows)

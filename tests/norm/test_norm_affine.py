@@ -20,7 +20,7 @@ from harness.model.folds import Folds, sharing
 from harness.norm.base import Normalizer, normalize
 from harness.norm.dmso_across import DmsoAcross
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import Profiles, Split
+from harness.types import Plate, Profiles, Split
 
 METHODS = [DmsoAcross(), DmsoAcross(exchangeable=False), DmsoAcross(scope="transductive", seed=3)]
 LEVEL, SPREAD = [1e4, 7, -40, 3, 0.1, 0], [200, 3, 1, 5, 30, 1]
@@ -95,6 +95,25 @@ def test_of_sites_only_those_of_control_wells_are_read_again(packed: Profiles, m
     monkeypatch.setattr(ReadAhead, "__getitem__", spy)
     normalize(packed, DmsoAcross(), fold)  # plates of the training batch are known by their summaries
     assert sum(taken) == (packed.wells["role"] == "negcon").sum()
+
+
+def test_sites_are_read_once_for_raw_wells_and_for_the_fit(packed: Profiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    really = DmsoAcross.summarize
+
+    def spy(self: DmsoAcross, plate: Plate) -> Any:
+        seen.append(plate.name)
+        return really(self, plate)
+
+    monkeypatch.setattr(DmsoAcross, "summarize", spy)
+    monkeypatch.setattr("harness.norm.summary.Summarized._one", forbidden_unless_known)
+    normalize(packed, DmsoAcross(), splits(packed)[0])
+    assert sorted(seen) == ["p0", "p1", "p2", "p3"]
+
+
+def forbidden_unless_known(self: Any, shown: Profiles, rows: slice) -> tuple[str, Any]:
+    name = str(shown._table(rows)["plate"].iloc[0])
+    return name, shown._facts[type(self).__qualname__, name]
 
 
 def test_profiles_in_memory_and_profiles_of_wells_give_the_same(packed: Profiles) -> None:
