@@ -1,7 +1,7 @@
 """Evaluate normalizations of image-based screens on batches that the models have never seen."""
 
 from harness.evaluate import evaluate
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.score import score_table
 from harness.types import InputError, NotApplicable, Profiles
 

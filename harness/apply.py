@@ -26,7 +26,8 @@ from harness.cli.command import command
 from harness.cli.screen import Screen
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
-from harness.norm.base import Normalizer, check_scope, fit, output_table, stream_wells
+from harness.norm.base import Normalizer, check_scope
+from harness.norm.normalize import fit, output_table, stream_wells
 from harness.norm.state import encode, existing, load_with_extra, replacing, save
 from harness.progress import bar
 from harness.types import FitScope, Floats, InputError, Profiles

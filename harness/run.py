@@ -21,7 +21,8 @@ from harness.cores import cores
 from harness.drawing import draw
 from harness.figure.base import FigureContext
 from harness.model.encode import warn_unseen
-from harness.norm.base import depends_on_training, normalize
+from harness.norm.base import depends_on_training
+from harness.norm.normalize import normalize
 from harness.norm.scaling import whole_report
 from harness.plan import Plan, plan_splits
 from harness.progress import Step, bar

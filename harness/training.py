@@ -18,7 +18,7 @@ from harness.cores import cores
 from harness.evaluate import evaluate_groups
 from harness.model.encode import encoded
 from harness.model.folds import Folds, sharing
-from harness.norm.base import output_table
+from harness.norm.normalize import output_table
 from harness.plan import Plan, split_fingerprint
 from harness.progress import Step
 from harness.resume.evaluated import Answer, from_kept, to_kept

@@ -18,12 +18,12 @@ from harness import export
 from harness.apply import ByPlate, cli, with_features
 from harness.data.demo import Demo
 from harness.norm import state
-from harness.norm.base import normalize
 from harness.norm.chain import Chain
 from harness.norm.combat import Combat
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.types import InputError, Profiles, Split
 

@@ -21,7 +21,7 @@ from harness.cache.entries import MARKER
 from harness.data import store
 from harness.data.demo import Demo
 from harness.data.readahead import ReadAhead
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.types import InputError, Profiles
 

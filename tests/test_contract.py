@@ -12,7 +12,8 @@ import pytest
 from sklearn.base import clone
 
 from harness.aggregate import well_table
-from harness.norm.base import Normalizer, normalize, stream
+from harness.norm.base import Normalizer
+from harness.norm.normalize import normalize, stream
 from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")

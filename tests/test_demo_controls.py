@@ -11,7 +11,7 @@ from harness.aggregate import well_table
 from harness.data.demo import Demo
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import Profiles

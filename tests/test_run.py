@@ -24,10 +24,10 @@ from harness.figure.roc_pr import RocPr
 from harness.metric.auroc import Auroc
 from harness.metric.recall import Recall
 from harness.norm.all_within import AllWithin
-from harness.norm.base import normalize
 from harness.norm.combat import Combat
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.noise import Noise
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.plan import Plan, plan_splits, split_fingerprint
 from harness.run import Run

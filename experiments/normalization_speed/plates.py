@@ -16,8 +16,9 @@ import numpy as np
 from harness.data.demo import Demo
 from harness.data.store import load, open_store, store_folder
 from harness.norm.all_within import AllWithin
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
 from harness.norm.quantile import Quantile
 from harness.norm.raw import Raw
 from harness.norm.robust_within import RobustWithin

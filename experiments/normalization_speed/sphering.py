@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from pycytominer.operations import Spherize
 
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
+from harness.norm.normalize import normalize
 from harness.norm.sphering import Sphering
 from harness.norm.tvn import Tvn
 from harness.types import Doubles, Profiles

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.sva import Sva
 from harness.types import Profiles
 

@@ -18,9 +18,10 @@ from measure import measured
 
 from harness.data.store import load, open_store, store_folder
 from harness.norm.all_within import AllWithin
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.types import Floats
 

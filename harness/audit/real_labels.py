@@ -10,7 +10,7 @@ from harness.bootstrap import interval
 from harness.evaluate import evaluate_groups, grouped
 from harness.metric.auroc import Auroc
 from harness.model.folds import Folds
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.score import score_table
 from harness.score_groups import score_groups

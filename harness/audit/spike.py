@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.mahalanobis import shrunk_mahalanobis
-from harness.norm.base import normalize
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
 from harness.seeding import generator
 from harness.types import Doubles, Floats, InputError, Mask, Profiles
 

@@ -81,10 +81,10 @@ class Chain(Normalizer):
         return chain
 
     def fit(self, plates: Any) -> Self:  # noqa: ARG002
-        raise TypeError("a chain is fitted by harness.norm.base, step by step: use normalize or fit from there")
+        raise TypeError("a chain is fitted by harness.norm.normalize, step by step: use its normalize or fit")
 
     def transform(self, plate: Plate) -> Floats:  # noqa: ARG002
-        raise TypeError("a chain is applied by harness.norm.base, step by step: use normalize or stream from there")
+        raise TypeError("a chain is applied by harness.norm.normalize, step by step: use its normalize or stream")
 
 
 def _reads(step: Normalizer) -> bool:

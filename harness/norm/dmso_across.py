@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.norm.affine import Affine
 from harness.norm.exchange import MIN_CONTROLS, left_out, positions
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
@@ -31,7 +32,7 @@ class Summary:
     high: Floats
 
 
-class DmsoAcross(Summarized):
+class DmsoAcross(Summarized, Affine):
     """(x - mean of the training plates' controls) / their sd (scope: train; divisor n).
 
     A feature whose sd over the reference wells is 0 takes mean and sd of all training wells; if that is 0 too it is
@@ -52,8 +53,6 @@ class DmsoAcross(Summarized):
     -----
     One affine map for the whole screen: it changes units and removes no batch effect. It cannot over-normalize.
     """
-
-    affine = True
 
     def __init__(self, *, exchangeable: bool = True, scope: str = "train", seed: int = 0) -> None:
         self.exchangeable = exchangeable

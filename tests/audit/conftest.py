@@ -8,7 +8,8 @@ import pytest
 
 from harness.aggregate import well_table
 from harness.audit.base import AuditContext
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated

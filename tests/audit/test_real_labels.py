@@ -17,8 +17,8 @@ from harness.data.demo import Demo
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
 from harness.norm.all_within import AllWithin
-from harness.norm.base import normalize
 from harness.norm.noise import Noise
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.types import Profiles

@@ -11,8 +11,8 @@ from harness.data.demo import Demo
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
 from harness.metric.log_loss import LogLoss
-from harness.norm.base import normalize
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.random_wells import RandomWells

@@ -10,8 +10,8 @@ from scipy.stats import spearmanr
 from harness.data.demo import Demo
 from harness.figure.control_likeness import ControlLikeness
 from harness.figure.umap import Umap
-from harness.norm.base import normalize
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
 from harness.types import NotApplicable, Profiles
 
 Tables = dict[str, pd.DataFrame]

@@ -12,7 +12,7 @@ from harness.evaluate import evaluate
 from harness.figure.base import FigureContext
 from harness.figure.explorer import Explorer
 from harness.figure.placing import place
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated

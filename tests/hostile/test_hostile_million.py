@@ -23,7 +23,7 @@ import json, resource, sys, time
 import pandas as pd
 from harness.data.store import load
 from harness.data.tables import Tables
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.dmso_within import DmsoWithin
 
 def peak():

@@ -14,7 +14,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from oddities import few, one_line
 
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
+from harness.norm.normalize import normalize
 from harness.types import FitScope, Floats, InputError, NotApplicable, Profiles
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from harness.aggregate import well_table
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
 from harness.norm.crossfit import fold_of
 from harness.norm.exchange import control_wells
+from harness.norm.normalize import normalize
 from harness.types import Doubles, Plate, Profiles, Split
 
 _FACTORS = 10

@@ -13,8 +13,9 @@ import pytest
 
 from harness.aggregate import expand, well_table
 from harness.norm.all_within import AllWithin
-from harness.norm.base import Normalizer, normalize, stream
+from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize, stream
 from harness.norm.raw import Raw
 from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
-from harness.norm.base import normalize
 from harness.norm.cell_count import CellCount, MissingCountsWarning
 from harness.norm.crossfit import fold_of
+from harness.norm.normalize import normalize
 from harness.types import InputError, Plate, Profiles, Split
 
 

@@ -13,11 +13,12 @@ from sklearn.metrics import roc_auc_score
 
 from harness.aggregate import expand, well_table
 from harness.norm.all_within import AllWithin
-from harness.norm.base import Normalizer, depends_on_training, fit, normalize, stream
+from harness.norm.base import Normalizer, depends_on_training
 from harness.norm.chain import Chain
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
+from harness.norm.normalize import fit, normalize, stream
 from harness.norm.oracle import Oracle
 from harness.norm.raw import Raw
 from harness.norm.well_mean import WellMean

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from harness.aggregate import well_table
-from harness.norm.base import normalize
 from harness.norm.combat import Combat
 from harness.norm.combat_nonparametric import CombatNonparametric
+from harness.norm.normalize import normalize
 from harness.types import Doubles, Floats, InputError, Profiles, Split
 
 Both = pytest.mark.parametrize("method", [Combat, CombatNonparametric])

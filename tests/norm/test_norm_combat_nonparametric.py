@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.norm.base import normalize
 from harness.norm.combat import Combat
 from harness.norm.combat_nonparametric import CombatNonparametric
+from harness.norm.normalize import normalize
 from harness.types import Doubles, Profiles
 
 

@@ -10,8 +10,8 @@ import pytest
 from correlated import auroc_of_norm, correlated_noise, folds, hold_out
 from scipy.linalg import fractional_matrix_power
 
-from harness.norm.base import normalize
 from harness.norm.coral import Coral
+from harness.norm.normalize import normalize
 from harness.types import Doubles, InputError, Profiles, Split
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from correlated import auroc_of_norm, correlated_noise
 
-from harness.norm.base import normalize
 from harness.norm.direct_standardization import DirectStandardization
+from harness.norm.normalize import normalize
 from harness.norm.standards import QUANTILES, Controls, Standards, controls_of, only_controls
 from harness.types import Doubles, InputError, Profiles, Split
 

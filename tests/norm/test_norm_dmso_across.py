@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from harness.aggregate import expand, well_table
-from harness.norm.base import normalize
 from harness.norm.dmso_across import DmsoAcross
+from harness.norm.normalize import normalize
 from harness.split.random_wells import RandomWells
 from harness.types import Doubles, InputError, Mask, Plate, Profiles, Split
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
 from harness.types import Doubles, Mask, Profiles
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")

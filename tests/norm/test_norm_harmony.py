@@ -10,8 +10,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from harness.norm.base import normalize
 from harness.norm.harmony import Harmony
+from harness.norm.normalize import normalize
 from harness.types import Doubles, InputError, Plate, Profiles
 
 

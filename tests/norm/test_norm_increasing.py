@@ -8,8 +8,9 @@ import pytest
 
 from harness.aggregate import sites_to_wells, well_codes
 from harness.norm.all_within import AllWithin
-from harness.norm.base import Normalizer, normalize
+from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
 from harness.norm.quantile import Quantile
 from harness.norm.robust_within import RobustWithin
 from harness.types import Profiles

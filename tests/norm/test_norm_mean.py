@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from promises import assert_empty_wells_are_not_read, assert_small_differences_survive_at_a_large_level
 
-from harness.norm.base import normalize
 from harness.norm.mean import Mean
+from harness.norm.normalize import normalize
 from harness.types import Profiles
 
 

@@ -9,9 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from test_norm_exchangeable import SEEDS, standard_error
 
-from harness.norm.base import normalize
 from harness.norm.crossfit import fold_of
 from harness.norm.exchange import left_out
+from harness.norm.normalize import normalize
 from harness.norm.quantile import PROBABILITIES, Quantile
 from harness.types import Doubles, InputError, Plate, Profiles, Split
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm, rankdata
 
 from harness.norm import rank
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.rank import Rank
 from harness.types import FitScope, InputError, Profiles
 

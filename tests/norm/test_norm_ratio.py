@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from promises import assert_empty_wells_are_not_read
 
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.ratio import Ratio
 from harness.types import InputError, Profiles
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
 from harness.aggregate import sites_to_wells, well_codes
-from harness.norm.base import normalize
 from harness.norm.exchange import left_out
+from harness.norm.normalize import normalize
 from harness.norm.order import left_out_median_mad, left_out_quantiles
 from harness.norm.robust_within import RobustWithin
 from harness.types import Doubles, InputError, Plate

@@ -12,8 +12,8 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
-from harness.norm.base import normalize
 from harness.norm.crossfit import fold_of
+from harness.norm.normalize import normalize
 from harness.norm.regularize import INTENSITIES, plate_folds
 from harness.norm.sphering import METHODS, Sphering
 from harness.types import Doubles, InputError, Mask, Profiles, Split

@@ -13,11 +13,12 @@ import pytest
 
 from harness.norm import state
 from harness.norm.all_within import AllWithin
-from harness.norm.base import Normalizer, fit, stream
+from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
 from harness.norm.moments import Moments
+from harness.norm.normalize import fit, stream
 from harness.norm.step import Step
 from harness.types import FitScope, Floats, InputError, Plate
 

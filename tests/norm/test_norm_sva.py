@@ -15,7 +15,7 @@ from harness.aggregate import well_table
 from harness.baseline.row_norm import RowNorm
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.surrogate import count_components
 from harness.norm.sva import Sva
 from harness.split.leave_batch_out import LeaveBatchOut

@@ -12,7 +12,7 @@ from scipy.linalg import fractional_matrix_power
 from scipy.spatial.distance import pdist
 from scipy.stats import multivariate_normal
 
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.regularize import plate_folds
 from harness.norm.tvn import Tvn
 from harness.types import Doubles, InputError, Profiles, Split

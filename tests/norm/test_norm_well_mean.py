@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from promises import assert_empty_wells_are_not_read, assert_small_differences_survive_at_a_large_level
 
-from harness.norm.base import normalize
+from harness.norm.normalize import normalize
 from harness.norm.well_mean import WellMean
 from harness.types import Plate, Profiles
 

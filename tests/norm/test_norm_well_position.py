@@ -8,8 +8,8 @@ import pytest
 from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
 from harness.aggregate import sites_to_wells, well_codes
-from harness.norm.base import normalize
 from harness.norm.crossfit import fold_of
+from harness.norm.normalize import normalize
 from harness.norm.polish import position_effects
 from harness.norm.well_position import WellPosition
 from harness.types import Doubles, InputError, Plate, Profiles
