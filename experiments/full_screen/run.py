@@ -53,7 +53,7 @@ def evaluate(n_plates: int, norm: str, chosen: dict[str, object], more: list[str
     record = Tracking(uri="sqlite:///mlruns/mlflow.db", experiment=experiment).records()[0]
     about = {"plates": n_plates, "norm": norm}
     scores = {name: record.metrics[key] for name, key in SHOWN.items()}
-    row = pd.DataFrame([about | cost | scores | {"verdict": record.tags["verdict"]}]).drop(columns="status")
+    row = pd.DataFrame([about | cost | scores | {"verdict": record.tags.get("verdict", "")}]).drop(columns="status")
     steps = {k[5:-8]: v for k, v in record.metrics.items() if k.startswith("time/")}
     return row, pd.DataFrame([about | {"step": step, "seconds": seconds} for step, seconds in sorted(steps.items())])
 

@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the tables")
     args = parser.parse_args()
-    all_runs, all_steps = (pd.read_csv(args.out / f"{name}.csv") for name in ("runs", "steps"))
+    all_runs, all_steps = (pd.read_csv(args.out / f"{name}.csv", keep_default_na=False) for name in ("runs", "steps"))
     whole = all_runs["plates"].max()
     print(f"{runs(all_runs[all_runs['plates'] == whole])}\n")
     print(f"{steps(all_steps[all_steps['plates'] == whole], 'norm')}\n")
