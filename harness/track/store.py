@@ -26,6 +26,7 @@ from harness.types import InputError
 COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
 _FORMATS = ("png", "svg", "pdf")
+_LONGEST_FAILURE = 4000  # characters
 _log = logging.getLogger("harness")
 
 
@@ -239,7 +240,7 @@ class Tracking:
 def _break_off(outlet: Outlet, status: str, failure: str) -> None:
     """End a run whose error goes on; that the store cannot even be told so is said beside it."""
     try:
-        outlet.put(Call("tags", {"failure": failure}))
+        outlet.put(Call("tags", {"failure": shorten(failure, _LONGEST_FAILURE)}))
         outlet.put(end_call(status, time=int(time.time() * 1000)))
         outlet.close()
     except InputError as untold:
