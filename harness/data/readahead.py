@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.cache.damage import DamagedStoreError
 from harness.cache.lock import share
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 AHEAD = 2  # plates asked of the disk beyond the one taken
 HELD = 4  # plates left in this process's memory: those that workers are busy with, and one more
+MOST_RUNS = 1024  # of chosen rows, each requested from the disk on its own
 KEPT = 0.5  # a file of more than this share of memory would push itself out of the system's cache before it is reread
 _ADVISES = hasattr(os, "posix_fadvise") and hasattr(mmap, "MADV_DONTNEED")  # elsewhere it is a plain map
 
@@ -30,8 +32,8 @@ class ReadAhead(np.memmap[Any, Any]):
     Rows that begin where those taken last ended are the next plate. As many rows again, :data:`AHEAD` times, are then
     requested from the disk, so that reading and computing overlap, and plates further back leave this process's memory,
     and the system's cache too where the file is larger than :data:`KEPT` of memory: what it cannot keep need not push
-    out everything else. Whoever still holds such a plate reads it again. Rows chosen by number or mask are copied, and
-    leave it at once. Any other access gives no advice.
+    out everything else. Whoever still holds such a plate reads it again. Of rows chosen by number or mask these alone are requested; they are copied, and
+    leave memory at once. Any other access gives no advice.
 
     While it lives the file is marked as used (:func:`harness.cache.lock.share`). Before rows are given, the file must
     have its size still, and their plates their checksums.
@@ -93,11 +95,12 @@ class ReadAhead(np.memmap[Any, Any]):
                 self._advise(self._file, slice(*index.indices(len(self))))
             if self.checksums is not None:
                 self.checksums.check(self.view(np.ndarray), index)
+        chosen = self._chosen(index) if self._file is not None and _ADVISES else None
+        if self._file is not None and chosen is not None:
+            self._request(self._file, chosen)
         taken = super().__getitem__(index)
-        if self._file is not None and _ADVISES and isinstance(index, np.ndarray) and len(taken):
-            first, last = np.flatnonzero(index)[[0, -1]] if index.dtype == bool else (index.min(), index.max())
-            if first >= 0:
-                self._release(slice(int(first), int(last) + 1))  # chosen rows were copied
+        if chosen is not None:
+            self._release(slice(int(chosen[0]), int(chosen[-1]) + 1))  # they were copied
         return taken.view(np.ndarray) if isinstance(taken, ReadAhead) else taken
 
     def _advise(self, file: int, rows: slice) -> None:
@@ -115,6 +118,21 @@ class ReadAhead(np.memmap[Any, Any]):
             begin, end = self._release(self._taken.popleft())
             if begin < end and self.nbytes > KEPT * _memory():
                 os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_DONTNEED)
+
+    def _chosen(self, index: Any) -> NDArray[np.intp] | None:
+        """Numbers of the rows that ``index`` chooses, ascending; None where it is no array of numbers or a mask."""
+        if not isinstance(index, np.ndarray) or index.ndim != 1:
+            return None
+        rows = np.flatnonzero(index) if index.dtype == bool else np.sort(index)
+        return rows if len(rows) and rows[0] >= 0 else None
+
+    def _request(self, file: int, rows: NDArray[np.intp]) -> None:
+        """Ask the disk for these rows and no others: left to itself the system reads far around each of them."""
+        first = np.flatnonzero(np.diff(rows, prepend=-2) > 1)
+        if len(first) <= MOST_RUNS:
+            for start, stop in zip(first, [*first[1:], len(rows)], strict=True):
+                begin, end = self._bytes(slice(int(rows[start]), int(rows[stop - 1]) + 1))
+                os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_WILLNEED)
 
     def _release(self, rows: slice) -> tuple[int, int]:
         """Let the whole pages of these rows leave this process's memory; where they begin and end."""

@@ -107,3 +107,18 @@ def test_rows_that_were_chosen_are_copied_and_let_go(tmp_path: Path, kind: str) 
     np.testing.assert_array_equal(held, X[40:50])
     assert mapped[np.array([], dtype=int)].shape == (0, 1024)
     np.testing.assert_array_equal(mapped[np.array([-1, 3])], X[[-1, 3]])
+
+
+@pytest.mark.parametrize("index", [np.array([9, 3, 4, 3]), np.isin(np.arange(64), [3, 4, 9])], ids=["numbers", "mask"])
+def test_rows_that_are_chosen_are_asked_for_and_no_others(
+    written: tuple[Path, Any], asked: list[tuple[int, int]], index: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, X = written
+    mapped = ReadAhead(path)
+    np.testing.assert_array_equal(mapped[index], X[index])
+    row, head = X.strides[0], mapped.offset
+    assert asked == [(head + 3 * row, head + 5 * row), (head + 9 * row, head + 10 * row)]
+    asked.clear()
+    monkeypatch.setattr(readahead, "MOST_RUNS", 1)
+    np.testing.assert_array_equal(mapped[index], X[index])
+    assert asked == []
