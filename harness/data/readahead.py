@@ -32,8 +32,8 @@ class ReadAhead(np.memmap[Any, Any]):
     Rows that begin where those taken last ended are the next plate. As many rows again, :data:`AHEAD` times, are then
     requested from the disk, so that reading and computing overlap, and plates further back leave this process's memory,
     and the system's cache too where the file is larger than :data:`KEPT` of memory: what it cannot keep need not push
-    out everything else. Whoever still holds such a plate reads it again. Of rows chosen by number or mask these alone are requested; they are copied, and
-    leave memory at once. Any other access gives no advice.
+    out everything else. Whoever still holds such a plate reads it again. Of rows chosen by number or mask these alone
+    are requested; they are copied, and leave memory at once. Any other access gives no advice.
 
     While it lives the file is marked as used (:func:`harness.cache.lock.share`). Before rows are given, the file must
     have its size still, and their plates their checksums.
