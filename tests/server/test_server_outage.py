@@ -56,7 +56,8 @@ def record(place: Path, server: MlflowServer, experiment: str) -> Outcome:
     """A run from the start, whatever was recorded before."""
     options = [word for word in SMALL if not word.startswith("figure")]
     options += ["figure=[plate_correlation]", f"tracking.experiment={experiment}", f"tracking.uri={server.uri}"]
-    return run_command(place, "+norm=dmso_within", *options, "resume=false", "tracking.retries=0", "tracking.timeout=120")
+    options += ["resume=false", "tracking.retries=0", "tracking.timeout=120"]
+    return run_command(place, "+norm=dmso_within", *options)
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
