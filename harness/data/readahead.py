@@ -89,19 +89,23 @@ class ReadAhead(np.memmap[Any, Any]):
         return type(self), (Path(str(self.filename)), self.checksums, self.kept)
 
     def __getitem__(self, index: Any) -> Any:
-        if self._file is not None:
-            self._check_size(self._file)
-            if _ADVISES and isinstance(index, slice) and index.step is None:
-                self._advise(self._file, slice(*index.indices(len(self))))
-            if self.checksums is not None:
-                self.checksums.check(self.view(np.ndarray), index)
-        chosen = self._chosen(index) if self._file is not None and _ADVISES else None
-        if self._file is not None and chosen is not None:
-            self._request(self._file, chosen)
+        chosen = None if self._file is None else self._prepare(self._file, index)
         taken = super().__getitem__(index)
         if chosen is not None:
             self._release(slice(int(chosen[0]), int(chosen[-1]) + 1))  # they were copied
         return taken.view(np.ndarray) if isinstance(taken, ReadAhead) else taken
+
+    def _prepare(self, file: int, index: Any) -> NDArray[np.intp] | None:
+        """Check what ``index`` takes and advise the system of it; numbers of the rows that are copied, if any are."""
+        self._check_size(file)
+        chosen = None
+        if _ADVISES and isinstance(index, slice) and index.step is None:
+            self._advise(file, slice(*index.indices(len(self))))
+        elif _ADVISES and (chosen := self._chosen(index)) is not None:
+            self._request(file, chosen)
+        if self.checksums is not None:
+            self.checksums.check(self.view(np.ndarray), index)
+        return chosen
 
     def _advise(self, file: int, rows: slice) -> None:
         in_order = rows.start in (0, self._taken[-1].stop)
