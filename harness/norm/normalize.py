@@ -158,15 +158,17 @@ def normalize(
     wells = output_table(profiles, aggregate)
     X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
     result = profiles.replace(X=X, wells=wells, planted=None)
-    parts = None
+    raw = None
     if isinstance(normalizer, Affine):
         raw = raw_wells(profiles, aggregate, glance=partial(normalizer.glance, profiles))
-        if raw is not None:
-            fitted = fit(profiles, normalizer, split, report=report)
-            assert isinstance(fitted, Affine)
-            parts = from_raw_wells(raw, profiles, fitted)
-            result.rescaled = raw if fitted.rescales() else None
-    for rows, Z in parts or stream_wells(profiles, normalizer, split, aggregate=aggregate, report=report):
+    if raw is None:
+        parts = stream_wells(profiles, normalizer, split, aggregate=aggregate, report=report)
+    else:
+        fitted = fit(profiles, normalizer, split, report=report)
+        assert isinstance(fitted, Affine)
+        parts = from_raw_wells(raw, profiles, fitted)
+        result.rescaled = raw if fitted.rescales() else None
+    for rows, Z in parts:
         X[rows] = Z
     return result
 
