@@ -55,9 +55,8 @@ class Run:
     ) -> None:
         self.plan = plan
         needs_planted = any(stage.needs_planted for stage in plan.normalizer.stages())
-        self.profiles = (
-            profiles if needs_planted else profiles.replace(planted=None)
-        )  # else it is read, and checked, too
+        # planted truth that nobody needs would be read, and checked, with every plate
+        self.profiles = profiles if needs_planted else profiles.replace(planted=None)
         self.recorder = recorder
         self.units = units or Unkept()
         self.wells, self.splits = plan_splits(plan, profiles)
