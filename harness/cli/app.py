@@ -149,6 +149,8 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
         recorder.text("config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
         for file, text in (screen.found.files() if screen.found else {}).items():
             recorder.text(file, text)
+        for table, rows in screen.report.tables.items():
+            recorder.table(table, pd.DataFrame(rows))
         scores = Run(plan, profiles, recorder, units=units, audited=audited).execute()
         taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
         recorder.note(f"{summary(plan, scores)}{taken}\n\n`{tags['command']}`")

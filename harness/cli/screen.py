@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 
 from harness.batch import assign_batches
 from harness.cache import Cache
+from harness.cli.attempt import WARNING, warn_once
+from harness.data.reading_report import ReadingReport, read_report
 from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
 from harness.known.scores import KnownScore
@@ -42,6 +44,7 @@ class Screen:
     Attributes
     ----------
     profiles : packed; X stays on disk.
+    report : what the reader made of its input (:class:`harness.data.reading_report.ReadingReport`).
     found : of a batch member that infers batches, how it did (:class:`harness.batch.assignment.Found`), else None.
     """
 
@@ -50,7 +53,13 @@ class Screen:
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
         self.found: Any = getattr(batch, "found_", None)
-        self._truth = cache(lambda: read_truth(store_folder(self._source, self._cache)))
+        folder = cache(lambda: store_folder(self._source, self._cache))
+        self._truth = cache(lambda: read_truth(folder()))
+        self.report: ReadingReport = read_report(folder())
+        for line in self.report.notes:
+            warn_once(f"harness: {line}")
+        for line in self.report.warnings:
+            warn_once(f"{WARNING}{line}")
 
     def bind(self, plan: Plan) -> Plan:
         """The plan with labels given to the tasks that need them, known scores to what reads them, and found batches.

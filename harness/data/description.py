@@ -15,7 +15,7 @@ from harness.cache.damage import DamagedStoreError
 from harness.cache.entries import MARKER
 from harness.data.checksum import DAMAGED
 
-FORMAT = 1
+FORMAT = 2  # 2: with the reading report
 
 
 def write_description(folder: Path, about: Mapping[str, Any]) -> None:

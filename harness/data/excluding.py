@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.data.reading_report import ReadingReport, report_of
 from harness.data.source import Source
 from harness.data.text import listed, one_text, some
 from harness.types import Floats, InputError
@@ -27,6 +28,10 @@ class Excluding:
     @property
     def name(self) -> str:
         return self.source.name
+
+    @property
+    def report(self) -> ReadingReport:
+        return report_of(self.source)
 
     def key(self) -> dict[str, Any]:
         return {**self.source.key(), "exclude_plates": self.excluded}

@@ -15,6 +15,7 @@ import pandas as pd
 
 from harness.data.digest import file_sha256
 from harness.data.files import expand
+from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule
 from harness.data.rows import Rows
 from harness.data.text import one_text, some
@@ -43,6 +44,7 @@ class Npz:
     def __init__(self, *, path: str, on_missing: str = "error", name: str | None = None) -> None:
         self.path = path
         self.on_missing = on_missing
+        self.report = ReadingReport()
         self._name = name
 
     @cached_property

@@ -16,6 +16,7 @@ from harness.cache.room import check_free
 from harness.data.checksum import checksum
 from harness.data.description import FORMAT, write_description
 from harness.data.digest import Fingerprint
+from harness.data.reading_report import report_of
 from harness.data.source import Source
 from harness.data.text import as_text, some
 from harness.data.validate import check_unique, check_wells
@@ -103,6 +104,7 @@ def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
         "features": features, "plates": [str(table["plate"].iloc[0]) for table in tables],
         "ends": np.cumsum([len(table) for table in tables]).tolist(),
         "checksums": {file: array.checksums for file, array in written.items()},
+        "report": report_of(source).as_json(),
     }  # fmt: skip
     write_description(folder, description)
 

@@ -16,6 +16,7 @@ from harness.data.features import FeatureSpec
 from harness.data.fileparts import FilePart, same_features
 from harness.data.files import expand, read_table
 from harness.data.join import Join, joins
+from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.text import as_text, listed, one_text, some
@@ -67,6 +68,7 @@ class Tables:
         }  # fmt: skip
         self.paths = paths
         self.metadata = metadata
+        self.report = ReadingReport()
         self._name = name
 
     @cached_property
