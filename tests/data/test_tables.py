@@ -179,7 +179,6 @@ def refused(path: object, culprits: list[str], **options: Any) -> None:
     ("change", "options", "culprits"),
     [
         ({}, {"columns": {**COLUMNS, "plate": "Barcode"}}, ["s.csv", "Barcode", "Metadata_Plate", "Week"]),
-        ({}, {"columns": {}}, ["no plate column", "'Metadata_Plate'", "'Cells_a'"]),
         ({}, {"columns": {"plaet": "Metadata_Plate"}}, ["plaet", "cell_count"]),
         ({"Cells_b": [1.5, 2, 3, "n/d"] * 3}, {}, ["s.csv, row 4", "Cells_b", "n/d"]),
         ({"Cells_b": ["x", "y", 3.5, "n/d"] * 3}, {"features": ["Cells_"]}, ["s.csv, row 1", "Cells_b", "'x'"]),
