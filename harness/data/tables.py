@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from harness.data import features as feature_columns
-from harness.data.conventions.batches import folder_batches
-from harness.data.conventions.decision import check_mapped, decide, require_place
-from harness.data.conventions.names import candidates, identifiers
+from harness.data.conventions.columns import known_names, recognize
+from harness.data.conventions.decision import decide
+from harness.data.conventions.folders import row_folders
+from harness.data.conventions.names import identifiers
+from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.conventions.table import conventions_table, lines
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
@@ -83,10 +85,6 @@ class Tables:
     def _joins(self) -> list[Join]:
         return joins(self.metadata)
 
-    @cached_property
-    def _source(self) -> str:
-        return str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
-
     @property
     def _text_columns(self) -> list[str]:
         return [*(self.options["columns"].get(name, name) for name in TEXT), *identifiers()]
@@ -103,8 +101,16 @@ class Tables:
             {"files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns}
             for join in self._joins
         ]
+        folders = [list(path.resolve().parts[-3:-1]) for path in self.files] if len(self.files) > 1 else []
         files = [{"name": path.name, "sha256": file_sha256(path)} for path in self.files]
-        return {"reader": "tables", "version": VERSION, "files": files, "metadata": metadata, "options": self.options}
+        return {
+            "reader": "tables",
+            "version": VERSION,
+            "files": files,
+            "folders": folders,
+            "metadata": metadata,
+            "options": self.options,
+        }
 
     def features(self) -> list[str]:
         return self._rows.kept
@@ -118,18 +124,20 @@ class Tables:
 
     @cached_property
     def _rows(self) -> Rows:
-        options, source = self.options, self._source
-        rules = {what: Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")}
-        metadata = [(join, join.read(text=self._text_columns)) for join in self._joins]
+        options = self.options
+        source = str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
+        rules = [Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")]
+        text = self._text_columns
+        metadata = [(join, join.read(text=text)) for join in self._joins]
         joined = [name for _, table in metadata for name in table.columns]
-        files = [self._read(path, list(rules.values()), joined) for path in self.files]
+        files = [self._read(path, rules, joined) for path in self.files]
         names, parts = same_features(files)
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
-        aliases = {name: columns[0] for name, columns in self._candidates(meta.columns).items() if columns}
+        columns = recognize([*meta.columns, *joined], options["columns"], source=source)
         for join, table in metadata:
-            meta = join.attach(meta, table, aliases=aliases, source=source)
-        keep = self._kept_plates(meta, aliases["plate"], source)
+            meta = join.attach(meta, table, aliases=columns, source=source)
+        keep = self._kept_plates(meta, columns["plate"], source)
         if not keep.all():
             parts = [part[kept] for part, kept in zip(parts, np.split(keep, ends[:-1]), strict=True)]
 
@@ -138,48 +146,32 @@ class Tables:
             part = int(np.searchsorted(ends, row, side="right"))
             return f"{self.files[part]}, row {row - (ends[part - 1] if part else 0) + 1}"
 
-        wells = self._wells(meta[keep].reset_index(drop=True), self._folders(files)[keep], rules, where)
-        return Rows(source=source, features=names, parts=parts, wells=wells, on_missing=options["on_missing"])
-
-    def _wells(
-        self, meta: pd.DataFrame, folders: pd.Series[Any], rules: Mapping[str, Rule | None], where: Callable[[int], str]
-    ) -> pd.DataFrame:
-        """The wells table of the columns ``meta`` that are no features; what was taken for what is reported."""
-        options, source = self.options, self._source
         decision = decide(
-            meta, folders.reset_index(drop=True), mapped=options["columns"], rules=rules, source=source
-        )
-        rule = decision.rules
-        wells = wells_table(
-            decision.meta, decision.columns, controls=rule["controls"], poscon=rule.get("poscon"),
-            empty=rule.get("empty"), level=options["level"], source=source, where=where,
+            meta[keep].reset_index(drop=True), row_folders(files)[keep], mapped=options["columns"], rules=rules,
+            source=source,
         )  # fmt: skip
-        rows = conventions_table(decision, wells, options["columns"])
-        self.report.add_rows("conventions", rows)
-        self.report.lines(lines(rows))
-        return wells
+        wells = wells_table(
+            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
+            level=options["level"], source=source, where=where,
+        )  # fmt: skip
+        self._report_conventions(conventions_table(decision, wells))
+        for warning in (names_warning(self.files), values_warning(parts, wells, source=source)):
+            if warning:
+                self.report.warn(warning)
+        return Rows(source=source, features=names, parts=parts, wells=wells, on_missing=options["on_missing"])
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
         df = read_table(path, text=self._text_columns)
-        check_mapped(self.options["columns"], [*df.columns, *joined], source=str(path))
-        candidates = self._candidates([*df.columns, *joined])
-        require_place(candidates, df.columns, source=str(path))
+        columns = recognize([*df.columns, *joined], self.options["columns"], source=str(path))
         keys = {left for join in self._joins for left in join.on}
-        mapped = {f"{name} {i}": column for name, columns in candidates.items() for i, column in enumerate(columns)}
-        taken = claimed(mapped, rules) | keys
+        taken = claimed(columns, rules) | known_names(df.columns) | keys
         names = feature_columns.choose(df, self.options["features"], claimed=taken, source=str(path))
         X = feature_columns.values(df, names, source=str(path))
         return FilePart(path, names, X, without(df, names, taken))
 
-    def _candidates(self, columns: Collection[str]) -> dict[str, list[str]]:
-        return candidates(list(columns), self.options["columns"])
-
-    def _folders(self, files: Sequence[FilePart]) -> pd.Series[Any]:
-        """Of each row, the folder that may be its batch."""
-        plates = [file.meta.reindex(columns=self._candidates(file.meta.columns)["plate"][:1]) for file in files]
-        ids = [table.iloc[:, 0] if table.shape[1] else pd.Series(dtype=object) for table in plates]
-        folders = folder_batches(ids, [file.path for file in files])
-        return pd.Series(np.repeat(folders, [len(file.meta) for file in files]), dtype=object)
+    def _report_conventions(self, rows: list[dict[str, Any]]) -> None:
+        self.report.add_rows("conventions", rows)
+        self.report.lines(lines(rows))
 
     def _kept_plates(self, meta: pd.DataFrame, column: str, source: str) -> Any:
         plates, excluded = as_text(meta[column]), self.options["exclude_plates"]

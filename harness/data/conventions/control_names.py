@@ -7,8 +7,8 @@ import re
 from harness.data.text import one_text
 
 NEGCON, POSCON, EMPTY, TREATED, CONTROL = "negcon", "poscon", "empty", "treated", "control"
-# Values of pert_type and control_type: JUMP-Target-1 and CPJUMP1 (trt, control, negcon, poscon_cp, poscon_diverse, ...),
-# lincs-cell-painting (trt, control), L1000 (trt_cp, ctl_vehicle, trt_poscon), Image Data Resource (negative control, ...).
+# Values of pert_type and control_type: JUMP-Target-1 and CPJUMP1 (trt, control, negcon, poscon_cp, poscon_diverse),
+# lincs-cell-painting (trt, control), L1000 (trt_cp, ctl_vehicle, trt_poscon), Image Data Resource (negative control).
 # ``control`` alone does not say which kind.
 TYPES: dict[str, str] = {
     "negcon": NEGCON, "neg_con": NEGCON, "negative control": NEGCON, "negative": NEGCON, "ctl_vehicle": NEGCON,
@@ -58,7 +58,7 @@ def compound_role(value: object) -> str:
 
 
 def is_dmso(value: object) -> bool:
-    """Return whether a name is one of DMSO's; what stands before a colon (``nan:DMSO``) is another id and no part of it."""
+    """Return whether a name is one of DMSO's; what stands before a colon (``nan:DMSO``) is another id, not the name."""
     text = one_text(value).rpartition(":")[2].strip()
     return text == DMSO_INCHIKEY or re.sub(r"[^a-z]", "", text.lower()) in _DMSO
 

@@ -11,7 +11,14 @@ import pandas as pd
 
 from harness.data.conventions import names
 from harness.data.conventions.control_names import (
-    CONTROL, EMPTY, NEGCON, POSCON, TREATED, compound_role, is_dmso, type_role,
+    CONTROL,
+    EMPTY,
+    NEGCON,
+    POSCON,
+    TREATED,
+    compound_role,
+    is_dmso,
+    type_role,
 )  # fmt: skip
 from harness.data.roles import Rule
 from harness.data.text import as_text
@@ -57,7 +64,8 @@ class Reading:
     def origin(self, role: str) -> str:
         """Return what marks ``role``, e.g. ``Metadata_pert_type negcon``."""
         return " and ".join(
-            f"{column} {', '.join(value or 'blank' for value in values[:4])}"
+            f"{column} {', '.join(value or 'blank' for value in values[:2])}"
+            f"{f' and {len(values) - 2} more' if len(values) > 2 else ''}"
             for column, values in self.values.get(role, {}).items()
         )
 

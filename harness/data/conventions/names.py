@@ -9,11 +9,11 @@ from harness.data.wells import STANDARD
 
 # pycytominer and JUMP write Metadata_, CellProfiler Image_Metadata_; other tables write none.
 PREFIXES = ("Metadata_", "Image_Metadata_", "")
-# Words of each column, the first that is there counts. Sources: pycytominer (Plate, Well, Site, Count_Cells, Object_Count),
-# jump-cellpainting/datasets (Plate, Well, Batch, Source, JCP2022, InChIKey), broadinstitute/lincs-cell-painting
-# (broad_sample, pert_iname, mmoles_per_liter, dose_recode, Assay_Plate_Barcode, well_position, Batch_Number),
-# CellProfiler's exports (Plate, Well, Site, Compound, Concentration, Count_Cells), annotations of the Image Data
-# Resource (Plate, Well, Compound Name, Compound InChIKey).
+# Words of each column, the first that is there counts. Sources: pycytominer (Plate, Well, Site, Count_Cells,
+# Object_Count), jump-cellpainting/datasets (Plate, Well, Batch, Source, JCP2022, InChIKey),
+# broadinstitute/lincs-cell-painting (broad_sample, pert_iname, mmoles_per_liter, dose_recode, Assay_Plate_Barcode,
+# well_position, Batch_Number), CellProfiler's exports (Plate, Well, Site, Compound, Concentration, Count_Cells),
+# annotations of the Image Data Resource (Plate, Well, Compound Name, Compound InChIKey).
 WORDS: dict[str, tuple[str, ...]] = {
     "plate": ("Plate", "Assay_Plate_Barcode", "Plate_Barcode", "Barcode", "Plate_ID", "Plate_Name"),
     "well": ("Well", "Well_Position", "Well_ID", "Well_Name"),
