@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,16 @@ from harness.data.wells import TEXT, claimed, wells_table, without
 from harness.types import Floats, InputError
 
 VERSION = 2  # of what this reader makes of its input
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What wide tables hold: ``parts``, (n_i, n_features) each, stand one above the other beside ``wells`` (n rows)."""
+
+    source: str
+    features: list[str]
+    parts: list[Floats]
+    wells: pd.DataFrame
 
 
 class Tables:
@@ -124,6 +135,18 @@ class Tables:
 
     @cached_property
     def _rows(self) -> Rows:
+        outline, options = self.outline, self.options
+        for warning in (names_warning(self.files), values_warning(outline.parts, outline.wells, source=outline.source)):
+            if warning:
+                self.report.warn(warning)
+        return Rows(
+            source=outline.source, features=outline.features, parts=outline.parts, wells=outline.wells,
+            on_missing=options["on_missing"],
+        )  # fmt: skip
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Features and wells as the files hold them, before their values are checked."""
         options = self.options
         source = str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
         rules = [Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")]
@@ -155,10 +178,7 @@ class Tables:
             level=options["level"], source=source, where=where,
         )  # fmt: skip
         self._report_conventions(conventions_table(decision, wells))
-        for warning in (names_warning(self.files), values_warning(parts, wells, source=source)):
-            if warning:
-                self.report.warn(warning)
-        return Rows(source=source, features=names, parts=parts, wells=wells, on_missing=options["on_missing"])
+        return Outline(source, names, parts, wells)
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
         df = read_table(path, text=self._text_columns)

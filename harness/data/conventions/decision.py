@@ -113,7 +113,8 @@ def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: st
         joins = f"{{path: plate.csv.gz, on: {_on(keys[:2])}}}, {{path: well.csv.gz, on: {_on(keys)}}}"
         return InputError(
             f"{question} No column says what is in the wells; for plates of JUMP that stands in plate.csv.gz and "
-            f"well.csv.gz of github.com/jump-cellpainting/datasets (folder metadata): join them by 'data.metadata=[{joins}]'"
+            "well.csv.gz of github.com/jump-cellpainting/datasets (folder metadata): join them by "
+            f"'data.metadata=[{joins}]'"
         )
     return InputError(
         f"{question} Give controls.column and controls.values, or controls.query; looked for negcon or control in "
