@@ -23,7 +23,7 @@ def targets(node: object) -> Iterator[str]:
 
 
 def declared(target: str, attribute: str) -> Any:
-    """Return a class attribute of ``target`` (``module.Class``) that is a literal, an inherited one included, or None."""
+    """Return a class attribute of ``target`` (``module.Class``) that is a literal, own or inherited, or None."""
     module, _, name = target.rpartition(".")
     tree = _tree(module)
     definition = None if tree is None else _definition(tree, name)

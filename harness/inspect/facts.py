@@ -1,4 +1,4 @@
-"""Facts of a screen that decide which members apply: numbers with a name, and the sentence that says what is lacking."""
+"""Facts of a screen that decide which members apply: named numbers, and the sentence that says what is lacking."""
 
 from __future__ import annotations
 
