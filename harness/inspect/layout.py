@@ -15,13 +15,13 @@ def text_width() -> int:
     return min(max(shutil.get_terminal_size((80, 24)).columns, NARROWEST), WIDEST)
 
 
-def columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2) -> list[str]:
-    """Return rows as aligned columns; the last one is wrapped, and the one before it if it is wide."""
+def columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2, last: int = 26) -> list[str]:
+    """Return rows as aligned columns; the last one is wrapped, and the one before it to leave ``last`` for that."""
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     room = width - indent - 2 * len(widths)
-    widths[-1] = max(min(widths[-1], room - sum(widths[:-1]) - 26), 12)
+    widths[-1] = min(widths[-1], max(room - sum(widths[:-1]) - last, 12))
     last = max(room - sum(widths), 16)
     lines = []
     for row in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -88,7 +87,7 @@ class Page:
             TITLES[group],
             *paragraph("apply: ", applying or "none", width=width),
             *(["  do not:"] if rows else []),
-            *columns(rows, width=width, indent=4),
+            *columns(rows, width=width, indent=4, last=width // 2),
         ]
 
 
@@ -102,8 +101,3 @@ def _batch_row(batch: str, wells: pd.DataFrame) -> list[str]:
         batch, f"{wells['plate'].nunique():,}", f"{len(wells):,}", span, f"{counts.get('poscon', 0):,}",
         f"{counts.get('empty', 0):,}", compounds,
     ]  # fmt: skip
-
-
-def refused_members(members: Sequence[Member]) -> dict[str, str]:
-    """Return the reason of each member that does not apply."""
-    return {member.name: member.reason for member in members if member.reason}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
 from harness.inspect.applicable import Member, unset
 from harness.inspect.reading import ScreenOutline
 
@@ -30,7 +33,7 @@ def suggested_words(
     words = ["python", "-m", "harness", f"+norm={norm}"]
     if not any(word.startswith("data=") for word in given):
         words.append(f"data={data}")
-    words.extend(given)
+    words.extend(_without_quotes(word) for word in given)
     split = split_to_choose(splits)
     if split != SPLIT:
         words.append(f"split={split}")
@@ -44,3 +47,15 @@ def split_to_choose(splits: Sequence[Member]) -> str:
     """Return the widest split that applies."""
     applying = [member.name for member in splits if not member.reason]
     return next((name for name in (SPLIT, *NARROWER_SPLITS) if name in applying), SPLIT)
+
+
+def _without_quotes(word: str) -> str:
+    """Return an override without the quotes that Hydra's grammar needs: the command adds them again."""
+    key, _, value = word.partition("=")
+    if len(value) < 3 or value[0] not in "'\"" or value[-1] != value[0]:
+        return word
+    try:
+        OverridesParser.create().parse_override(f"{key}={value[1:-1]}")
+    except HydraException:
+        return f"{key}={value[1:-1]}"
+    return word
