@@ -103,14 +103,20 @@ def choose_controls(
     for role, option in OPTIONS.items():
         rows = (roles == role).to_numpy(dtype=bool) & ~taken
         if option not in given and rows.any():
-            marks = [
-                reading.origin(kind)
-                for reading in (types, named, blank)
-                for kind in ((role, CONTROL) if role == NEGCON else (role,))
-                if (reading.rows(kind) & rows).any()
-            ]
-            rules[option] = RowsRule(f"data.{option}", rows=rows, origin="; ".join(dict.fromkeys(marks)))
+            rules[option] = RowsRule(f"data.{option}", rows=rows, origin=_origin((types, named, blank), role, rows))
     return rules
+
+
+def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> str:
+    """Return what marks ``rows``: the first reading that marks them all, else all that mark some."""
+    marks = []
+    for reading in readings:
+        kinds = [kind for kind in ((role, CONTROL) if role == NEGCON else (role,)) if (reading.rows(kind) & rows).any()]
+        if kinds:
+            marks.append(" and ".join(reading.origin(kind) for kind in kinds))
+            if np.logical_or.reduce([reading.rows(kind) for kind in kinds])[rows].all():
+                return marks[-1]
+    return "; ".join(marks)
 
 
 def _types(meta: pd.DataFrame) -> Reading:
