@@ -16,6 +16,7 @@ from harness.data.features import FeatureSpec
 from harness.data.fileparts import FilePart, same_features
 from harness.data.files import expand, read_table
 from harness.data.join import Join, joins
+from harness.data.left_out import left_out_rows, left_out_sentence
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
@@ -23,7 +24,7 @@ from harness.data.text import as_text, listed, one_text, some
 from harness.data.wells import TEXT, claimed, required, resolve, wells_table, without
 from harness.types import Floats, InputError
 
-VERSION = 1  # of what this reader makes of its input
+VERSION = 2  # of what this reader makes of its input
 
 
 class Tables:
@@ -69,6 +70,7 @@ class Tables:
         self.paths = paths
         self.metadata = metadata
         self.report = ReadingReport()
+        self._left_out: dict[str, str] = {}
         self._name = name
 
     @cached_property
@@ -118,6 +120,7 @@ class Tables:
         joined = [name for _, table in metadata for name in table.columns]
         files = [self._read(path, rules, joined) for path in self.files]
         names, parts = same_features(files)
+        self._report_left_out(names)
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
         columns = resolve([*meta.columns, *joined], options["columns"], source=source)
@@ -144,9 +147,16 @@ class Tables:
         columns = resolve([*df.columns, *joined], self.options["columns"], source=str(path))
         keys = {left for join in self._joins for left in join.on}
         taken = claimed(columns, rules) | keys
-        names = feature_columns.choose(df, self.options["features"], claimed=taken, source=str(path))
-        X = feature_columns.values(df, names, source=str(path))
-        return FilePart(path, names, X, without(df, names, taken))
+        choice = feature_columns.choose(df, self.options["features"], claimed=taken, source=str(path))
+        self._left_out |= choice.left_out
+        X = feature_columns.values(df, choice.names, source=str(path))
+        return FilePart(path, choice.names, X, without(df, choice.names, taken))
+
+    def _report_left_out(self, names: Sequence[str]) -> None:
+        reasons = {name: reason for name, reason in self._left_out.items() if name not in set(names)}
+        if reasons:
+            self.report.note(left_out_sentence(len(names), reasons))
+            self.report.add_rows("left_out_columns", left_out_rows(reasons))
 
     def _kept_plates(self, meta: pd.DataFrame, column: str, source: str) -> Any:
         plates, excluded = as_text(meta[column]), self.options["exclude_plates"]

@@ -291,7 +291,7 @@ def test_bbbc021_from_a_frame_from_parquet_and_from_its_own_files(tmp_path: Path
     )  # fmt: skip
     for read_in in (frame, packed, joined):
         read_in = assign_batches(read_in, Regex(pattern=r"^(Week\d+)_"))
-        assert read_in.X.shape == (632, 516)
+        assert read_in.X.shape == (632, 459)
         assert len(read_in) == 55
         assert list(read_in.by_batch()) == list(x["Image_Metadata_Plate"].str.split("_").str[0].unique())
         assert {plate.negcon.sum() for plate in read_in} == {6}
