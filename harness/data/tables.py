@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,12 @@ import numpy as np
 import pandas as pd
 
 from harness.data import features as feature_columns
+from harness.data.conventions.columns import known_names, recognize
+from harness.data.conventions.decision import decide
+from harness.data.conventions.folders import row_folders
+from harness.data.conventions.names import identifiers
+from harness.data.conventions.processed import names_warning, values_warning
+from harness.data.conventions.table import conventions_table, lines
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
 from harness.data.fileparts import FilePart, same_features
@@ -21,10 +28,20 @@ from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.text import as_text, listed, one_text, some
-from harness.data.wells import TEXT, claimed, required, resolve, wells_table, without
+from harness.data.wells import TEXT, claimed, wells_table, without
 from harness.types import Floats, InputError
 
 VERSION = 2  # of what this reader makes of its input
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What wide tables hold: ``parts``, (n_i, n_features) each, stand one above the other beside ``wells`` (n rows)."""
+
+    source: str
+    features: list[str]
+    parts: list[Floats]
+    wells: pd.DataFrame
 
 
 class Tables:
@@ -83,7 +100,7 @@ class Tables:
 
     @property
     def _text_columns(self) -> list[str]:
-        return [self.options["columns"].get(name, name) for name in TEXT]
+        return [*(self.options["columns"].get(name, name) for name in TEXT), *identifiers()]
 
     @property
     def name(self) -> str:
@@ -97,8 +114,16 @@ class Tables:
             {"files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns}
             for join in self._joins
         ]
+        folders = [list(path.resolve().parts[-3:-1]) for path in self.files] if len(self.files) > 1 else []
         files = [{"name": path.name, "sha256": file_sha256(path)} for path in self.files]
-        return {"reader": "tables", "version": VERSION, "files": files, "metadata": metadata, "options": self.options}
+        return {
+            "reader": "tables",
+            "version": VERSION,
+            "files": files,
+            "folders": folders,
+            "metadata": metadata,
+            "options": self.options,
+        }
 
     def features(self) -> list[str]:
         return self._rows.kept
@@ -112,6 +137,18 @@ class Tables:
 
     @cached_property
     def _rows(self) -> Rows:
+        outline, options = self.outline, self.options
+        for warning in (names_warning(self.files), values_warning(outline.parts, outline.wells, source=outline.source)):
+            if warning:
+                self.report.warn(warning)
+        return Rows(
+            source=outline.source, features=outline.features, parts=outline.parts, wells=outline.wells,
+            on_missing=options["on_missing"],
+        )  # fmt: skip
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Features and wells as the files hold them, before their values are checked."""
         options = self.options
         source = str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
         rules = [Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")]
@@ -123,7 +160,7 @@ class Tables:
         self._report_left_out(names)
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
-        columns = resolve([*meta.columns, *joined], options["columns"], source=source)
+        columns = recognize([*meta.columns, *joined], options["columns"], source=source)
         for join, table in metadata:
             meta = join.attach(meta, table, aliases=columns, source=source)
         keep = self._kept_plates(meta, columns["plate"], source)
@@ -135,18 +172,22 @@ class Tables:
             part = int(np.searchsorted(ends, row, side="right"))
             return f"{self.files[part]}, row {row - (ends[part - 1] if part else 0) + 1}"
 
+        decision = decide(
+            meta[keep].reset_index(drop=True), row_folders(files)[keep], mapped=options["columns"], rules=rules,
+            source=source,
+        )  # fmt: skip
         wells = wells_table(
-            meta[keep].reset_index(drop=True), columns, poscon=rules[1], empty=rules[2],
-            controls=required(rules[0], source=source, found=meta.columns),
+            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
             level=options["level"], source=source, where=where,
         )  # fmt: skip
-        return Rows(source=source, features=names, parts=parts, wells=wells, on_missing=options["on_missing"])
+        self._report_conventions(conventions_table(decision, wells))
+        return Outline(source, names, parts, wells)
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
         df = read_table(path, text=self._text_columns)
-        columns = resolve([*df.columns, *joined], self.options["columns"], source=str(path))
+        columns = recognize([*df.columns, *joined], self.options["columns"], source=str(path))
         keys = {left for join in self._joins for left in join.on}
-        taken = claimed(columns, rules) | keys
+        taken = claimed(columns, rules) | known_names(df.columns) | keys
         choice = feature_columns.choose(df, self.options["features"], claimed=taken, source=str(path))
         self._left_out |= choice.left_out
         X = feature_columns.values(df, choice.names, source=str(path))
@@ -157,6 +198,10 @@ class Tables:
         if reasons:
             self.report.note(left_out_sentence(len(names), reasons))
             self.report.add_rows("left_out_columns", left_out_rows(reasons))
+
+    def _report_conventions(self, rows: list[dict[str, Any]]) -> None:
+        self.report.add_rows("conventions", rows)
+        self.report.lines(lines(rows))
 
     def _kept_plates(self, meta: pd.DataFrame, column: str, source: str) -> Any:
         plates, excluded = as_text(meta[column]), self.options["exclude_plates"]
