@@ -5,7 +5,6 @@ Format: https://anndata.readthedocs.io/en/stable/fileformat-prose.html (0.8 and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from harness.data.memory_limit import check_memory
 from harness.data.text import some
 from harness.types import Floats, InputError
 
@@ -133,7 +133,7 @@ def _decoded(codes: Any, categories: pd.Series[Any], source: str) -> pd.Series[A
 
 def _whole(dataset: Any, source: str) -> Any:
     """Return a data set as an array; text as str."""
-    check_memory(int(dataset.size) * max(dataset.dtype.itemsize, 1), dataset, source)
+    check_memory(int(dataset.size) * max(dataset.dtype.itemsize, 1), source=f"{source}: {dataset.name}")
     if dataset.dtype.kind in "OS":
         return np.asarray(dataset.asstr()[()], dtype=object)
     if dataset.dtype.kind not in "fiub":
@@ -174,7 +174,7 @@ def read_matrix(matrix: Any, rows: Sequence[int], *, source: str) -> Floats:
     InputError : more than this machine's memory; a sparse matrix whose parts do not fit.
     """
     n_features = shape_of(matrix, source=source)[1]
-    check_memory(4 * len(rows) * n_features, matrix, source)
+    check_memory(4 * len(rows) * n_features, source=f"{source}: {matrix.name}")
     X = np.empty((len(rows), n_features), dtype=np.float32)
     whole = _sparse(matrix, source) if hasattr(matrix, "keys") else None
     step = max(1, BLOCK // (8 * n_features))
@@ -192,13 +192,3 @@ def _sparse(group: Any, source: str) -> Any:
     matrix = kind(tuple(_whole(part, source) for part in parts), shape=shape_of(group, source=source))
     matrix.check_format(full_check=True)
     return matrix.tocsr()
-
-
-def check_memory(n_bytes: int, member: Any, source: str) -> None:
-    """Raise InputError if a part of the file promises more bytes than this machine's memory has."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if n_bytes > memory:
-        raise InputError(
-            f"{source}: {member.name} takes {n_bytes / 1e9:,.0f} GB in memory; this machine has {memory / 1e9:.0f} GB: "
-            "divide the file, or correct it"
-        )
