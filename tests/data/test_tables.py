@@ -150,11 +150,11 @@ def test_joins_that_go_wrong(
 def test_columns_that_a_store_cannot_hold_as_they_are_become_text(tmp_path: Path) -> None:
     df = screen()
     listed = [[i] for i in range(12)]
-    df.assign(l=listed, when=pd.Timestamp("2020-02-03"), kind=pd.Categorical(["u", "v"] * 6)).to_parquet(
+    df.assign(Metadata_l=listed, when=pd.Timestamp("2020-02-03"), kind=pd.Categorical(["u", "v"] * 6)).to_parquet(
         tmp_path / "a.pq"
     )
     wells = read(tmp_path / "a.pq").wells
-    assert list(wells["l"])[:2] == ["[0]", "[1]"]
+    assert list(wells["Metadata_l"])[:2] == ["[0]", "[1]"]
     assert wells["when"].iloc[0] == pd.Timestamp("2020-02-03")
     df.iloc[:3].assign(Metadata_n=7).to_csv(tmp_path / "a.csv", index=False)
     df.iloc[3:].assign(Metadata_n="z").to_csv(tmp_path / "b.csv")
