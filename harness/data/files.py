@@ -1,4 +1,4 @@
-"""Finding and reading table files: CSV, TSV, both also gzipped, Parquet."""
+"""Finding and reading table files: CSV, TSV, GCT, all also gzipped, Parquet."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from harness.data import gct
 from harness.data.text import listed, some
 from harness.data.validate import check_unique, check_wide
 from harness.types import InputError
@@ -57,12 +58,15 @@ def read_table(path: Path, *, text: Collection[str]) -> pd.DataFrame:
     """
     name = path.name.lower()
     separator = next((_SEPARATORS[end] for end in _SEPARATORS if name.endswith(end)), None)
-    if separator is None and not name.endswith(_PARQUET):
-        raise InputError(f"{path}: unknown kind of file; expected one of {[*_SEPARATORS, *_PARQUET]}")
+    if separator is None and not name.endswith((*_PARQUET, *gct.ENDINGS)):
+        raise InputError(f"{path}: unknown kind of file; expected one of {[*_SEPARATORS, *_PARQUET, *gct.ENDINGS]}")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty: 0 bytes; expected a table with a header")
     try:
-        df = _read_parquet(path) if separator is None else _read_text(path, separator, text)
+        if name.endswith(gct.ENDINGS):
+            df = gct.read_gct(path)
+        else:
+            df = _read_parquet(path) if separator is None else _read_text(path, separator, text)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: corrupt or truncated gzip ({error}); copy or download the file again") from error
     except UnicodeDecodeError as error:

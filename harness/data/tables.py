@@ -1,4 +1,4 @@
-"""Reader of wide tables: CSV, TSV, Parquet; one file or many."""
+"""Reader of wide tables: CSV, TSV, GCT, Parquet; one file or many."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.data import features as feature_columns
+from harness.data.array_columns import expand_arrays
 from harness.data.conventions.columns import known_names, recognize
 from harness.data.conventions.decision import decide
 from harness.data.conventions.folders import row_folders
@@ -20,12 +21,16 @@ from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.conventions.table import conventions_table, lines
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
-from harness.data.fileparts import FilePart, same_features
+from harness.data.fileparts import FilePart, OnDifferentFeatures, same_features
 from harness.data.files import expand, read_table
+from harness.data.gct import NOT_FEATURES
 from harness.data.join import Join, joins
+from harness.data.left_out import left_out_rows, left_out_sentence
+from harness.data.name_patterns import NamePatterns
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
+from harness.data.single_cells import aggregate_cells, is_cell_level
 from harness.data.text import as_text, listed, one_text, some
 from harness.data.wells import TEXT, claimed, wells_table, without
 from harness.types import Floats, InputError
@@ -48,14 +53,18 @@ class Tables:
 
     Parameters
     ----------
-    paths : a path or glob, or a list of them. Plates may be spread over files; all files hold the same features.
+    paths : a path or glob, or a list of them. Plates may be spread over files.
     columns : standard name (plate, well, batch, compound, site, dose, cell_count) to column; a standard name that
-        is not mapped is the column of that name, where there is one.
+        is not mapped is the column of that name, where there is one. plate_regex, well_regex, site_regex: see
+        :class:`harness.data.name_patterns.NamePatterns`.
     controls, poscon, empty : which wells these are, see :meth:`harness.data.roles.Rule.parse`.
     features : list of columns or prefixes, or a regular expression; see :func:`harness.data.features.choose`.
     metadata : tables to left-join, see :meth:`harness.data.join.Join.parse`; their columns are never features.
     exclude_plates : plates to leave out.
-    on_missing : see :mod:`harness.data.missing`. level : auto, well or image, see :func:`wells_table`.
+    on_missing : see :mod:`harness.data.missing`.
+    level : auto, well or image, see :func:`wells_table`; cell: rows are single cells (auto recognises them by their
+        object numbers), see :func:`harness.data.single_cells.aggregate_cells`.
+    on_different_features : see :func:`harness.data.fileparts.same_features`.
 
     Raises
     ------
@@ -75,17 +84,19 @@ class Tables:
         exclude_plates: str | int | Sequence[str | int] = (),
         on_missing: str = "error",
         level: str = "auto",
+        on_different_features: OnDifferentFeatures = "error",
         name: str | None = None,
     ) -> None:
         self.options: dict[str, Any] = {
             "columns": {k: v for k, v in (columns or {}).items() if v is not None},
             "controls": controls, "poscon": poscon, "empty": empty, "features": features,
             "exclude_plates": [one_text(plate) for plate in listed(exclude_plates)],
-            "on_missing": on_missing, "level": level,
+            "on_missing": on_missing, "level": level, "on_different_features": on_different_features,
         }  # fmt: skip
         self.paths = paths
         self.metadata = metadata
         self.report = ReadingReport()
+        self._left_out: dict[str, str] = {}
         self._name = name
 
     @cached_property
@@ -96,9 +107,17 @@ class Tables:
     def _joins(self) -> list[Join]:
         return joins(self.metadata)
 
+    @cached_property
+    def _patterns(self) -> NamePatterns:
+        return NamePatterns.parse(self.options["columns"])
+
     @property
     def _text_columns(self) -> list[str]:
-        return [*(self.options["columns"].get(name, name) for name in TEXT), *identifiers()]
+        return [
+            *(self._patterns.columns.get(name, name) for name in TEXT),
+            *self._patterns.searched,
+            *identifiers(),
+        ]
 
     @property
     def name(self) -> str:
@@ -154,10 +173,11 @@ class Tables:
         metadata = [(join, join.read(text=text)) for join in self._joins]
         joined = [name for _, table in metadata for name in table.columns]
         files = [self._read(path, rules, joined) for path in self.files]
-        names, parts = same_features(files)
+        names, parts = same_features(files, on_different=options["on_different_features"], report=self.report)
+        self._report_left_out(names)
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
-        columns = recognize([*meta.columns, *joined], options["columns"], source=source)
+        columns = recognize([*meta.columns, *joined], self._patterns.columns, source=source)
         for join, table in metadata:
             meta = join.attach(meta, table, aliases=columns, source=source)
         keep = self._kept_plates(meta, columns["plate"], source)
@@ -170,7 +190,7 @@ class Tables:
             return f"{self.files[part]}, row {row - (ends[part - 1] if part else 0) + 1}"
 
         decision = decide(
-            meta[keep].reset_index(drop=True), row_folders(files)[keep], mapped=options["columns"], rules=rules,
+            meta[keep].reset_index(drop=True), row_folders(files)[keep], mapped=self._patterns.columns, rules=rules,
             source=source,
         )  # fmt: skip
         wells = wells_table(
@@ -181,13 +201,30 @@ class Tables:
         return Outline(source, names, parts, wells)
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
-        df = read_table(path, text=self._text_columns)
-        columns = recognize([*df.columns, *joined], self.options["columns"], source=str(path))
+        df = self._patterns.apply(read_table(path, text=self._text_columns), source=str(path))
+        columns = recognize([*df.columns, *joined], self._patterns.columns, source=str(path))
         keys = {left for join in self._joins for left in join.on}
         taken = claimed(columns, rules) | known_names(df.columns) | keys
-        names = feature_columns.choose(df, self.options["features"], claimed=taken, source=str(path))
-        X = feature_columns.values(df, names, source=str(path))
-        return FilePart(path, names, X, without(df, names, taken))
+        taken |= {*self._patterns.searched, *df.attrs.get(NOT_FEATURES, ())}
+        features = self.options["features"]
+        df = expand_arrays(df, features=features, claimed=taken, source=str(path), report=self.report)
+        choice = feature_columns.choose(df, features, claimed=taken, source=str(path))
+        self._left_out |= choice.left_out
+        X = feature_columns.values(df, choice.names, source=str(path))
+        part = FilePart(path, choice.names, X, without(df, choice.names, taken))
+        level = self.options["level"]
+        if level == "cell" or (level == "auto" and is_cell_level(df, columns)):
+            needed = {*columns.values(), *(name for rule in rules if rule for name in rule.columns), *keys}
+            part.X, part.meta = aggregate_cells(
+                part.X, part.meta, columns, needed=needed, source=str(path), report=self.report
+            )
+        return part
+
+    def _report_left_out(self, names: Sequence[str]) -> None:
+        reasons = {name: reason for name, reason in self._left_out.items() if name not in set(names)}
+        if reasons:
+            self.report.note(left_out_sentence(len(names), reasons))
+            self.report.add_rows("left_out_columns", left_out_rows(reasons))
 
     def _report_conventions(self, rows: list[dict[str, Any]]) -> None:
         self.report.add_rows("conventions", rows)

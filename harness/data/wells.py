@@ -18,7 +18,7 @@ from harness.types import InputError
 STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
 DERIVED = ("row", "column", "role")
 TEXT = ("plate", "well", "batch", "compound")
-LEVELS = ("auto", "well", "image")
+LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well or site when they come here
 
 
 def resolve(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:

@@ -150,11 +150,11 @@ def test_joins_that_go_wrong(
 def test_columns_that_a_store_cannot_hold_as_they_are_become_text(tmp_path: Path) -> None:
     df = screen()
     listed = [[i] for i in range(12)]
-    df.assign(l=listed, when=pd.Timestamp("2020-02-03"), kind=pd.Categorical(["u", "v"] * 6)).to_parquet(
+    df.assign(Metadata_l=listed, when=pd.Timestamp("2020-02-03"), kind=pd.Categorical(["u", "v"] * 6)).to_parquet(
         tmp_path / "a.pq"
     )
     wells = read(tmp_path / "a.pq").wells
-    assert list(wells["l"])[:2] == ["[0]", "[1]"]
+    assert list(wells["Metadata_l"])[:2] == ["[0]", "[1]"]
     assert wells["when"].iloc[0] == pd.Timestamp("2020-02-03")
     df.iloc[:3].assign(Metadata_n=7).to_csv(tmp_path / "a.csv", index=False)
     df.iloc[3:].assign(Metadata_n="z").to_csv(tmp_path / "b.csv")
@@ -290,7 +290,7 @@ def test_bbbc021_from_a_frame_from_parquet_and_from_its_own_files(tmp_path: Path
     )  # fmt: skip
     for read_in in (frame, packed, joined):
         read_in = assign_batches(read_in, Regex(pattern=r"^(Week\d+)_"))
-        assert read_in.X.shape == (632, 516)
+        assert read_in.X.shape == (632, 459)
         assert len(read_in) == 55
         assert list(read_in.by_batch()) == list(x["Image_Metadata_Plate"].str.split("_").str[0].unique())
         assert {plate.negcon.sum() for plate in read_in} == {6}
