@@ -7,13 +7,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.command import command
+from harness.data.tables import Tables
 from harness.inspect.applicable import members
 from harness.inspect.duration import about, expected_seconds
 from harness.inspect.facts import facts_of
 from harness.inspect.layout import text_width
 from harness.inspect.page import Page
 from harness.inspect.reading import ScreenOutline, read_screen
+from harness.inspect.refusal import columns_of_first_file
 from harness.inspect.suggestion import split_to_choose, suggested_words
+from harness.types import InputError
 
 GROUPS = ("norm", "split", "audit", "baseline")
 
@@ -30,7 +33,13 @@ def page_of(cfg: DictConfig) -> Page:
     ------
     InputError : the screen cannot be read, or its batches cannot be told.
     """
-    outline = read_screen(instantiate(cfg.data, _convert_="all"), instantiate(cfg.batch, _convert_="all"))
+    source = instantiate(cfg.data, _convert_="all")
+    try:
+        outline = read_screen(source, instantiate(cfg.batch, _convert_="all"))
+    except InputError:
+        if isinstance(source, Tables):
+            print("\n".join(columns_of_first_file(source, text_width())))
+        raise
     facts = facts_of(outline.wells, outline.values, simulated=outline.simulated)
     applicable = {group: members(group, facts) for group in GROUPS}
     choices = HydraConfig.get().runtime.choices

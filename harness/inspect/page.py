@@ -45,7 +45,8 @@ class Page:
         table = [list(row) for row in cells(rows)]
         for row in table:
             if row[0] == "batch":
-                row[1:] = [self.batches_from or row[1], f"{self.outline.wells['batch'].nunique()} batches"]
+                n = self.outline.wells["batch"].nunique()
+                row[1:] = [self.batches_from or row[1], f"{n} {'batch' if n == 1 else 'batches'}"]
         title = "Columns (data.columns.NAME=COLUMN, data.controls, data.poscon, data.empty and batch= decide otherwise)"
         return [*paragraph("", title, width=width, indent=0), *columns(table, width=width)]
 

@@ -46,7 +46,7 @@ class SkimmedTables(Tables):
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
         with tempfile.TemporaryDirectory() as folder:
             head = Path(folder) / path.name
-            separator = _write_head(path, head)
+            separator = write_head(path, head)
             try:
                 part = super()._read(head, rules, joined)
             except InputError as error:
@@ -67,9 +67,11 @@ def is_large(tables: Tables) -> bool:
     return sum(path.stat().st_size for path in tables.files) > LARGE
 
 
-def _write_head(path: Path, head: Path) -> str | None:
-    """Write the first rows of ``path`` to ``head``; return the separator, ``""`` of Parquet, None if only a whole file
-    can be read."""
+def write_head(path: Path, head: Path) -> str | None:
+    """Write the first rows of ``path`` to ``head``, or all if it is no text and no Parquet.
+
+    Return the separator, ``""`` of Parquet, None if columns cannot be read by themselves.
+    """
     name = path.name.lower()
     if name.endswith((".parquet", ".pq")):
         batch = next(pq.ParquetFile(path).iter_batches(batch_size=ROWS), None)
@@ -78,6 +80,9 @@ def _write_head(path: Path, head: Path) -> str | None:
             return None
         pq.write_table(pa.Table.from_batches([batch]), head)
         return ""
+    if not name.removesuffix(".gz").endswith((".csv", ".tsv", ".txt")):
+        head.write_bytes(path.read_bytes())
+        return None
     opener: Any = gzip.open if name.endswith(".gz") else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
