@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-# Measured on two cores with the default models, checks and figures: python -m harness +norm=dmso_within on data=demo
-# (1,920 wells x 300 features, 4 folds) and on BBBC021 (632 wells x 516 features, 10 folds).
-START = 8.0  # seconds: imports and the run's record
-PER_FOLD = 1.0  # seconds: a model of few wells
-PER_VALUE = 3e-6  # seconds for a value of a training well, in each fold
+# Of python -m harness +norm=dmso_within with the default models, checks and figures on two cores: data=demo (7,528
+# wells x 128 features, 5 folds) and BBBC021 (632 wells x 516 features, 10 folds) took 57 and 68 seconds of processor
+# time, about 1.5 cores busy; a screen of 155,520 wells x 4,096 features, 10 folds, 12 minutes. The cost grows more
+# slowly than the values do: models see projections of the features, and checks of a large screen some of its plates.
+START = 10.0  # seconds: imports, reading, the run's record
+PER_FOLD = 6.0  # seconds for each fold of a million values
+GROWTH = 0.4
 
 
 def expected_seconds(wells: pd.DataFrame, n_features: int, n_folds: int) -> float:
     """Return seconds of one evaluation of ``n_features`` features with ``n_folds`` held-out groups."""
     n_wells = len(wells.drop_duplicates(["plate", "well"]))
-    return START + n_folds * (PER_FOLD + PER_VALUE * n_wells * n_features)
+    return START + n_folds * PER_FOLD * (n_wells * n_features / 1e6) ** GROWTH
 
 
 def about(seconds: float) -> str:

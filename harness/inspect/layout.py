@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-NARROWEST, WIDEST = 60, 120  # columns
+NARROWEST, WIDEST = 72, 120  # columns
 
 
 def text_width() -> int:

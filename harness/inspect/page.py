@@ -13,6 +13,7 @@ from harness.inspect.layout import columns, command_lines, paragraph
 from harness.inspect.reading import ScreenOutline
 
 MOST_BATCHES = 12  # lines
+_ABOUT = "what is in it and what can be done with it; nothing was computed or recorded"
 TITLES = {"norm": "Normalizations (+norm=)", "split": "Splits (split=)", "audit": "Checks (audit=)",
           "baseline": "Baselines (baseline=)"}  # fmt: skip
 
@@ -30,7 +31,7 @@ class Page:
     def lines(self, width: int) -> list[str]:
         """Return the page, each line at most ``width`` long where its words allow."""
         sections = [
-            [f"{self.outline.name}: what is in it and what can be done with it; nothing was computed or recorded"],
+            paragraph("", f"{self.outline.name}: {_ABOUT}", width=width, indent=0),
             self._taken(width), self._plates(width), self._features(width), self._warnings(width),
             *(self._group(group, width) for group in self.members),
             ["Expected time", *paragraph("", self.duration, width=width)],
@@ -58,7 +59,7 @@ class Page:
         more = [f"  and {len(batches) - MOST_BATCHES} more batches"] if len(batches) > MOST_BATCHES else []
         sites = f", {len(self.outline.wells):,} images" if len(wells) < len(self.outline.wells) else ""
         total = f"Plates: {wells['plate'].nunique():,} with {len(wells):,} wells{sites}"
-        return [total, *columns([header, *rows], width=width), *more]
+        return [*paragraph("", total, width=width, indent=0), *columns([header, *rows], width=width), *more]
 
     def _features(self, width: int) -> list[str]:
         outline = self.outline
