@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 # Of python -m harness +norm=dmso_within with the default models, checks and figures on two cores: data=demo (7,528
@@ -16,7 +18,8 @@ GROWTH = 0.4
 def expected_seconds(wells: pd.DataFrame, n_features: int, n_folds: int) -> float:
     """Return seconds of one evaluation of ``n_features`` features with ``n_folds`` held-out groups."""
     n_wells = len(wells.drop_duplicates(["plate", "well"]))
-    return START + n_folds * PER_FOLD * (n_wells * n_features / 1e6) ** GROWTH
+    million_values: float = n_wells * n_features / 1e6
+    return START + n_folds * PER_FOLD * math.pow(million_values, GROWTH)
 
 
 def about(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from command import run_command
 
 from harness.batch import assign_batches
 from harness.batch.column import Column
@@ -433,3 +434,15 @@ def test_a_site_column_of_one_row_per_well_and_negative_counts_are_not_taken(tmp
     profiles, tables = read(tmp_path / "s.csv", tmp_path / "cache")
     assert (taken(tables)["site"], taken(tables)["cell_count"]) == ("", "")
     assert profiles.level == "well"
+
+
+def test_a_run_needs_nothing_but_the_paths(folder: Path) -> None:
+    for plate, df in lincs().groupby("Metadata_Assay_Plate_Barcode"):
+        df.to_csv(folder / f"{plate}_augmented.csv.gz", index=False)
+    small = ("model=[logistic]", "baseline=[]", "audit=[]", "figure=[]", "n_resamples=20")
+    outcome = run_command(folder, "+norm=dmso_within", "data=tables", "data.paths=[*_augmented.csv.gz]", *small)
+    assert outcome.status == 0, outcome.err
+    assert "harness: controls Metadata_pert_type control 24 wells" in " ".join(outcome.err.split())
+    (path,) = folder.glob("mlruns/artifacts/**/conventions.parquet")
+    table = pd.read_parquet(path).set_index("what")
+    assert table.loc["batch"].to_dict() == {"taken_from": "Metadata_Batch_Number", "by": "convention", "values": 2}
