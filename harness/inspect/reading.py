@@ -61,7 +61,7 @@ def _of_tables(source: Tables) -> ScreenOutline:
     outline = tables.outline
     skimmed = isinstance(tables, SkimmedTables)
     values = tables.heads if isinstance(tables, SkimmedTables) else outline.parts
-    extent = f"the first {ROWS} rows of each file" if skimmed else "all rows"
+    extent = f"the first {ROWS} rows of {_files(len(values))}" if skimmed else "all rows"
     checks = [names_warning(tables.files)]
     if not skimmed:
         checks.append(values_warning(values, outline.wells, source=outline.source))
@@ -99,6 +99,10 @@ def _in_order_of_plates(outline: ScreenOutline) -> Profiles:
         X = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return Profiles(X if (order == np.arange(len(order))).all() else X[order], wells, features=outline.features)
     return Profiles(np.zeros((len(wells), 1), dtype=np.float32), wells)
+
+
+def _files(n: int) -> str:
+    return "one file" if n == 1 else f"{n} files"
 
 
 def _missing(values: Sequence[Floats]) -> int:

@@ -12,7 +12,7 @@ from harness.data.files import read_table
 from harness.data.tables import Tables
 from harness.data.text import as_text
 from harness.inspect.layout import columns
-from harness.inspect.skim import write_head
+from harness.inspect.skim import read_header, write_head
 from harness.types import InputError
 
 MOST = 30  # columns
@@ -25,8 +25,10 @@ def columns_of_first_file(tables: Tables, width: int) -> list[str]:
         path = tables.files[0]
         with tempfile.TemporaryDirectory() as folder:
             head = Path(folder) / path.name
-            write_head(path, head)
-            table = read_table(head, text=())
+            header = read_header(path)
+            if header is not None:
+                write_head(path, head, header)
+            table = read_table(path if header is None else head, text=())
     except InputError:
         return []
     named = [str(name) for name in table.columns if str(name).startswith(("Metadata_", "Image_Metadata_"))]

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,45 +21,58 @@ from harness.data.tables import Tables
 from harness.types import Floats, InputError
 
 LARGE = 16_000_000  # bytes of files; fewer are read whole in about a second
-ROWS = 48  # of each file whose values are read
+ROWS = 48  # whose values are read
 _EMPTY = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A"]
 
 
+class Header(NamedTuple):
+    """Separator (``""`` of Parquet) and the line or the names."""
+
+    separator: str
+    names: str
+
+
 class SkimmedTables(Tables):
-    """Tables whose values are read in the first :data:`ROWS` rows of each file only.
+    """Tables whose values are read in the first :data:`ROWS` rows of one file of each header only.
 
     Attributes
     ----------
-    heads : these values, an array (n_i, n_features) for each file; ``outline.parts`` hold zeros.
+    heads : these values, an array (n_i, n_features) for each such file; ``outline.parts`` hold zeros.
     """
 
     heads: list[Floats]
+    _parts: dict[Header, FilePart]  # of the first file of each header, its first rows
 
     @classmethod
     def of(cls, tables: Tables) -> SkimmedTables:
         """Return the same tables, to be skimmed; ``tables`` must not have been read."""
         skimmed = cls.__new__(cls)
         skimmed.__dict__.update(tables.__dict__)
-        skimmed.heads = []
+        skimmed.heads, skimmed._parts = [], {}
         return skimmed
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
+        header = read_header(path)
+        if header is not None:
+            if header not in self._parts:
+                self._parts[header] = self._first_rows(path, header, rules, joined)
+                self.heads.append(self._parts[header].X)
+            names, columns = self._parts[header].names, list(map(str, self._parts[header].meta.columns))
+            meta = _columns(path, columns, header.separator, text=self._text_columns)
+            if meta is not None:
+                return FilePart(path, names, np.broadcast_to(np.float32(0), (len(meta), len(names))), meta)
+        whole = super()._read(path, rules, joined)
+        self.heads.append(whole.X[:ROWS])
+        return whole
+
+    def _first_rows(self, path: Path, header: Header, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
         with tempfile.TemporaryDirectory() as folder:
             head = Path(folder) / path.name
-            separator = write_head(path, head)
+            write_head(path, head, header)
             try:
-                part = super()._read(head, rules, joined)
+                return super()._read(head, rules, joined)
             except InputError as error:
                 raise InputError(str(error).replace(str(head), str(path))) from error
-        columns = [str(column) for column in part.meta.columns]
-        meta = _columns(path, columns, separator, text=self._text_columns) if separator is not None else None
-        if meta is None:
-            whole = super()._read(path, rules, joined)
-            self.heads.append(whole.X[:ROWS])
-            return whole
-        self.heads.append(part.X)
-        zeros = np.broadcast_to(np.float32(0), (len(meta), len(part.names)))
-        return FilePart(path, part.names, zeros, meta)
 
 
 def is_large(tables: Tables) -> bool:
@@ -67,32 +80,38 @@ def is_large(tables: Tables) -> bool:
     return sum(path.stat().st_size for path in tables.files) > LARGE
 
 
-def write_head(path: Path, head: Path) -> str | None:
-    """Write the first rows of ``path`` to ``head``, or all if it is no text and no Parquet.
-
-    Return the separator, ``""`` of Parquet, None if columns cannot be read by themselves.
-    """
+def read_header(path: Path) -> Header | None:
+    """Return the header of a table whose columns can be read by themselves, None of another or an unreadable file."""
     name = path.name.lower()
-    if name.endswith((".parquet", ".pq")):
-        batch = next(pq.ParquetFile(path).iter_batches(batch_size=ROWS), None)
-        if batch is None:
-            head.write_bytes(path.read_bytes())
-            return None
-        pq.write_table(pa.Table.from_batches([batch]), head)
-        return ""
-    if not name.removesuffix(".gz").endswith((".csv", ".tsv", ".txt")):
-        head.write_bytes(path.read_bytes())
-        return None
-    opener: Any = gzip.open if name.endswith(".gz") else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            lines = list(islice(file, ROWS + 1))
-    except (OSError, EOFError, UnicodeDecodeError):
-        head.write_bytes(path.read_bytes())
-        return None
+        if name.endswith((".parquet", ".pq")):
+            return Header("", "\n".join(pq.read_schema(path).names))
+        if name.removesuffix(".gz").endswith((".csv", ".tsv", ".txt")):
+            with _opened(path) as file:
+                line = file.readline()
+            return Header(max(",\t;", key=line.count), line)
+    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException):
+        return None  # the reader says what is wrong with it
+    return None
+
+
+def write_head(path: Path, head: Path, header: Header) -> None:
+    """Write the first rows of ``path`` to the file ``head``, of the same kind."""
+    if header.separator == "":
+        file = pq.ParquetFile(path)
+        batches = list(islice(file.iter_batches(batch_size=ROWS), 1))
+        pq.write_table(pa.Table.from_batches(batches, schema=file.schema_arrow), head)
+        return
+    with _opened(path) as file:
+        lines = list(islice(file, ROWS + 1))
+    opener: Any = gzip.open if head.name.lower().endswith(".gz") else open
     with opener(head, "wt", encoding="utf-8", newline="") as file:
         file.writelines(lines)
-    return max(",\t;", key=lines[0].count) if lines else None
+
+
+def _opened(path: Path) -> Any:
+    opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
+    return opener(path, "rt", encoding="utf-8-sig", newline="")
 
 
 def _columns(path: Path, columns: list[str], separator: str, *, text: Sequence[str]) -> pd.DataFrame | None:
