@@ -1,4 +1,4 @@
-"""Finding and reading table files: CSV, TSV, both also gzipped, Parquet."""
+"""Finding and reading table files: CSV, TSV, GCT, all also gzipped, Parquet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from harness.data import gct
 from harness.data.dialect import AUTO, Dialect
 from harness.data.paths import check_readable, matching
 from harness.data.reading_report import ReadingReport
@@ -81,17 +82,18 @@ def read_table(
     """
     name = path.name.lower()
     separator = next((_SEPARATORS[end] for end in _SEPARATORS if name.endswith(end)), None)
-    if separator is None and not name.endswith(_PARQUET):
-        raise InputError(f"{path}: unknown kind of file; expected one of {[*_SEPARATORS, *_PARQUET]}")
+    if separator is None and not name.endswith((*_PARQUET, *gct.ENDINGS)):
+        raise InputError(f"{path}: unknown kind of file; expected one of {[*_SEPARATORS, *_PARQUET, *gct.ENDINGS]}")
     check_readable(path, option="data")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty: 0 bytes; expected a table with a header")
     try:
-        df = (
-            _read_parquet(path)
-            if separator is None
-            else read_text_table(path, usual=separator, text=text, written=written, dialect=dialect, report=report)
-        )
+        if name.endswith(gct.ENDINGS):
+            df = gct.read_gct(path)
+        elif separator is None:
+            df = _read_parquet(path)
+        else:
+            df = read_text_table(path, usual=separator, text=text, written=written, dialect=dialect, report=report)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: corrupt or truncated gzip ({error}); copy or download the file again") from error
     except UnicodeError as error:

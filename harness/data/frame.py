@@ -11,6 +11,7 @@ import pandas as pd
 from harness.data import features as feature_columns
 from harness.data.digest import fingerprint
 from harness.data.features import FeatureSpec
+from harness.data.left_out import left_out_sentence
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
@@ -44,7 +45,10 @@ def interpret(
     rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
     mapped = resolve(df.columns, columns, source=source)
     taken = claimed(mapped, (negative, *rules))
-    names = feature_columns.choose(df, features, claimed=taken, source=source)
+    choice = feature_columns.choose(df, features, claimed=taken, source=source)
+    names = choice.names
+    if choice.left_out:
+        warnings.warn(f"{source}: {left_out_sentence(len(names), choice.left_out)}", stacklevel=3)
     X = feature_columns.values(df, names, source=source)
     wells = wells_table(
         without(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],

@@ -61,6 +61,10 @@ class Rule:
     def columns(self) -> tuple[str, ...]:
         return tuple(self.query.names.values()) if self.query else (self.column,)
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the columns that decide."""
+        return self.columns
+
     def mask(self, table: Columns) -> Mask:
         """Rows (n,) that the rule holds for."""
         if self.query:
@@ -102,18 +106,15 @@ def assign_roles(
     """
     role = pd.Series("treated", index=next(iter(table.values())).index, dtype=object)
     unknown = np.zeros(len(role), dtype=bool)
+    readers: dict[str, dict[str, int]] = {}  # by column: options that read it, with the rows that it says nothing about
     for name, rule in (("negcon", controls), ("poscon", poscon), ("empty", empty)):
         if rule is None:
             continue
         mask = rule.mask(table)
-        for column in dict.fromkeys(rule.columns):
-            if without_partner and column in without_partner and (lacking := without_partner[column]).any():
-                unknown |= lacking
-                if report is not None:
-                    report.warn(
-                        f"{int(lacking.sum()):,} rows without a partner take no part (role empty): {rule.option} reads "
-                        f"column {column!r}, which is not known for them"
-                    )
+        for column in rule.reads():
+            if without_partner and column in without_partner and without_partner[column].any():
+                unknown |= without_partner[column]
+                readers.setdefault(column, {})[rule.option] = int(without_partner[column].sum())
         mask = mask & ~unknown
         if not mask.any():
             hint = quoting_hint(rule.given, option=f"{rule.option}.values")
@@ -122,6 +123,12 @@ def assign_roles(
             )
         role[mask] = name
     role[unknown] = "empty"
+    if report is not None:
+        for column, options in readers.items():
+            report.warn(
+                f"{max(options.values()):,} rows without a partner take no part (role empty): {' and '.join(options)} "
+                f"{'reads' if len(options) == 1 else 'read'} column {column!r}, which is not known for them"
+            )
     negcon = (role == "negcon").to_numpy()
     if not negcon.any():
         others = some(role[controls.mask(table)].unique())

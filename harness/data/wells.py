@@ -22,7 +22,7 @@ STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
 DERIVED = ("row", "column", "role")
 TEXT = ("plate", "well", "batch", "compound")
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,14}")
-LEVELS = ("auto", "well", "image")
+LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well or site when they come here
 
 
 def resolve(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:

@@ -29,6 +29,10 @@ class Reading(NamedTuple):
         if self.refusal:
             raise InputError(self.refusal)
 
+    def notes(self) -> list[str]:
+        """What is noted, but for features that were left out and the table of conventions."""
+        return [note for note in self.report.notes if not note.startswith("  ") and "left out" not in note]
+
     def counts(self) -> dict[str, int]:
         return dict(self.wells["role"].value_counts())
 

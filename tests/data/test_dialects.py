@@ -36,7 +36,7 @@ def test_every_dialect_gives_the_same_values(tmp_path: Path, suffix: str, sep: s
     usual = {"csv": ",", "tsv": "\t", "txt": "\t"}[suffix]
     separated = f"columns separated by {'tabs' if sep == chr(9) else repr(sep)}"
     expected = ", ".join([separated] * (sep != usual) + ["decimal commas"] * (decimal == ","))
-    assert reading.report.notes == ([f"screen.{suffix}: {expected}"] if expected else [])
+    assert reading.notes() == ([f"screen.{suffix}: {expected}"] if expected else [])
 
 
 def test_several_files_of_one_dialect_are_told_of_once(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_several_files_of_one_dialect_are_told_of_once(tmp_path: Path) -> None:
     for plate, table in screen.groupby("Plate"):
         (tmp_path / f"{plate}.csv").write_text(text_of(table, sep=";", decimal=","))
     reading = read_small(tmp_path / "*.csv")
-    assert reading.report.notes == ["P1.csv: columns separated by ';', decimal commas"]
+    assert reading.notes() == ["P1.csv: columns separated by ';', decimal commas"]
     assert len(reading.report.tables["text_files"]) == 3
     np.testing.assert_array_equal(reading.X, screen[FEATURES].to_numpy(np.float32))
 
@@ -158,7 +158,7 @@ def test_encodings_of_spreadsheets(tmp_path: Path, encoding: str, packed: bool) 
     reading = read_small(path)
     np.testing.assert_array_equal(reading.X, screen[FEATURES].to_numpy(np.float32))
     assert list(dict.fromkeys(reading.wells["plate"])) == ["Köln", "Århus", "P3"]
-    assert ("UTF-16" in reading.report.notes[0]) == encoding.startswith("utf-16")
+    assert ("UTF-16" in reading.notes()[0]) == encoding.startswith("utf-16")
 
 
 @pytest.mark.parametrize(

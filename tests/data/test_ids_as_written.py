@@ -31,7 +31,7 @@ def test_compounds_called_like_a_missing_value_are_names(tmp_path: Path, suffix:
     reading = read_small(write(screen, tmp_path / f"s.{suffix}"))
     assert reading.wells["compound"].tolist() == ["DMSO", "c1", word, "DMSO", "", "c1"] * 3
     assert reading.counts() == {"treated": 12, "negcon": 6}
-    assert reading.report.notes == [
+    assert reading.notes() == [
         f"compounds called {word!r} (3 rows) are names like any other: only an empty cell is no compound"
     ]
 

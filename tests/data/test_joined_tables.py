@@ -57,7 +57,7 @@ def test_wells_are_joined_however_they_are_written(tmp_path: Path, spelling: str
     assert reading.wells["compound"].tolist() == screen["Compound"].tolist()
     assert reading.wells["well"].tolist() == screen["Well"].tolist()
     assert reading.counts() == {"treated": 12, "negcon": 6}
-    assert reading.report.notes == ["platemap.csv: 18 of 18 rows have a partner (by Plate, Well)"]
+    assert reading.notes() == ["platemap.csv: 18 of 18 rows have a partner (by Plate, Well)"]
 
 
 def test_only_the_well_column_is_read_as_wells(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_plate_that_the_map_lacks_is_named_and_never_becomes_controls(
     ]  # fmt: skip
     excluded = read_joined(tmp_path, screen, table, controls=rule, exclude_plates=["P2"])
     assert excluded.counts() == {"treated": 8, "negcon": 4}
-    assert excluded.report.notes[0] == "platemap.csv: 12 of 12 rows have a partner (by Plate, Well)"
+    assert excluded.notes()[0] == "platemap.csv: 12 of 12 rows have a partner (by Plate, Well)"
 
 
 @pytest.mark.parametrize(
@@ -318,3 +318,27 @@ def test_attach_refuses_a_key_that_is_not_there() -> None:
     table = pd.DataFrame({"a": ["1"], "b": [2]})
     with pytest.raises(InputError, match="no column to join by 'x'"):
         Join((Path("t.csv"),), {"x": "a"}).attach(table, table, aliases={}, source="s")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"Metadata_pert_type": ["negcon", "trt", "trt", "negcon", "trt", "trt"] * 3}),
+        pd.DataFrame({"Metadata_pert_iname": ["DMSO", "c1", "c2", "DMSO", "c3", "c1"] * 3}),
+        pd.DataFrame(
+            {"Metadata_broad_sample": [None, "c1", "c2", None, "c3", "c1"] * 3, "Metadata_solvent": ["DMSO"] * 18}
+        ),
+    ],
+    ids=["types", "names", "blank samples"],
+)
+def test_a_convention_takes_no_partner_for_no_answer_either(tmp_path: Path, table: pd.DataFrame) -> None:
+    screen = small_screen()
+    table = pd.concat([screen[["Plate", "Well"]], table], axis=1)
+    path = write(screen.drop(columns="Compound"), tmp_path / "screen.csv")
+    entry = {"on": ["Plate", "Well"], "unmatched": "warn"}
+    for rows, counts in (
+        (table["Plate"] != "P9", {"treated": 12, "negcon": 6}),
+        (table["Plate"] != "P2", {"treated": 8, "negcon": 4, "empty": 6}),
+    ):
+        entry["path"] = str(write(table[rows], tmp_path / "map.csv"))
+        assert read_small(path, columns={}, controls=None, metadata=[entry]).counts() == counts
