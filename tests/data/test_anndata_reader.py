@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from scipy import sparse
 
-from harness.data.anndata_screen import AnnData
+from harness.data.anndata import AnnData
 from harness.data.store import load
 from harness.types import InputError, Profiles
 
