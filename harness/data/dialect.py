@@ -16,11 +16,12 @@ from harness.types import InputError
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 DECIMALS = {"point": ".", "comma": ","}
 AUTO_WORD = "auto"
-_SHOWN = {"\t": "tabs"}
+_PLURALS = {"\t": "tabs"}
+_NO_FEATURES = ("Metadata_", "Image_Metadata_")  # text such as 101,102 (two sites) may stay what it is there
 _WITH_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _WITH_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d+")
-_GROUPED = {",": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+"), ".": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")}
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _CERTAINLY_GROUPED = re.compile(
     r"[+-]?[1-9]\d{0,2}(?:(?:,\d{3}){2,}|(?:\.\d{3}){2,}|(?:,\d{3})+\.\d+|(?:\.\d{3})+,\d+)"
 )
@@ -104,20 +105,23 @@ def find_decimal(table: pd.DataFrame, *, ids: Collection[str], read_with: str, d
     InputError : ``1,234`` may be a thousand or a bit more than one, or both signs are in use.
     """
     with_comma, with_point, grouped = None, None, None
+    fractions = _has_fractions(table, ids)
     for name, values in _texts(table, ids):
         example = f"column {name!r} holds {{!r}}"
         if certain := next((v for v in values if _CERTAINLY_GROUPED.fullmatch(v)), None):
             grouped = grouped or (example.format(certain), certain)
         elif commas := [v for v in values if "," in v]:
-            odd = next((v for v in commas if not _GROUPED[","].fullmatch(v)), None)
+            odd = next((v for v in commas if not _GROUPED.fullmatch(v)), None)
+            if odd is None and read_with == "." and fractions and name.startswith(_NO_FEATURES):
+                continue
             if odd is None:
                 grouped = grouped or (example.format(commas[0]), commas[0])
             else:
                 with_comma = with_comma or example.format(odd)
         else:
             with_point = with_point or example.format(next(v for v in values if "." in v))
-    points = with_point is not None or (read_with == "." and _has_fractions(table, ids))
-    commas_elsewhere = with_comma is not None or (read_with == "," and _has_fractions(table, ids))
+    points = with_point is not None or (read_with == "." and fractions)
+    commas_elsewhere = with_comma is not None or (read_with == "," and fractions)
     if with_point and commas_elsewhere:
         raise InputError(
             f"{source}: {with_point}, other numbers have a decimal comma; {dialect.remedy('comma', 'point')}"
@@ -146,7 +150,7 @@ def read_thousands(table: pd.DataFrame, *, ids: Collection[str], decimal: str) -
 def describe(separator: str, decimal: str, encoding: str, *, usual: str) -> str:
     """Return what is unusual about a file, e.g. ``columns separated by ';', decimal commas``."""
     parts = [
-        *([f"columns separated by {_SHOWN.get(separator, repr(separator))}"] if separator != usual else []),
+        *([f"columns separated by {_PLURALS.get(separator, repr(separator))}"] if separator != usual else []),
         *(["decimal commas"] if decimal == "," else []),
         *(["UTF-16"] if encoding == "utf-16" else []),
     ]

@@ -39,7 +39,7 @@ _SIGNS: dict[type, str] = {
 }
 _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|`([^`]*)`""")
 _LONGEST = 20_000  # characters
-_SHOWN = 200  # characters of a query in a message
+_IN_MESSAGES = 200  # characters of a query in a message
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Query:
 
 def shortened(text: str) -> str:
     """Return the beginning of a text for a message."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _IN_MESSAGES else f"{text[:_IN_MESSAGES]}..."
 
 
 def _searchable(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -129,6 +129,13 @@ INNOCENT: dict[str, list[Any]] = {
 }
 
 
+def test_pairs_of_sites_are_no_thousands(tmp_path: Path) -> None:
+    screen = small_screen().assign(Metadata_Sites=["101,102", "103,104", "105,106"] * 6)
+    reading = read_small(write(screen, tmp_path / "s.csv"))
+    assert reading.wells["Metadata_Sites"].tolist() == screen["Metadata_Sites"].tolist()
+    np.testing.assert_array_equal(reading.X, screen[FEATURES].to_numpy(np.float32))
+
+
 @pytest.mark.parametrize("sep", [",", ";", "\t"])
 @pytest.mark.parametrize("kind", INNOCENT)
 def test_what_must_not_be_blamed(tmp_path: Path, kind: str, sep: str) -> None:
