@@ -133,7 +133,7 @@ class KnownScore:
             require(list(held.columns), ["dose"], what="column of the wells", source=f"{source}: join by dose")
         table = self._unique(table, by, source)
         join = Join((Path(source),), {key: key for key in by}, ("known_score",))
-        known = join.attach(held, table, aliases={}, source="the screen's wells that hold compounds")
+        known = join.attach(held, table, aliases={}, source="the screen's wells that hold compounds").table
         matched = known[known["known_score"].notna()]
         if matched.empty:
             raise InputError(f"{source}: column {self.score!r} is empty for every compound of the screen")

@@ -31,10 +31,14 @@ _BLANK_SAMPLE = ("broad_sample",)  # Bray et al. 2017, JUMP-Target-1: no sample 
 
 @dataclass(frozen=True, eq=False)
 class RowsRule(Rule):
-    """Rows that a convention marks, (n,); ``origin`` says by what."""
+    """Rows that a convention marks, (n,); ``origin`` says by what, ``sources`` are the columns it looked at."""
 
     rows: Mask | None = None
     origin: str = ""
+    sources: tuple[str, ...] = ()
+
+    def reads(self) -> tuple[str, ...]:
+        return self.sources
 
     def mask(self, table: Any) -> Mask:  # noqa: ARG002
         assert self.rows is not None
@@ -103,20 +107,26 @@ def choose_controls(
     for role, option in OPTIONS.items():
         rows = (roles == role).to_numpy(dtype=bool) & ~taken
         if option not in given and rows.any():
-            rules[option] = RowsRule(f"data.{option}", rows=rows, origin=_origin((types, named, blank), role, rows))
+            origin, columns = _origin((types, named, blank), role, rows)
+            rules[option] = RowsRule(f"data.{option}", rows=rows, origin=origin, sources=columns)
     return rules
 
 
-def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> str:
-    """Return what marks ``rows``: the first reading that marks them all, else all that mark some."""
-    marks = []
+def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> tuple[str, tuple[str, ...]]:
+    """Return what marks ``rows``, in words, and its columns: the first reading that marks all, else those of some."""
+    marks: list[str] = []
+    columns: list[str] = []
     for reading in readings:
         kinds = [kind for kind in ((role, CONTROL) if role == NEGCON else (role,)) if (reading.rows(kind) & rows).any()]
-        if kinds:
-            marks.append(" and ".join(reading.origin(kind) for kind in kinds))
-            if np.logical_or.reduce([reading.rows(kind) for kind in kinds])[rows].all():
-                return marks[-1]
-    return "; ".join(marks)
+        if not kinds:
+            continue
+        marking = " and ".join(reading.origin(kind) for kind in kinds)
+        read = [column for kind in kinds for column in reading.values[kind]]
+        if np.logical_or.reduce([reading.rows(kind) for kind in kinds])[rows].all():
+            return marking, tuple(dict.fromkeys(read))
+        marks.append(marking)
+        columns.extend(read)
+    return "; ".join(marks), tuple(dict.fromkeys(columns))
 
 
 def _types(meta: pd.DataFrame) -> Reading:
