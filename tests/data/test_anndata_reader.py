@@ -79,7 +79,7 @@ def write(path: Path) -> Path:
     return path
 
 
-def read(path: Path, cache: Path | None = None, **options: Any) -> Profiles:
+def read(path: Path, cache: Path | None = None, /, **options: Any) -> Profiles:
     reader = AnnData(**{"path": str(path), "controls": CONTROLS, **options})
     return load(reader, path.parent / "cache" if cache is None else cache)
 
