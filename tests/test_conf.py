@@ -25,6 +25,8 @@ NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 DUMMIES: dict[str, Any] = {  # for what a user must give (???)
     "batch/ranges": {"ranges": {"b1": [1, 9], "b2": [[10, 19], [30, 39]]}},
     "batch/regex": {"pattern": "^(Week[0-9]+)_"},
+    "data/anndata": {"path": "screen.h5ad"},
+    "data/deepprofiler": {"path": "project"},
     "data/npz": {"path": "screen.npz"},
     "data/tables": {"paths": ["plates/*.csv"], "controls": {"column": "compound", "values": ["DMSO"]}},
     "split/batch_pair": {"train": ["b1"], "test": ["b2"]},

@@ -10,7 +10,9 @@ import pandas as pd
 
 from harness.data import features as feature_columns
 from harness.data.features import FeatureSpec
+from harness.data.left_out import left_out_rows, left_out_sentence
 from harness.data.name_patterns import NamePatterns
+from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.text import as_text, listed, one_text, some
@@ -57,9 +59,13 @@ class ScreenOptions:
             raise InputError(f"{source}: exclude_plates leaves no plate; found {some(plates.unique())}")
         return included
 
-    def choose(self, table: pd.DataFrame, *, source: str) -> list[str]:
-        """Return the features among the columns of ``table``, all of which the format declares to be features."""
-        return feature_columns.choose(table, self.features, claimed=(), source=source)
+    def choose(self, table: pd.DataFrame, *, source: str, report: ReadingReport) -> list[str]:
+        """Return the features among the columns of ``table``; ``report`` says which were left out, and why."""
+        choice = feature_columns.choose(table, self.features, claimed=(), source=source)
+        if choice.left_out:
+            report.note(left_out_sentence(len(choice.names), choice.left_out))
+            report.add_rows("left_out_columns", left_out_rows(choice.left_out))
+        return choice.names
 
     def rows(
         self,
@@ -69,6 +75,7 @@ class ScreenOptions:
         *,
         source: str,
         where: Callable[[int], str],
+        report: ReadingReport,
     ) -> Rows:
         """Return the rows of plates that are not excluded.
 
@@ -99,8 +106,8 @@ class ScreenOptions:
         )  # fmt: skip
         X = read(taken)
         table = pd.DataFrame(X, columns=pd.Index(list(names), dtype=object), copy=False)
-        chosen = self.choose(table, source=source)
-        if chosen != list(names):
+        features = self.choose(table, source=source, report=report)
+        if features != list(names):
             place = {name: i for i, name in enumerate(names)}
-            X = X[:, [place[name] for name in chosen]]
-        return Rows(source=source, features=chosen, parts=[X], wells=wells, on_missing=self.on_missing)
+            X = X[:, [place[name] for name in features]]
+        return Rows(source=source, features=features, parts=[X], wells=wells, on_missing=self.on_missing)

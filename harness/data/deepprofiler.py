@@ -132,7 +132,7 @@ class DeepProfiler:
             meta[CELL_COUNT] = [site.n_cells for site in sites]
         return replace(self._options, exclude_plates=()).rows(
             meta, [f"feature_{i}" for i in range(X.shape[1])], lambda rows: X[rows], source=source,
-            where=lambda i: f"{source}, {words(places[filled[i]])}",
+            where=lambda i: f"{source}, {words(places[filled[i]])}", report=self.report,
         )  # fmt: skip
 
     def _index(self, source: str) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ from harness.data import features as feature_columns
 from harness.data.array_columns import expand_arrays
 from harness.data.digest import fingerprint
 from harness.data.features import FeatureSpec
+from harness.data.left_out import left_out_sentence
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.validate import check_wide
@@ -43,7 +45,10 @@ def interpret(
     mapped = resolve(df.columns, columns, source=source)
     taken = claimed(mapped, (negative, *rules))
     df = expand_arrays(df, features=features, claimed=taken, source=source)
-    names = feature_columns.choose(df, features, claimed=taken, source=source)
+    choice = feature_columns.choose(df, features, claimed=taken, source=source)
+    names = choice.names
+    if choice.left_out:
+        warnings.warn(f"{source}: {left_out_sentence(len(names), choice.left_out)}", stacklevel=3)
     X = feature_columns.values(df, names, source=source)
     wells = wells_table(
         without(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],

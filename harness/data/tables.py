@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,22 +13,39 @@ import pandas as pd
 
 from harness.data import features as feature_columns
 from harness.data.array_columns import expand_arrays
+from harness.data.conventions.columns import known_names, recognize
+from harness.data.conventions.decision import decide
+from harness.data.conventions.folders import row_folders
+from harness.data.conventions.names import identifiers
+from harness.data.conventions.processed import names_warning, values_warning
+from harness.data.conventions.table import conventions_table, lines
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
 from harness.data.fileparts import FilePart, OnDifferentFeatures, same_features
 from harness.data.files import expand, read_table
 from harness.data.gct import NOT_FEATURES
 from harness.data.join import Join, joins
+from harness.data.left_out import left_out_rows, left_out_sentence
 from harness.data.name_patterns import NamePatterns
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.single_cells import aggregate_cells, is_cell_level
 from harness.data.text import as_text, listed, one_text, some
-from harness.data.wells import TEXT, claimed, required, resolve, wells_table, without
+from harness.data.wells import TEXT, claimed, wells_table, without
 from harness.types import Floats, InputError
 
-VERSION = 1  # of what this reader makes of its input
+VERSION = 2  # of what this reader makes of its input
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What wide tables hold: ``parts``, (n_i, n_features) each, stand one above the other beside ``wells`` (n rows)."""
+
+    source: str
+    features: list[str]
+    parts: list[Floats]
+    wells: pd.DataFrame
 
 
 class Tables:
@@ -78,6 +96,7 @@ class Tables:
         self.paths = paths
         self.metadata = metadata
         self.report = ReadingReport()
+        self._left_out: dict[str, str] = {}
         self._name = name
 
     @cached_property
@@ -94,7 +113,11 @@ class Tables:
 
     @property
     def _text_columns(self) -> list[str]:
-        return [*(self._patterns.columns.get(name, name) for name in TEXT), *self._patterns.searched]
+        return [
+            *(self._patterns.columns.get(name, name) for name in TEXT),
+            *self._patterns.searched,
+            *identifiers(),
+        ]
 
     @property
     def name(self) -> str:
@@ -108,8 +131,16 @@ class Tables:
             {"files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns}
             for join in self._joins
         ]
+        folders = [list(path.resolve().parts[-3:-1]) for path in self.files] if len(self.files) > 1 else []
         files = [{"name": path.name, "sha256": file_sha256(path)} for path in self.files]
-        return {"reader": "tables", "version": VERSION, "files": files, "metadata": metadata, "options": self.options}
+        return {
+            "reader": "tables",
+            "version": VERSION,
+            "files": files,
+            "folders": folders,
+            "metadata": metadata,
+            "options": self.options,
+        }
 
     def features(self) -> list[str]:
         return self._rows.kept
@@ -123,6 +154,18 @@ class Tables:
 
     @cached_property
     def _rows(self) -> Rows:
+        outline, options = self.outline, self.options
+        for warning in (names_warning(self.files), values_warning(outline.parts, outline.wells, source=outline.source)):
+            if warning:
+                self.report.warn(warning)
+        return Rows(
+            source=outline.source, features=outline.features, parts=outline.parts, wells=outline.wells,
+            on_missing=options["on_missing"],
+        )  # fmt: skip
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Features and wells as the files hold them, before their values are checked."""
         options = self.options
         source = str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
         rules = [Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")]
@@ -131,9 +174,10 @@ class Tables:
         joined = [name for _, table in metadata for name in table.columns]
         files = [self._read(path, rules, joined) for path in self.files]
         names, parts = same_features(files, on_different=options["on_different_features"], report=self.report)
+        self._report_left_out(names)
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
-        columns = resolve([*meta.columns, *joined], self._patterns.columns, source=source)
+        columns = recognize([*meta.columns, *joined], self._patterns.columns, source=source)
         for join, table in metadata:
             meta = join.attach(meta, table, aliases=columns, source=source)
         keep = self._kept_plates(meta, columns["plate"], source)
@@ -145,22 +189,29 @@ class Tables:
             part = int(np.searchsorted(ends, row, side="right"))
             return f"{self.files[part]}, row {row - (ends[part - 1] if part else 0) + 1}"
 
+        decision = decide(
+            meta[keep].reset_index(drop=True), row_folders(files)[keep], mapped=self._patterns.columns, rules=rules,
+            source=source,
+        )  # fmt: skip
         wells = wells_table(
-            meta[keep].reset_index(drop=True), columns, poscon=rules[1], empty=rules[2],
-            controls=required(rules[0], source=source, found=meta.columns),
+            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
             level=options["level"], source=source, where=where,
         )  # fmt: skip
-        return Rows(source=source, features=names, parts=parts, wells=wells, on_missing=options["on_missing"])
+        self._report_conventions(conventions_table(decision, wells))
+        return Outline(source, names, parts, wells)
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
         df = self._patterns.apply(read_table(path, text=self._text_columns), source=str(path))
-        columns = resolve([*df.columns, *joined], self._patterns.columns, source=str(path))
+        columns = recognize([*df.columns, *joined], self._patterns.columns, source=str(path))
         keys = {left for join in self._joins for left in join.on}
-        taken = claimed(columns, rules) | keys | {*self._patterns.searched, *df.attrs.get(NOT_FEATURES, ())}
+        taken = claimed(columns, rules) | known_names(df.columns) | keys
+        taken |= {*self._patterns.searched, *df.attrs.get(NOT_FEATURES, ())}
         features = self.options["features"]
         df = expand_arrays(df, features=features, claimed=taken, source=str(path), report=self.report)
-        names = feature_columns.choose(df, features, claimed=taken, source=str(path))
-        part = FilePart(path, names, feature_columns.values(df, names, source=str(path)), without(df, names, taken))
+        choice = feature_columns.choose(df, features, claimed=taken, source=str(path))
+        self._left_out |= choice.left_out
+        X = feature_columns.values(df, choice.names, source=str(path))
+        part = FilePart(path, choice.names, X, without(df, choice.names, taken))
         level = self.options["level"]
         if level == "cell" or (level == "auto" and is_cell_level(df, columns)):
             needed = {*columns.values(), *(name for rule in rules if rule for name in rule.columns), *keys}
@@ -168,6 +219,16 @@ class Tables:
                 part.X, part.meta, columns, needed=needed, source=str(path), report=self.report
             )
         return part
+
+    def _report_left_out(self, names: Sequence[str]) -> None:
+        reasons = {name: reason for name, reason in self._left_out.items() if name not in set(names)}
+        if reasons:
+            self.report.note(left_out_sentence(len(names), reasons))
+            self.report.add_rows("left_out_columns", left_out_rows(reasons))
+
+    def _report_conventions(self, rows: list[dict[str, Any]]) -> None:
+        self.report.add_rows("conventions", rows)
+        self.report.lines(lines(rows))
 
     def _kept_plates(self, meta: pd.DataFrame, column: str, source: str) -> Any:
         plates, excluded = as_text(meta[column]), self.options["exclude_plates"]

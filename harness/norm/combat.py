@@ -68,6 +68,8 @@ class Combat(Normalizer):
     Li, Rabinovic 2007, Biostatistics 8(1).
     """
 
+    needs = ("batches >= 3", "controls_per_batch >= 3")
+
     def __init__(
         self,
         *,

@@ -44,6 +44,7 @@ class Coral(CrossFitted):
     """
 
     scope = FitScope.TRAIN_AND_CONTROLS
+    needs = ("controls_per_batch >= 4",)
     center_: list[Doubles]
     whiten_: list[Power]
 

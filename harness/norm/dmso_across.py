@@ -54,6 +54,8 @@ class DmsoAcross(Summarized, Affine):
     One affine map for the whole screen: it changes units and removes no batch effect. It cannot over-normalize.
     """
 
+    needs = ("controls >= 3",)
+
     def __init__(self, *, exchangeable: bool = True, scope: str = "train", seed: int = 0) -> None:
         self.exchangeable = exchangeable
         self.scope = scope

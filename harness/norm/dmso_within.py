@@ -40,6 +40,7 @@ class DmsoWithin(Normalizer):
 
     scope = FitScope.PLATE
     increasing = True
+    needs = ("controls_per_plate >= 3",)
 
     def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
         self.exchangeable = exchangeable

@@ -64,6 +64,7 @@ class Quantile(Normalizer):
 
     scope = FitScope.TRAIN_AND_CONTROLS
     increasing = True
+    needs = ("controls_per_plate >= 3",)
 
     def __init__(self, *, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
         self.exchangeable = exchangeable

@@ -34,6 +34,7 @@ class Ratio(Normalizer):
     """
 
     scope = FitScope.BATCH
+    needs = ("nonnegative_features >= 1",)
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         total, low = Moments(np.float64(0), *np.zeros((2, plates[0].X.shape[1]))), np.float32(np.inf)

@@ -42,6 +42,7 @@ class RobustWithin(Normalizer):
 
     scope = FitScope.PLATE
     increasing = True
+    needs = ("controls_per_plate >= 3",)
 
     def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
         self.exchangeable = exchangeable

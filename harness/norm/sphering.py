@@ -57,6 +57,7 @@ class Sphering(CrossFitted):
     """
 
     scope = FitScope.TRAIN
+    needs = ("controls >= 4", "plates >= 3")
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class WellPosition(Normalizer):
 
     scope = FitScope.PLATE
     increasing = True
+    needs = ("wells_without_position <= 0",)
 
     def __init__(self, *, reference: str = "all", exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
         self.reference = reference

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from scipy import sparse
 
 from harness.data import h5ad_trial
-from harness.data.anndata_screen import AnnData
+from harness.data.anndata import AnnData
 from harness.data.store import load
 from harness.types import InputError, Profiles
 

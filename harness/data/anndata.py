@@ -115,8 +115,9 @@ class AnnData:
         if NAMES not in meta:
             meta[NAMES] = pd.Series(labels, dtype=object)
         return self._options.rows(
-            meta, names, self._read, source=source, where=lambda i: f"{source}, observation {labels[i]!r}"
-        )
+            meta, names, self._read, source=source, where=lambda i: f"{source}, observation {labels[i]!r}",
+            report=self.report,
+        )  # fmt: skip
 
     def _read(self, rows: Sequence[int]) -> Floats:
         source = str(self.file)
