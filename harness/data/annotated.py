@@ -102,7 +102,7 @@ class ScreenOptions:
         wells = wells_table(
             meta[included].reset_index(drop=True), columns, poscon=rules[1], empty=rules[2],
             controls=required(rules[0], source=source, found=meta.columns),
-            level=self.level, source=source, where=lambda i: where(taken[i]),
+            level=self.level, source=source, where=lambda i: where(taken[i]), report=report,
         )  # fmt: skip
         X = read(taken)
         table = pd.DataFrame(X, columns=pd.Index(list(names), dtype=object), copy=False)

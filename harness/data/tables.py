@@ -19,23 +19,24 @@ from harness.data.conventions.folders import row_folders
 from harness.data.conventions.names import identifiers
 from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.conventions.table import conventions_table, lines
+from harness.data.dialect import Dialect
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
 from harness.data.fileparts import FilePart, OnDifferentFeatures, same_features
 from harness.data.files import expand, read_table
 from harness.data.gct import NOT_FEATURES
-from harness.data.join import Join, joins
+from harness.data.join import Join, attach_all, joins
 from harness.data.left_out import left_out_rows, left_out_sentence
 from harness.data.name_patterns import NamePatterns
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.single_cells import aggregate_cells, is_cell_level
-from harness.data.text import as_text, listed, one_text, some
+from harness.data.text import as_text, listed, one_text, quoting_hint, some
 from harness.data.wells import TEXT, claimed, wells_table, without
 from harness.types import Floats, InputError
 
-VERSION = 2  # of what this reader makes of its input
+VERSION = 3  # of what this reader makes of its input
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Tables:
     level : auto, well or image, see :func:`wells_table`; cell: rows are single cells (auto recognises them by their
         object numbers), see :func:`harness.data.single_cells.aggregate_cells`.
     on_different_features : see :func:`harness.data.fileparts.same_features`.
+    separator, decimal : of CSV and TSV files, see :class:`harness.data.dialect.Dialect`.
 
     Raises
     ------
@@ -84,6 +86,8 @@ class Tables:
         exclude_plates: str | int | Sequence[str | int] = (),
         on_missing: str = "error",
         level: str = "auto",
+        separator: str = "auto",
+        decimal: str = "auto",
         on_different_features: OnDifferentFeatures = "error",
         name: str | None = None,
     ) -> None:
@@ -93,6 +97,8 @@ class Tables:
             "exclude_plates": [one_text(plate) for plate in listed(exclude_plates)],
             "on_missing": on_missing, "level": level, "on_different_features": on_different_features,
         }  # fmt: skip
+        self.dialect = Dialect.parse(separator, decimal, setting="data.")
+        self.excluded = listed(exclude_plates)
         self.paths = paths
         self.metadata = metadata
         self.report = ReadingReport()
@@ -120,6 +126,18 @@ class Tables:
         ]
 
     @property
+    def _keys(self) -> list[tuple[str, str]]:
+        """Columns that tables are joined by and that are read as text, left and right."""
+        return [key for join in self._joins for key in join.text_keys(self._patterns.columns).items()]
+
+    def _as_written(self, rules: Sequence[Rule | None]) -> tuple[list[str], list[str]]:
+        """Columns that are read as text (ids, rules by values), and those that are so if they are text (queries)."""
+        numbers = {self._patterns.columns.get(name, name) for name in ("dose", "cell_count")}
+        by_value = [rule.column for rule in rules if rule and not rule.query and rule.column not in numbers]
+        by_query = [column for rule in rules if rule and rule.query for column in rule.columns if column not in numbers]
+        return [*self._text_columns, *by_value], by_query
+
+    @property
     def name(self) -> str:
         """As given, else the file's name, or the folder's where there are several files."""
         first = self.files[0]
@@ -128,9 +146,12 @@ class Tables:
     def key(self) -> dict[str, Any]:
         """Hashes of all files, and the options."""
         metadata = [
-            {"files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns}
+            {
+                "files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns,
+                "unmatched": join.unmatched, "dialect": [join.dialect.separator, join.dialect.decimal],
+            }
             for join in self._joins
-        ]
+        ]  # fmt: skip
         folders = [list(path.resolve().parts[-3:-1]) for path in self.files] if len(self.files) > 1 else []
         files = [{"name": path.name, "sha256": file_sha256(path)} for path in self.files]
         return {
@@ -139,6 +160,7 @@ class Tables:
             "files": files,
             "folders": folders,
             "metadata": metadata,
+            "dialect": [self.dialect.separator, self.dialect.decimal],
             "options": self.options,
         }
 
@@ -169,18 +191,21 @@ class Tables:
         options = self.options
         source = str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
         rules = [Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")]
-        text = self._text_columns
-        metadata = [(join, join.read(text=text)) for join in self._joins]
-        joined = [name for _, table in metadata for name in table.columns]
-        files = [self._read(path, rules, joined) for path in self.files]
+        text, written = self._as_written(rules)
+        keys = [right for _, right in self._keys]
+        metadata = [(join, join.read(text=[*text, *keys], written=written, report=self.report)) for join in self._joins]
+        joinable = [name for _, table in metadata for name in table.columns]
+        files = [self._read(path, rules, joinable) for path in self.files]
         names, parts = same_features(files, on_different=options["on_different_features"], report=self.report)
         self._report_left_out(names)
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
-        columns = recognize([*meta.columns, *joined], self._patterns.columns, source=source)
-        for join, table in metadata:
-            meta = join.attach(meta, table, aliases=columns, source=source)
-        keep = self._kept_plates(meta, columns["plate"], source)
+        columns = recognize([*meta.columns, *joinable], self._patterns.columns, source=source)
+        keep = self._kept_plates(meta, columns["plate"], source) if columns["plate"] in meta else None
+        meta, without_partner = attach_all(
+            metadata, meta, aliases=columns, counted=keep, source=source, report=self.report
+        )
+        keep = self._kept_plates(meta, columns["plate"], source) if keep is None else keep
         if not keep.all():
             parts = [part[kept] for part, kept in zip(parts, np.split(keep, ends[:-1]), strict=True)]
 
@@ -195,13 +220,17 @@ class Tables:
         )  # fmt: skip
         wells = wells_table(
             decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
-            level=options["level"], source=source, where=where,
+            level=options["level"], source=source, where=where, report=self.report,
+            without_partner={name: mask[keep] for name, mask in without_partner.items()},
         )  # fmt: skip
         self._report_conventions(conventions_table(decision, wells))
         return Outline(source, names, parts, wells)
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
-        df = self._patterns.apply(read_table(path, text=self._text_columns), source=str(path))
+        text, written = self._as_written(rules)
+        text = [*text, *(left for left, _ in self._keys)]
+        df = read_table(path, text=text, written=written, dialect=self.dialect, report=self.report)
+        df = self._patterns.apply(df, source=str(path))
         columns = recognize([*df.columns, *joined], self._patterns.columns, source=str(path))
         keys = {left for join in self._joins for left in join.on}
         taken = claimed(columns, rules) | known_names(df.columns) | keys
@@ -234,7 +263,10 @@ class Tables:
         plates, excluded = as_text(meta[column]), self.options["exclude_plates"]
         unknown = [plate for plate in excluded if plate not in set(plates)]
         if unknown:
-            raise InputError(f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}")
+            hint = quoting_hint(self.excluded, option="data.exclude_plates")
+            raise InputError(
+                f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}{hint}"
+            )
         keep = ~plates.isin(excluded).to_numpy()
         if not keep.any():
             raise InputError(f"{source}: exclude_plates leaves no plate; found {some(plates.unique())}")

@@ -65,7 +65,7 @@ def test_sites_hold_the_median_of_their_cells_in_every_layout(tmp_path: Path, la
     expected = np.array([pd.DataFrame(cells(place)).median() for place in places])
     np.testing.assert_allclose(profiles.X, expected, rtol=1e-6)
     assert profiles.features == tuple(f"feature_{i}" for i in range(N_FEATURES))
-    assert [(w.plate, w.well, w.site) for w in profiles.wells.itertuples()] == places
+    assert [(w.plate, w.well, str(w.site)) for w in profiles.wells.itertuples()] == places
     assert list(profiles.wells["compound"]) == list(index()["Treatment"])
     assert list(profiles.wells["cell_count"]) == [len(cells(place)) for place in places]
     assert profiles.level == "image"

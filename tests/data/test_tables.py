@@ -109,7 +109,9 @@ def test_excluded_plates_are_gone_before_anything_is_checked(tmp_path: Path) -> 
 def test_metadata_is_joined_and_never_a_feature(tmp_path: Path) -> None:
     df = screen()
     df.drop(columns=["Drug", "Week"]).to_csv(tmp_path / "s.csv", index=False)
-    plates = pd.DataFrame({"Barcode": [7, 10, 11, 99], "Week": ["w1", "w1", "w2", "w9"], "active": [1, 0, 1, 1]})
+    plates = pd.DataFrame(
+        {"Barcode": ["007", "010", "011", "099"], "Week": ["w1", "w1", "w2", "w9"], "active": [1, 0, 1, 1]}
+    )
     plates.to_csv(tmp_path / "plates.csv", index=False)
     drugs = df.rename(columns={"Metadata_Well": "well"})[["Metadata_Plate", "well", "Drug"]].iloc[1:]
     pd.concat([drugs, drugs]).to_csv(tmp_path / "map.txt", index=False, sep="\t")
@@ -117,11 +119,16 @@ def test_metadata_is_joined_and_never_a_feature(tmp_path: Path) -> None:
         tmp_path / "s.csv",
         metadata=[
             {"path": str(tmp_path / "plates.csv"), "on": {"plate": "Barcode"}},
-            {"path": str(tmp_path / "map.txt"), "on": {"Metadata_Plate": "Metadata_Plate", "Metadata_Well": "well"}},
+            {
+                "path": str(tmp_path / "map.txt"),
+                "on": {"Metadata_Plate": "Metadata_Plate", "Metadata_Well": "well"},
+                "unmatched": "warn",
+            },
         ],
     )
     assert profiles.features == tuple(FEATURES)
     assert list(profiles.wells["compound"]) == ["", *df["Drug"].iloc[1:]]
+    assert profiles.wells["role"].iloc[0] == "empty", "whether it is a control is not known"
     assert list(profiles.wells["active"]) == [1] * 3 + [0] * 4 + [1] * 5
     assert list(profiles.wells["batch"]) == ["w1"] * 7 + ["w2"] * 5
 

@@ -31,10 +31,14 @@ _BLANK_SAMPLE = ("broad_sample",)  # Bray et al. 2017, JUMP-Target-1: no sample 
 
 @dataclass(frozen=True, eq=False)
 class RowsRule(Rule):
-    """Rows that a convention marks, (n,); ``origin`` says by what."""
+    """Rows that a convention marks, (n,); ``origin`` says by what, ``sources`` are the columns it looked at."""
 
     rows: Mask | None = None
     origin: str = ""
+    sources: tuple[str, ...] = ()
+
+    def reads(self) -> tuple[str, ...]:
+        return self.sources
 
     def mask(self, table: Any) -> Mask:  # noqa: ARG002
         assert self.rows is not None
@@ -103,13 +107,15 @@ def choose_controls(
     for role, option in OPTIONS.items():
         rows = (roles == role).to_numpy(dtype=bool) & ~taken
         if option not in given and rows.any():
-            marks = [
-                reading.origin(kind)
+            readings = [
+                (reading, kind)
                 for reading in (types, named, blank)
                 for kind in ((role, CONTROL) if role == NEGCON else (role,))
                 if (reading.rows(kind) & rows).any()
             ]
-            rules[option] = RowsRule(f"data.{option}", rows=rows, origin="; ".join(dict.fromkeys(marks)))
+            marks = dict.fromkeys(reading.origin(kind) for reading, kind in readings)
+            sources = dict.fromkeys(column for reading, kind in readings for column in reading.values[kind])
+            rules[option] = RowsRule(f"data.{option}", rows=rows, origin="; ".join(marks), sources=tuple(sources))
     return rules
 
 
