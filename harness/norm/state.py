@@ -24,7 +24,7 @@ import numpy as np
 from harness.norm.base import Normalizer, check_scope
 from harness.types import InputError
 
-FORMAT = "harness.norm.state 1"
+FORMAT = "harness.norm.state 2"  # 2: features without variance are centred
 _ABOUT = "about"
 _CLASS = re.compile(r"(harness\.norm\.[a-z][a-z0-9_]*)\.([A-Za-z]\w*)")
 _KINDS = "biufU"  # bool, integers, floats, text
