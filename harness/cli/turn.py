@@ -8,10 +8,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from harness.alone import alone
 from harness.resume.asked import Asked
 from harness.resume.tally import count
-from harness.resume.units import forget_finished, prepare
+from harness.resume.units import forget_finished, prepare, turn_at
 from harness.track import Tracking
 from harness.track.found import CUT_OFF, Attempt, attempts, close_lost
 
@@ -30,7 +29,7 @@ def turn(cfg: DictConfig, tracking: Tracking, name: str, asked: Asked) -> Iterat
         return
     units = Path(cfg.units)
     prepare(units)
-    with alone(units / asked.run, waiting=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
+    with turn_at(units, asked, waiting=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
         close_lost(tracking)
         earlier = attempts(tracking, asked.run)
         finished = next((attempt for attempt in earlier if attempt.status == "FINISHED"), None)
