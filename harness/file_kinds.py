@@ -90,3 +90,12 @@ def replaced_file(path: Path, what: str) -> Path:
     """
     refuse_all_but_files(path, what)
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def is_working_folder_gone() -> bool:
+    """Return whether the folder that one works in was deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False

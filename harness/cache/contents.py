@@ -45,7 +45,9 @@ def check_readable(folder: Path) -> None:
     InputError : names what stands there.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is {kind_of(folder)}, but a packed screen is kept in a folder of this name; {_ADVICE}")
+        raise InputError(
+            f"{folder} is {kind_of(folder)}, but a packed screen is kept in a folder of this name; {_ADVICE}"
+        )
     for path in _below(folder):
         if any(_is_called(path, folder, name) for name in _FILES):
             refuse_all_but_files(path, "packed screen")

@@ -47,7 +47,7 @@ def sole(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def sole_now(path: Path) -> Iterator[bool]:
-    """As :func:`sole` without waiting: whether this process is the only one. Never if there are, or can be, no locks."""
+    """As :func:`sole` without waiting: whether this process is the only one. Never if there can be no lock."""
     try:
         file = _taken(path) if fcntl is not None else None
     except InputError:

@@ -12,7 +12,7 @@ from harness.resume.asked import Asked
 from harness.resume.tally import count
 from harness.resume.units import forget_finished, prepare, turn_at
 from harness.track import Tracking
-from harness.track.found import CUT_OFF, Attempt, attempts, close_lost
+from harness.track.found import CUT_OFF, Attempt, attempts, close_lost, has_results
 
 
 @contextmanager
@@ -33,7 +33,8 @@ def turn(cfg: DictConfig, tracking: Tracking, name: str, asked: Asked) -> Iterat
         close_lost(tracking)
         earlier = attempts(tracking, asked.run)
         finished = next((attempt for attempt in earlier if attempt.status == "FINISHED"), None)
-        if finished is not None and not cfg.force:
+        whole = finished is not None and has_results(tracking, finished.run_id)
+        if finished is not None and whole and not cfg.force:
             assert finished.ended is not None
             forget_finished(units, asked, finished.ended)
             print(f"skipped: {name} is {_finished(finished)}; force=true runs it again\n{finished.summary}", flush=True)
@@ -41,7 +42,8 @@ def turn(cfg: DictConfig, tracking: Tracking, name: str, asked: Asked) -> Iterat
             yield False
             return
         if earlier:
-            print(f"again: {name} {_described(finished or earlier[0])}", flush=True)
+            files_gone = "" if whole or finished is None else ", but its files are gone"
+            print(f"again: {name} {_described(finished or earlier[0])}{files_gone}", flush=True)
         with _counted("again" if earlier else "new"):
             yield True
 

@@ -99,7 +99,9 @@ def refuse_foreign(path: Path) -> None:
     except FileNotFoundError:
         return
     if start not in (_MAGIC, b""):
-        raise InputError(f"units: {path} was not made by this program; move it away, or set units=FOLDER to another one")
+        raise InputError(
+            f"units: {path} was not made by this program; move it away, or set units=FOLDER to another one"
+        )
 
 
 def remove_temporaries(folder: Path) -> None:
