@@ -34,6 +34,8 @@ def write_output(path: str, text: str, *, mark: str, option: str) -> None:
                 f"{option} {path}: is there already and was not written by this command; choose another name"
             )
         _replace(target, text)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{option} {path}: cannot be written ({error})") from error
 

@@ -76,12 +76,15 @@ def read(path: Path) -> Kept:
 
 def is_kept(path: Path) -> bool:
     """Return whether :func:`write` made the file: by its name, and by the marks in it."""
-    if not _NAME.fullmatch(path.name) or not is_plain_file(path):
-        return False
+    return bool(_NAME.fullmatch(path.name)) and is_plain_file(path) and _has_marks(path) is True
+
+
+def _has_marks(path: Path) -> bool | None:
+    """Return whether a Parquet file has the marks of :func:`write`; None if it is no whole Parquet file."""
     try:
         marks = pq.read_metadata(path).metadata or {}
     except (pa.ArrowException, OSError):
-        return False
+        return None
     return _ABOUT in marks and _SUM in marks
 
 
@@ -115,8 +118,8 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def _is_begun(path: Path) -> bool:
-    """Return whether the file holds the beginning of a Parquet file, or nothing yet."""
-    if not is_plain_file(path):
+    """Return whether the file holds what :func:`write` writes, or the beginning of it, or nothing yet."""
+    if not is_plain_file(path) or _has_marks(path) is False:
         return False
     try:
         with path.open("rb") as file:
