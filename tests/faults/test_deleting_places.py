@@ -78,9 +78,6 @@ REVIEWED = {
     ("harness/track/journal.py", "_remove_entry", "unlink"): "in a call of a journal, by name",
     ("harness/track/journal.py", "_write", "rename"): "in a journal",
     ("harness/track/journal.py", "_write", "write_text"): "in a journal",
-    ("harness/track/outlet.py", "Kept.close", "remove"): "a journal, see there",
-    ("harness/track/replay.py", "_send_journal", "remove"): "a journal, see there",
-    ("harness/track/store.py", "Tracking._begin", "remove"): "a journal, see there",
     ("harness/tuning/workers.py", "work", "write_bytes"): TEMPORARY,
 }
 
