@@ -164,6 +164,7 @@ def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
     if cfg.fitted is not None:
         existing([Path(cfg.fitted)])
+        refuse_all_but_files(Path(cfg.fitted), f"fitted={cfg.fitted}")
         if not OmegaConf.is_missing(cfg, "norm"):
             raise InputError("both +norm and fitted are given; fitted already says which normalization: leave one out")
         if Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -126,7 +127,7 @@ class Tracking:
         place = local_path(str(experiment.artifact_location))
         if self.artifacts in (None, _ARTIFACTS) or place is None:
             return
-        if Path(str(self.artifacts)).resolve() != place.resolve():
+        if os.path.realpath(str(self.artifacts)) != os.path.realpath(place):
             raise InputError(
                 f"tracking.artifacts={self.artifacts}: experiment {self.experiment!r} keeps its files in {place}; "
                 "leave tracking.artifacts out, or choose another experiment with tracking.experiment=NAME"
