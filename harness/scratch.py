@@ -27,8 +27,8 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
-    """Report a failure to write to a temporary ``folder`` within the block as what it is.
+def writing_to(folder: Path | None = None) -> Iterator[None]:
+    """Report a failure to write to a temporary ``folder``, or to any, within the block as what it is.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def writing_to(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _no_room(error, folder.parent) from error
+        raise _no_room(error, folder and folder.parent) from error
 
 
 def _no_room(error: OSError, parent: Path | None = None) -> InputError:

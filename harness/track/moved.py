@@ -92,10 +92,8 @@ def follow_move(database: Path, *, patience: float) -> None:
                 f"tracking: {database} was copied or moved, and cannot be written to find its files here ({error}); "
                 "make it writable once"
             ) from error
-    for move in moves:
-        _log.warning(
-            "%s was copied or moved: its runs now have their files in %s, no more in %s", database, move.new, move.old
-        )
+    for new, old in dict.fromkeys((move.new, move.old) for move in moves):
+        _log.warning("%s was copied or moved: its runs now have their files in %s, no more in %s", database, new, old)
 
 
 def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:

@@ -191,8 +191,12 @@ class Tracking:
         """Make the run, before anything is computed."""
         client = self.open()
         experiment = self.experiment_id(client)
-        with self.usable():
+        try:
             journal = None if self.local else Journal.begin(Path(self.outbox))
+        except OSError as error:
+            raise InputError(
+                f"tracking.outbox={self.outbox}: cannot be written ({reason(error)}); set it to another folder"
+            ) from error
         try:
             with self.usable():
                 title = shorten(name, LONGEST_NAME)

@@ -70,11 +70,6 @@ def test_a_named_file_that_is_none(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("option", MARKS)
 def test_a_page_or_table_over_something_else(option: str, kind: str, tmp_path: Path) -> None:
-    marks = {
-        "--html": "normalizations compared</title>",
-        "--csv": "norm,scope,verdict",
-        "--out": "<title>Map of wells: ",
-    }
     (tmp_path / "place").mkdir()
     path = settle(tmp_path / "place/x", KINDS[kind])
     before = state(path)
