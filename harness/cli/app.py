@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
 from harness.bootstrap import FEWEST_BATCHES
+from harness.cli.attempt import BAD_INPUT
 from harness.cli.command import command
 from harness.cli.messages import CONF, listed
 from harness.cli.screen import Screen, chosen_cache
@@ -200,8 +202,12 @@ def by_fold(plan: Plan, scores: pd.DataFrame) -> str:
 
 def cli() -> int:
     """``python -m harness``: see :func:`command`; of a sweep, what became of its evaluations is said at the end."""
-    with tally() as counts:
-        status = command("config", evaluate_config)
+    try:
+        with tally() as counts:
+            status = command("config", evaluate_config)
+    except InputError as error:  # no room for temporary files
+        print(f"harness: {error}", file=sys.stderr)
+        return BAD_INPUT
     if counts.total() > 1:
         print(sentence(counts))
     return status
