@@ -18,7 +18,7 @@ from harness.data.conventions.decision import decide
 from harness.data.conventions.folders import row_folders
 from harness.data.conventions.names import identifiers
 from harness.data.conventions.processed import names_warning, values_warning
-from harness.data.conventions.table import conventions_table, lines
+from harness.data.conventions.table import conventions_table, lines, nameless_warning
 from harness.data.dialect import Dialect
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
@@ -224,6 +224,8 @@ class Tables:
             without_partner={name: mask[keep] for name, mask in without_partner.items()},
         )  # fmt: skip
         self._report_conventions(conventions_table(decision, wells))
+        if warning := nameless_warning(decision, wells):
+            self.report.warn(warning)
         return Outline(source, names, parts, wells)
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:

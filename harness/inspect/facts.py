@@ -1,4 +1,4 @@
-"""Facts of a screen that decide which members apply: numbers with a name, and the sentence that says what is lacking."""
+"""Facts of a screen that decide which members apply: named numbers, and the sentence that says what is lacking."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from harness.types import Floats, InputError
 
 Facts = dict[str, int]
 _NEED = re.compile(r"(\w+) (>=|<=) (\d+)")
-# What a fact counts, as it stands in a reason, and what to do where it does not suffice.
-SENTENCES: dict[str, tuple[str, str]] = {
-    "plates": ("{value} plates, {needed} are needed", ""),
-    "batches": ("{value} batches, {needed} are needed", "batch.column, batch=regex or batch=ranges name batches"),
-    "batches_of_two_plates": ("{value} batches of two plates or more, {needed} are needed", ""),
-    "plates_of_largest_batch": ("{value} plates in the largest batch, {needed} are needed", ""),
-    "controls": ("{value} negative control wells, {needed} are needed", ""),
+# What a fact counts, and what to do if it does not suffice.
+COUNTED: dict[str, tuple[str, str]] = {
+    "plates": ("plates", ""),
+    "batches": ("batches", "batch.column, batch=regex or batch=ranges name batches"),
+    "batches_of_two_plates": ("batches of two plates or more", ""),
+    "plates_of_largest_batch": ("plates in the largest batch", ""),
+    "controls": ("negative control wells", ""),
     "controls_per_plate": (
-        "a plate with {value} negative control wells, {needed} are needed on each", "data.exclude_plates leaves it out",
+        "negative control wells on the plate with fewest", "data.exclude_plates leaves plates out",
     ),
-    "controls_per_batch": ("a batch with {value} negative control wells, {needed} are needed in each", ""),
-    "wells_without_position": ("{value} wells whose row and column are not known", ""),
-    "wells_without_cell_count": ("{value} wells without a cell count", "data.columns.cell_count names the column"),
-    "plates_without_cell_counts": ("{value} plates without cell counts", "data.columns.cell_count names the column"),
-    "compounds": ("{value} compounds, {needed} are needed", "data.columns.compound names the column"),
-    "replicated_treatments": ("no compound (and dose) in wells of different positions", ""),
-    "nonnegative_features": ("every feature has negative values", ""),
-    "planted": ("no planted truth: only simulated screens have one", ""),
-    "known_scores": ("no known score of compounds", "audit.known_effects.path or .column names one"),
+    "controls_per_batch": ("negative control wells in the batch with fewest", ""),
+    "wells_without_position": ("wells whose row and column are not known", ""),
+    "wells_without_cell_count": ("wells without a cell count", "data.columns.cell_count names the column"),
+    "plates_without_cell_counts": ("plates without cell counts", "data.columns.cell_count names the column"),
+    "compounds": ("compounds", "data.columns.compound names the column"),
+    "replicated_treatments": ("compounds (at one dose) in wells of different positions", ""),
+    "nonnegative_features": ("features without negative values", ""),
+    "planted": ("screens with a planted truth", "only data=demo has one"),
+    "known_scores": ("known scores of compounds", "audit.known_effects.path or .column names them"),
 }  # fmt: skip
 
 
@@ -76,8 +76,9 @@ def lacking(need: str, facts: Facts) -> str | None:
     value, number = facts[parsed[1]], int(parsed[3])
     if value >= number if parsed[2] == ">=" else value <= number:
         return None
-    sentence, remedy = SENTENCES[parsed[1]]
-    return sentence.format(value=f"{value:,}", needed=number) + (f" ({remedy})" if remedy else "")
+    counted, remedy = COUNTED[parsed[1]]
+    needed = f" ({number} needed)" if number else ""
+    return f"{counted}: {value:,}{needed}" + (f"; {remedy}" if remedy else "")
 
 
 def _fewest(control: pd.DataFrame, wells: pd.DataFrame, column: str) -> int:

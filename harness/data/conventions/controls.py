@@ -107,16 +107,38 @@ def choose_controls(
     for role, option in OPTIONS.items():
         rows = (roles == role).to_numpy(dtype=bool) & ~taken
         if option not in given and rows.any():
-            readings = [
-                (reading, kind)
-                for reading in (types, named, blank)
-                for kind in ((role, CONTROL) if role == NEGCON else (role,))
-                if (reading.rows(kind) & rows).any()
-            ]
-            marks = dict.fromkeys(reading.origin(kind) for reading, kind in readings)
-            sources = dict.fromkeys(column for reading, kind in readings for column in reading.values[kind])
-            rules[option] = RowsRule(f"data.{option}", rows=rows, origin="; ".join(marks), sources=tuple(sources))
+            readings = (types, named, blank)
+            rules[option] = RowsRule(
+                f"data.{option}",
+                rows=rows,
+                origin=_origin(readings, role, rows),
+                sources=_sources(readings, role, rows),
+            )
     return rules
+
+
+def _marking(reading: Reading, role: str, rows: Mask) -> list[str]:
+    """Return the kinds of ``reading`` that mark some of ``rows`` as wells of ``role``."""
+    return [kind for kind in ((role, CONTROL) if role == NEGCON else (role,)) if (reading.rows(kind) & rows).any()]
+
+
+def _sources(readings: Sequence[Reading], role: str, rows: Mask) -> tuple[str, ...]:
+    """Return the columns whose values mark some of ``rows``."""
+    columns = [
+        column for reading in readings for kind in _marking(reading, role, rows) for column in reading.values[kind]
+    ]
+    return tuple(dict.fromkeys(columns))
+
+
+def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> str:
+    """Return what marks ``rows``: the first reading that marks them all, else all that mark some."""
+    marks = []
+    for reading in readings:
+        if kinds := _marking(reading, role, rows):
+            marks.append(" and ".join(reading.origin(kind) for kind in kinds))
+            if np.logical_or.reduce([reading.rows(kind) for kind in kinds])[rows].all():
+                return marks[-1]
+    return "; ".join(marks)
 
 
 def _types(meta: pd.DataFrame) -> Reading:

@@ -36,7 +36,7 @@ ROLE = ("control_type", "pert_type")  # JUMP-Target writes both; the first says 
 @cache
 def spellings(word: str) -> tuple[str, ...]:
     """Return ``word`` as tables write it: in small and in capital letters, with ``_``, a blank or nothing between."""
-    cases = (word, word.lower(), word.title(), word.upper())
+    cases = (word, word.lower(), word[0].lower() + word[1:], word.title(), word.upper())
     return tuple(dict.fromkeys(case.replace("_", between) for between in ("_", "", " ") for case in cases))
 
 

@@ -31,6 +31,20 @@ def conventions_table(decision: Decision, wells: pd.DataFrame) -> list[dict[str,
     return rows
 
 
+def nameless_warning(decision: Decision, wells: pd.DataFrame) -> str | None:
+    """Return one line if wells without a compound count as treated by convention, or None."""
+    if "compound" not in wells or "controls" in decision.settings:
+        return None
+    nameless = (wells["role"] == "treated") & (wells["compound"] == "")
+    column = decision.columns["compound"]
+    if not nameless.any() or not (wells["compound"][wells["role"] == "treated"] != "").any():
+        return None
+    return (
+        f"{int(nameless.sum()):,} rows without {column} count as treated; if they are controls or empty, say so: "
+        f"data.controls (column: {column}, values: ['', ...]) or data.empty.column={column} \"data.empty.values=['']\""
+    )
+
+
 def cells(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     """Return six rows ``what, taken from, how many`` of :func:`conventions_table`."""
     row = {row["what"]: row for row in rows}
