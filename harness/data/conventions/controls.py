@@ -108,12 +108,8 @@ def choose_controls(
         rows = (roles == role).to_numpy(dtype=bool) & ~taken
         if option not in given and rows.any():
             readings = (types, named, blank)
-            rules[option] = RowsRule(
-                f"data.{option}",
-                rows=rows,
-                origin=_origin(readings, role, rows),
-                sources=_sources(readings, role, rows),
-            )
+            origin, sources = _origin(readings, role, rows), _sources(readings, role, rows)
+            rules[option] = RowsRule(f"data.{option}", rows=rows, origin=origin, sources=sources)
     return rules
 
 
