@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
 from harness.bootstrap import FEWEST_BATCHES
+from harness.cli.attempt import BAD_INPUT
 from harness.cli.command import command
 from harness.cli.messages import CONF, listed
-from harness.cli.screen import Screen, chosen_cache
+from harness.cli.screen import Screen, chosen_cache, reader
 from harness.cli.spaces import tuning_node
 from harness.cli.turn import turn
 from harness.data.store import store_folder
@@ -121,8 +123,7 @@ def evaluate_config(cfg: DictConfig) -> None:
 
 def _asked(cfg: DictConfig) -> Asked:
     """What is asked for, known without reading the screen."""
-    source = instantiate(cfg.data, _convert_="all")
-    return Asked.of(_resolved(cfg), data=store_folder(source, chosen_cache(cfg.cache)).name)
+    return Asked.of(_resolved(cfg), data=store_folder(reader(cfg), chosen_cache(cfg.cache)).name)
 
 
 def _resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -136,6 +137,7 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
     plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
     plan.tuning.check(encoded(plan.models, plan.encode))
     screen = Screen(cfg)
+    screen.guard(cfg.data.leak_guard)
     profiles, plan = screen.profiles, screen.bind(plan)
     wells, splits = plan_splits(plan, profiles)
     screen.join_scores(plan, wells)
@@ -200,8 +202,12 @@ def by_fold(plan: Plan, scores: pd.DataFrame) -> str:
 
 def cli() -> int:
     """``python -m harness``: see :func:`command`; of a sweep, what became of its evaluations is said at the end."""
-    with tally() as counts:
-        status = command("config", evaluate_config)
+    try:
+        with tally() as counts:
+            status = command("config", evaluate_config)
+    except InputError as error:  # no room for temporary files
+        print(f"harness: {error}", file=sys.stderr)
+        return BAD_INPUT
     if counts.total() > 1:
         print(sentence(counts))
     return status

@@ -16,6 +16,7 @@ from harness.cli.disk import telling_of_disk
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import CONF, plain
 from harness.cli.sweep import listening
+from harness.file_kinds import is_working_folder_gone
 from harness.types import InputError
 
 
@@ -30,10 +31,12 @@ def command(config_name: str, body: Body) -> int:
     body = telling_of_disk(body)
     settle()
     statuses: list[int] = []
+    begun: list[int] = []
     mailbox = Mailbox()
 
     @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
     def job(cfg: DictConfig) -> None:
+        begun.append(1)
         if mailbox.is_here:
             statuses.append(attempt(cfg, body))
         else:
@@ -45,6 +48,10 @@ def command(config_name: str, body: Body) -> int:
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:
         return _said(plain(error), BAD_INPUT)
+    except OSError as error:
+        if begun:
+            raise
+        return _said(_of_folders(error), BAD_INPUT)
     except BrokenProcessPool:
         return _said(_KILLED, CRASHED)
     except KeyboardInterrupt:
@@ -55,6 +62,14 @@ def command(config_name: str, body: Body) -> int:
 _KILLED = (
     "a worker was killed, e.g. for want of memory; set hydra.launcher.n_jobs to fewer workers and start the sweep again"
 )
+
+
+def _of_folders(error: OSError) -> str:
+    """Return what is wrong with the folder that one works in, or with those that Hydra makes."""
+    if is_working_folder_gone():
+        return "the working folder was deleted; change into one that exists"
+    folder = f"the folder {error.filename} cannot be made or read ({error.strerror})"
+    return f"{folder}; leave hydra.run.dir and hydra.sweep.dir out, or set them to other folders"
 
 
 def _said(line: str, status: int) -> int:

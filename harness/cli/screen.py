@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from dataclasses import replace
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from harness.batch import assign_batches
 from harness.cache import Cache
@@ -20,6 +21,7 @@ from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
 from harness.known.scores import KnownScore
 from harness.labels.base import TakesLabels
+from harness.leak_guard import check_leaks
 from harness.plan import Plan
 from harness.types import InputError, Profiles
 
@@ -38,6 +40,14 @@ def chosen_cache(cache: DictConfig | str) -> Cache:
     return Cache(Path(cache.folder), cache.max_gb)
 
 
+def reader(cfg: DictConfig) -> Any:
+    """The reader that ``cfg.data`` describes; ``data.leak_guard`` is no setting of a reader."""
+    node = copy.copy(cfg.data)
+    with open_dict(node):
+        node.pop("leak_guard", None)
+    return instantiate(node, _convert_="all")
+
+
 class Screen:
     """Profiles with their batches, and the truth that a simulated screen comes with.
 
@@ -49,7 +59,7 @@ class Screen:
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        self._source, self._cache = instantiate(cfg.data, _convert_="all"), chosen_cache(cfg.cache)
+        self._source, self._cache = reader(cfg), chosen_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
         self.found: Any = getattr(batch, "found_", None)
@@ -59,6 +69,19 @@ class Screen:
         for line in self.report.notes:
             warn_once(f"harness: {line}")
         for line in self.report.warnings:
+            warn_once(f"{WARNING}{line}")
+
+    def guard(self, level: Any) -> None:
+        """Look for features that give labels away; ``level``: error, warn or off. The table ``leak_guard`` is recorded.
+
+        Raises
+        ------
+        InputError : see :func:`harness.leak_guard.check_leaks`.
+        """
+        leaks = check_leaks(self.profiles, "off" if level is False else level)  # YAML reads off as false
+        if leaks.leaks:
+            self.report.add_rows("leak_guard", leaks.rows())
+        for line in leaks.warnings(refused_too=True):
             warn_once(f"{WARNING}{line}")
 
     def bind(self, plan: Plan) -> Plan:

@@ -7,9 +7,9 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.output_file import write_output
 from harness.redact import redacted
 from harness.types import InputError
 
@@ -136,20 +136,14 @@ def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: 
     from harness.compare.report import report
 
     html = report(groups, command=command)
-    try:
-        Path(options.html).write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--html {options.html}: cannot be written ({error})") from error
+    write_output(options.html, html, mark="normalizations compared</title>", option="--html")
     print(f"Page: {options.html}")
     if not options.no_log:
         tracking.report(html)
 
 
 def _write(table: pd.DataFrame, path: str) -> None:
-    try:
-        table.to_csv(path, index=False)
-    except OSError as error:
-        raise InputError(f"--csv {path}: cannot be written ({error})") from error
+    write_output(path, table.to_csv(index=False), mark="norm,scope,verdict", option="--csv")
 
 
 if __name__ == "__main__":

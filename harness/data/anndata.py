@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from harness.data import h5ad
+from harness.data import h5ad, h5ad_trial
 from harness.data.annotated import ScreenOptions
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
@@ -98,6 +98,7 @@ class AnnData:
     @cached_property
     def _rows(self) -> Rows:
         source = str(self.file)
+        h5ad_trial.try_reading(self.file)
         with h5ad.opened(self.file) as file:
             obs = h5ad.table(h5ad.child(file, "obs", source=source), source=source)
             matrix, names = self._matrix(file, source)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.data import features as feature_columns
+from harness.data.array_columns import expand_arrays
 from harness.data.digest import fingerprint
 from harness.data.features import FeatureSpec
 from harness.data.left_out import left_out_sentence
@@ -45,6 +46,7 @@ def interpret(
     rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
     mapped = resolve(df.columns, columns, source=source)
     taken = claimed(mapped, (negative, *rules))
+    df = expand_arrays(df, features=features, claimed=taken, source=source)
     choice = feature_columns.choose(df, features, claimed=taken, source=source)
     names = choice.names
     if choice.left_out:

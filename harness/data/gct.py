@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -131,7 +132,9 @@ def _matrix(path: Path, file: IO[str], header: _Header, number: int) -> tuple[li
         "na_values": {column: list(_MISSING) for column in range(header.n_first, width)},
     }  # fmt: skip
     try:
-        df: pd.DataFrame = pd.read_csv(file, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of columns that pandas would drop
+            df: pd.DataFrame = pd.read_csv(file, **options)
     except pd.errors.EmptyDataError:
         df = pd.DataFrame(columns=range(width))
     if len(df) != header.n_features:

@@ -67,6 +67,8 @@ def child(group: Any, name: str, *, source: str) -> Any:
     member = group.get(name)
     if member is None:
         raise InputError(f"{source}: {name!r} is a link that leads nowhere; write the file again")
+    if isinstance(member, h5py.Datatype):
+        raise InputError(f"{source}: {name!r} is the name of a type; expected data: copy or write the file again")
     if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
         raise InputError(f"{source}: {name!r} keeps its data in other files; expected the data itself")
     return member

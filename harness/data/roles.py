@@ -44,6 +44,8 @@ class Rule:
         """
         if isinstance(spec, str):
             spec = {"query": spec}
+        if spec is not None and not isinstance(spec, Mapping):
+            raise InputError(f"{option}: got {spec!r}; give column and values, or query")
         given = {key: value for key, value in (spec or {}).items() if value is not None}
         if not given:
             return None

@@ -290,3 +290,12 @@ def test_a_batch_that_is_empty_in_some_rows_is_refused(tmp_path: Path) -> None:
     empty = read_small(write(screen.assign(Week=""), tmp_path / "s.csv"), columns={**COLUMNS, "batch": "Week"})
     assert set(empty.wells["batch"]) == {""}
     np.testing.assert_array_equal(empty.X, screen[FEATURES].to_numpy(np.float32))
+
+
+@pytest.mark.parametrize(
+    "rule", [5, True, ["DMSO"], {"column": "Compound"}, {"values": ["DMSO"]}, {"colum": "Compound"}]
+)
+def test_a_rule_that_is_none_is_refused(tmp_path: Path, rule: Any) -> None:
+    refusal = read_small(write(small_screen(), tmp_path / "s.csv"), controls=rule).refusal
+    assert refusal.startswith("data.controls: got ")
+    assert "query" in refusal

@@ -107,26 +107,34 @@ def choose_controls(
     for role, option in OPTIONS.items():
         rows = (roles == role).to_numpy(dtype=bool) & ~taken
         if option not in given and rows.any():
-            origin, columns = _origin((types, named, blank), role, rows)
-            rules[option] = RowsRule(f"data.{option}", rows=rows, origin=origin, sources=columns)
+            readings = (types, named, blank)
+            origin, sources = _origin(readings, role, rows), _sources(readings, role, rows)
+            rules[option] = RowsRule(f"data.{option}", rows=rows, origin=origin, sources=sources)
     return rules
 
 
-def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> tuple[str, tuple[str, ...]]:
-    """Return what marks ``rows``, in words, and its columns: the first reading that marks all, else those of some."""
-    marks: list[str] = []
-    columns: list[str] = []
+def _marking(reading: Reading, role: str, rows: Mask) -> list[str]:
+    """Return the kinds of ``reading`` that mark some of ``rows`` as wells of ``role``."""
+    return [kind for kind in ((role, CONTROL) if role == NEGCON else (role,)) if (reading.rows(kind) & rows).any()]
+
+
+def _sources(readings: Sequence[Reading], role: str, rows: Mask) -> tuple[str, ...]:
+    """Return the columns whose values mark some of ``rows``."""
+    columns = [
+        column for reading in readings for kind in _marking(reading, role, rows) for column in reading.values[kind]
+    ]
+    return tuple(dict.fromkeys(columns))
+
+
+def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> str:
+    """Return what marks ``rows``: the first reading that marks them all, else all that mark some."""
+    marks = []
     for reading in readings:
-        kinds = [kind for kind in ((role, CONTROL) if role == NEGCON else (role,)) if (reading.rows(kind) & rows).any()]
-        if not kinds:
-            continue
-        marking = " and ".join(reading.origin(kind) for kind in kinds)
-        read = [column for kind in kinds for column in reading.values[kind]]
-        if np.logical_or.reduce([reading.rows(kind) for kind in kinds])[rows].all():
-            return marking, tuple(dict.fromkeys(read))
-        marks.append(marking)
-        columns.extend(read)
-    return "; ".join(marks), tuple(dict.fromkeys(columns))
+        if kinds := _marking(reading, role, rows):
+            marks.append(" and ".join(reading.origin(kind) for kind in kinds))
+            if np.logical_or.reduce([reading.rows(kind) for kind in kinds])[rows].all():
+                return marks[-1]
+    return "; ".join(marks)
 
 
 def _types(meta: pd.DataFrame) -> Reading:
