@@ -101,18 +101,18 @@ class ScreenOptions:
         meta = patterns.apply(meta, source=source)
         columns = recognize([str(name) for name in meta.columns], patterns.columns, source=source)
         included = self.included(meta, columns["plate"], source=source).to_numpy()
-        taken = [int(i) for i in included.nonzero()[0]]
+        rows_read = [int(i) for i in included.nonzero()[0]]
         meta = meta[included].reset_index(drop=True)
         no_folder = pd.Series("", index=meta.index, dtype=object)
         decision = decide(meta, no_folder, mapped=patterns.columns, rules=rules, source=source)
         wells = wells_table(
             decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
-            level=self.level, source=source, where=lambda i: where(taken[i]), report=report,
+            level=self.level, source=source, where=lambda i: where(rows_read[i]), report=report,
         )  # fmt: skip
         rows = conventions_table(decision, wells)
         report.add_rows("conventions", rows)
         report.lines(lines(rows))
-        X = read(taken)
+        X = read(rows_read)
         table = pd.DataFrame(X, columns=pd.Index(list(names), dtype=object), copy=False)
         features = self.choose(table, source=source, report=report)
         if features != list(names):
