@@ -30,6 +30,7 @@ from harness.data.validate import INDEX_COLUMNS
 from harness.types import Floats, InputError
 
 FeatureSpec = str | Sequence[str] | None
+ARRAY_ELEMENTS = "array_elements"  # attribute of a table: columns that were one column of arrays
 METADATA_PREFIXES = ("Metadata_", "Image_Metadata_")
 NO_PREFIX = "no feature prefix"
 
@@ -84,7 +85,7 @@ def reason_by_name(df: pd.DataFrame, name: str) -> str:
     reading = read_name(name)
     if reading is not None and reading.reason:
         return reading.reason
-    if is_embedding_name(name):
+    if is_embedding_name(name) or name in df.attrs.get(ARRAY_ELEMENTS, ()):
         return ""
     if reading is not None and reading.category in MEASURED and (reading.is_typical or reading.compartment):
         return ""
@@ -183,7 +184,7 @@ def _prefixed(df: pd.DataFrame, free: list[str], dtypes: dict[str, Any]) -> set[
     A prefix alone (``Cells_density``) is a weaker sign than CellProfiler's grammar or a numbered embedding: such
     columns count if most of the numeric columns are of that kind.
     """
-    typical = embedding_columns(free)
+    typical = embedding_columns(free) | (set(free) & set(df.attrs.get(ARRAY_ELEMENTS, ())))
     compartment_names = {*COMPARTMENTS, *compartments(free)}
     beginnings = tuple(f"{compartment}_" for compartment in compartment_names if compartment)
     in_table_of_one = "" in compartment_names
