@@ -20,7 +20,7 @@ from harness.bootstrap import FEWEST_BATCHES
 from harness.cli.attempt import BAD_INPUT
 from harness.cli.command import command
 from harness.cli.messages import CONF, listed
-from harness.cli.screen import Screen, chosen_cache, reader
+from harness.cli.screen import Screen, chosen_cache, leak_guard_level, reader
 from harness.cli.spaces import tuning_node
 from harness.cli.turn import turn
 from harness.data.store import store_folder
@@ -136,8 +136,9 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
     """Load, split, evaluate and record."""
     plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
     plan.tuning.check(encoded(plan.models, plan.encode))
+    level = leak_guard_level(cfg)
     screen = Screen(cfg)
-    screen.guard(cfg.data.leak_guard)
+    screen.guard(level)
     profiles, plan = screen.profiles, screen.bind(plan)
     wells, splits = plan_splits(plan, profiles)
     screen.join_scores(plan, wells)
