@@ -43,13 +43,18 @@ def paragraph(label: str, text: str, *, width: int, indent: int = 2) -> list[str
 def command_lines(words: Sequence[str], *, width: int) -> list[str]:
     """Return a command that a shell reads as ``words``, over several lines if it is long."""
     lines = [""]
-    for word in map(shlex.quote, words):
+    for word in map(_quoted, words):
         if len(lines[-1]) + len(word) + 5 > width and lines[-1]:
             lines[-1] += " \\"
             lines.append("  " + word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip() if len(lines) == 1 else f"{lines[-1]} {word}"
     return ["  " + line for line in lines]
+
+
+def _quoted(word: str) -> str:
+    """Return a word for a shell, in double quotes if it has single ones and nothing that double quotes would change."""
+    return f'"{word}"' if "'" in word and not set('"$`!\\') & set(word) else shlex.quote(word)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -34,7 +34,7 @@ def recognize(columns: Collection[str], mapped: Mapping[str, str], *, source: st
         if not candidates[name]:
             raise InputError(
                 f"{source}: no {name} column; looked for {names.looked_for(name)}; found {some(columns, 20)}; set "
-                f"data.columns.{name}=COLUMN"
+                f"data.columns.{name}=COLUMN (python -m harness.inspect shows what the columns hold)"
             )
     return {name: recognized[0] for name, recognized in candidates.items() if recognized}
 

@@ -119,7 +119,7 @@ def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: st
     return InputError(
         f"{question} Give controls.column and controls.values, or controls.query; looked for negcon or control in "
         f"Metadata_pert_type and Metadata_control_type, for DMSO in {names.looked_for('compound')}, and for ids of "
-        f"JUMP's controls; columns found {some(meta.columns, 20)}"
+        f"JUMP's controls; columns found {some(meta.columns, 20)}; python -m harness.inspect shows their values"
     )
 
 
