@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from harness.cache.damage import DamagedStoreError
 from harness.cache.lock import is_shared, sole, sole_now
 from harness.cache.room import GB, check_free, gigabytes, refusing_full, size
-from harness.types import InputError
+from harness.errors import InputError
 
 logger = logging.getLogger(__name__)
 Opened = TypeVar("Opened")

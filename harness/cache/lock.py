@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.types import InputError
+from harness.errors import InputError
 
 try:
     import fcntl

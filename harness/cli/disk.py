@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from harness.cache import DamagedStoreError
 from harness.cache.room import REMEDY, is_full
-from harness.types import InputError
+from harness.errors import InputError
 
 _SAYS_FULL = ("disk is full", "No space left on device")  # of libraries that pass on words only, such as SQLite's
 Body = Callable[[DictConfig], None]

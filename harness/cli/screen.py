@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from harness.batch import assign_batches
-from harness.cache import Cache
-from harness.cli.attempt import WARNING, warn_once
+from harness.cli.notices import WARNING, say_once
+from harness.cli.screen_key import chosen_cache
 from harness.data.reading_report import ReadingReport, read_report
 from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
@@ -22,20 +21,6 @@ from harness.known.scores import KnownScore
 from harness.labels.base import TakesLabels
 from harness.plan import Plan
 from harness.types import InputError, Profiles
-
-
-def chosen_cache(cache: DictConfig | str) -> Cache:
-    """The cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
-
-    Raises
-    ------
-    InputError : no folder, or no number.
-    """
-    if isinstance(cache, str):
-        return Cache(Path(cache))
-    if not isinstance(cache, DictConfig) or not isinstance(cache.folder, str) or not cache.folder:
-        raise InputError(f"cache={cache!r}: expected cache.folder=FOLDER, and cache.max_gb=NUMBER")
-    return Cache(Path(cache.folder), cache.max_gb)
 
 
 class Screen:
@@ -57,9 +42,9 @@ class Screen:
         self._truth = cache(lambda: read_truth(folder()))
         self.report: ReadingReport = read_report(folder())
         for line in self.report.notes:
-            warn_once(f"harness: {line}")
+            say_once(f"harness: {line}")
         for line in self.report.warnings:
-            warn_once(f"{WARNING}{line}")
+            say_once(f"{WARNING}{line}")
 
     def bind(self, plan: Plan) -> Plan:
         """The plan with labels given to the tasks that need them, known scores to what reads them, and found batches.

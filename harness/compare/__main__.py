@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import InputError
+from harness.program.run import run_program
 from harness.redact import redacted
-from harness.types import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,11 +147,13 @@ def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: 
 
 
 def _write(table: pd.DataFrame, path: str) -> None:
+    from harness.spreadsheet import spreadsheet_csv
+
     try:
-        table.to_csv(path, index=False)
+        spreadsheet_csv(table, path)
     except OSError as error:
         raise InputError(f"--csv {path}: cannot be written ({error})") from error
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program("harness.compare", lambda: main))

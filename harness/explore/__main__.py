@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.types import InputError
+from harness.errors import InputError
+from harness.program.run import run_program
 
 EPILOG = """examples:
   python -m harness.explore                         every normalization of the only experiment in mlruns/mlflow.db
@@ -71,4 +72,4 @@ def explore(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program("harness.explore", lambda: main))
