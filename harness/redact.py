@@ -22,7 +22,8 @@ _SECRET = re.compile(
     r"(?:password|passwd|passphrase|pwd|secret|api_?key|(?:access|account|private|secret)_?key"
     r"|(?:access|auth|refresh|session|security)_?token|shared_?access_?(?:key|signature))$"
 )
-_SECRET_OF_ADDRESS = {"token", "sig", "signature", "key", "auth", "pass", "credential", "credentials", "sas", "jwt"}
+_SECRET_OF_ADDRESS = {"token", "sig", "signature", "auth", "pass", "credential", "credentials", "sas", "jwt"}
+_KEYS_OF_ADDRESS = ("key", "subscription_key", "x_functions_key")
 _PLAIN_VALUE = {
     "'": re.compile(r"'(?:[^'\\]|\\.|'')*'"),
     '"': re.compile(r'"(?:[^"\\]|\\.|"")*"'),
@@ -73,12 +74,14 @@ def without_account(url: str) -> str:
 
 def _accounts(text: str, *, whole: bool) -> str:
     """Mask passwords of addresses; with ``whole`` an address goes to the end of ``text``."""
-    parts, done = [], 0
+    parts, done, end = [], 0, len(text) if whole else 0
     for match in _SCHEME.finditer(text):
         start = match.end()
         if start < done:
             continue
-        rest = text[start : len(text) if whole else _word_end(text, start)]
+        if start > end:
+            end = _word_end(text, start)
+        rest = text[start:end]
         at = _account_end(match[1], rest)
         if at is not None:
             parts += [text[done:start], rest[: rest.index(":")], ":", MASK]
@@ -117,14 +120,20 @@ def _settings(text: str) -> str:
         key = _KEY.search(text, max(done, equals.start() - 80), equals.start())
         if key is None:
             continue
-        lead = text[key.start() - 1 : key.start()]
-        if not _is_secret(key[0], of_address=lead in ("?", "&")):
+        in_query = _is_in_query(text, key.start())
+        if not _is_secret(key[0], of_address=in_query):
             continue
-        end = _value_end(text, equals, in_query=lead in ("?", "&"))
+        end = _value_end(text, equals, in_query=in_query)
         if end > equals.end():
             parts += [text[done : equals.end()], MASK]
             done = end
     return "".join([*parts, text[done:]])
+
+
+def _is_in_query(text: str, start: int) -> bool:
+    """Whether what begins at ``start`` is a parameter of an address: behind ``?``, or behind ``&`` after one."""
+    lead = text[start - 1 : start]
+    return lead == "?" or (lead == "&" and "?" in text[max(0, start - 2000) : start].split()[-1])
 
 
 def _is_secret(key: str, *, of_address: bool = False) -> bool:
@@ -135,7 +144,7 @@ def _is_secret(key: str, *, of_address: bool = False) -> bool:
     name = re.sub(r"[.~+-]", "_", name)
     if _SECRET.search(name):
         return True
-    return of_address and not _SECRET_OF_ADDRESS.isdisjoint(name.split("_"))
+    return of_address and (name in _KEYS_OF_ADDRESS or not _SECRET_OF_ADDRESS.isdisjoint(name.split("_")))
 
 
 def _value_end(text: str, equals: re.Match[str], *, in_query: bool) -> int:

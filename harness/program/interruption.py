@@ -6,19 +6,23 @@ woken by the signal itself ends the process :data:`GRACE` seconds later, if it s
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 INTERRUPTED = 130  # exit statuses: 128 + number of the signal, as shells report it
 TERMINATED = 143
-GRACE = 4.0  # seconds
-_LAST_ACTS = 0.7  # seconds that the last acts have together
+GRACE = 3.5  # seconds
+_LAST_ACTS = 0.9  # seconds that the last acts have together
+_FINALIZERS = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Act = Callable[[], object]
@@ -59,6 +63,11 @@ def status_of(error: KeyboardInterrupt) -> int:
 def sentence(status: int) -> str:
     """Return what is said of an interrupt: one line without a prefix."""
     return "terminated by SIGTERM" if status == TERMINATED else "interrupted"
+
+
+def is_ending() -> bool:
+    """Return whether a signal has arrived."""
+    return bool(_state.signum)
 
 
 def install() -> None:
@@ -161,18 +170,36 @@ def _watch(reading: int) -> None:
     while (signum := os.read(reading, 1)[0]) not in _SIGNALS:
         pass  # another signal with a handler
     time.sleep(GRACE)
-    threads = [threading.Thread(target=act, daemon=True) for act in _state.last_acts]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + _LAST_ACTS
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+    _within(_LAST_ACTS, _state.last_acts)
     _end(signum)
 
 
 def _end(signum: int) -> None:
-    """End the process now, in one line; helpers notice that their parent has gone."""
+    """End the process now, in one line."""
     status = TERMINATED if signum == signal.SIGTERM else INTERRUPTED
     os.write(2, f"harness: {sentence(status)}\n".encode())
+    end_now(status)
+
+
+def end_now(status: int) -> NoReturn:
+    """End the process without waiting for threads, and its helpers: what they work at is not wanted any more."""
+    for process in multiprocessing.active_children():
+        process.kill()
+    _within(_FINALIZERS, [_finalize])  # else Python complains of semaphores
     sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(status)
+
+
+def _finalize() -> None:
+    multiprocessing.util._run_finalizers()  # type: ignore[attr-defined]
+
+
+def _within(seconds: float, acts: Sequence[Act]) -> None:
+    """Do ``acts`` at the same time, and wait so long for them."""
+    threads = [threading.Thread(target=act, daemon=True) for act in acts]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
 from harness.program import interruption
@@ -32,7 +32,7 @@ def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
     output = guarded_output()
     interruption.install()
     sys.excepthook = _show
-    threading.excepthook = lambda raised: print(f"{name}: {redacted(repr(raised.exc_value))}", file=sys.stderr)
+    threading.excepthook = partial(_show_of_thread, name)
     try:
         command = load()
         with interruption.raising():
@@ -44,15 +44,10 @@ def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
         status = _status_of(end)
     except Exception as error:
         status = _failed(name, error)
+    status = _after_output(name, status, output)
     if status in (interruption.INTERRUPTED, interruption.TERMINATED):
-        end_helpers()
-    return _after_output(name, status, output)
-
-
-def end_helpers() -> None:
-    """End the processes that help this one: what they work at is not wanted any more."""
-    for process in multiprocessing.active_children():
-        process.kill()
+        interruption.end_now(status)
+    return status
 
 
 def traceback_of(error: BaseException) -> str:
@@ -87,6 +82,11 @@ def _after_output(name: str, status: int, output: Output | None) -> int:
 
 def _say(name: str, line: str) -> None:
     print(f"{name}: {redacted(line)}", file=sys.stderr)
+
+
+def _show_of_thread(name: str, raised: threading.ExceptHookArgs) -> None:
+    if not interruption.is_ending():  # what its work was cut off from, it complains of
+        _say(name, f"{type(raised.exc_value).__name__}: {raised.exc_value}")
 
 
 def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:  # noqa: ARG001
