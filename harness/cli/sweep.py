@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,26 @@ from harness.cli.attempt import mistakes
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import plain
 from harness.cli.notices import relay, say_once
+from harness.errors import InputError
 from harness.program import interruption
 from harness.program.run import BAD_INPUT
 from harness.redact import redacted_config
 
 _LOOK = 0.2  # seconds between looks into the mailbox
-_PATIENCE = 2.5  # seconds that workers have to record that they were interrupted, of interruption.GRACE
+_PATIENCE = 1.5  # seconds that workers have to record that they were interrupted, of interruption.GRACE
 _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
-_sweeps: list[tuple[Mailbox, ExitStack]] = []  # of the command that this process executes
+
+
+@dataclass
+class _Sweep:
+    """What is held for a sweep: its mailbox, what to undo at its end, and where its jobs record."""
+
+    mailbox: Mailbox
+    stack: ExitStack
+    tracking: Any = None
+
+
+_sweeps: list[_Sweep] = []  # of the command that this process executes
 
 
 class BeforeSweep(Callback):
@@ -44,6 +57,7 @@ class BeforeSweep(Callback):
         from harness.cli.share import share
         from harness.cores import CORES, cores
 
+        tracking = None
         try:
             if "tracking" in config:
                 with interruption.held_back():
@@ -56,10 +70,11 @@ class BeforeSweep(Callback):
         if given is not None:
             with read_write(config.hydra):
                 config.hydra.overrides.hydra.append(f"++hydra.job.env_set.{CORES}='{given}'")
-        for mailbox, stack in _sweeps:
-            mailbox.open(Path(config.hydra.sweep.dir))
+        for sweep in _sweeps:
+            sweep.tracking = tracking
+            sweep.mailbox.open(Path(config.hydra.sweep.dir))
             if "joblib" in config.hydra.launcher._target_:
-                stack.enter_context(interruption.blocked())
+                sweep.stack.enter_context(interruption.blocked())
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         """Take the secrets out of the files that Hydra writes for a job, if it was told to write any."""
@@ -94,7 +109,7 @@ def listening(mailbox: Mailbox, statuses: list[int]) -> Iterator[None]:
     thread.start()
     close = False
     with ExitStack() as stack:
-        sweep = (mailbox, stack)
+        sweep = _Sweep(mailbox, stack)
         _sweeps.append(sweep)
         try:
             with interruption.before_raise(lambda: _stop(mailbox)), interruption.last_act(_end_workers):
@@ -102,6 +117,7 @@ def listening(mailbox: Mailbox, statuses: list[int]) -> Iterator[None]:
             close = True
         except KeyboardInterrupt:
             _end_workers()
+            _close_runs(sweep)
             close = True
             raise
         finally:
@@ -120,13 +136,24 @@ def _stop(mailbox: Mailbox) -> None:
     until = time.monotonic() + _PATIENCE
     while mailbox.is_busy and time.monotonic() < until:
         time.sleep(_LOOK)
+    _end_workers()
 
 
 def _end_workers() -> None:
     """End the workers of joblib, which stay for minutes otherwise."""
-    if "joblib.externals.loky.reusable_executor" in sys.modules:
-        from joblib.externals.loky import reusable_executor
+    reusable = sys.modules.get("joblib.externals.loky.reusable_executor")
+    executor = None if reusable is None else reusable._executor
+    for process in list((executor._processes or {}).values()) if executor is not None else []:
+        process.kill()
 
-        executor = reusable_executor._executor
-        if executor is not None:
-            executor.shutdown(wait=False, kill_workers=True)
+
+def _close_runs(sweep: _Sweep) -> None:
+    """Record that runs of workers that were ended do not run any more."""
+    if sweep.tracking is None:
+        return
+    from harness.track.found import close_lost
+
+    try:
+        close_lost(sweep.tracking)
+    except InputError as error:
+        say_once(f"harness: {error}")
