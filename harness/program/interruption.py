@@ -198,8 +198,11 @@ def _finalize() -> None:
 def _within(seconds: float, acts: Sequence[Act]) -> None:
     """Do ``acts`` at the same time, and wait so long for them."""
     threads = [threading.Thread(target=act, daemon=True) for act in acts]
-    for thread in threads:
-        thread.start()
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError:  # no memory for another thread: the end is what matters
+        return
     until = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
