@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 
 from harness.program import interruption
-from harness.program.memory import is_want_of_memory, memory_sentence
+from harness.program.memory import is_want_of_memory, lacks_memory, memory_sentence, refused_limit
 from harness.program.output import Output, guarded_output
 from harness.redact import redacted
 
@@ -30,6 +30,9 @@ def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
     load : imports the command and returns it, so that nothing heavy is imported before signals are handled.
     """
     output = guarded_output()
+    if refusal := refused_limit():
+        _say(name, refusal)
+        return BAD_INPUT
     interruption.install()
     sys.excepthook = _show
     threading.excepthook = partial(_show_of_thread, name)
@@ -45,7 +48,7 @@ def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
     except Exception as error:
         status = _failed(name, error)
     status = _after_output(name, status, output)
-    if status in (interruption.INTERRUPTED, interruption.TERMINATED):
+    if status in (interruption.INTERRUPTED, interruption.TERMINATED) or lacks_memory():
         interruption.end_now(status)
     return status
 

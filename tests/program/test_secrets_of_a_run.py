@@ -32,7 +32,9 @@ def test_of_a_run_that_succeeds(folder: Path) -> None:
 
 
 def test_of_a_sweep_that_succeeds(folder: Path) -> None:
-    outcome = run_command(folder, "-m", "+norm=raw,mean", *SMALL, f"tracking.outbox='{DSN}'", f"+hydra.job.env_set.X='{DSN}'")
+    outcome = run_command(
+        folder, "-m", "+norm=raw,mean", *SMALL, f"tracking.outbox='{DSN}'", f"+hydra.job.env_set.X='{DSN}'"
+    )
     assert outcome.status == 0, outcome.err
     assert PW not in outcome.out + outcome.err
     assert (folder / "mlruns/hydra/multirun.yaml").exists()
