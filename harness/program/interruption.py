@@ -75,10 +75,11 @@ def install() -> None:
 
     A signal that the process was started to ignore, as ``nohup`` and background jobs do, stays ignored.
     """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    if os.name == "posix":
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for signum in _SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _handle)

@@ -23,7 +23,7 @@ _SIGNS = (  # of libraries that pass on words only
 REMEDY = "raise the limit (ulimit -v, Slurm's --mem), or ask for less: processes=1, fewer workers, fewer features"
 
 
-LEAST = 2 << 30  # bytes of address space that the libraries and their threads take, before any data
+LEAST = 3 << 30  # bytes of address space that the libraries and their threads take, before any data
 
 
 def refused_limit() -> str:

@@ -51,7 +51,7 @@ def test_a_limit_that_is_too_low_is_named_before_anything_begins(kilobytes: int,
         timeout=60,
     )
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert f"limited to {kilobytes / 2**20:.2f} GiB (ulimit -v); expected 2 GiB or more" in ended.stderr
+    assert f"limited to {kilobytes / 2**20:.2f} GiB (ulimit -v); expected 3 GiB or more" in ended.stderr
     assert list(tmp_path.iterdir()) == []
 
 
