@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+
+from harness.lock_file import is_at, open_lock, remove_lock
 
 try:
     import fcntl
@@ -16,48 +17,45 @@ except ImportError:  # no such locks on Windows
 
 @contextmanager
 def alone(what: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """One process at a time does something about ``what``: e.g. migrations of a database fail where two run at once.
+    """Let one process at a time do something about ``what``: e.g. migrations of a database fail if two run at once.
 
     The lock, ``<what>.lock``, is the operating system's: it ends with the process, however that ends.
 
     Parameters
     ----------
-    waiting : called once where another process is at it.
+    waiting : called once if another process is at it.
+
+    Raises
+    ------
+    InputError : something that is no lock stands at its place.
+    OSError : the lock cannot be made.
     """
     path = what.with_name(f"{what.name}.lock")
     lock = _acquired(path, waiting)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        lock.close()
+        remove_lock(path, lock)
 
 
-def _acquired(path: Path, waiting: Callable[[], None]) -> TextIO:
-    """The locked file; one that its last owner removed while we waited is nobody's lock any more."""
-    said = False
+def _acquired(path: Path, waiting: Callable[[], None]) -> int:
+    """Return the locked file; one that its last owner removed while we waited is nobody's lock any more."""
+    announced = False
     while True:
-        lock = path.open("w")
+        lock = open_lock(path)
         try:
             if fcntl is None:
                 return lock
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if not said:
+                if not announced:
                     waiting()
-                said = True
+                announced = True
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            if _stands(path, lock):
+            if is_at(lock, path):
                 return lock
         except BaseException:
-            lock.close()
+            os.close(lock)
             raise
-        lock.close()
-
-
-def _stands(path: Path, file: TextIO) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
+        os.close(lock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.processes import processes
+from harness.scratch import temporary_folder, writing_to
 
 Do = Callable[[str], Any]
 Warned = list[tuple[type[Warning], str, str, int]]  # category, text, file and line
@@ -65,9 +65,10 @@ def beside(make: Callable[..., Do], *payload: Any, do: Do, names: Sequence[str],
     if n < 1 or not names:
         yield Beside(do, {})
         return
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        path = Path(folder) / "payload.pickle"
-        path.write_bytes(pickle.dumps((make, payload), protocol=pickle.HIGHEST_PROTOCOL))
+    with temporary_folder() as folder:
+        path = folder / "payload.pickle"
+        with writing_to(folder):
+            path.write_bytes(pickle.dumps((make, payload), protocol=pickle.HIGHEST_PROTOCOL))
         begun = {name: processes(n, "checks").submit(_call, str(path), name) for name in names}
         try:
             yield Beside(do, begun)

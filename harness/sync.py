@@ -16,6 +16,7 @@ it is safe. Deleting a folder in the outbox gives its run up.
 
 examples:
   python -m harness.sync
+  python -m harness.sync --outbox pending               of runs with tracking.outbox=pending
   python -m harness.sync --uri http://127.0.0.1:5000    the server has another address now
 """
 
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
+    p.add_argument("--outbox", help="the outbox itself, of runs with tracking.outbox=FOLDER (default: FOLDER/outbox)")
     p.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
     p.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
     return p
@@ -39,14 +41,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     from harness.track.replay import replay
 
-    outbox = Path(options.folder) / "outbox"
+    outbox = Path(options.outbox or Path(options.folder) / "outbox")
+    if options.outbox and not outbox.is_dir():
+        print(f"harness.sync: --outbox {outbox}: there is no such folder", file=sys.stderr)
+        return 2
+    if not options.timeout > 0:
+        print(f"harness.sync: --timeout {options.timeout:g}: expected seconds above 0", file=sys.stderr)
+        return 2
     done, left = replay(outbox, uri=options.uri, timeout=options.timeout)
     for line in done:
         print(line)
     for line in left:
         print(f"harness.sync: {line}", file=sys.stderr)
     if not done and not left:
-        print(f"Nothing is left to send in {outbox}.")
+        other = "" if options.outbox else " Runs with tracking.outbox=FOLDER keep theirs there: add --outbox FOLDER."
+        print(f"Nothing is left to send in {outbox}.{other}")
     return 2 if left else 0
 
 

@@ -30,7 +30,7 @@ MB = 1_000_000
 
 def make(folder: Path, *, n_bytes: int = MB) -> None:
     np.save(folder / "features.npy", np.zeros((n_bytes // 4, 1), dtype=np.float32))
-    (folder / MARKER).write_text("{}")
+    (folder / MARKER).write_text('{"format": 0}')
 
 
 def opened(folder: Path) -> ReadAhead:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.tree import DecisionTreeClassifier
 
 from harness.aggregate import well_table
 from harness.norm.base import Normalizer
@@ -261,3 +262,82 @@ def test_a_normalizer_that_needs_the_truth_says_so_where_there_is_none(make: Any
     for name in needy:
         with pytest.raises(InputError, match="planted truth"):
             sites(screen(), make(name))
+
+
+# why a feature that is constant on each plate still tells the plate: every other member must hide it
+TELLS_THE_PLATE = {
+    "raw": "nothing is normalized",
+    "shuffle": "a control of the measurement: it keeps every plate and batch effect",
+    "dmso_within_textbook": "keeps the origin's rule: norm.on_constant=leave",
+    "dmso_across_textbook": "keeps the origin's rule, and one map for the whole screen removes no shift",
+    "dmso_across": "one map for the whole screen removes no shift",
+    "sphering": "one map for the whole screen removes no shift",
+    "cell_count": "one line for the whole screen removes no shift",
+    "well_mean": "what is subtracted is the mean over plates",
+    "sva": "only the leading components of the screen are taken out",
+    "direct_standardization": "batches are aligned, on principal components, and not the plates in them",
+    **dict.fromkeys(
+        ("mean", "ratio", "rank", "combat", "combat_nonparametric", "coral", "tvn"),
+        "batches are aligned, not the plates in them",
+    ),
+}
+# the same of a feature that is constant in each batch and tells the batch
+TELLS_THE_BATCH = {
+    **{
+        name: TELLS_THE_PLATE[name]
+        for name in ("raw", "shuffle", "dmso_within_textbook", "dmso_across_textbook", "dmso_across", "sphering")
+    },
+    **{name: TELLS_THE_PLATE[name] for name in ("cell_count", "well_mean", "sva")},
+    "direct_standardization": "the reference batch stays as it is and others get gains along axes that mix features",
+}
+MIXES = {"coral", "tvn"}  # the column also holds what the feature shares with others: no constant
+
+
+@pytest.fixture(scope="session")
+def constants(noise_screen: Callable[..., Profiles]) -> Profiles:
+    """6 plates in 3 batches of noise. Features 0, 1 are constant on each plate, 2 on each batch, 3 everywhere."""
+    profiles = noise_screen(n_plates=6, n_batches=3, n_wells=32, k=10, n_features=8)
+    wells = profiles.wells
+    plate, batch = (pd.factorize(wells[c])[0] for c in ("plate", "batch"))
+    X = profiles.X.copy()
+    X[:, 0] = np.float32([0.1, 1 / 3, 1e7 + 1, 1e-30, -3e37, 7.1])[plate]
+    X[:, 1] = 0.02 + 0.011 * plate
+    X[:, 2] = np.float32([0.3, 0.1, 7.7])[batch]
+    X[:, 3] = 1e7 + 1
+    counts = np.random.default_rng(1).integers(20, 90, len(wells))
+    places = {"row": wells["well"].str[0].map(ord) - 64, "column": wells["well"].str[1:].astype(int)}
+    return profiles.replace(X=X, wells=wells.assign(compound="c", cell_count=counts, **places), planted=profiles.X)
+
+
+def accuracy_of_a_tree(Z: Floats, label: Any) -> float:
+    """Of a tree that is trained on half of the rows."""
+    rows = np.random.default_rng(0).permutation(len(label))
+    train, test = rows[::2], rows[1::2]
+    tree = DecisionTreeClassifier(random_state=0, min_samples_leaf=5).fit(Z[train], label[train])
+    return float(tree.score(Z[test], label[test]))
+
+
+@pytest.mark.parametrize(
+    ("unit", "columns", "exceptions"), [("plate", [0, 1], TELLS_THE_PLATE), ("batch", [2, 3], TELLS_THE_BATCH)]
+)
+@each
+def test_no_tree_tells_the_plate_or_the_batch_from_features_that_are_constant_there(
+    name: str, unit: str, columns: list[int], exceptions: dict[str, str], make: Any, constants: Profiles
+) -> None:
+    Z = sites(constants, make(name))[:, columns]
+    label = constants.wells[unit].to_numpy()
+    chance = 1 / len(np.unique(label))
+    limit = chance + 4 * np.sqrt(chance * (1 - chance) / (len(label) / 2))
+    told = accuracy_of_a_tree(Z, label)
+    assert (told > limit) == (name in exceptions), (told, limit)
+    if name not in {*exceptions, *MIXES, "noise", "oracle"}:
+        assert (Z[0] == Z).all(), "one value for all wells, to the bit"
+
+
+@each
+def test_features_constant_on_each_plate_are_0_after_every_method_of_a_plate_with_a_location(
+    name: str, make: Any, constants: Profiles
+) -> None:
+    if FitScope(make(name).scope) is not FitScope.PLATE or name in TELLS_THE_PLATE:
+        pytest.skip(f"{name} is not fitted by plate, or tells the plate: {TELLS_THE_PLATE.get(name, '')}")
+    assert not sites(constants, make(name))[:, :4].any()

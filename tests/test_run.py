@@ -255,10 +255,10 @@ def test_features_without_variance_are_recorded_whoever_asks_for_profiles(
     table = memory.tables["zero_variance"]
     assert table.duplicated(["plate", "feature", "fallback"]).sum() == 0
     constant = table[table["feature"] == profiles.features[0]]
-    assert set(constant["fallback"]) == {"left alone"}
+    assert set(constant["fallback"]) == {"centred"}
     assert len(constant) == (6 if isinstance(normalizer, AllWithin) else 1)
     counts = table["fallback"].value_counts()
-    assert memory.kept_metrics["norm/zero_variance_left_alone"] == counts["left alone"]
+    assert memory.kept_metrics["norm/zero_variance_centred"] == counts["centred"]
     seen: list[pd.DataFrame] = []
     for split in run.splits:
         normalize(profiles, normalizer, split, report=seen.append)

@@ -24,6 +24,7 @@ from harness.cli.app import chosen_norm
 from harness.cli.screen import Screen
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
+from harness.file_kinds import refuse_all_but_files
 from harness.norm.base import Normalizer, check_scope
 from harness.norm.normalize import fit, output_table, stream_wells
 from harness.norm.state import encode, existing, load_with_extra, replacing, save
@@ -156,10 +157,13 @@ def apply_config(cfg: DictConfig) -> None:
 
 def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
     there = existing(targets)
+    for target in there:
+        refuse_all_but_files(target, f"out={cfg.out}")
     if not targets[0].parent.is_dir():
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
     if cfg.fitted is not None:
         existing([Path(cfg.fitted)])
+        refuse_all_but_files(Path(cfg.fitted), f"fitted={cfg.fitted}")
         if not OmegaConf.is_missing(cfg, "norm"):
             raise InputError("both +norm and fitted are given; fitted already says which normalization: leave one out")
         if Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:
@@ -168,8 +172,6 @@ def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
         raise InputError(
             f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite"
         )
-    if folders := [str(target) for target in targets if target.is_dir()]:
-        raise InputError(f"{', '.join(folders)} is a folder; choose another out")
 
 
 def _check_plates(profiles: Profiles, before: dict[str, Any]) -> None:

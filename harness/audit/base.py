@@ -61,11 +61,14 @@ class Check:
     ``before_training`` checks read wells only and are shown first; those that read ``evaluations`` wait for the
     training, the others may be made beside it, in another process. Of a large screen checks see a sample of plates,
     except for those of the ``whole`` screen.
+
+    ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which it has no meaning.
     """
 
     whole: ClassVar[bool] = False
     before_training: ClassVar[bool] = False
     reads_evaluations: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @property
     def anywhere(self) -> bool:

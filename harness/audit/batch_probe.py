@@ -32,6 +32,8 @@ class BatchProbe(Check):
     C : inverse penalty of the logistic regression.
     """
 
+    needs = ("batches_of_two_plates >= 2",)
+
     def __init__(self, *, n_folds: int = 5, n_permutations: int = 20, n_components: int = 50, C: float = 0.1) -> None:
         self.n_folds = n_folds
         self.n_permutations = n_permutations

@@ -26,6 +26,8 @@ class GraphConnectivity(Check):
     k : neighbours of each well on 50 principal components.
     """
 
+    needs = ("batches >= 2", "controls >= 10")
+
     def __init__(self, *, k: int = 15) -> None:
         self.k = k
 

@@ -22,6 +22,8 @@ class Grit(Check):
     Interval: bootstrap of treatments, plates and batches.
     """
 
+    needs = ("replicated_treatments >= 1", "controls_per_plate >= 3")
+
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         wells = replicates(context)
         value, lower, upper, n = wells.summary(grit(wells), context)

@@ -27,6 +27,8 @@ class Ilisi(Check):
     perplexity : effective number of neighbours; at most a third of the wells.
     """
 
+    needs = ("batches >= 2", "controls >= 10")
+
     def __init__(self, *, perplexity: int = 30) -> None:
         self.perplexity = perplexity
 

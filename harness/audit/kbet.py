@@ -25,6 +25,8 @@ class Kbet(Check):
     alpha : level of the test.
     """
 
+    needs = ("batches >= 2", "controls >= 10")
+
     def __init__(self, *, alpha: float = 0.05) -> None:
         self.alpha = alpha
 

@@ -30,6 +30,7 @@ class KnownEffects(KnownScore, Check):
 
     whole = True
     reads_evaluations = True
+    needs = ("compounds >= 1", "known_scores >= 1")
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         known = self.known(context.wells)

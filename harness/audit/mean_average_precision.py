@@ -31,6 +31,8 @@ class MeanAveragePrecision(Check):
     n_null : random rankings behind a p. alpha : false discovery rate (Benjamini-Hochberg).
     """
 
+    needs = ("replicated_treatments >= 1",)
+
     def __init__(self, *, n_null: int = 10_000, alpha: float = 0.05) -> None:
         self.n_null = n_null
         self.alpha = alpha

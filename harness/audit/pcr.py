@@ -19,6 +19,8 @@ class Pcr(Check):
     components. No interval: a bootstrap of plates adds variance between batches and lies above the value.
     """
 
+    needs = ("batches >= 2", "controls >= 10")
+
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         wells = controls(context)
         yield Finding("batch_effect/pcr", pcr(wells.Z, wells.batch), n=len(wells.batch))

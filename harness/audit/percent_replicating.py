@@ -26,6 +26,8 @@ class PercentReplicating(Check):
     n_null : random groups for each number of replicates. quantile : of the null that has to be exceeded.
     """
 
+    needs = ("replicated_treatments >= 1",)
+
     def __init__(self, *, n_null: int = 4000, quantile: float = 0.95) -> None:
         self.n_null = n_null
         self.quantile = quantile

@@ -28,6 +28,8 @@ class PlateCorrelation(Check):
     min_heldout : hidden control wells that every plate must have.
     """
 
+    needs = ("batches >= 2", "batches_of_two_plates >= 1")
+
     def __init__(self, *, min_heldout: int = 2) -> None:
         self.min_heldout = min_heldout
 

@@ -26,6 +26,8 @@ class PseudoBatch(Check):
     k : neighbours.
     """
 
+    needs = ("plates_of_largest_batch >= 4",)
+
     def __init__(self, *, k: int = 15) -> None:
         self.k = k
 

@@ -21,6 +21,8 @@ class Silhouette(Check):
     plates, distances as they are.
     """
 
+    needs = ("batches >= 2", "controls >= 10")
+
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         wells = controls(context)
         score = 1 - np.abs(silhouette(wells.Z, wells.batch))

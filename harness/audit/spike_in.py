@@ -58,6 +58,8 @@ class SpikeIn(Check):
     tied_above : bias-corrected Cramer's V of compound x position from which on the layout counts as fixed.
     """
 
+    needs = ("plates >= 2", "controls_per_plate >= 2")
+
     def __init__(
         self, *, n_directions: int = 4, n_others: int = 2, amplitude: float = 1.0, tied_above: float = 0.5
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,14 @@ class Baseline(ClassifierMixin, BaseEstimator):
     """Logistic regression on a few columns made from profiles by :meth:`design`.
 
     Text columns are one-hot encoded (unseen levels count as none), numbers standardized on training rows.
+    ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which it knows nothing.
     ``reads_plates``: whether :meth:`design` reads features, plate by plate; else it is given the wells alone.
     """
 
     reads_profiles = True
     reads_plates = False
     class_weight = "balanced"
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def design(self, profiles: Profiles) -> pd.DataFrame:
         """The columns that the baseline may see, (n_rows, few).

@@ -11,6 +11,8 @@ from harness.types import Profiles
 class CellCount(Baseline):
     """Knows the number of cells relative to the median of the plate's wells: toxicity without morphology."""
 
+    needs = ("wells_without_cell_count <= 0",)
+
     def design(self, profiles: Profiles) -> pd.DataFrame:
         count = column(profiles, "cell_count").astype(float)
         usual = count.groupby(profiles.wells["plate"].to_numpy()).transform("median")

@@ -11,5 +11,7 @@ from harness.types import Profiles
 class Position(Baseline):
     """Knows the well, its row and its column: scores where the layout gives the answer away."""
 
+    needs = ("wells_without_position <= 0",)
+
     def design(self, profiles: Profiles) -> pd.DataFrame:
         return pd.DataFrame({name: column(profiles, name).astype(str) for name in ("well", "row", "column")})

@@ -22,6 +22,11 @@ class Column:
     def assign(self, profiles: Profiles) -> pd.Series[str]:
         wells = profiles.wells
         remedy = "name one by batch.column, or derive batches from plate ids by batch=regex or batch=ranges"
+        if self.column in profiles.features:
+            raise InputError(
+                f"batch: column {self.column!r} was read as a feature; name it by data.columns.batch={self.column}, or "
+                "list the features without it by data.features"
+            )
         if self.column not in wells:
             raise InputError(f"batch: no column {self.column!r}; found {some(wells.columns, 20)}; {remedy}")
         batch = as_text(wells[self.column])

@@ -8,21 +8,22 @@ import logging
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.cache.contents import MARKER, check_readable, check_removable, is_entry, is_unfinished, remove_contents
 from harness.cache.damage import DamagedStoreError
 from harness.cache.lock import is_shared, sole, sole_now
-from harness.cache.room import GB, check_free, gigabytes, refusing_full, size
+from harness.cache.room import GB, check_free, gigabytes, is_full, refusing_full, size
 from harness.errors import InputError
+from harness.file_kinds import kind_of
 
 logger = logging.getLogger(__name__)
 Opened = TypeVar("Opened")
-MARKER = "store.json"  # written last by whoever makes an entry; its time of change is the time of the last use
-_NAME = re.compile(r"[0-9a-f]{32}")
-_PART = re.compile(r"\.([0-9a-f]{32})\..*\.part")
+_ELSEWHERE = "move it away, or set cache.folder to another folder"
+_PART = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.part")
 
 
 class Cache:
@@ -50,19 +51,19 @@ class Cache:
 
         Raises
         ------
-        InputError : the folder cannot be made or written.
+        InputError : the folder cannot be made, read or written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             raise InputError(f"{self.folder}: cannot be made ({error}); set cache.folder to another folder") from error
-        if not os.access(self.folder, os.W_OK | os.X_OK):
+        if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
             raise InputError(f"{self.folder}: cannot be written; set cache.folder to another folder")
-        for left in self.folder.glob(".*.part"):
-            if found := _PART.fullmatch(left.name):
-                with sole_now(self._lock(found[1])) as alone:
+        for left in list(self.folder.iterdir()):
+            if (part := _PART.fullmatch(left.name)) and is_unfinished(left):
+                with sole_now(self._lock(part[1])) as alone:
                     if alone:
-                        shutil.rmtree(left, ignore_errors=True)  # another process may be removing it as well
+                        remove_contents(left)
 
     def entry(
         self,
@@ -103,17 +104,23 @@ class Cache:
         return self.folder / f".{name}.lock"
 
     def _found(self, folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
-        if not folder.exists():
+        if kind_of(folder) is None:
             return None
         try:
-            found = opened(folder)
+            check_readable(folder)
+            entry = opened(folder)
         except DamagedStoreError as error:
             logger.warning("making again: %s", error)
             _remove(folder)
             return None
+        except OSError as error:
+            if is_full(error):
+                raise
+            raise InputError(f"{folder}: cannot be read ({error.strerror}); {_ELSEWHERE}") from error
         if os.access(folder / MARKER, os.W_OK):
-            os.utime(folder / MARKER)
-        return found
+            with suppress(PermissionError):  # another user's, whom only the system's administrator may let date it
+                os.utime(folder / MARKER)
+        return entry
 
     def _make(self, folder: Path, make: Callable[[Path], None]) -> None:
         part = self.folder / f".{folder.name}.{secrets.token_hex(4)}.part"
@@ -125,18 +132,18 @@ class Cache:
             if not folder.exists():  # where there are no locks, another process may have made it meanwhile
                 raise
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            remove_contents(part)
 
     def _bound(self, kept: Path) -> None:
         """Remove what was used least recently, until the rest is within the bound; never ``kept``, or what is used."""
-        entries = [path for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and (path / MARKER).is_file()]
+        entries = [path for path in self.folder.iterdir() if is_entry(path)]
         sizes = {path: size(path) for path in entries}
         excess = sum(sizes.values()) - self.max_gb * GB
         for path in sorted(entries, key=lambda path: (path / MARKER).stat().st_mtime_ns):
             if excess <= 0:
                 break
             with sole_now(self._lock(path.name)) as alone:
-                if alone and path != kept and not _used(path):
+                if alone and path != kept and not _used(path) and os.access(path, os.W_OK | os.X_OK):
                     _remove(path)
                     excess -= sizes[path]
 
@@ -146,7 +153,16 @@ def _used(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """At once for whoever looks for it, then its files."""
+    """Remove an entry: at once for whoever looks for it, then its files.
+
+    Raises
+    ------
+    InputError : it cannot be, or something else is in it.
+    """
+    check_removable(folder)
     gone = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    folder.rename(gone)
-    shutil.rmtree(gone)
+    try:
+        folder.rename(gone)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be removed ({error.strerror}); {_ELSEWHERE}") from error
+    remove_contents(gone)

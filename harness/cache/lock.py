@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.cache.room import is_full
 from harness.errors import InputError
+from harness.lock_file import is_at, open_lock, remove_lock
 
 try:
     import fcntl
@@ -19,6 +21,7 @@ except ImportError:  # no such locks on Windows
 logger = logging.getLogger(__name__)
 PATIENCE = 3.0  # seconds of waiting before it is said
 _PAUSE = 0.05
+_WITHOUT_WAITING = os.O_RDWR | getattr(os, "O_NONBLOCK", 0)
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def sole(path: Path, what: str) -> Iterator[None]:
 
     Raises
     ------
-    InputError : the file system has no locks.
+    InputError : the file system has no locks, or something else stands at the place of the lock.
     """
     if fcntl is None:
         yield
@@ -44,8 +47,11 @@ def sole(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def sole_now(path: Path) -> Iterator[bool]:
-    """As :func:`sole` without waiting: whether this process is the only one. Never, where there are no locks."""
-    file = _taken(path) if fcntl is not None else None
+    """As :func:`sole` without waiting: whether this process is the only one. Never if there can be no lock."""
+    try:
+        file = _taken(path) if fcntl is not None else None
+    except InputError:
+        file = None
     if file is None:
         yield False
         return
@@ -58,24 +64,21 @@ def _held(path: Path, file: int) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(file)
+        remove_lock(path, file)
 
 
 def _taken(path: Path) -> int | None:
     """The locked file, or None while another holds it. Who removes the file holds it, so that no two hold one each."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB, path) and _is_at(file, path):
+    try:
+        file = open_lock(path)
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise InputError(f"{path}: cannot be locked ({error.strerror}); set cache.folder to another folder") from error
+    if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB, path) and is_at(file, path):
         return file
     os.close(file)
     return None
-
-
-def _is_at(file: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def share(file: int, path: Path) -> None:
@@ -85,10 +88,16 @@ def share(file: int, path: Path) -> None:
 
 
 def is_shared(path: Path) -> bool:
-    """Whether some process, this one included, has the file marked as used; False where there are no locks."""
+    """Whether some process, this one included, has the file marked as used, or may have: this one cannot tell.
+
+    False on systems without locks.
+    """
     if fcntl is None:
         return False
-    file = os.open(path, os.O_RDWR)
+    try:
+        file = os.open(path, _WITHOUT_WAITING)
+    except OSError:
+        return True
     try:
         return not _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
     finally:

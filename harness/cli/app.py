@@ -8,9 +8,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.command import command
 from harness.cli.messages import CONF, listed
+from harness.cli.notices import say_once
 from harness.cli.spaces import tuning_node
 from harness.errors import InputError
 from harness.program.interruption import held_back
+from harness.program.run import BAD_INPUT
 from harness.resume.tally import sentence, tally
 
 _CHAIN = "harness.norm.chain.Chain"
@@ -53,8 +55,12 @@ def evaluate_config(cfg: DictConfig) -> None:
 
 def cli() -> int:
     """``python -m harness``: see :func:`command`; of a sweep, what became of its evaluations is said at the end."""
-    with tally() as counts:
-        status = command("config", evaluate_config)
+    try:
+        with tally() as counts:
+            status = command("config", evaluate_config)
+    except InputError as error:  # no room for temporary files
+        say_once(f"harness: {error}")
+        return BAD_INPUT
     if counts.total() > 1:
         print(sentence(counts))
     return status

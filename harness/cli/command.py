@@ -19,6 +19,7 @@ from harness.cli.messages import CONF, plain
 from harness.cli.notices import say_once, settle
 from harness.cli.sweep import listening
 from harness.errors import InputError
+from harness.file_kinds import is_working_folder_gone
 from harness.program.interruption import INTERRUPTED, TERMINATED, sentence, status_of
 from harness.program.run import BAD_INPUT, CRASHED
 
@@ -39,10 +40,12 @@ def command(config_name: str, body: Body) -> int:
     body = telling_of_disk(body)
     settle()
     statuses: list[int] = []
+    begun: list[int] = []
     mailbox = Mailbox()
 
     @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
     def job(cfg: DictConfig) -> None:
+        begun.append(1)
         if mailbox.is_here:
             statuses.append(attempt(cfg, body))
         else:
@@ -61,12 +64,24 @@ def command(config_name: str, body: Body) -> int:
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:
         return _said(plain(error), BAD_INPUT)
+    except OSError as error:
+        if begun:
+            raise
+        return _said(_of_folders(error), BAD_INPUT)
     except BrokenProcessPool:
         return _said(_KILLED, CRASHED)
     except KeyboardInterrupt as interrupt:
         status = status_of(interrupt)
         return _said(sentence(status), status)
     return next((status for status in _WORST_FIRST if status in statuses), 0)
+
+
+def _of_folders(error: OSError) -> str:
+    """Return what is wrong with the folder that one works in, or with those that Hydra makes."""
+    if is_working_folder_gone():
+        return "the working folder was deleted; change into one that exists"
+    folder = f"the folder {error.filename} cannot be made or read ({error.strerror})"
+    return f"{folder}; leave hydra.run.dir and hydra.sweep.dir out, or set them to other folders"
 
 
 def _said(line: str, status: int) -> int:

@@ -57,6 +57,7 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
     plan.tuning.check(encoded(plan.models, plan.encode))
     with about_screen():
         screen = Screen(cfg)
+        screen.guard(cfg.data.leak_guard)
         profiles, plan = screen.profiles, screen.bind(plan)
         wells, splits = plan_splits(plan, profiles)
     screen.join_scores(plan, wells)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import socket
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.file_kinds import is_plain_file
+
 _STOP = "stop"
+_ENDED = re.compile(r"([0-9]+)\.json")
+_OURS = re.compile(rf"{_STOP}|[0-9]+\.(json|part|begun)")
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,13 @@ class Mailbox:
         (self._found() / _STOP).touch()
 
     def close(self) -> None:
-        shutil.rmtree(self._found())
+        """Remove the folder, unless somebody put something else into it."""
+        paths = list(self._found().iterdir())
+        for path in paths:
+            if _OURS.fullmatch(path.name) and is_plain_file(path):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # a file that another process wrote meanwhile, or that is none of ours
+            self._found().rmdir()
 
     def begin(self, job: int) -> None:
         (self._found() / f"{job}.begun").touch()
@@ -72,7 +83,8 @@ class Mailbox:
     def take(self) -> list[Ended]:
         """What arrived since the last time, by the number of the job."""
         found = []
-        for path in sorted(self._found().glob("*.json"), key=lambda path: int(path.stem)):
+        paths = [path for path in self._found().iterdir() if _ENDED.fullmatch(path.name) and is_plain_file(path)]
+        for path in sorted(paths, key=lambda path: int(path.stem)):
             found.append(Ended(**json.loads(path.read_text(encoding="utf-8"))))
             path.unlink()
         return found

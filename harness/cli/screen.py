@@ -13,12 +13,13 @@ from omegaconf import DictConfig
 
 from harness.batch import assign_batches
 from harness.cli.notices import WARNING, say_once
-from harness.cli.screen_key import chosen_cache
+from harness.cli.screen_key import chosen_cache, reader
 from harness.data.reading_report import ReadingReport, read_report
 from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
 from harness.known.scores import KnownScore
 from harness.labels.base import TakesLabels
+from harness.leak_guard import check_leaks
 from harness.plan import Plan
 from harness.types import InputError, Profiles
 
@@ -34,7 +35,7 @@ class Screen:
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        self._source, self._cache = instantiate(cfg.data, _convert_="all"), chosen_cache(cfg.cache)
+        self._source, self._cache = reader(cfg), chosen_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
         self.found: Any = getattr(batch, "found_", None)
@@ -44,6 +45,19 @@ class Screen:
         for line in self.report.notes:
             say_once(f"harness: {line}")
         for line in self.report.warnings:
+            say_once(f"{WARNING}{line}")
+
+    def guard(self, level: Any) -> None:
+        """Look for features that give labels away; ``level``: error, warn or off. The table ``leak_guard`` is recorded.
+
+        Raises
+        ------
+        InputError : see :func:`harness.leak_guard.check_leaks`.
+        """
+        leaks = check_leaks(self.profiles, "off" if level is False else level)  # YAML reads off as false
+        if leaks.leaks:
+            self.report.add_rows("leak_guard", leaks.rows())
+        for line in leaks.warnings(refused_too=True):
             say_once(f"{WARNING}{line}")
 
     def bind(self, plan: Plan) -> Plan:

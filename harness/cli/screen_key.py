@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from harness.cache import Cache
 from harness.cli.screen_error import about_screen
@@ -23,7 +25,7 @@ def screen_key(cfg: DictConfig) -> str:
     """
     with about_screen():
         with held_back():
-            source = instantiate(cfg.data, _convert_="all")
+            source = reader(cfg)
         return store_folder(source, chosen_cache(cfg.cache)).name
 
 
@@ -39,3 +41,11 @@ def chosen_cache(cache: DictConfig | str) -> Cache:
     if not isinstance(cache, DictConfig) or not isinstance(cache.folder, str) or not cache.folder:
         raise InputError(f"cache={cache!r}: expected cache.folder=FOLDER, and cache.max_gb=NUMBER")
     return Cache(Path(cache.folder), cache.max_gb)
+
+
+def reader(cfg: DictConfig) -> Any:
+    """Return the reader that ``cfg.data`` describes; ``data.leak_guard`` is no setting of a reader."""
+    node = copy.copy(cfg.data)
+    with open_dict(node):
+        node.pop("leak_guard", None)
+    return instantiate(node, _convert_="all")

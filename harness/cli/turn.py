@@ -8,12 +8,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from harness.alone import alone
 from harness.resume.asked import Asked
 from harness.resume.tally import count
-from harness.resume.units import forget_finished, prepare
+from harness.resume.units import forget_finished, prepare, turn_at
 from harness.track import Tracking
-from harness.track.found import CUT_OFF, Attempt, attempts, close_lost
+from harness.track.found import CUT_OFF, Attempt, attempts, close_lost, has_results
 
 
 @contextmanager
@@ -30,11 +29,12 @@ def turn(cfg: DictConfig, tracking: Tracking, name: str, asked: Asked) -> Iterat
         return
     units = Path(cfg.units)
     prepare(units)
-    with alone(units / asked.run, waiting=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
+    with turn_at(units, asked, waiting=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
         close_lost(tracking)
         earlier = attempts(tracking, asked.run)
         finished = next((attempt for attempt in earlier if attempt.status == "FINISHED"), None)
-        if finished is not None and not cfg.force:
+        whole = finished is not None and has_results(tracking, finished.run_id)
+        if finished is not None and whole and not cfg.force:
             assert finished.ended is not None
             forget_finished(units, asked, finished.ended)
             print(f"skipped: {name} is {_finished(finished)}; force=true runs it again\n{finished.summary}", flush=True)
@@ -42,7 +42,8 @@ def turn(cfg: DictConfig, tracking: Tracking, name: str, asked: Asked) -> Iterat
             yield False
             return
         if earlier:
-            print(f"again: {name} {_described(finished or earlier[0])}", flush=True)
+            files_gone = "" if whole or finished is None else ", but its files are gone"
+            print(f"again: {name} {_described(finished or earlier[0])}{files_gone}", flush=True)
         with _counted("again" if earlier else "new"):
             yield True
 

@@ -7,10 +7,10 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import InputError
+from harness.output_file import write_output
 from harness.program.run import run_program
 from harness.redact import redacted
 
@@ -137,10 +137,7 @@ def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: 
     from harness.compare.report import report
 
     html = report(groups, command=command)
-    try:
-        Path(options.html).write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--html {options.html}: cannot be written ({error})") from error
+    write_output(options.html, html, mark="normalizations compared</title>", option="--html")
     print(f"Page: {options.html}")
     if not options.no_log:
         tracking.report(html)
@@ -149,10 +146,7 @@ def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: 
 def _write(table: pd.DataFrame, path: str) -> None:
     from harness.spreadsheet import spreadsheet_csv
 
-    try:
-        spreadsheet_csv(table, path)
-    except OSError as error:
-        raise InputError(f"--csv {path}: cannot be written ({error})") from error
+    write_output(path, str(spreadsheet_csv(table)), mark="norm,scope,verdict", option="--csv")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from harness.cache.contents import MARKER
 from harness.cache.damage import DamagedStoreError
-from harness.cache.entries import MARKER
 from harness.data.checksum import DAMAGED
 
 FORMAT = 2  # 2: with the reading report

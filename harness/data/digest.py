@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import logging
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.file_kinds import is_plain_file, kind_of
 from harness.types import Floats, InputError
 
+logger = logging.getLogger(__name__)
 _SETTLED = 2_000_000_000  # ns; a file written later than this may change again with the same time stamp
 _memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
 
@@ -24,20 +27,41 @@ _memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
 @contextmanager
 def remembering(path: Path) -> Iterator[None]:
     """Within this block :func:`file_sha256` keeps ``(path, size, mtime) -> sha256`` in the JSON file ``path``."""
-    try:
-        known = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        known = {}
-    memory = dict(known) if isinstance(known, dict) else {}
+    remembered = _read_memory(path)
+    memory = dict(remembered or {})
     token = _memory.set(memory)
     try:
         yield
     finally:
         _memory.reset(token)
-    if memory != known:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(memory, indent=1), "utf-8")
-        temporary.replace(path)
+    if remembered is not None and memory != remembered:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("x", encoding="utf-8") as file:
+                json.dump(memory, file, indent=1)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _read_memory(path: Path) -> dict[str, Any] | None:
+    """Return what an earlier block kept; None if something else has the name, which then stays as it is."""
+    try:
+        if kind_of(path) is None:
+            return {}
+        memory = json.loads(path.read_text("utf-8")) if is_plain_file(path) else None
+    except (OSError, ValueError):
+        memory = None
+    if isinstance(memory, dict) and all(map(_is_remembered, memory.values())):
+        return memory
+    logger.warning(
+        "%s cannot be read, or was not made by this program: files are hashed in every run; move it away", path
+    )
+    return None
+
+
+def _is_remembered(entry: Any) -> bool:
+    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
 
 
 def file_sha256(path: Path) -> str:

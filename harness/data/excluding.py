@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.data.reading_report import ReadingReport, report_of
 from harness.data.source import Source
-from harness.data.text import listed, one_text, some
+from harness.data.text import listed, one_text, quoting_hint, some
 from harness.types import Floats, InputError
 
 
@@ -23,6 +23,7 @@ class Excluding:
 
     def __init__(self, source: Source, plates: str | int | Sequence[str | int]) -> None:
         self.source = source
+        self.given = listed(plates)
         self.excluded = sorted({one_text(plate) for plate in listed(plates)})
 
     @property
@@ -46,7 +47,8 @@ class Excluding:
             if seen[-1] not in self.excluded:
                 yield X, wells, planted
         if unknown := [plate for plate in self.excluded if plate not in seen]:
-            raise InputError(f"data.exclude_plates names {some(unknown)}; found plates {some(seen)}")
+            hint = quoting_hint(self.given, option="data.exclude_plates")
+            raise InputError(f"data.exclude_plates names {some(unknown)}; found plates {some(seen)}{hint}")
         if set(seen) <= set(self.excluded):
             raise InputError(f"data.exclude_plates leaves no plate; found {some(seen)}")
 

@@ -1,20 +1,22 @@
-"""Finding and reading table files: CSV, TSV, both also gzipped, Parquet."""
+"""Finding and reading table files: CSV, TSV, GCT, all also gzipped, Parquet."""
 
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
-import warnings
 import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from harness.data import gct
+from harness.data.dialect import AUTO, Dialect
+from harness.data.paths import check_readable, matching
+from harness.data.reading_report import ReadingReport
 from harness.data.text import listed, some
+from harness.data.text_file import read_text_table
 from harness.data.validate import check_unique, check_wide
 from harness.types import InputError
 
@@ -27,61 +29,91 @@ def expand(paths: str | Sequence[str], *, option: str) -> list[Path]:
 
     Raises
     ------
-    InputError : an entry that matches no file.
+    InputError : an entry that matches no file, or something that is no regular file or cannot be read.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for entry in listed(paths):
         try:
             pattern = Path(str(entry)).expanduser()
             folder = pattern.is_dir()
-            matches = [pattern] if pattern.is_file() else sorted(map(Path, glob.glob(str(pattern), recursive=True)))
-            files = [match for match in matches if match.is_file()]
+            matches = [pattern] if pattern.is_file() else sorted(map(Path, matching(str(pattern))))
+            candidates = [match for match in matches if not _is_other_folder(match)]
         except (OSError, ValueError, RuntimeError) as error:  # too long, no such user
             raise InputError(f"{option}: {str(entry)!r} cannot be the path of a file ({error})") from error
         if folder:
             raise InputError(f"{option}: {str(entry)!r} is a folder; expected a file or a glob such as '{entry}/*.csv'")
-        if not files:
+        if not candidates:
             raise InputError(f"{option}: no such file: {str(entry)!r} matches nothing in {Path.cwd()}")
-        found.update(dict.fromkeys(files))
-    if not found:
+        for candidate in candidates:
+            check_readable(candidate, option=option)
+        files.update(dict.fromkeys(candidates))
+    if not files:
         raise InputError(f"{option}: names no file; expected paths or globs")
-    return list(found)
+    return list(files)
 
 
-def read_table(path: Path, *, text: Collection[str]) -> pd.DataFrame:
-    """The table in ``path``, rows 0..n-1; the columns ``text`` of a CSV are not read as numbers ("007" stays).
+def _is_other_folder(path: Path) -> bool:
+    """Return whether a match of a glob is a folder that nobody can have meant as a table."""
+    return path.is_dir() and not path.name.lower().endswith((*_SEPARATORS, *_PARQUET))
+
+
+def read_table(
+    path: Path,
+    *,
+    text: Collection[str],
+    written: Collection[str] = (),
+    dialect: Dialect = AUTO,
+    report: ReadingReport | None = None,
+) -> pd.DataFrame:
+    """Return the table in ``path``, rows 0..n-1.
+
+    Parameters
+    ----------
+    text : ids: columns of a CSV that are read as they are written; "007" stays, "NA" is a name, only an empty cell
+        is missing.
+    written : columns of a CSV that are read so too, unless every value is a number that can be written in no other way.
+    dialect : separator and decimal sign; by default worked out from the file.
+    report : told if the file is written in an unusual way.
 
     Raises
     ------
-    InputError : unknown kind of file, empty, corrupt, not UTF-8, a row longer than the header, a column twice.
+    InputError : unknown kind of file, empty, corrupt, not readable, not UTF-8, a row longer than the header, a column
+        twice, numbers that may be read in two ways.
     """
     name = path.name.lower()
     separator = next((_SEPARATORS[end] for end in _SEPARATORS if name.endswith(end)), None)
-    if separator is None and not name.endswith(_PARQUET):
-        raise InputError(f"{path}: unknown kind of file; expected one of {[*_SEPARATORS, *_PARQUET]}")
+    if separator is None and not name.endswith((*_PARQUET, *gct.ENDINGS)):
+        raise InputError(f"{path}: unknown kind of file; expected one of {[*_SEPARATORS, *_PARQUET, *gct.ENDINGS]}")
+    check_readable(path, option="data")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty: 0 bytes; expected a table with a header")
     try:
-        df = _read_parquet(path) if separator is None else _read_text(path, separator, text)
+        if name.endswith(gct.ENDINGS):
+            df = gct.read_gct(path)
+        elif separator is None:
+            df = _read_parquet(path)
+        else:
+            df = read_text_table(path, usual=separator, text=text, written=written, dialect=dialect, report=report)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: corrupt or truncated gzip ({error}); copy or download the file again") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except UnicodeError as error:
+        raise InputError(f"{path}: {_not_unicode(error)}") from error
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}); check the disk and the rights"
+        ) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, csv.Error) as error:
         raise InputError(f"{path}: not a table ({_line(error)}); expected rows as long as the header") from error
     return check_wide(df, source=str(path))
 
 
-def _read_text(path: Path, separator: str, text: Collection[str]) -> pd.DataFrame:
-    opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        header: list[str] = next((row for row in csv.reader(file, delimiter=separator) if row), [])
-    check_unique([name for name in header if name], what="columns", source=str(path))
-    options: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig", "low_memory": False, "index_col": False}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        df: pd.DataFrame = pd.read_csv(path, dtype=dict.fromkeys(set(text) & set(header), str), **options)
-    return df
+def _not_unicode(error: UnicodeError) -> str:
+    reason, where = _line(error), ""
+    if isinstance(error, UnicodeDecodeError):
+        reason = f"{error.reason} at byte {error.start}"
+        letter = error.object[error.start : error.start + 1].decode("cp1252", "replace")
+        where = f"; in Latin-1 or Windows-1252 that byte is {letter!r}"
+    return f"not UTF-8 text ({reason}{where}); save it as UTF-8 (in a spreadsheet: 'CSV UTF-8')"
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from harness.data import features as feature_columns
+from harness.data.array_columns import expand_arrays
 from harness.data.digest import fingerprint
 from harness.data.features import FeatureSpec
+from harness.data.left_out import left_out_sentence
+from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.validate import check_wide
@@ -27,6 +31,7 @@ def interpret(
     features: FeatureSpec = None,
     level: str = "auto",
     source: str = "table",
+    report: ReadingReport | None = None,
 ) -> tuple[Floats, pd.DataFrame, list[str]]:
     """``(X, wells, feature names)`` of a wide table, rows in the order of ``df``; X (n, n_features) float32.
 
@@ -41,11 +46,15 @@ def interpret(
     rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
     mapped = resolve(df.columns, columns, source=source)
     taken = claimed(mapped, (negative, *rules))
-    names = feature_columns.choose(df, features, claimed=taken, source=source)
+    df = expand_arrays(df, features=features, claimed=taken, source=source)
+    choice = feature_columns.choose(df, features, claimed=taken, source=source)
+    names = choice.names
+    if choice.left_out:
+        warnings.warn(f"{source}: {left_out_sentence(len(names), choice.left_out)}", stacklevel=3)
     X = feature_columns.values(df, names, source=source)
     wells = wells_table(
         without(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],
-        level=level, source=source, where=lambda i: f"{source}, row {i + 1}",
+        level=level, source=source, where=lambda i: f"{source}, row {i + 1}", report=report,
     )  # fmt: skip
     return X, wells, names
 
@@ -82,9 +91,13 @@ def from_frame(
         "plate": plate, "well": well, "batch": batch, "compound": compound, "site": site, "dose": dose,
         "cell_count": cell_count,
     }  # fmt: skip
+    report = ReadingReport()
     X, wells, names = interpret(
-        df, columns=columns, controls=controls, poscon=poscon, empty=empty, features=features, level=level, source=name
-    )
+        df, columns=columns, controls=controls, poscon=poscon, empty=empty, features=features, level=level,
+        source=name, report=report,
+    )  # fmt: skip
+    for line in report.warnings:
+        warnings.warn(f"{name}: {line}", stacklevel=3)
     rows = Rows(source=name, features=names, parts=[X], wells=wells, on_missing=on_missing)
     plates = list(rows.plates())
     X, wells = np.concatenate([X for X, _ in plates]), pd.concat([w for _, w in plates], ignore_index=True)

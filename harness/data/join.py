@@ -3,61 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from harness.data.dialect import AUTO, Dialect
 from harness.data.files import expand, read_table, require
-from harness.data.text import as_text, listed, some
-from harness.types import InputError
+from harness.data.join_keys import NUMBERS, comparable
+from harness.data.partners import JoinedRows, zeros_hint
+from harness.data.reading_report import ReadingReport
+from harness.data.text import has_lost_digits, listed, some
+from harness.types import InputError, Mask
+
+UNMATCHED = ("error", "warn")
+_REQUIRED = {"path", "on"}
+_ALLOWED = {*_REQUIRED, "columns", "unmatched", "separator", "decimal"}
 
 
 @dataclass(frozen=True)
 class Join:
     """One or several files, one above the other, joined to the wells by the columns ``on``.
 
-    ``on`` maps columns of the wells to columns of the metadata; ``columns``: what to take (default: all).
+    ``on`` maps columns of the wells to columns of the metadata; ``columns``: what to take (default: all);
+    ``unmatched``: ``error`` or ``warn`` if rows of the wells have no partner in the metadata.
     """
 
     files: tuple[Path, ...]
     on: Mapping[str, str]
     columns: tuple[str, ...] | None = None
+    unmatched: str = "error"
+    dialect: Dialect = field(default=AUTO)
 
     @classmethod
     def parse(cls, spec: Mapping[str, Any], *, option: str) -> Join:
-        """``{"path": path or glob, "on": [column, ...] or {left: right, ...}, "columns": [...]}``."""
+        """``{"path": path or glob, "on": [column, ...] or {left: right, ...}, "columns": [...], "unmatched": ...}``.
+
+        ``separator`` and ``decimal``, if given, are those of :class:`harness.data.dialect.Dialect`.
+        """
+        expected = "path, on and, if wanted, columns, unmatched, separator, decimal"
         if not isinstance(spec, Mapping):
-            raise InputError(f"{option}: got {spec!r}; expected path, on and, if wanted, columns")
+            raise InputError(f"{option}: got {spec!r}; expected {expected}")
         given = {key: value for key, value in spec.items() if value is not None}
-        if not {"path", "on"} <= set(given) <= {"path", "on", "columns"}:
-            raise InputError(f"{option}: got keys {sorted(given)}; expected path, on and, if wanted, columns")
-        on, columns = given["on"], given.get("columns")
+        if not _REQUIRED <= set(given) <= _ALLOWED:
+            raise InputError(f"{option}: got keys {sorted(given)}; expected {expected}")
+        on, columns, unmatched = given["on"], given.get("columns"), given.get("unmatched", UNMATCHED[0])
         on = (
             {str(k): str(v) for k, v in on.items()} if isinstance(on, Mapping) else {str(k): str(k) for k in listed(on)}
         )
         if not on:
             raise InputError(f"{option}: on is empty; name at least one column to join by")
+        if unmatched not in UNMATCHED:
+            raise InputError(f"{option}: got unmatched={unmatched!r}; expected one of {list(UNMATCHED)}")
         taken = None if columns is None else tuple(str(c) for c in listed(columns))
-        return cls(tuple(expand(given["path"], option=f"{option}.path")), on, taken)
+        dialect = Dialect.parse(given.get("separator"), given.get("decimal"), setting=f"{option}.")
+        return cls(tuple(expand(given["path"], option=f"{option}.path")), on, taken, unmatched, dialect)
 
-    def read(self, *, text: Collection[str] = ()) -> pd.DataFrame:
-        """The metadata: the columns ``on`` (right names) and those to take, repeated rows once.
+    def text_keys(self, aliases: Mapping[str, str | None]) -> dict[str, str]:
+        """Return the entries of ``on`` that are read as text, left to right: all but doses and counts."""
+        numbers = {*NUMBERS, *(aliases.get(name) for name in NUMBERS)}
+        return {left: right for left, right in self.on.items() if left not in numbers}
 
-        ``text``: columns that are not read as numbers.
+    def read(
+        self, *, text: Collection[str] = (), written: Collection[str] = (), report: ReadingReport | None = None
+    ) -> pd.DataFrame:
+        """Return the metadata: the columns ``on`` (right names) and those to take.
+
+        ``text``, ``written``, ``report``: see :func:`harness.data.files.read_table`.
 
         Raises
         ------
-        InputError : a column that is not there, or several different rows for one key.
+        InputError : a column that is not there.
         """
         tables = []
         for path in self.files:
-            table = read_table(path, text=text)
+            table = read_table(path, text=text, written=written, dialect=self.dialect, report=report)
             right = list(self.on.values())
             require(table.columns, [*right, *(self.columns or ())], what="metadata column", source=str(path))
             tables.append(table if self.columns is None else table[list(dict.fromkeys([*right, *self.columns]))])
-        return pd.concat(tables, ignore_index=True).drop_duplicates(ignore_index=True)
+        return pd.concat(tables, ignore_index=True)
 
     @property
     def source(self) -> str:
@@ -65,16 +91,17 @@ class Join:
 
     def attach(
         self, wells: pd.DataFrame, metadata: pd.DataFrame, *, aliases: Mapping[str, str], source: str
-    ) -> pd.DataFrame:
-        """``wells`` with the metadata's columns; rows without a match hold missing values.
+    ) -> JoinedRows:
+        """Return ``wells`` with the metadata's columns; rows without a partner hold missing values.
 
-        Keys are compared as numbers where both sides hold only numbers, else as text; an empty key matches
-        nothing. ``aliases``: standard names that may be used for columns of ``wells``.
+        Keys are compared as they are written, whole numbers as whole numbers, wells by their standard name, doses
+        and counts as numbers; an empty key has no partner. ``aliases``: standard names that may be used for columns
+        of ``wells``.
 
         Raises
         ------
         InputError : a key that is not in ``wells``, a column that is there already, a key with several rows in
-            the metadata (rows would be duplicated), or no row with a match.
+            the metadata (rows would be duplicated), or no row with a partner.
         """
         names = {left: left if left in wells else aliases.get(left, left) for left in self.on}
         require(wells.columns, list(names.values()), what="column to join by", source=source)
@@ -84,27 +111,51 @@ class Join:
             raise InputError(
                 f"{self.source}: columns {some(clash)} are already in {source}; choose others by metadata.columns"
             )
-        keys = [_comparable(wells[names[left]], metadata[right]) for left, right in self.on.items()]
-        complete = ~pd.concat([right.isna() for _, right in keys], axis=1).any(axis=1)
-        rights = pd.MultiIndex.from_arrays([right[complete] for _, right in keys])
-        lefts = pd.MultiIndex.from_arrays([left for left, _ in keys])
-        shown = dict(self.on)
-        if not rights.is_unique:
-            culprit = rights[rights.duplicated()][0]
-            raise InputError(
-                f"{self.source}: {int((rights == culprit).sum())} different rows for {list(self.on.values())} = "
-                f"{list(culprit)} would duplicate wells; join by more columns, or take fewer by metadata.columns"
-            )
+        keys = {}
+        for left, right in self.on.items():
+            for column, place in ((wells[names[left]], source), (metadata[right], self.source)):
+                if has_lost_digits(column):
+                    raise InputError(
+                        f"{place}: key {column.name!r} holds whole numbers stored as floating point that are too long "
+                        "for it, their last digits are lost; write the column as text or as integers"
+                    )
+            alike = {left, *(name for name, column in aliases.items() if column == names[left])}
+            keys[left] = comparable(wells[names[left]], metadata[right], alike)
+        rows = self._rows_by_key(metadata, keys, new)
+        rights = pd.MultiIndex.from_arrays([right[rows] for _, right in keys.values()])
+        lefts = pd.MultiIndex.from_arrays([left for left, _ in keys.values()])
         position = rights.get_indexer(lefts)
+        position[np.any([left.isna() for left, _ in keys.values()], axis=0)] = -1
         if (position < 0).all():
             raise InputError(
-                f"{self.source}: matches no row of {source} by {shown}; looked for {some(lefts.unique(), 3)}, "
-                f"the metadata holds {some(rights, 3)}"
+                f"{self.source}: matches no row of {source} by {dict(self.on)}; looked for {some(lefts.unique(), 3)}, "
+                f"the metadata holds {some(rights, 3)}{zeros_hint(keys)}"
             )
-        found = metadata.loc[complete.to_numpy(), new].reset_index(drop=True)
-        joined = found.reindex(pd.Index(position).where(position >= 0, len(found)))
+        values = metadata.loc[rows, new].reset_index(drop=True)
+        joined = values.reindex(pd.Index(position).where(position >= 0, len(values)))
         joined.index = wells.index
-        return pd.concat([wells, joined], axis=1)
+        return JoinedRows(pd.concat([wells, joined], axis=1), position >= 0, tuple(new), keys)
+
+    def _rows_by_key(
+        self, metadata: pd.DataFrame, keys: Mapping[str, tuple[pd.Series[Any], pd.Series[Any]]], new: list[str]
+    ) -> Mask:
+        """Return the rows (n,) of the metadata with a key, of rows that say the same of a key the first."""
+        table = pd.concat([right.rename(i) for i, (_, right) in enumerate(keys.values())], axis=1)
+        rows = table.notna().all(axis=1).to_numpy(copy=True)
+        again = table.duplicated(keep=False).to_numpy() & rows
+        if again.any():
+            values = metadata.loc[again, new].map(str)
+            repeated = pd.concat([table[again], values.set_axis(range(-len(new), 0), axis=1)], axis=1).duplicated()
+            rows[np.flatnonzero(again)[repeated.to_numpy()]] = False
+            left = table[again & rows]
+            if left.duplicated().any():
+                culprit = left[left.duplicated()].iloc[0]
+                count = int((left == culprit).all(axis=1).sum())
+                raise InputError(
+                    f"{self.source}: {count} different rows for {list(self.on.values())} = {some(culprit, 20)} would "
+                    "duplicate wells; join by more columns, or take fewer by metadata.columns"
+                )
+        return rows
 
 
 def joins(specs: Sequence[Mapping[str, Any]] | None) -> list[Join]:
@@ -112,9 +163,30 @@ def joins(specs: Sequence[Mapping[str, Any]] | None) -> list[Join]:
     return [Join.parse(spec, option=f"metadata[{i}]") for i, spec in enumerate(listed(specs))]
 
 
-def _comparable(left: pd.Series[Any], right: pd.Series[Any]) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    numbers = [pd.to_numeric(side, errors="coerce") for side in (left, right)]
-    if all(bool((n.notna() | s.isna()).all()) for n, s in zip(numbers, (left, right), strict=True)):
-        return numbers[0].astype("float64"), numbers[1].astype("float64")
-    texts = [as_text(side) for side in (left, right)]
-    return texts[0].where(texts[0] != ""), texts[1].where(texts[1] != "")
+def attach_all(
+    tables: Sequence[tuple[Join, pd.DataFrame]],
+    wells: pd.DataFrame,
+    *,
+    aliases: Mapping[str, str],
+    counted: Mask | None,
+    source: str,
+    report: ReadingReport,
+) -> tuple[pd.DataFrame, dict[str, Mask]]:
+    """Return ``wells`` with the columns of all ``tables``, and for each new column the rows (n,) without a partner.
+
+    ``counted``: the rows (n,) that matter, others may lack a partner; None: all.
+
+    Raises
+    ------
+    InputError : as :meth:`Join.attach`, and for rows without a partner if the table's ``unmatched`` is ``error``.
+    """
+    without_partner: dict[str, Mask] = {}
+    for join, table in tables:
+        rows = join.attach(wells, table, aliases=aliases, source=source)
+        rows.report_partners(
+            counted=counted, refuse=join.unmatched == "error", file=join.files[0], report=report,
+            setting="unmatched: warn in that entry of data.metadata",
+        )  # fmt: skip
+        without_partner |= dict.fromkeys(rows.columns, ~rows.has_partner)
+        wells = rows.table
+    return wells, without_partner

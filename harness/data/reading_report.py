@@ -28,6 +28,10 @@ class ReadingReport:
     def note(self, line: str) -> None:
         self.notes.append(" ".join(line.split()))
 
+    def lines(self, lines: Sequence[str]) -> None:
+        """Note lines of a table, blanks as they are."""
+        self.notes.extend(lines)
+
     def warn(self, line: str) -> None:
         self.warnings.append(" ".join(line.split()))
 

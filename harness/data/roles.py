@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
-from harness.data.query import Query
-from harness.data.text import as_text, listed, one_text, some
+from harness.data.query import Query, shortened
+from harness.data.reading_report import ReadingReport
+from harness.data.text import as_key, as_text, listed, one_text, quoting_hint, some
 from harness.types import InputError, Mask
 
 RuleSpec = str | Mapping[str, Any] | None
@@ -18,12 +21,16 @@ Columns = Mapping[str, "pd.Series[Any]"]
 
 @dataclass(frozen=True)
 class Rule:
-    """Wells whose ``column`` holds one of ``values`` (compared as text), or for which ``query`` holds."""
+    """Wells whose ``column`` holds one of ``values`` (compared as text), or for which ``query`` holds.
+
+    ``given``: the values as the configuration holds them, an unquoted ``2021_08`` as the number 202108.
+    """
 
     option: str
     column: str = ""
     values: tuple[str, ...] = ()
     query: Query | None = None
+    given: tuple[Any, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, spec: RuleSpec, *, option: str) -> Rule | None:
@@ -37,6 +44,8 @@ class Rule:
         """
         if isinstance(spec, str):
             spec = {"query": spec}
+        if spec is not None and not isinstance(spec, Mapping):
+            raise InputError(f"{option}: got {spec!r}; give column and values, or query")
         given = {key: value for key, value in (spec or {}).items() if value is not None}
         if not given:
             return None
@@ -47,11 +56,16 @@ class Rule:
         values = listed(given["values"])
         if not values:
             raise InputError(f"{option}: values is empty; list at least one value of column {given['column']!r}")
-        return cls(option, column=str(given["column"]), values=tuple(one_text(v) for v in values))
+        texts = tuple(unicodedata.normalize("NFC", one_text(value)) for value in values)
+        return cls(option, column=str(given["column"]), values=texts, given=tuple(values))
 
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.query.names.values()) if self.query else (self.column,)
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the columns that decide."""
+        return self.columns
 
     def mask(self, table: Columns) -> Mask:
         """Rows (n,) that the rule holds for."""
@@ -59,11 +73,13 @@ class Rule:
             return self.query.mask(table, option=self.option)
         if self.column not in table:
             raise InputError(f"{self.option}: no column {self.column!r}; found {some(table, 20)}")
-        return cast(Mask, as_text(table[self.column]).isin(self.values).to_numpy(dtype=bool))
+        return cast(Mask, as_key(table[self.column]).isin(self.values).to_numpy(dtype=bool))
 
     def describe(self, table: Columns) -> str:
         """What was asked for and the values found, for an error message."""
-        asked = repr(self.query.written) if self.query else f"column {self.column!r}, values {list(self.values)}"
+        asked = (
+            repr(shortened(self.query.written)) if self.query else f"column {self.column!r}, values {list(self.values)}"
+        )
         found = "; ".join(
             f"{name!r} holds {some(as_text(table[name]).value_counts().index, 12)}"
             for name in dict.fromkeys(self.columns)
@@ -72,22 +88,49 @@ class Rule:
 
 
 def assign_roles(
-    table: Columns, *, controls: Rule, poscon: Rule | None, empty: Rule | None, source: str
+    table: Columns,
+    *,
+    controls: Rule,
+    poscon: Rule | None,
+    empty: Rule | None,
+    source: str,
+    without_partner: Mapping[str, Mask] | None = None,
+    report: ReadingReport | None = None,
 ) -> pd.Series[Any]:
     """``role`` of each row. Where several rules hold: empty before poscon before negcon; all else is treated.
+
+    ``without_partner``: of joined columns, the rows (n,) that found no partner. What such a column would hold is not
+    known: a row for which a rule reads it takes no part, its role is empty.
 
     Raises
     ------
     InputError : a rule holds for no row, or every well that is not empty is a negative control.
     """
     role = pd.Series("treated", index=next(iter(table.values())).index, dtype=object)
+    unknown = np.zeros(len(role), dtype=bool)
+    readers: dict[str, dict[str, int]] = {}  # by column: options that read it, with the rows that it says nothing about
     for name, rule in (("negcon", controls), ("poscon", poscon), ("empty", empty)):
         if rule is None:
             continue
         mask = rule.mask(table)
+        for column in rule.reads():
+            if without_partner and column in without_partner and without_partner[column].any():
+                unknown |= without_partner[column]
+                readers.setdefault(column, {})[rule.option] = int(without_partner[column].sum())
+        mask = mask & ~unknown
         if not mask.any():
-            raise InputError(f"{source}: {rule.option} matches no row of {len(mask)}; asked {rule.describe(table)}")
+            hint = quoting_hint(rule.given, option=f"{rule.option}.values")
+            raise InputError(
+                f"{source}: {rule.option} matches no row of {len(mask)}; asked {rule.describe(table)}{hint}"
+            )
         role[mask] = name
+    role[unknown] = "empty"
+    if report is not None:
+        for column, options in readers.items():
+            report.warn(
+                f"{max(options.values()):,} rows without a partner take no part (role empty): {' and '.join(options)} "
+                f"{'reads' if len(options) == 1 else 'read'} column {column!r}, which is not known for them"
+            )
     negcon = (role == "negcon").to_numpy()
     if not negcon.any():
         others = some(role[controls.mask(table)].unique())

@@ -1,8 +1,9 @@
-"""Reader of wide tables: CSV, TSV, Parquet; one file or many."""
+"""Reader of wide tables: CSV, TSV, GCT, Parquet; one file or many."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,41 @@ import numpy as np
 import pandas as pd
 
 from harness.data import features as feature_columns
+from harness.data.array_columns import expand_arrays
+from harness.data.conventions.columns import known_names, recognize
+from harness.data.conventions.decision import decide
+from harness.data.conventions.folders import row_folders
+from harness.data.conventions.names import identifiers
+from harness.data.conventions.processed import names_warning, values_warning
+from harness.data.conventions.table import conventions_table, lines, nameless_warning
+from harness.data.dialect import Dialect
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
-from harness.data.fileparts import FilePart, same_features
+from harness.data.fileparts import FilePart, OnDifferentFeatures, same_features
 from harness.data.files import expand, read_table
-from harness.data.join import Join, joins
+from harness.data.gct import NOT_FEATURES
+from harness.data.join import Join, attach_all, joins
+from harness.data.left_out import left_out_rows, left_out_sentence
+from harness.data.name_patterns import NamePatterns
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
-from harness.data.text import as_text, listed, one_text, some
-from harness.data.wells import TEXT, claimed, required, resolve, wells_table, without
+from harness.data.single_cells import aggregate_cells, is_cell_level
+from harness.data.text import as_text, listed, one_text, quoting_hint, some
+from harness.data.wells import TEXT, claimed, wells_table, without
 from harness.types import Floats, InputError
 
-VERSION = 1  # of what this reader makes of its input
+VERSION = 3  # of what this reader makes of its input
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What wide tables hold: ``parts``, (n_i, n_features) each, stand one above the other beside ``wells`` (n rows)."""
+
+    source: str
+    features: list[str]
+    parts: list[Floats]
+    wells: pd.DataFrame
 
 
 class Tables:
@@ -31,14 +54,19 @@ class Tables:
 
     Parameters
     ----------
-    paths : a path or glob, or a list of them. Plates may be spread over files; all files hold the same features.
+    paths : a path or glob, or a list of them. Plates may be spread over files.
     columns : standard name (plate, well, batch, compound, site, dose, cell_count) to column; a standard name that
-        is not mapped is the column of that name, where there is one.
+        is not mapped is the column of that name, where there is one. plate_regex, well_regex, site_regex: see
+        :class:`harness.data.name_patterns.NamePatterns`.
     controls, poscon, empty : which wells these are, see :meth:`harness.data.roles.Rule.parse`.
     features : list of columns or prefixes, or a regular expression; see :func:`harness.data.features.choose`.
     metadata : tables to left-join, see :meth:`harness.data.join.Join.parse`; their columns are never features.
     exclude_plates : plates to leave out.
-    on_missing : see :mod:`harness.data.missing`. level : auto, well or image, see :func:`wells_table`.
+    on_missing : see :mod:`harness.data.missing`.
+    level : auto, well or image, see :func:`wells_table`; cell: rows are single cells (auto recognises them by their
+        object numbers), see :func:`harness.data.single_cells.aggregate_cells`.
+    on_different_features : see :func:`harness.data.fileparts.same_features`.
+    separator, decimal : of CSV and TSV files, see :class:`harness.data.dialect.Dialect`.
 
     Raises
     ------
@@ -58,17 +86,23 @@ class Tables:
         exclude_plates: str | int | Sequence[str | int] = (),
         on_missing: str = "error",
         level: str = "auto",
+        separator: str = "auto",
+        decimal: str = "auto",
+        on_different_features: OnDifferentFeatures = "error",
         name: str | None = None,
     ) -> None:
         self.options: dict[str, Any] = {
             "columns": {k: v for k, v in (columns or {}).items() if v is not None},
             "controls": controls, "poscon": poscon, "empty": empty, "features": features,
             "exclude_plates": [one_text(plate) for plate in listed(exclude_plates)],
-            "on_missing": on_missing, "level": level,
+            "on_missing": on_missing, "level": level, "on_different_features": on_different_features,
         }  # fmt: skip
+        self.dialect = Dialect.parse(separator, decimal, setting="data.")
+        self.excluded = listed(exclude_plates)
         self.paths = paths
         self.metadata = metadata
         self.report = ReadingReport()
+        self._left_out: dict[str, str] = {}
         self._name = name
 
     @cached_property
@@ -79,9 +113,29 @@ class Tables:
     def _joins(self) -> list[Join]:
         return joins(self.metadata)
 
+    @cached_property
+    def _patterns(self) -> NamePatterns:
+        return NamePatterns.parse(self.options["columns"])
+
     @property
     def _text_columns(self) -> list[str]:
-        return [self.options["columns"].get(name, name) for name in TEXT]
+        return [
+            *(self._patterns.columns.get(name, name) for name in TEXT),
+            *self._patterns.searched,
+            *identifiers(),
+        ]
+
+    @property
+    def _keys(self) -> list[tuple[str, str]]:
+        """Columns that tables are joined by and that are read as text, left and right."""
+        return [key for join in self._joins for key in join.text_keys(self._patterns.columns).items()]
+
+    def _as_written(self, rules: Sequence[Rule | None]) -> tuple[list[str], list[str]]:
+        """Columns that are read as text (ids, rules by values), and those that are so if they are text (queries)."""
+        numbers = {self._patterns.columns.get(name, name) for name in ("dose", "cell_count")}
+        by_value = [rule.column for rule in rules if rule and not rule.query and rule.column not in numbers]
+        by_query = [column for rule in rules if rule and rule.query for column in rule.columns if column not in numbers]
+        return [*self._text_columns, *by_value], by_query
 
     @property
     def name(self) -> str:
@@ -92,11 +146,23 @@ class Tables:
     def key(self) -> dict[str, Any]:
         """Hashes of all files, and the options."""
         metadata = [
-            {"files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns}
+            {
+                "files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns,
+                "unmatched": join.unmatched, "dialect": [join.dialect.separator, join.dialect.decimal],
+            }
             for join in self._joins
-        ]
+        ]  # fmt: skip
+        folders = [list(path.resolve().parts[-3:-1]) for path in self.files] if len(self.files) > 1 else []
         files = [{"name": path.name, "sha256": file_sha256(path)} for path in self.files]
-        return {"reader": "tables", "version": VERSION, "files": files, "metadata": metadata, "options": self.options}
+        return {
+            "reader": "tables",
+            "version": VERSION,
+            "files": files,
+            "folders": folders,
+            "metadata": metadata,
+            "dialect": [self.dialect.separator, self.dialect.decimal],
+            "options": self.options,
+        }
 
     def features(self) -> list[str]:
         return self._rows.kept
@@ -110,20 +176,36 @@ class Tables:
 
     @cached_property
     def _rows(self) -> Rows:
+        outline, options = self.outline, self.options
+        for warning in (names_warning(self.files), values_warning(outline.parts, outline.wells, source=outline.source)):
+            if warning:
+                self.report.warn(warning)
+        return Rows(
+            source=outline.source, features=outline.features, parts=outline.parts, wells=outline.wells,
+            on_missing=options["on_missing"],
+        )  # fmt: skip
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Features and wells as the files hold them, before their values are checked."""
         options = self.options
         source = str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
         rules = [Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")]
-        text = self._text_columns
-        metadata = [(join, join.read(text=text)) for join in self._joins]
-        joined = [name for _, table in metadata for name in table.columns]
-        files = [self._read(path, rules, joined) for path in self.files]
-        names, parts = same_features(files)
+        text, written = self._as_written(rules)
+        keys = [right for _, right in self._keys]
+        metadata = [(join, join.read(text=[*text, *keys], written=written, report=self.report)) for join in self._joins]
+        joinable = [name for _, table in metadata for name in table.columns]
+        files = [self._read(path, rules, joinable) for path in self.files]
+        names, parts = same_features(files, on_different=options["on_different_features"], report=self.report)
+        self._report_left_out(names)
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
-        columns = resolve([*meta.columns, *joined], options["columns"], source=source)
-        for join, table in metadata:
-            meta = join.attach(meta, table, aliases=columns, source=source)
-        keep = self._kept_plates(meta, columns["plate"], source)
+        columns = recognize([*meta.columns, *joinable], self._patterns.columns, source=source)
+        keep = self._kept_plates(meta, columns["plate"], source) if columns["plate"] in meta else None
+        meta, without_partner = attach_all(
+            metadata, meta, aliases=columns, counted=keep, source=source, report=self.report
+        )
+        keep = self._kept_plates(meta, columns["plate"], source) if keep is None else keep
         if not keep.all():
             parts = [part[kept] for part, kept in zip(parts, np.split(keep, ends[:-1]), strict=True)]
 
@@ -132,27 +214,61 @@ class Tables:
             part = int(np.searchsorted(ends, row, side="right"))
             return f"{self.files[part]}, row {row - (ends[part - 1] if part else 0) + 1}"
 
-        wells = wells_table(
-            meta[keep].reset_index(drop=True), columns, poscon=rules[1], empty=rules[2],
-            controls=required(rules[0], source=source, found=meta.columns),
-            level=options["level"], source=source, where=where,
+        decision = decide(
+            meta[keep].reset_index(drop=True), row_folders(files)[keep], mapped=self._patterns.columns, rules=rules,
+            source=source,
         )  # fmt: skip
-        return Rows(source=source, features=names, parts=parts, wells=wells, on_missing=options["on_missing"])
+        wells = wells_table(
+            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
+            level=options["level"], source=source, where=where, report=self.report,
+            without_partner={name: mask[keep] for name, mask in without_partner.items()},
+        )  # fmt: skip
+        self._report_conventions(conventions_table(decision, wells))
+        if warning := nameless_warning(decision, wells):
+            self.report.warn(warning)
+        return Outline(source, names, parts, wells)
 
     def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
-        df = read_table(path, text=self._text_columns)
-        columns = resolve([*df.columns, *joined], self.options["columns"], source=str(path))
+        text, written = self._as_written(rules)
+        text = [*text, *(left for left, _ in self._keys)]
+        df = read_table(path, text=text, written=written, dialect=self.dialect, report=self.report)
+        df = self._patterns.apply(df, source=str(path))
+        columns = recognize([*df.columns, *joined], self._patterns.columns, source=str(path))
         keys = {left for join in self._joins for left in join.on}
-        taken = claimed(columns, rules) | keys
-        names = feature_columns.choose(df, self.options["features"], claimed=taken, source=str(path))
-        X = feature_columns.values(df, names, source=str(path))
-        return FilePart(path, names, X, without(df, names, taken))
+        taken = claimed(columns, rules) | known_names(df.columns) | keys
+        taken |= {*self._patterns.searched, *df.attrs.get(NOT_FEATURES, ())}
+        features = self.options["features"]
+        df = expand_arrays(df, features=features, claimed=taken, source=str(path), report=self.report)
+        choice = feature_columns.choose(df, features, claimed=taken, source=str(path))
+        self._left_out |= choice.left_out
+        X = feature_columns.values(df, choice.names, source=str(path))
+        part = FilePart(path, choice.names, X, without(df, choice.names, taken))
+        level = self.options["level"]
+        if level == "cell" or (level == "auto" and is_cell_level(df, columns)):
+            needed = {*columns.values(), *(name for rule in rules if rule for name in rule.columns), *keys}
+            part.X, part.meta = aggregate_cells(
+                part.X, part.meta, columns, needed=needed, source=str(path), report=self.report
+            )
+        return part
+
+    def _report_left_out(self, names: Sequence[str]) -> None:
+        reasons = {name: reason for name, reason in self._left_out.items() if name not in set(names)}
+        if reasons:
+            self.report.note(left_out_sentence(len(names), reasons))
+            self.report.add_rows("left_out_columns", left_out_rows(reasons))
+
+    def _report_conventions(self, rows: list[dict[str, Any]]) -> None:
+        self.report.add_rows("conventions", rows)
+        self.report.lines(lines(rows))
 
     def _kept_plates(self, meta: pd.DataFrame, column: str, source: str) -> Any:
         plates, excluded = as_text(meta[column]), self.options["exclude_plates"]
         unknown = [plate for plate in excluded if plate not in set(plates)]
         if unknown:
-            raise InputError(f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}")
+            hint = quoting_hint(self.excluded, option="data.exclude_plates")
+            raise InputError(
+                f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}{hint}"
+            )
         keep = ~plates.isin(excluded).to_numpy()
         if not keep.any():
             raise InputError(f"{source}: exclude_plates leaves no plate; found {some(plates.unique())}")

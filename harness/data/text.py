@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_float_dtype
 
-_WHOLE = re.compile(r"\d+\.0")  # pandas writes whole numbers so where one is missing
+_WHOLE = re.compile(r"-?\d+\.0")  # pandas writes whole numbers so where one is missing
+# What pandas takes for missing in a CSV (the documentation of ``na_values`` of ``pandas.read_csv``).
+MISSING_WORDS = frozenset(
+    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+     "NULL", "NaN", "None", "n/a", "nan", "null"]
+)  # fmt: skip
+_EXACT = 2.0**53  # the first whole number that float64 shares with a neighbour
 
 
 def one_text(value: Any) -> str:
@@ -22,6 +31,8 @@ def one_text(value: Any) -> str:
         if math.isnan(number):
             return ""
         return str(int(number)) if number.is_integer() else str(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(int(value))
     text = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
     return text.removesuffix(".0") if _WHOLE.fullmatch(text) else text
 
@@ -29,11 +40,39 @@ def one_text(value: Any) -> str:
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
     """:func:`one_text` of every value, (n,), same index and name."""
     try:
-        codes, found = pd.factorize(values, use_na_sentinel=True)
+        codes, different = pd.factorize(values, use_na_sentinel=True)
     except TypeError:  # lists, of a nested column: no keys of a table
         return values.map(one_text).astype(object)
-    lookup = np.array([*(one_text(value) for value in found), ""], dtype=object)
+    stored: Iterable[Any]
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind == "f":
+        stored = np.asarray(different).astype(values.dtype)  # float64 of a float32 is 0.10000000149 instead of 0.1
+    else:
+        stored = different
+    lookup = np.array([*(one_text(value) for value in stored), ""], dtype=object)
     return pd.Series(lookup[codes], index=values.index, name=values.name, dtype=object)
+
+
+def as_key(values: pd.Series[Any]) -> pd.Series[str]:
+    """Return :func:`as_text` of ``values``, (n,), in Unicode's composed form: the same however an accent was typed."""
+    texts = as_text(values)
+    composed = {text: unicodedata.normalize("NFC", text) for text in texts.unique() if not text.isascii()}
+    return texts.map(lambda text: composed.get(text, text)).astype(object) if composed else texts
+
+
+def has_lost_digits(values: pd.Series[Any]) -> bool:
+    """Return whether ids were stored as floating-point numbers too long for it, so that different ids are one."""
+    return bool(is_float_dtype(values.dtype) and (values.abs() >= _EXACT).any())
+
+
+def quoting_hint(values: Iterable[Any], *, option: str) -> str:
+    """Return what to add to a message if none of ``values`` is there: an unquoted ``2021_08`` is the number 202108."""
+    numbers = [value for value in values if isinstance(value, bool | int | float)]
+    if not numbers:
+        return ""
+    return (
+        f"; {some(numbers)[1:-1]} was taken for a number or true/false: if it is written otherwise, e.g. 2021_08 or "
+        f"007, put it in quotes: '{option}=[\"2021_08\"]'"
+    )
 
 
 def as_numbers(values: pd.Series[Any]) -> pd.Series[Any]:

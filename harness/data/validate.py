@@ -9,6 +9,8 @@ import pandas as pd
 from harness.data.text import one_text, some
 from harness.types import InputError
 
+INDEX_COLUMNS = "harness_index_columns"  # in the attributes of a table: columns that were its index
+
 
 def check_unique(names: Sequence[str], *, what: str, source: str) -> None:
     """Raises InputError where a name occurs twice."""
@@ -19,7 +21,7 @@ def check_unique(names: Sequence[str], *, what: str, source: str) -> None:
 
 
 def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
-    """``df`` with text column names and rows 0..n-1 (a named index becomes columns).
+    """``df`` with text column names and rows 0..n-1 (a named index becomes columns, ``attrs[INDEX_COLUMNS]``).
 
     Raises
     ------
@@ -29,6 +31,7 @@ def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
     check_unique([*named, *map(str, df.columns)], what="columns", source=source)
     df = df.reset_index(drop=not named)
     df.columns = df.columns.map(str)
+    df.attrs = {**df.attrs, INDEX_COLUMNS: named}
     if df.empty:
         raise InputError(f"{source}: is empty: no rows; expected one row per well or image")
     return df

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,15 +11,18 @@ import pandas as pd
 from pandas.api.types import infer_dtype, is_numeric_dtype
 
 from harness.data import wellname
+from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, assign_roles
-from harness.data.text import as_numbers, as_text, one_text, some
+from harness.data.spelling import report_names
+from harness.data.text import as_numbers, as_text, has_lost_digits, one_text, some
 from harness.data.validate import check_wells
-from harness.types import InputError
+from harness.types import InputError, Mask
 
 STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
 DERIVED = ("row", "column", "role")
 TEXT = ("plate", "well", "batch", "compound")
-LEVELS = ("auto", "well", "image")
+_WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,14}")
+LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well or site when they come here
 
 
 def resolve(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
@@ -57,13 +61,16 @@ def wells_table(
     level: str,
     source: str,
     where: Callable[[int], str],
+    without_partner: Mapping[str, Mask] | None = None,
+    report: ReadingReport | None = None,
 ) -> pd.DataFrame:
     """The ``wells`` columns of :class:`harness.types.Profiles` from the columns of a table that are no features.
 
     ``columns``: standard name to column of ``meta``. ``where(i)``: what to call row i in an error. Rules may use
     the standard names as well as the table's own; plate, well, batch and compound are text in them. ``level``:
     ``well`` (one row per well), ``image`` (one per site; sites are numbered where there is no site column), or
-    ``auto``: image where there is a site column.
+    ``auto``: image where there is a site column. ``without_partner``: see :func:`assign_roles`, by column of ``meta``.
+    ``report`` is told of rows without a partner, of controls in several spellings and of compounds called ``NA``.
 
     Raises
     ------
@@ -72,23 +79,49 @@ def wells_table(
     """
     if level not in LEVELS:
         raise InputError(f"level: got {level!r}; expected one of {list(LEVELS)}")
+    for column in (columns[name] for name in TEXT if name in columns):
+        if has_lost_digits(meta[column]):
+            raise InputError(
+                f"{source}: column {column!r} holds whole numbers stored as floating point that are too long for it, "
+                "their last digits are lost; write the column as text or as integers"
+            )
     table = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
     for name in ("plate", "well"):
         blank = np.flatnonzero(table[name] == "")
         if len(blank):
             first, n = where(int(blank[0])), len(blank)
             raise InputError(f"{first}: {name} column {columns[name]!r} is empty (in {n} rows); fill it in")
+    if "batch" in table and (unbatched := (table["batch"] == "").to_numpy()).any() and not unbatched.all():
+        plates = some(table["plate"][unbatched].unique())
+        raise InputError(
+            f"{source}: batch column {columns['batch']!r} is empty, or has no partner, in {int(unbatched.sum())} rows "
+            f"of plates {plates}; fill it in, or leave these plates out by exclude_plates"
+        )
     if "cell_count" in table:
         table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)
     for name in ("site", "dose"):
         if name in table:
             table[name] = _storable(table[name])
-    if "dose" in table and ((dose := as_numbers(table["dose"])).notna() | table["dose"].isna()).all():
+    if "dose" in table and ((dose := as_numbers(table["dose"])).notna() | _is_blank(table["dose"])).all():
         table["dose"] = dose
+    if "site" in table and _is_text_of_whole_numbers(table["site"]):
+        table["site"] = as_numbers(table["site"])
     places = wellname.standardize(table["well"])
     own = {column: table[name] for name, column in columns.items() if name != "well"}
     visible = {**{str(name): meta[name] for name in meta.columns}, **own, **table, "well": places["well"]}
-    role = assign_roles(visible, controls=controls, poscon=poscon, empty=empty, source=source)
+    without_partner = {
+        name: mask
+        for column, mask in (without_partner or {}).items()
+        for name in (column, *(standard for standard, mapped in columns.items() if mapped == column))
+    }
+    role = assign_roles(
+        visible, controls=controls, poscon=poscon, empty=empty, source=source, without_partner=without_partner,
+        report=report,
+    )  # fmt: skip
+    if report is not None:
+        measured = {column for name in STANDARD if name != "compound" for column in (name, columns.get(name, name))}
+        named = {columns.get(name, name): column for name, column in visible.items() if name not in measured}
+        report_names(named, columns.get("compound"), role, {"negcon": controls, "poscon": poscon}, report)
     if level == "image" and "site" not in table:
         table["site"] = meta.groupby([table["plate"], places["well"]], sort=False).cumcount() + 1
     standard = {
@@ -129,6 +162,17 @@ def _numbers(column: pd.Series[Any], name: str, where: Callable[[int], str]) -> 
         i = int(text[0])
         raise InputError(f"{where(i)}: cell_count column {name!r} holds {column.iloc[i]!r}; expected a number")
     return numbers
+
+
+def _is_blank(column: pd.Series[Any]) -> pd.Series[bool]:
+    """Return which values, (n,), are missing or an empty text."""
+    return column.isna() | (as_text(column) == "")
+
+
+def _is_text_of_whole_numbers(column: pd.Series[Any]) -> bool:
+    """Return whether every value is the text of a whole number in its shortest form: ``"7"``, not ``"07"``."""
+    values = column.dropna().unique()
+    return bool(len(values)) and all(isinstance(v, str) and _WHOLE_NUMBER.fullmatch(v.strip()) for v in values)
 
 
 def _storable(column: pd.Series[Any]) -> pd.Series[Any]:

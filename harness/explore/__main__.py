@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness.errors import InputError
+from harness.output_file import write_output
 from harness.program.run import run_program
+
+_TITLE = "Map of wells: "
 
 EPILOG = """examples:
   python -m harness.explore                         every normalization of the only experiment in mlruns/mlflow.db
@@ -59,11 +61,8 @@ def explore(options: argparse.Namespace) -> None:
     records = {record.run.info.run_id: record for record in tracking.records()}
     runs = chosen(records, ids=options.run, data=options.data, split=options.split)
     views = views_of(runs)
-    document = page(views, title=f"Map of wells: {tracking.experiment}")
-    try:
-        Path(options.out).write_text(document, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--out {options.out}: cannot be written ({error})") from error
+    document = page(views, title=f"{_TITLE}{tracking.experiment}")
+    write_output(options.out, document, mark=f"<title>{_TITLE}", option="--out")
     shown = [view.name for view in views]
     print(f"{max(len(view.points) for view in views):,} points, {len(views)} normalizations ({', '.join(shown)})")
     if without := [name for name in runs if name not in shown]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.data.files import expand, read_table, require
 from harness.data.join import Join
-from harness.data.text import as_text, some
+from harness.data.text import as_key, as_text, some
 from harness.types import InputError, NotApplicable
 
 PLANTED = ("compounds", "compound", "strength")  # table and columns of a simulated screen's truth
@@ -133,11 +133,11 @@ class KnownScore:
             require(list(held.columns), ["dose"], what="column of the wells", source=f"{source}: join by dose")
         table = self._unique(table, by, source)
         join = Join((Path(source),), {key: key for key in by}, ("known_score",))
-        known = join.attach(held, table, aliases={}, source="the screen's wells that hold compounds")
+        known = join.attach(held, table, aliases={}, source="the screen's wells that hold compounds").table
         matched = known[known["known_score"].notna()]
         if matched.empty:
             raise InputError(f"{source}: column {self.score!r} is empty for every compound of the screen")
-        unused = len(set(as_text(table["compound"])) - set(as_text(matched["compound"])))
+        unused = len(set(as_key(table["compound"])) - set(as_key(matched["compound"])))
         report = (
             f"{matched['compound'].nunique():,} of {held['compound'].nunique():,} compounds of the screen have a known "
             f"score{f'; {unused:,} compounds of the table are not used' if unused else ''}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.aggregate import well_table
 from harness.data.files import require
-from harness.data.text import as_text
+from harness.data.text import as_key, as_text
 from harness.labels.entries import Labels, check_how
 from harness.types import InputError
 
@@ -32,7 +32,7 @@ def category(wells: pd.DataFrame, column: str, *, duplicates: str, classes: Sequ
     require(wells.columns, [column], what="column", source="wells (task.assay_activity.column)")
     table = well_table(wells)
     label = as_text(table[column])
-    votes = pd.crosstab(table["compound"].astype(str)[label != ""], label[label != ""])
+    votes = pd.crosstab(as_key(table["compound"])[label != ""], label[label != ""])
     if votes.shape[1] < 2:
         raise InputError(
             f"task.assay_activity.column: column {column!r} has {votes.shape[1]} classes among treated wells; "

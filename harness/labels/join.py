@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.data.text import as_text, some
+from harness.data.text import as_key, some
 from harness.labels.entries import Labels
 from harness.types import InputError
 
@@ -42,7 +42,7 @@ def tested(wells: pd.DataFrame) -> pd.Series[bool]:
         raise InputError(
             "assay_activity: the wells have no column `compound`; map it with data.columns.compound=COLUMN"
         )
-    compound = as_text(wells["compound"])
+    compound = as_key(wells["compound"])
     taking = (wells["role"] == "treated") & (compound != "") & ~compound.isin(controls(wells))
     if not taking.any():
         raise InputError("assay_activity: no treated well has a compound; map it with data.columns.compound=COLUMN")
@@ -51,7 +51,7 @@ def tested(wells: pd.DataFrame) -> pd.Series[bool]:
 
 def controls(wells: pd.DataFrame) -> set[str]:
     """Ids of negative controls."""
-    return set(as_text(wells.loc[wells["role"] == "negcon", "compound"])) - {""}
+    return set(as_key(wells.loc[wells["role"] == "negcon", "compound"])) - {""}
 
 
 def join(labels: Labels, wells: pd.DataFrame) -> Joined:
@@ -65,7 +65,7 @@ def join(labels: Labels, wells: pd.DataFrame) -> Joined:
     ------
     InputError : no compound in common, with examples of both sides.
     """
-    data = pd.Index(sorted(set(as_text(wells.loc[tested(wells), "compound"]))))
+    data = pd.Index(sorted(set(as_key(wells.loc[tested(wells), "compound"]))))
     labelled = labels.compounds[np.unique(labels.row)]
     control = labelled[labelled.isin(controls(wells))]
     matched = data[data.isin(labelled)]

@@ -14,7 +14,7 @@ import scipy.io
 import scipy.sparse
 
 from harness.data.files import read_table, require
-from harness.data.text import as_text
+from harness.data.text import as_key
 from harness.data.validate import check_unique
 from harness.labels.coding import Coding
 from harness.labels.entries import Entries
@@ -109,4 +109,4 @@ def _ids(path: Path, column: str, *, n: int, what: str, of: Path) -> list[str]:
             raise InputError(
                 f"{path}: column {name!r} does not count the lines up; sort it like the {what} of {of.name}"
             )
-    return as_text(table[column]).tolist()
+    return as_key(table[column]).tolist()

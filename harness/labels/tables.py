@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.data.files import require
-from harness.data.text import as_text
+from harness.data.text import as_key, as_text
 from harness.labels.coding import Coding
 from harness.labels.entries import Entries
 from harness.types import InputError
@@ -31,7 +31,7 @@ def wide(
     found = [np.flatnonzero(~np.isnan(values)) for values in decoded]
     return Entries(
         source,
-        as_text(table[compound]).tolist(),
+        as_key(table[compound]).tolist(),
         names,
         np.concatenate(found),
         np.repeat(np.arange(len(names)), [len(rows) for rows in found]),
@@ -66,6 +66,6 @@ def long(
     wanted = of_row.isin(of_row if assays is None else assays).to_numpy()
     (values,) = coding.decode([(f"column {value}", table.loc[wanted, value])], source=source)
     column, names = pd.factorize(of_row[wanted])
-    compounds = as_text(table.loc[wanted, compound]).tolist()
+    compounds = as_key(table.loc[wanted, compound]).tolist()
     known = np.flatnonzero(~np.isnan(values))
     return Entries(source, compounds, names.tolist(), known, np.asarray(column)[known], values[known])

@@ -8,6 +8,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from harness.data.text import listed as as_list
+from harness.file_kinds import refuse_all_but_files
 from harness.montage.collect import collect
 from harness.montage.compose import colours_of, limits
 from harness.montage.image import FOUND
@@ -75,6 +76,8 @@ def _check(cfg: DictConfig, targets: list[Path]) -> None:
     if targets[0].suffix.lower() != ".png":
         raise InputError(f"out={cfg.out}: expected a name that ends with .png")
     there = existing(targets)
+    for target in there:
+        refuse_all_but_files(target, f"out={cfg.out}")
     if not targets[0].parent.is_dir():
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
     if there and not cfg.force:

@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 from harness.norm.base import Normalizer
 from harness.norm.step import WORKERS, check_finite, ordered
 from harness.types import Floats, Plate, Profiles, has_role
@@ -36,7 +38,8 @@ def from_raw_wells(raw: Profiles, profiles: Profiles, fitted: Affine) -> Iterato
 
     def part(number: int) -> tuple[slice, Floats]:
         wells = raw[number]
-        Z = fitted.transform_wells(wells, negcon._select(profiles._plates[number]))
+        with np.errstate(over="ignore", invalid="ignore"):  # check_finite names the feature
+            Z = fitted.transform_wells(wells, negcon._select(profiles._plates[number]))
         check_finite(Z, wells, profiles.features)
         return wells.rows, Z
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from harness.norm.base import Normalizer
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.moments import moments
 from harness.norm.scaling import fallback_report, location_scale, standardize
 from harness.types import FitScope, Floats, Plate
@@ -17,7 +18,14 @@ from harness.types import FitScope, Floats, Plate
 class AllWithin(Normalizer):
     """(x - mean of the plate's wells) / their sd (scope: plate; divisor n; empty wells are not read).
 
-    A feature that is constant on the whole plate is left alone and reported.
+    Parameters
+    ----------
+    on_constant : what becomes of a feature that is constant on the whole plate: ``centre`` makes it 0, ``leave`` leaves
+        it alone. Either way it is reported.
+
+    Raises
+    ------
+    InputError : an unknown ``on_constant``.
 
     Notes
     -----
@@ -29,11 +37,16 @@ class AllWithin(Normalizer):
     scope = FitScope.PLATE
     increasing = True
 
+    def __init__(self, *, on_constant: Literal["centre", "leave"] = "centre") -> None:
+        self.on_constant = on_constant
+
     def fit(self, plates: Sequence[Plate]) -> Self:
         (plate,) = plates
+        centre = centres(type(self).__name__, self.on_constant)
         everything = moments(plate.X, rows=plate.filled)
-        self.mean_, self.sd_, fallback = location_scale(everything, everything)
-        self.fallback_ = np.where(fallback == 0, 0, 2).astype(np.int8)
+        constant = everything.sd == 0
+        self.mean_, self.sd_, _ = location_scale(everything, everything, constant if centre else None)
+        self.fallback_ = np.where(constant, CENTRED if centre else LEFT_ALONE, 0).astype(np.int8)
         self.plate_ = plate.name
         return self
 

@@ -21,11 +21,14 @@ class Normalizer(BaseEstimator):
     ``increasing`` declares that ``transform`` maps each feature by an increasing function, one for all sites of a
     well, that ``fit`` and the well's name decide. The median then commutes with it exactly, so that only the middle
     sites of a well need to be transformed. ``identity`` declares that it gives each plate as it is.
+
+    ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which it cannot be fitted.
     """
 
     scope: FitScope | str = FitScope.TRAIN
     increasing: ClassVar[bool] = False
     identity: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
     needs_planted: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()  # modules of an optional extra
 

@@ -47,6 +47,7 @@ class CellCount(Normalizer):
     """
 
     scope = FitScope.TRAIN
+    needs = ("plates_without_cell_counts <= 0", "controls >= 3")
 
     def __init__(self, *, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
         self.exchangeable = exchangeable

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from harness.norm.base import Normalizer
+from harness.norm.canonical import in_order
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.covariates import Design, coefficients, learn
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.empirical_bayes import Effect, Prior, parametric, prior_of
@@ -29,8 +31,8 @@ class Combat(Normalizer):
     alpha is the mean of the batch means weighted by their rows, b the coefficients of the covariates C, sigma^2 the
     residual variance pooled over batches (divisor N), g* and d* the empirical Bayes mean and variance of Z in a batch:
     see :func:`harness.norm.empirical_bayes.parametric`. Every filled row of a training batch counts, images of a well
-    as rows of their own. A feature that is constant, in all or in any one training batch, takes no part in the priors
-    and is left untouched; it is reported.
+    as rows of their own. A feature that is constant, in all or in any one training batch, takes no part in the priors:
+    ``on_constant`` decides, and it is reported. Nothing depends on the order of wells, to the bit.
 
     A batch that is not among the training rows is known by its control wells only: with the mean c and variance v of
     the training controls after ComBat, in units of sigma, its estimates are d^ = var(Z of its controls) / v and g^ =
@@ -52,12 +54,15 @@ class Combat(Normalizer):
         from the other folds, any other well without one fold drawn at random. False: all controls for all wells.
     n_folds : fewer where no plate of the batch has as many controls.
     seed : of the folds.
+    on_constant : what becomes of a feature that takes no part. ``centre`` subtracts the mean of each batch (of the
+        controls of an unseen one) and does not rescale; where it is constant in the batch it becomes 0 to the bit, or
+        the level of the reference batch. ``leave`` leaves it untouched.
 
     Raises
     ------
     InputError : fewer than two training batches or usable features; a batch of one row (unless ``mean_only``); an
         unseen batch with fewer than 3 control wells; the reference batch is not among the training rows; covariates
-        absent, incomplete, collinear with the batches, or labels.
+        absent, incomplete, collinear with the batches, or labels; an unknown ``on_constant``.
 
     Notes
     -----
@@ -67,6 +72,8 @@ class Combat(Normalizer):
     In training batches controls and other wells are read alike, so neither is in-sample more than the other. Johnson,
     Li, Rabinovic 2007, Biostatistics 8(1).
     """
+
+    needs = ("batches >= 3", "controls_per_batch >= 3")
 
     def __init__(
         self,
@@ -78,6 +85,7 @@ class Combat(Normalizer):
         exchangeable: bool = True,
         n_folds: int = 5,
         seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.scope = scope
         self.mean_only = mean_only
@@ -86,6 +94,7 @@ class Combat(Normalizer):
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed
+        self.on_constant = on_constant
 
     def posterior(self, hat: Effect, prior: Prior) -> Effect:
         """g* and d* of one batch from its estimates, (G,) each."""
@@ -94,14 +103,7 @@ class Combat(Normalizer):
     def fit(self, plates: Sequence[Plate]) -> Self:
         self._check_parameters()
         self._fit_design(plates)
-        everyone: dict[str, Moments] = {}
-        controls: dict[str, Moments] = {}
-        for plate in plates:
-            R, batch = self._without_covariates(plate), _batch(plate)
-            negcon = moments(R, rows=plate.negcon)
-            both = negcon.merge(moments(R, rows=plate.filled & ~plate.negcon))
-            everyone[batch] = everyone[batch].merge(both) if batch in everyone else both
-            controls[batch] = controls[batch].merge(negcon) if batch in controls else negcon
+        everyone, controls = self._read(plates)
         check_batches(everyone, self.reference_batch, mean_only=self.mean_only)
         names, batches = list(everyone), _stack(everyone)
         reference = None if self.reference_batch is None else names.index(self.reference_batch)
@@ -111,6 +113,8 @@ class Combat(Normalizer):
         gamma, delta = self.pooled_.effects([self.posterior(h, self._prior(h.gamma, h.delta)) for h in hats])
         if reference is not None:
             gamma[reference], delta[reference] = 0.0, 1.0
+        if centres("ComBat", self.on_constant):
+            self.pooled_, gamma, delta = self.pooled_.centred(batches, gamma, delta, reference)
         self.trained_ = train(self.pooled_, _stack(controls), gamma, delta)
         self.gamma_ = {name: gamma[i : i + 1] for i, name in enumerate(names)}
         self.delta_ = {name: delta[i : i + 1] for i, name in enumerate(names)}
@@ -118,8 +122,24 @@ class Combat(Normalizer):
         self.without_scale_: dict[str, Mask] = {}
         return self
 
+    def _read(self, plates: Sequence[Plate]) -> tuple[dict[str, Moments], dict[str, Moments]]:
+        """Return the moments of all filled rows and of the controls of each batch, batches and plates by name."""
+        by_plate: dict[tuple[str, str], tuple[Moments, Moments]] = {}
+        for plate in in_order(plates):
+            R = self._without_covariates(plate)
+            negcon = moments(R, rows=plate.negcon)
+            both = negcon.merge(moments(R, rows=plate.filled & ~plate.negcon))
+            by_plate[_batch(plate), plate.name] = both, negcon
+        everyone: dict[str, Moments] = {}
+        controls: dict[str, Moments] = {}
+        for batch, name in sorted(by_plate):
+            both, negcon = by_plate[batch, name]
+            everyone[batch] = everyone[batch].merge(both) if batch in everyone else both
+            controls[batch] = controls[batch].merge(negcon) if batch in controls else negcon
+        return everyone, controls
+
     def adapt(self, controls: Sequence[Plate]) -> Self:
-        read = list(controls)
+        read = sorted(in_order(controls), key=lambda plate: plate.name)
         if not read or _batch(read[0]) in self.gamma_:
             return self
         batch = _batch(read[0])
@@ -138,6 +158,8 @@ class Combat(Normalizer):
             )
         hats = [self.pooled_.estimate_from(used[i], self.trained_) for i in range(k)]
         gamma, delta = self.pooled_.effects([self.posterior(hat, self.prior_) for hat in hats])
+        if centres("ComBat", self.on_constant):
+            gamma = self.pooled_.centred_on_controls(used, self.trained_, gamma)
         own = copy.copy(self)
         own.gamma_, own.delta_ = {**self.gamma_, batch: gamma}, {**self.delta_, batch: delta}
         own.reference_ = wells
@@ -165,12 +187,14 @@ class Combat(Normalizer):
         if self.design_ is not None:
             C = self.design_.matrix(plate.wells)
             for f in range(k):
-                out[fold == f] += (C[fold == f] @ ((1 - factor[f]) * self.beta_)).astype(np.float32)
+                share = np.where(factor[f] == 0, 0, 1 - factor[f])  # 0: constant once the covariates are taken out
+                out[fold == f] += (C[fold == f] @ (share * self.beta_)).astype(np.float32)
         return out
 
     def report(self) -> pd.DataFrame:
         name = "training plates" if self.scope == FitScope.TRAIN_AND_CONTROLS else "all plates"
-        tables = [fallback_report(name, np.where(self.pooled_.kept, 0, 2).astype(np.int8))]
+        code = CENTRED if centres("ComBat", self.on_constant) else LEFT_ALONE
+        tables = [fallback_report(name, np.where(self.pooled_.kept, 0, code).astype(np.int8))]
         for batch, without in self.without_scale_.items():
             tables.append(fallback_report(f"batch {batch}", np.where(without, 3, 0).astype(np.int8)))
         return pd.concat(tables, ignore_index=True)
@@ -178,9 +202,9 @@ class Combat(Normalizer):
     def _fit_design(self, plates: Sequence[Plate]) -> None:
         self.design_: Design | None = None
         if len(self.covariates):
-            tables = [plate.wells.loc[plate.filled] for plate in plates]
+            tables = [plate.wells.loc[plate.filled] for plate in in_order(plates)]
             self.design_ = learn(self.covariates, pd.concat(tables, ignore_index=True))
-            self.beta_ = coefficients(self.design_, tables, plates)
+            self.beta_ = coefficients(self.design_, tables, in_order(plates))
 
     def _without_covariates(self, plate: Plate) -> Any:
         """The plate's features, float32, or float64 with the effect of the covariates subtracted."""
@@ -193,6 +217,7 @@ class Combat(Normalizer):
     def _check_parameters(self) -> None:
         if self.scope not in SCOPES:
             raise InputError(f"ComBat: scope is {self.scope!r}; choose one of {[s.value for s in SCOPES]}")
+        centres("ComBat", self.on_constant)
         check_folds("ComBat", self.n_folds)
 
     def _check_unseen(self, batch: str, n_wells: int) -> None:

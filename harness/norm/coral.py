@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.covariance import Groups, gather, pooled, union
 from harness.norm.crossfitted import CrossFitted
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.norm.spectrum import Power
-from harness.types import Doubles, FitScope, Floats, InputError, Plate
+from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 
 class Coral(CrossFitted):
@@ -28,30 +29,44 @@ class Coral(CrossFitted):
     exchangeable : cross-fit: all these statistics leave out the fold of the well's own controls. False is the textbook
         form.
     n_folds : of wells. ``seed`` : of the folds.
+    on_constant : what becomes of a feature without variance among the training controls: ``centre`` subtracts the mean
+        of the batch's controls and does nothing else, so that it lies at 0 in every batch; one that is constant on all
+        training wells becomes 0. ``leave`` leaves it as it is.
 
     Raises
     ------
     InputError : a batch, or the training plates, with fewer than 3 control wells once a fold is left out; lambda 0 and
-        a singular C_b.
+        a singular C_b; an unknown ``on_constant``.
 
     Notes
     -----
     Works for an unseen batch, by its controls. Assumes that controls are the same population in every batch and that
     their covariance within a batch is technical. Where controls are few, the axes along which C_b happens to be small
     are stretched for the whole batch; over-normalizes where the phenotype lies along axes that vary in one batch's
-    controls only. A feature without variance among the training controls is left as it is. Sun, Feng, Saenko 2016,
-    AAAI, "Return of frustratingly easy domain adaptation".
+    controls only. A feature that is constant within each batch, but not over batches, gets mu_ref and what C_ref says
+    that it shares with the others. Sun, Feng, Saenko 2016, AAAI, "Return of frustratingly easy domain adaptation".
     """
 
     scope = FitScope.TRAIN_AND_CONTROLS
+    needs = ("controls_per_batch >= 4",)
     center_: list[Doubles]
     whiten_: list[Power]
+    level_: Floats
 
-    def __init__(self, *, shrinkage: float = 1.0, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        shrinkage: float = 1.0,
+        exchangeable: bool = True,
+        n_folds: int = 5,
+        seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
+    ) -> None:
         self.shrinkage = shrinkage
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         if not self.shrinkage >= 0:
@@ -80,9 +95,12 @@ class Coral(CrossFitted):
         moments = pooled(controls, own._control_fold, own._n_groups())
         groups = gather(controls, own._control_fold, moments, self.sd_[0, self.active_], self.active_)
         own.center_, own.whiten_ = [], []
+        own.level_ = np.stack([union(moments, kept).mean for kept in self._kept]).astype(np.float32)
         for f, kept in enumerate(self._kept):
             sd, first = self.sd_[f, self.active_], self.first_[f] if self.first_ else None
-            center = (union(groups.moments, kept).mean - self.mean_[f, self.active_]) / sd
+            whole = union(groups.moments, kept)
+            center = (whole.mean - self.mean_[f, self.active_]) / sd
+            self._standardized_alike(f, whole.mean, whole.sd == 0, center)
             found = groups.spectrum(kept, sd, first).plus(self.shrinkage)
             if found.singular:
                 raise InputError(
@@ -92,6 +110,14 @@ class Coral(CrossFitted):
             own.center_.append(center if first is None else center @ first)
             own.whiten_.append(found.power(-0.5))
         return own
+
+    def _standardized_alike(self, f: int, mean: Doubles, constant: Mask, center: Doubles) -> None:
+        """Write to ``center`` what :meth:`transform` makes of features that are ``constant`` in a batch: no residue."""
+        if constant.any():
+            row = np.zeros((1, len(self.active_)), dtype=np.float32)
+            row[0, self.active_] = mean
+            Z = standardize_groups(row, np.array([f]), self.mean_, self.sd_)
+            center[constant] = Z[0, self.active_][constant]
 
     def transform(self, plate: Plate) -> Floats:
         fold = self._fold(plate)
@@ -103,12 +129,18 @@ class Coral(CrossFitted):
         return self._finished(plate, Z, fold)
 
     def _finished(self, plate: Plate, Z: Floats, fold: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
-        """Aligned rows in the units of the features."""
+        """Return aligned rows in the units of the features."""
+        rest = ~self.active_
+        sd = np.where(self.active_, self.sd_, 0)
         for f in np.unique(fold):
             rows = fold == f
-            Z[rows] = Z[rows] * self.sd_[f] + self.mean_[f]
-        Z[:, ~self.active_] = plate.X[:, ~self.active_]
+            Z[rows] = Z[rows] * sd[f] + self.mean_[f]
+        Z[:, rest] = plate.X[:, rest]
+        if centres(type(self).__name__, self.on_constant):
+            Z[:, rest] -= self.level_[fold][:, rest]
+            Z[:, self.fallback_ == CENTRED] = 0
         return Z
 
     def report(self) -> pd.DataFrame:
-        return fallback_report("training plates", np.where(self.fallback_ > 0, 2, 0).astype(np.int8))
+        code = CENTRED if centres(type(self).__name__, self.on_constant) else LEFT_ALONE
+        return fallback_report("training plates", np.where(self.fallback_ > 0, code, 0).astype(np.int8))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.norm.base import Normalizer
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.covariance import union
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import MIN_CONTROLS, control_wells
@@ -23,6 +24,7 @@ class CrossFitted(Normalizer):
     exchangeable: bool
     n_folds: int
     seed: int
+    on_constant: str
     reference_: dict[str, list[str]]
 
     @property
@@ -69,11 +71,13 @@ class CrossFitted(Normalizer):
     def _standardization(
         self, plates: Sequence[Plate], moments: Moments
     ) -> tuple[Doubles, Doubles, NDArray[np.int8], Mask]:
-        """Mean and sd (divisor n - 1) of controls, one row per set of statistics, (F, G), from moments by fold.
+        """Return mean and sd (divisor n - 1) of controls, one row per set of statistics, (F, G), from moments by fold.
 
-        A feature without variance in any of the sets takes mean and sd of all filled wells in all of them, or 0 and 1.
+        A feature without variance in any of the sets takes mean and sd of all filled wells in all of them. Without
+        variance there too it takes mean 0 and an infinite sd, which make it 0 (``on_constant`` is centre), or 0 and 1.
         ``fallback`` (G,) says which, as :func:`harness.norm.scaling.location_scale`; ``active`` (G,) are the others.
         """
+        centre = centres(type(self).__name__, self.on_constant)
         parts = [union(moments, kept) for kept in self._kept]
         mean = np.stack([part.mean for part in parts])
         sd = np.stack([part.sd * np.sqrt(part.n / np.maximum(part.n - 1, 1)) for part in parts])
@@ -85,8 +89,8 @@ class CrossFitted(Normalizer):
                 every = every.merge(moments_of(plate.X, zero, rows=plate.filled))
             alone = every.sd == 0
             mean[:, zero] = np.where(alone, 0.0, every.mean)[zero]
-            sd[:, zero] = np.where(alone, 1.0, every.sd)[zero]
-            fallback[zero] = np.where(alone, 2, 1)[zero]
+            sd[:, zero] = np.where(alone, np.inf if centre else 1.0, every.sd)[zero]
+            fallback[zero] = np.where(alone, CENTRED if centre else LEFT_ALONE, 1)[zero]
         if zero.all():
             raise InputError(f"{type(self).__name__}: no feature varies between negative controls; check data.controls")
         return mean, sd, fallback, ~zero

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
 
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.crossfitted import CrossFitted
 from harness.norm.principal import leading_axes, scale_of, well_means
+from harness.norm.scaling import fallback_report
 from harness.norm.standards import (
     MIN_SHARED,
     PENALTIES,
@@ -40,11 +42,13 @@ class DirectStandardization(CrossFitted):
         compounds left out, or quantiles of controls left out where no two training batches share 5 compounds.
     exchangeable : cross-fit: means and maps leave out the fold of the well, control or not. False is the textbook form.
     n_folds : of wells. ``seed`` : of the folds.
+    on_constant : what becomes of a feature that is constant on all training wells, which has no part in the axes:
+        ``centre`` makes it 0, on any plate, ``leave`` leaves it as it is. It is reported.
 
     Raises
     ------
-    InputError : one training batch; an unknown reference; a batch with fewer than 3 control wells once a fold
-        is left out.
+    InputError : one training batch; an unknown reference or ``on_constant``; a batch with fewer than 3 control wells
+        once a fold is left out.
 
     Notes
     -----
@@ -57,6 +61,7 @@ class DirectStandardization(CrossFitted):
     """
 
     scope = FitScope.TRAIN_AND_CONTROLS
+    needs = ("batches >= 3", "controls_per_batch >= 4")
     own_: list[Transfer]
 
     def __init__(
@@ -68,6 +73,7 @@ class DirectStandardization(CrossFitted):
         exchangeable: bool = True,
         n_folds: int = 5,
         seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.reference = reference
         self.n_components = n_components
@@ -75,6 +81,7 @@ class DirectStandardization(CrossFitted):
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         self._check()
@@ -119,9 +126,17 @@ class DirectStandardization(CrossFitted):
         for f in np.unique(fold):
             rows = fold == f
             change[rows] = scores[rows] - self.own_[f](scores[rows])
-        return self.scale_.subtract(plate.X, change, self.axes_)
+        out = self.scale_.subtract(plate.X, change, self.axes_)
+        if centres(type(self).__name__, self.on_constant):
+            out[:, self.scale_.sd == 0] = 0
+        return out
+
+    def report(self) -> pd.DataFrame:
+        code = CENTRED if centres(type(self).__name__, self.on_constant) else LEFT_ALONE
+        return fallback_report("training plates", np.where(self.scale_.sd == 0, code, 0).astype(np.int8))
 
     def _check(self) -> None:
+        centres(type(self).__name__, self.on_constant)
         if not isinstance(self.n_components, int) or self.n_components < 1:
             raise InputError(f"DirectStandardization: n_components {self.n_components!r}; expected a whole number >= 1")
         if self.penalty != "auto" and not (isinstance(self.penalty, float | int) and self.penalty >= 0):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from harness.norm.affine import Affine
+from harness.norm.constant import centres
 from harness.norm.exchange import MIN_CONTROLS, left_out, positions
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
 from harness.norm.summary import Summarized
-from harness.types import Floats, InputError, Plate
+from harness.types import Floats, InputError, Mask, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
 _MANY = 1000  # control wells: to leave one of them out moves no correlation between features by 1e-3
@@ -35,8 +36,8 @@ class Summary:
 class DmsoAcross(Summarized, Affine):
     """(x - mean of the training plates' controls) / their sd (scope: train; divisor n).
 
-    A feature whose sd over the reference wells is 0 takes mean and sd of all training wells; if that is 0 too it is
-    left alone and reported.
+    A feature whose sd over the reference wells is 0 takes mean and sd of all training wells; if that is 0 too,
+    ``on_constant`` decides, and it is reported.
 
     Parameters
     ----------
@@ -44,20 +45,33 @@ class DmsoAcross(Summarized, Affine):
         well of that plate drawn at random. The effect is 1 / (number of reference wells): small, but not nothing.
     scope : ``train``, or ``transductive`` to read the controls of every plate, held-out ones too, as is often done.
     seed : of the draws.
+    on_constant : what becomes of a feature that is constant on all training wells: ``centre`` makes it 0, on any plate,
+        ``leave`` leaves it alone (mean 0, sd 1): the textbook form.
 
     Raises
     ------
-    InputError : fewer than 3 control wells in all training plates.
+    InputError : fewer than 3 control wells in all training plates; an unknown ``on_constant``.
 
     Notes
     -----
-    One affine map for the whole screen: it changes units and removes no batch effect. It cannot over-normalize.
+    One affine map for the whole screen: it changes units and removes no batch effect, so that a feature which is
+    constant on each plate and differs between them still tells the plate. It cannot over-normalize.
     """
 
-    def __init__(self, *, exchangeable: bool = True, scope: str = "train", seed: int = 0) -> None:
+    needs = ("controls >= 3",)
+
+    def __init__(
+        self,
+        *,
+        exchangeable: bool = True,
+        scope: str = "train",
+        seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
+    ) -> None:
         self.exchangeable = exchangeable
         self.scope = scope
         self.seed = seed
+        self.on_constant = on_constant
 
     def summarize(self, plate: Plate) -> Summary:
         controls = plate.X[plate.negcon]
@@ -66,6 +80,7 @@ class DmsoAcross(Summarized, Affine):
         return Summary(sorted(wells), moments(controls), moments(plate.X, rows=plate.filled), low, high)
 
     def learn(self, summaries: Mapping[str, Summary]) -> Self:
+        centre = centres(type(self).__name__, self.on_constant)
         with_controls = {name: summary for name, summary in summaries.items() if summary.wells}
         self.reference_ = {name: summary.wells for name, summary in with_controls.items()}
         n_wells = sum(map(len, self.reference_.values()))
@@ -83,7 +98,8 @@ class DmsoAcross(Summarized, Affine):
         low, high = np.sort(lows, axis=0)[1], np.sort(highs, axis=0)[-2]
         nearly = _nearly_constant(low, high, float(self.controls_.n[0]))
         self.everything_ = _everything([summary.filled for summary in summaries.values()], nearly)
-        self.fallback_ = location_scale(self.controls_, self.everything_)[2]
+        self.constant_: Mask | None = nearly & (self.everything_.sd == 0) if centre else None
+        self.fallback_ = location_scale(self.controls_, self.everything_, self.constant_)[2]
         return self
 
     def transform(self, plate: Plate) -> Floats:
@@ -92,13 +108,14 @@ class DmsoAcross(Summarized, Affine):
     def transform_wells(self, wells: Plate, controls: Plate | None) -> Floats:
         reference = self.reference_.get(wells.name)
         if reference is None or controls is None or not self.exchangeable:
-            mean, sd, _ = location_scale(self.controls_, self.everything_)
+            mean, sd, _ = location_scale(self.controls_, self.everything_, self.constant_)
             out = np.empty(wells.X.shape, dtype=np.float32)
             standardize(wells.X, mean, sd, out)
             return out
         codes = positions(controls, reference)
         own = moments_by_well(controls.X[codes >= 0], codes[codes >= 0], len(reference))
-        mean, sd, _ = location_scale(leave_one_out(own).merge(self.others_[wells.name]), self.everything_)
+        others = leave_one_out(own).merge(self.others_[wells.name])
+        mean, sd, _ = location_scale(others, self.everything_, self.constant_)
         return standardize_groups(wells.X, left_out(wells, reference, self.seed), mean, sd)
 
     def rescales(self) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import pandas as pd
 
 from harness.norm.base import Normalizer
+from harness.norm.constant import centres
 from harness.norm.exchange import check_controls, left_out, positions
 from harness.norm.moments import leave_one_out, moments, moments_by_well, moments_of
 from harness.norm.scaling import fallback_report, location_scale, standardize_groups
@@ -18,7 +19,7 @@ class DmsoWithin(Normalizer):
     """(x - mean of the plate's controls) / their sd (scope: plate; divisor n).
 
     A feature whose sd over the reference wells is 0 takes mean and sd of all wells of the plate (empty wells
-    excepted); if that is 0 too it is left alone. Which features these were is in :meth:`report`.
+    excepted); if that is 0 too, ``on_constant`` decides. Which features these were is in :meth:`report`.
 
     Parameters
     ----------
@@ -26,10 +27,12 @@ class DmsoWithin(Normalizer):
         minus one drawn at random. False is the textbook form, in which the controls' own noise makes them
         distinguishable from treated wells (AUROC 0.98 on wells with nothing in them, BBBC021, k = 3).
     seed : of the draws.
+    on_constant : what becomes of a feature that is constant on the plate: ``centre`` makes it 0, ``leave`` leaves it
+        alone (mean 0, sd 1), so that it carries the plate: the textbook form.
 
     Raises
     ------
-    InputError : a plate with fewer than 3 control wells.
+    InputError : a plate with fewer than 3 control wells; an unknown ``on_constant``.
 
     Notes
     -----
@@ -40,13 +43,18 @@ class DmsoWithin(Normalizer):
 
     scope = FitScope.PLATE
     increasing = True
+    needs = ("controls_per_plate >= 3",)
 
-    def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
+    def __init__(
+        self, *, exchangeable: bool = True, seed: int = 0, on_constant: Literal["centre", "leave"] = "centre"
+    ) -> None:
         self.exchangeable = exchangeable
         self.seed = seed
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         (plate,) = plates
+        centre = centres(type(self).__name__, self.on_constant)
         self.reference_ = check_controls(plate, type(self).__name__)
         controls = plate.X[plate.negcon]
         if self.exchangeable:
@@ -56,7 +64,8 @@ class DmsoWithin(Normalizer):
             reference = moments(controls)[None]
         zero = (reference.sd == 0).any(axis=0)
         everything = moments_of(plate.X, zero, rows=plate.filled)
-        self.mean_, self.sd_, self.fallback_ = location_scale(reference, everything)
+        constant = zero & (everything.sd == 0) if centre else None
+        self.mean_, self.sd_, self.fallback_ = location_scale(reference, everything, constant)
         self.plate_ = plate.name
         return self
 

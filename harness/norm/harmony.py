@@ -47,6 +47,7 @@ class Harmony(Normalizer):
 
     scope = FitScope.TRANSDUCTIVE
     requires: ClassVar[tuple[str, ...]] = ("harmonypy",)
+    needs = ("batches >= 2",)
 
     def __init__(
         self, *, key: str = "batch", n_components: int = 20, theta: float = 2.0, max_iter: int = 10, seed: int = 0

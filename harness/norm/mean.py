@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+import pandas as pd
 
 from harness.norm.base import Normalizer
+from harness.norm.constant import CENTRED
 from harness.norm.moments import moments
+from harness.norm.scaling import fallback_report
 from harness.types import FitScope, Floats, Plate
 
 
 class Mean(Normalizer):
     """x - mean of all wells of the batch (scope: batch; empty wells are not read).
+
+    A feature that is constant in the batch, as far as float32 can tell, becomes 0 to the bit, and is reported: what is
+    left of a rounded difference would tell the batch. One that is constant on each plate keeps the differences
+    between the plates of the batch, as every other feature does.
 
     Notes
     -----
@@ -29,8 +36,15 @@ class Mean(Normalizer):
         for part in rest:
             first = first.merge(part)
         self.mean_ = first.mean
+        self.constant_ = first.sd == 0
+        self.batch_ = str(plates[0].wells["batch"].iloc[0])
         return self
 
     def transform(self, plate: Plate) -> Floats:
         high = self.mean_.astype(np.float32)
-        return np.asarray(plate.X - high - (self.mean_ - high).astype(np.float32))
+        out = np.asarray(plate.X - high - (self.mean_ - high).astype(np.float32))
+        out[:, self.constant_] = 0
+        return out
+
+    def report(self) -> pd.DataFrame:
+        return fallback_report(f"batch {self.batch_}", np.where(self.constant_, CENTRED, 0).astype(np.int8))

@@ -211,10 +211,11 @@ def stream_wells(
     def finish(plate: Plate, Z: Floats) -> tuple[slice, Floats]:
         own = codes[plate.rows]
         rows = slice(int(own.min()), int(own.max()) + 1)
-        if early:
-            Z = halfway(Z.reshape(rows.stop - rows.start, 2, -1))
-        elif sites:
-            Z = sites_to_wells(Z, own - rows.start, aggregate)
+        with np.errstate(over="ignore", invalid="ignore"):  # check_finite names the feature
+            if early:
+                Z = halfway(Z.reshape(rows.stop - rows.start, 2, -1))
+            elif sites:
+                Z = sites_to_wells(Z, own - rows.start, aggregate)
         check_finite(Z, plate, profiles.features)
         return rows, Z
 

@@ -18,6 +18,7 @@ class Oracle(Normalizer):
 
     scope = FitScope.TRAIN
     needs_planted: ClassVar[bool] = True
+    needs = ("planted >= 1",)
 
     def transform(self, plate: Plate) -> Floats:
         if plate.planted is None:

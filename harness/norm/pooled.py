@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,6 +52,25 @@ class Pooled:
         for i, effect in enumerate(batches):
             gamma[i, self.kept], delta[i, self.kept] = effect.gamma, effect.delta
         return gamma, delta
+
+    def centred(
+        self, batches: Moments, gamma: Doubles, delta: Doubles, reference: int | None
+    ) -> tuple[Pooled, Doubles, Doubles]:
+        """Return this, gamma and delta (k, G) so that features that are not kept lose the means of the batches.
+
+        They come to lie at 0, or at the mean of the ``reference`` batch, which stays as it is. Where another batch has
+        no variance delta is infinite: every value becomes that level, to the bit.
+        """
+        free = ~self.kept
+        level = np.zeros(len(free)) if reference is None else batches.mean[reference]
+        alpha = np.where(free, level, self.alpha)
+        constant = free & (batches.sd == 0) & (np.arange(len(gamma)) != reference)[:, None]
+        gamma = np.where(constant, 0.0, np.where(free, batches.mean - alpha, gamma))
+        return replace(self, alpha=alpha), gamma, np.where(constant, np.inf, delta)
+
+    def centred_on_controls(self, controls: Moments, trained: Trained, gamma: Doubles) -> Doubles:
+        """Return gamma (k, G) of a batch of which only ``controls`` are read: they land where those of training did."""
+        return np.where(self.kept, gamma, controls.mean - self.alpha - trained.mean)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from harness.norm.base import Normalizer
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import MIN_CONTROLS, check_controls, control_wells, left_out, positions
 from harness.norm.moments import resolution
@@ -41,7 +42,8 @@ class Quantile(Normalizer):
     F and Q are known at the quantiles 0.1, 0.25, 0.5, 0.75, 0.9 (Hazen) and linear in between: the few controls of a
     plate tell no more. Beyond the outer two, where phenotypes lie, the map goes on as a line whose slope is the ratio
     of the interquartile ranges: it is nowhere cut off, and keeps the order. A feature whose interquartile range is 0
-    on the plate's controls or in the pool is left alone on that plate, and reported.
+    on the plate's controls or in the pool has no such map: ``on_constant`` decides, and it is
+    reported.
 
     Parameters
     ----------
@@ -49,10 +51,14 @@ class Quantile(Normalizer):
         every other well of the plate leaves out one control drawn at random. False is the textbook form.
     n_folds : of the control wells, for the pool.
     seed : of folds and draws.
+    on_constant : what becomes of a feature without interquartile range. ``centre`` shifts the median of the plate's
+        controls to the median of the pool, one number for all wells of the screen, or to 0 where the pool has no range
+        either; ``leave`` leaves it alone on that plate.
 
     Raises
     ------
-    InputError : fewer than 3 control wells on a plate or on the training plates; fewer than 2 folds.
+    InputError : fewer than 3 control wells on a plate or on the training plates; fewer than 2 folds; an unknown
+        ``on_constant``.
 
     Notes
     -----
@@ -64,14 +70,24 @@ class Quantile(Normalizer):
 
     scope = FitScope.TRAIN_AND_CONTROLS
     increasing = True
+    needs = ("controls_per_plate >= 3",)
 
-    def __init__(self, *, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        exchangeable: bool = True,
+        n_folds: int = 5,
+        seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
+    ) -> None:
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         check_folds("Quantile", self.n_folds)
+        self.code_ = CENTRED if centres(type(self).__name__, self.on_constant) else LEFT_ALONE
         self.reference_: dict[str, list[str]] = {}
         controls: list[Floats] = []
         folds: list[NDArray[np.int64]] = []
@@ -100,7 +116,12 @@ class Quantile(Normalizer):
 
         with ThreadPoolExecutor(WORKERS) as workers:
             list(workers.map(pool, range(0, n_features, _BLOCK)))
-        self.fallback_ = np.where(_flat(self.pool_), 2, 0).astype(np.int8)
+        flat = _flat(self.pool_)
+        self.level_: Floats | None = None
+        if self.code_ == CENTRED:
+            flat |= flat.any(axis=0)
+            self.level_ = np.where(flat[0], 0, self.pool_[:, 2].mean(axis=0)).astype(np.float32)
+        self.fallback_ = np.where(flat, self.code_, 0).astype(np.int8)
         self.own_: dict[str, Own] = {}
         return self
 
@@ -131,12 +152,12 @@ class Quantile(Normalizer):
                 "leave the plate out (data.exclude_plates) or choose one that needs none, e.g. all_within"
             )
         group = left_out(plate, own.wells, self.seed, exchangeable=self.exchangeable)
-        targets = [_target(quantiles) for quantiles in self.pool_]
+        targets = [_target(quantiles, codes > 0) for quantiles, codes in zip(self.pool_, self.fallback_, strict=True)]
         by_group = np.argsort(group, kind="stable")
         out = np.empty(plate.X.shape, dtype=np.float32)
         for rows in np.split(by_group, np.flatnonzero(np.diff(group[by_group])) + 1):
             i = group[rows[0]]
-            apply = _map(own.quantiles[i], targets[own.fold[i]])
+            apply = _map(own.quantiles[i], targets[own.fold[i]], self.level_)
             for start in range(0, len(rows), _RUN):
                 run = rows[start : start + _RUN]
                 out[run] = apply(plate.X[run])
@@ -145,7 +166,8 @@ class Quantile(Normalizer):
     def report(self) -> pd.DataFrame:
         alone = {"training plates": self.fallback_}
         for plate, own in self.own_.items():
-            alone[plate] = np.where(_flat(own.quantiles) & (self.fallback_ == 0).any(axis=0), 2, 0).astype(np.int8)
+            here = _flat(own.quantiles) & (self.fallback_ == 0).any(axis=0)
+            alone[plate] = np.where(here, self.code_, 0).astype(np.int8)
         return pd.concat([fallback_report(name, codes) for name, codes in alone.items()], ignore_index=True)
 
 
@@ -166,17 +188,18 @@ class _Target:
     rise: Floats
 
 
-def _target(quantiles: Doubles) -> _Target:
+def _target(quantiles: Doubles, flat: Mask) -> _Target:
     level, rise = quantiles[0] - quantiles[2], np.diff(quantiles, axis=0)
     centre, *rest = (x.astype(np.float32) for x in (quantiles[2], level, rise))
-    return _Target(_flat(quantiles), quantiles[3] - quantiles[1], centre, *rest)
+    return _Target(flat, quantiles[3] - quantiles[1], centre, *rest)
 
 
-def _map(source: Doubles, target: _Target) -> Callable[[Floats], Floats]:
+def _map(source: Doubles, target: _Target, constant: Floats | None) -> Callable[[Floats], Floats]:
     """The increasing, piecewise linear map of (n, G) that takes the quantiles ``source`` (5, G) to ``target``.
 
     A sum of one ramp per interval, relative to the medians so that features of a large level keep their precision.
-    An interval of no width, or of next to none, is a step: half of it where the value is met.
+    An interval of no width, or of next to none, is a step: half of it where the value is met. A feature without range
+    has its median shifted to ``constant`` (G,), or stays as it is (None).
     """
     alone = np.flatnonzero(_flat(source) | target.flat)
     centre = source[2].astype(np.float32)
@@ -207,7 +230,7 @@ def _map(source: Doubles, target: _Target) -> Callable[[Floats], Floats]:
             out += work
             out[:, step] += rise[step] * np.heaviside(x[:, step] - low[step], np.float32(0.5))
         out += target.centre
-        out[:, alone] = X[:, alone]
+        out[:, alone] = X[:, alone] if constant is None else X[:, alone] - centre[alone] + constant[alone]
         return out
 
     return apply

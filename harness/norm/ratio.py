@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from harness.norm.base import Normalizer
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.moments import Moments, moments
 from harness.norm.scaling import fallback_report
 from harness.types import FitScope, Floats, InputError, Plate
@@ -22,9 +23,15 @@ class Ratio(Normalizer):
     would blow it up or turn it round. Where such values occur in some batches only, the feature is left in its own
     units in those and divided in the others: look at the report, and prefer ``mean`` there.
 
+    Parameters
+    ----------
+    on_constant : what becomes of a feature that is constant in the batch, of whatever sign: ``centre`` makes it 1, its
+        ratio to itself, ``leave`` treats it as any other feature.
+
     Raises
     ------
-    InputError : no feature of a batch can be divided (profiles that were centred or standardized before).
+    InputError : no feature of a batch can be divided (profiles that were centred or standardized before); an unknown
+        ``on_constant``.
 
     Notes
     -----
@@ -34,8 +41,13 @@ class Ratio(Normalizer):
     """
 
     scope = FitScope.BATCH
+    needs = ("nonnegative_features >= 1",)
+
+    def __init__(self, *, on_constant: Literal["centre", "leave"] = "centre") -> None:
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
+        centre = centres(type(self).__name__, self.on_constant)
         total, low = Moments(np.float64(0), *np.zeros((2, plates[0].X.shape[1]))), np.float32(np.inf)
         for plate in plates:
             total = total.merge(moments(plate.X, rows=plate.filled))
@@ -49,11 +61,14 @@ class Ratio(Normalizer):
                 "features that are never negative; give profiles that were not centred, or choose norm=mean"
             )
         self.mean_ = np.where(alone, np.float32(1), mean)
-        self.fallback_ = np.where(alone, 2, 0).astype(np.int8)
+        self.constant_ = (total.sd == 0) & centre
+        self.fallback_ = np.select([self.constant_, alone], [CENTRED, LEFT_ALONE]).astype(np.int8)
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        return np.asarray(plate.X / self.mean_)
+        out: Floats = np.divide(plate.X, self.mean_, dtype=np.float32)
+        out[:, self.constant_] = 1
+        return out
 
     def report(self) -> pd.DataFrame:
         return fallback_report(f"batch {self.batch_}", self.fallback_)

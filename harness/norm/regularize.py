@@ -13,7 +13,7 @@ import numpy as np
 from harness.norm.covariance import Codes, Groups, gather, pooled, union
 from harness.norm.spectrum import Spectrum
 from harness.seeding import derive
-from harness.types import Doubles, Mask, Plate
+from harness.types import Doubles, InputError, Mask, Plate
 
 INTENSITIES = np.logspace(-4, -0.05, 17)  # up to 0.89 of the identity
 _PLATE_FOLDS = 3
@@ -28,10 +28,15 @@ class HeldOut:
     total: float
 
     def log_likelihood(self, model: Spectrum) -> float:
-        """Mean Gaussian log-likelihood, up to a constant, under ``model``, whose axes are the first of ``fitted``."""
+        """Return the mean Gaussian log-likelihood, up to a constant, under ``model``, whose axes lead ``fitted``.
+
+        Minus infinity where the model leaves directions without any variance.
+        """
         along = self.along[: len(model.values)]
         value = np.log(model.values).sum() + (along / model.values).sum()
         others = model.size - len(along)
+        if others and model.rest <= 0:
+            return -np.inf
         if others:
             value += others * np.log(model.rest) + (self.total - along.sum()) / model.rest
         return -0.5 * float(value)
@@ -48,16 +53,36 @@ def plate_folds(plates: Sequence[Plate], controls: Codes, k: int, seed: int) -> 
 
 
 def held_out(
-    plates: Sequence[Plate], codes: Codes, k: int, scale: Doubles, unit: Doubles, active: Mask
+    plates: Sequence[Plate], folds: tuple[Codes, int], scale: Doubles, unit: Doubles, active: Mask, setting: str
 ) -> list[HeldOut]:
-    """For each of k folds the covariance of the other folds, in units of ``unit``, and the fold's mean squares."""
+    """Return for each fold the covariance of the others, in units of ``unit``, and the fold's mean squares.
+
+    ``folds`` is what :func:`plate_folds` gives, ``setting`` the name of what is chosen, for the message.
+
+    Folds without rows, and those that leave fewer than two rows or none that differ, say nothing and are passed over.
+
+    Raises
+    ------
+    InputError : no fold says anything.
+    """
+    codes, k = folds
     groups = gather(plates, codes, pooled(plates, codes, k), scale, active)
+    n = groups.moments.n[:, 0]
     found = []
     for fold in range(k):
         others = [g for g in range(k) if g != fold]
+        if n[fold] == 0 or n[others].sum() < 2:
+            continue
         fitted = groups.spectrum(others, unit)
+        if not len(fitted.values):
+            continue
         along, total = groups.variances(fold, union(groups.moments, others).mean, fitted.axes, unit)
         found.append(HeldOut(fitted, along, total))
+    if not found:
+        raise InputError(
+            f"{setting}=auto compares controls that are left out with the other training controls, which are too few "
+            "or do not differ; set a number, or choose a norm that needs no controls, e.g. all_within"
+        )
     return found
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from harness.norm.base import Normalizer
+from harness.norm.constant import CENTRED, LEFT_ALONE, centres
 from harness.norm.exchange import check_controls, left_out, positions
-from harness.norm.moments import resolution
+from harness.norm.moments import moments_of, resolution
 from harness.norm.order import MAD_TO_SD, left_out_median_mad, median_mad
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.types import FitScope, Floats, Mask, Plate
@@ -20,17 +21,21 @@ class RobustWithin(Normalizer):
     """(x - median of the plate's controls) / (1.4826 MAD of them) (scope: plate).
 
     A feature whose MAD over the reference is 0 (half of the values or more are equal) takes median and MAD of all
-    wells of the plate (empty wells excepted); if that is 0 too it is left alone. Which ones is in :meth:`report`.
+    wells of the plate (empty wells excepted); if that is 0 too, ``on_constant`` decides. Which ones is in
+    :meth:`report`.
 
     Parameters
     ----------
     exchangeable : normalize each control well by the other k - 1 controls and every other well by the controls
         minus one drawn at random; all sites of a well leave together. False is the textbook form.
     seed : of the draws.
+    on_constant : what becomes of a feature whose MAD over all wells is 0. ``centre`` subtracts the plate's median and
+        does not rescale: the values that most wells share become 0 and the few others keep their distance from them; a
+        feature that is constant on the plate becomes 0 throughout. ``leave`` leaves it alone.
 
     Raises
     ------
-    InputError : a plate with fewer than 3 control wells.
+    InputError : a plate with fewer than 3 control wells; an unknown ``on_constant``.
 
     Notes
     -----
@@ -42,13 +47,18 @@ class RobustWithin(Normalizer):
 
     scope = FitScope.PLATE
     increasing = True
+    needs = ("controls_per_plate >= 3",)
 
-    def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
+    def __init__(
+        self, *, exchangeable: bool = True, seed: int = 0, on_constant: Literal["centre", "leave"] = "centre"
+    ) -> None:
         self.exchangeable = exchangeable
         self.seed = seed
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         (plate,) = plates
+        centre = centres(type(self).__name__, self.on_constant)
         self.plate_ = plate.name
         self.reference_ = check_controls(plate, type(self).__name__)
         codes = positions(plate, self.reference_)[plate.negcon]
@@ -59,12 +69,16 @@ class RobustWithin(Normalizer):
         concerned: Mask = np.asarray(zero.any(axis=0))
         if concerned.any():
             X = plate.X[np.ix_(plate.filled, concerned)]
-            centre, spread = np.zeros((2, plate.X.shape[1]))
-            centre[concerned], spread[concerned] = median_mad(X)
-            constant = spread <= resolution(centre)
-            self.fallback_[zero & constant] = 2
-            self.median_ = np.where(zero, np.where(constant, 0, centre), self.median_)
-            scale = np.where(zero, np.where(constant, 1 / MAD_TO_SD, spread), scale)
+            middle, spread = np.zeros((2, plate.X.shape[1]))
+            middle[concerned], spread[concerned] = median_mad(X)
+            flat: Mask = concerned & (spread <= resolution(middle))
+            alone = (zero | flat) if centre else zero
+            self.fallback_[alone & flat] = CENTRED if centre else LEFT_ALONE
+            self.median_ = np.where(alone, np.where(flat & (not centre), 0, middle), self.median_)
+            scale = np.where(alone, np.where(flat, 1 / MAD_TO_SD, spread), scale)
+            if centre and flat.any():
+                constant = flat & (moments_of(plate.X, flat, rows=plate.filled).sd == 0)
+                self.median_[:, constant], scale[:, constant] = 0, np.inf
         self.scale_ = MAD_TO_SD * scale
         return self
 

@@ -8,24 +8,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.norm.constant import CENTRED, LEFT_ALONE
 from harness.norm.moments import Moments
-from harness.types import Doubles, Floats
+from harness.types import Doubles, Floats, Mask
 
 _RUN = 16  # rows: 256 KB at 4,096 features
 
 
-def location_scale(reference: Moments, everything: Moments) -> tuple[Doubles, Doubles, NDArray[np.int8]]:
-    """Mean and sd of the reference; where its sd is 0, of all wells; where that is 0 too, mean 0 and sd 1.
+def location_scale(
+    reference: Moments, everything: Moments, constant: Mask | None = None
+) -> tuple[Doubles, Doubles, NDArray[np.int8]]:
+    """Return mean and sd of the reference; where its sd is 0, of all wells; where that is 0 too, mean 0 and sd 1.
 
     Parameters
     ----------
     reference : moments of the reference wells, (G,) or (k, G).
     everything : moments of all wells, (G,).
+    constant : features that are centred, (G,): mean 0 and an infinite sd, which make 0 of every value, in all rows of
+        the reference alike, with no residue of rounding. None: no feature is.
 
     Returns
     -------
     mean, sd : the shape of ``reference.mean``.
-    fallback : int8 of that shape: 0 reference, 1 all wells, 2 feature left alone.
+    fallback : int8 of that shape, a code of :data:`FALLBACKS`: 0 reference, 1 all wells, 2 left alone, 4 centred.
     """
     mean, sd = reference.mean, reference.sd
     fallback = np.zeros(sd.shape, dtype=np.int8)
@@ -34,7 +39,11 @@ def location_scale(reference: Moments, everything: Moments) -> tuple[Doubles, Do
         all_sd = np.broadcast_to(everything.sd, sd.shape)
         mean = np.where(zero, np.where(all_sd == 0, 0.0, everything.mean), mean)
         sd = np.where(zero, np.where(all_sd == 0, 1.0, all_sd), sd)
-        fallback[zero] = np.where(all_sd == 0, 2, 1)[zero]
+        fallback[zero] = np.where(all_sd == 0, LEFT_ALONE, 1)[zero]
+    if constant is not None and constant.any():
+        mean = np.where(constant, 0.0, mean)
+        sd = np.where(constant, np.inf, sd)
+        fallback[..., constant] = CENTRED
     return mean, sd, fallback
 
 
@@ -96,7 +105,7 @@ def affine(
         part += offset[g]
 
 
-FALLBACKS = {1: "all wells", 2: "left alone", 3: "pooled scale"}
+FALLBACKS = {1: "all wells", LEFT_ALONE: "left alone", 3: "pooled scale", CENTRED: "centred"}
 
 
 def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:

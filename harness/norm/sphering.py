@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -34,11 +34,13 @@ class Sphering(CrossFitted):
     exchangeable : cross-fit: a control is whitened by the fit that has not read its well's fold, any other well by one
         drawn at random. False is the textbook form.
     n_folds : of wells. ``seed`` : of the folds.
+    on_constant : what becomes of a feature that is constant on all training wells: ``centre`` makes it 0, on any plate,
+        ``leave`` leaves it alone.
 
     Raises
     ------
-    InputError : unknown method or shrinkage; fewer than 3 control wells once a fold is left out; lambda 0 and a
-        singular covariance.
+    InputError : unknown method, shrinkage or ``on_constant``; fewer than 3 control wells once a fold is left out;
+        lambda 0 and a singular covariance; ``auto`` where no controls that are left out can be compared with others.
 
     Notes
     -----
@@ -57,6 +59,7 @@ class Sphering(CrossFitted):
     """
 
     scope = FitScope.TRAIN
+    needs = ("controls >= 4", "plates >= 3")
 
     def __init__(
         self,
@@ -66,12 +69,14 @@ class Sphering(CrossFitted):
         exchangeable: bool = True,
         n_folds: int = 5,
         seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.method = method
         self.shrinkage = shrinkage
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         if self.method not in METHODS:
@@ -114,7 +119,7 @@ class Sphering(CrossFitted):
                 codes, k = plate_folds(plates, self._control_fold, self._n_groups(), self.seed)
                 if k < 2:
                     raise InputError("Sphering: shrinkage=auto needs controls on two training plates, got one plate")
-                found = held_out(plates, codes, k, groups.scale, unit, self.active_)
+                found = held_out(plates, (codes, k), groups.scale, unit, self.active_, "Sphering: norm.shrinkage")
                 a = float(
                     INTENSITIES[best(found, [partial(Spectrum.shrunk, keep=1 - a, ridge=a) for a in INTENSITIES])]
                 )

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.file_kinds import refuse_all_but_files, replaced_file
 from harness.norm.base import Normalizer, check_scope
 from harness.types import InputError
 
-FORMAT = "harness.norm.state 1"
+FORMAT = "harness.norm.state 2"  # 2: features without variance are centred
 _ABOUT = "about"
 _CLASS = re.compile(r"(harness\.norm\.[a-z][a-z0-9_]*)\.([A-Za-z]\w*)")
 _KINDS = "biufU"  # bool, integers, floats, text
@@ -36,8 +37,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises
     ------
-    InputError : the folder does not exist or cannot be written, or the disk is full.
+    InputError : the folder does not exist or cannot be written, the disk is full, or what is to be replaced is no file.
     """
+    path = replaced_file(path, "output")
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
         yield temporary
@@ -95,6 +97,7 @@ def load_with_extra(path: Path) -> tuple[Normalizer, dict[str, Any]]:
     InputError : the file is absent, damaged, needs pickle, or is something else; a class that is not in
         :mod:`harness.norm`, or whose parameters are others by now.
     """
+    refuse_all_but_files(path, "fitted statistics")
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile) or _ABOUT not in file.files:

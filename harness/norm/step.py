@@ -94,8 +94,12 @@ class Step:
         return own.fit(plates)
 
     def transform(self, own: Normalizer, plate: Plate) -> Floats:
-        """``own.transform(plate)``; TypeError where that is not float32 of the same shape."""
-        Z = own.transform(plate)
+        """Return ``own.transform(plate)``; TypeError where that is not float32 of the same shape.
+
+        What overflows is told by :func:`check_finite`, in a line that names the feature.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            Z = own.transform(plate)
         if Z.shape != plate.X.shape or Z.dtype != np.float32:
             raise TypeError(f"{type(own).__name__}: got {Z.dtype} {Z.shape}, expected float32 {plate.X.shape}")
         return Z

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -34,11 +35,14 @@ class Tvn(Coral):
     exchangeable : cross-fit both steps: statistics leave out the fold of the well's own controls. False is the textbook
         form.
     n_folds : of wells. ``seed`` : of the folds.
+    on_constant : what becomes of a feature that is constant on all training wells: ``centre`` makes it 0, on any plate,
+        ``leave`` leaves it alone.
 
     Raises
     ------
     InputError : a batch, or the training plates, with fewer than 3 control wells once a fold is left out; n_components
-        that is not below the rank of the covariance of controls; ``all`` and a singular covariance.
+        that is not below the rank of the covariance of controls; ``all`` and a singular covariance; an unknown
+        ``on_constant``; ``auto`` where no controls that are left out can be compared with others.
 
     Notes
     -----
@@ -58,8 +62,11 @@ class Tvn(Coral):
         exchangeable: bool = True,
         n_folds: int = 5,
         seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
-        super().__init__(shrinkage=shrinkage, exchangeable=exchangeable, n_folds=n_folds, seed=seed)
+        super().__init__(
+            shrinkage=shrinkage, exchangeable=exchangeable, n_folds=n_folds, seed=seed, on_constant=on_constant
+        )
         self.n_components = n_components
 
     def _learn(self, plates: Sequence[Plate], groups: Groups) -> None:
@@ -88,7 +95,8 @@ class Tvn(Coral):
                 codes, k = plate_folds(plates, self._control_fold, self._n_groups(), self.seed)
                 if k < 2:
                     raise InputError("Tvn: n_components=auto needs controls on two training plates, got one plate")
-                found = held_out(plates, codes, k, groups.scale, groups.scale, self.active_)
+                scale = groups.scale
+                found = held_out(plates, (codes, k), scale, scale, self.active_, "Tvn: norm.n_components")
                 most = min(min(len(part.fitted.values) for part in found), size) - 1
                 counts = sorted({int(c) for c in np.geomspace(1, max(1, most), 40)})
                 return counts[best(found, [partial(Spectrum.truncated, k=c) for c in counts])]
@@ -101,7 +109,7 @@ class Tvn(Coral):
                 )
 
     def _finished(self, plate: Plate, Z: Floats, fold: NDArray[np.int64]) -> Floats:  # noqa: ARG002
-        return Z
+        return Z  # what is constant on the training wells is 0 already
 
     def report(self) -> pd.DataFrame:
         return fallback_report("training plates", self.fallback_)

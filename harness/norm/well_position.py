@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from harness.aggregate import sites_to_wells
 from harness.norm.base import Normalizer
+from harness.norm.constant import CENTRE, CENTRED, LEFT_ALONE, centres
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import check_controls, positions
-from harness.norm.moments import resolution
+from harness.norm.moments import moments_of, resolution
 from harness.norm.order import MAD_TO_SD, mad, median
 from harness.norm.polish import Codes, position_effects
 from harness.norm.scaling import fallback_report, standardize_groups
@@ -26,8 +27,8 @@ class WellPosition(Normalizer):
 
     The polish runs over wells (medians of their sites; empty wells are not read), and all sites of a well share its
     expectation. Wells may be missing; a row or column without a well in the reference takes the median effect of the
-    others. A feature whose residuals have MAD 0 in the reference takes that of all wells; if that is 0 too it is left
-    alone and reported.
+    others. A feature whose residuals have MAD 0 in the reference takes that of all wells; if that is 0 too,
+    ``on_constant`` decides, and it is reported.
 
     Parameters
     ----------
@@ -37,12 +38,15 @@ class WellPosition(Normalizer):
         well, over the same folds. False is one polish, in which controls are in-sample. No effect with ``all``.
     n_folds : of the control wells of a plate (fewer where there are fewer wells).
     seed : of the folds.
+    on_constant : what becomes of a feature whose residuals have MAD 0. ``centre`` subtracts its effects and does not
+        rescale: what most wells share becomes 0 and the few others keep their distance; a feature that is constant on
+        the plate becomes 0 throughout. ``leave`` leaves it alone.
 
     Raises
     ------
     InputError : no columns ``row`` and ``column``, or a well without; reference wells that lie in one row or column, or
         are no more than the effects to be told (rows + columns - 1); fewer than 3 control wells (``controls``);
-        an unknown reference; fewer than 2 folds.
+        an unknown reference or ``on_constant``; fewer than 2 folds.
 
     Notes
     -----
@@ -56,18 +60,29 @@ class WellPosition(Normalizer):
 
     scope = FitScope.PLATE
     increasing = True
+    needs = ("wells_without_position <= 0",)
 
-    def __init__(self, *, reference: str = "all", exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        reference: str = "all",
+        exchangeable: bool = True,
+        n_folds: int = 5,
+        seed: int = 0,
+        on_constant: Literal["centre", "leave"] = "centre",
+    ) -> None:
         self.reference = reference
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed
+        self.on_constant = on_constant
 
     def fit(self, plates: Sequence[Plate]) -> Self:
         (plate,) = plates
         if self.reference not in REFERENCES:
             raise InputError(f"WellPosition: reference {self.reference!r} is unknown; choose one of {list(REFERENCES)}")
         check_folds("WellPosition", self.n_folds)
+        centre = centres(type(self).__name__, self.on_constant)
         self.plate_ = plate.name
         codes, wells = pd.factorize(plate.wells["well"])
         self.wells_ = [str(w) for w in wells]
@@ -110,23 +125,36 @@ class WellPosition(Normalizer):
                 rest[g].append(own[folds[pair] == f])
         mads = np.stack([mad(np.concatenate(parts)) for parts in rest])
         self._scale(median(X[filled]), mads, everyone, folds)
+        if centre:
+            self._centre(plate)
         return self
 
     def _scale(self, level: Doubles, mads: Doubles, everyone: list[Floats], folds: Codes) -> None:
         tiny = resolution(level)
         zero = mads <= tiny
-        constant = np.zeros_like(zero)
+        flat = np.zeros_like(zero)
         scale = MAD_TO_SD * mads
         concerned = zero.any(axis=0)
         if concerned.any():
             everything = np.zeros_like(mads)
             everything[:, concerned] = [mad(own[:, concerned]) for own in everyone]
-            constant = zero & (everything <= tiny)
+            flat = zero & (everything <= tiny)
             scale[zero] = MAD_TO_SD * everything[zero]
-            scale[constant] = 1
-            self.mean_[constant[folds]] = 0
+            if self.on_constant == CENTRE:
+                flat |= flat.any(axis=0)
+            else:
+                self.mean_[flat[folds]] = 0
+            scale[flat] = 1
         self.fold_, self.sd_ = folds, scale
-        self.fallback_ = (zero.astype(np.int8) + constant).astype(np.int8)
+        self.fallback_ = np.select([flat, zero], [CENTRED if self.on_constant == CENTRE else LEFT_ALONE, 1])
+        self.fallback_ = self.fallback_.astype(np.int8)
+
+    def _centre(self, plate: Plate) -> None:
+        """Make 0 of the features that are constant on the plate."""
+        flat = (self.fallback_ == CENTRED).any(axis=0)
+        if flat.any():
+            constant = flat & (moments_of(plate.X, flat, rows=plate.filled).sd == 0)
+            self.mean_[:, constant], self.sd_[:, constant] = 0, np.inf
 
     def transform(self, plate: Plate) -> Floats:
         well = positions(plate, self.wells_)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.file_kinds import is_plain_file, refuse_all_but_files
 from harness.owner import gone, owner
+from harness.types import InputError
 
 _ABOUT, _SUM = b"harness.about", b"harness.sha256"
+_NAME = re.compile(r"[0-9a-f]{24}-[0-9a-f]{32}\.parquet")
 _BY = "~"  # in the name of a temporary file, before each word on the process that writes it
+_MAGIC = b"PAR1"
 
 
 class DamagedError(Exception):
@@ -50,11 +55,11 @@ def write(path: Path, kept: Kept) -> None:
 
 
 def read(path: Path) -> Kept:
-    """What was written.
+    """Return what was written.
 
     Raises
     ------
-    DamagedError : something else is there. FileNotFoundError : nothing is.
+    DamagedError : it is not what was written. FileNotFoundError : nothing is there.
     """
     try:
         arrow = pq.read_table(path, partitioning=None, memory_map=False)
@@ -69,11 +74,58 @@ def read(path: Path) -> Kept:
         raise DamagedError(f"{path}: {' '.join(str(error).split())}") from error
 
 
+def is_kept(path: Path) -> bool:
+    """Return whether :func:`write` made the file: by its name, and by the marks in it."""
+    return bool(_NAME.fullmatch(path.name)) and is_plain_file(path) and _has_marks(path) is True
+
+
+def _has_marks(path: Path) -> bool | None:
+    """Return whether a Parquet file has the marks of :func:`write`; None if it is no whole Parquet file."""
+    try:
+        marks = pq.read_metadata(path).metadata or {}
+    except (pa.ArrowException, OSError):
+        return None
+    return _ABOUT in marks and _SUM in marks
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse to read or replace what is at ``path`` if it is no Parquet file, not even a damaged one.
+
+    Raises
+    ------
+    InputError : names it.
+    """
+    refuse_all_but_files(path, "units")
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        return
+    if start not in (_MAGIC, b""):
+        raise InputError(
+            f"units: {path} was not made by this program; move it away, or set units=FOLDER to another one"
+        )
+
+
 def remove_temporaries(folder: Path) -> None:
-    """Temporary files of processes that ended while they wrote."""
-    for path in folder.glob(f".*{_BY}*"):
-        if gone(path.name.split(_BY)[1:]):
+    """Remove temporary files of processes that ended while they wrote."""
+    for path in list(folder.iterdir()):
+        name, *process = path.name.split(_BY)
+        if len(process) != 3 or not _NAME.fullmatch(name.removeprefix(".")) or not name.startswith("."):
+            continue
+        if re.fullmatch(r"[0-9]+", process[1]) and gone(process) and _is_begun(path):
             path.unlink(missing_ok=True)
+
+
+def _is_begun(path: Path) -> bool:
+    """Return whether the file holds what :func:`write` writes, or the beginning of it, or nothing yet."""
+    if not is_plain_file(path) or _has_marks(path) is False:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) in (_MAGIC, b"")
+    except OSError:
+        return False
 
 
 def _checksum(table: pd.DataFrame, about: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from harness.scratch import temporary_folder, writing_to
 
 OUTCOMES = ("new", "again", "skipped", "failed")
 _FILE = "HARNESS_TALLY"  # an environment variable, which processes that help inherit
@@ -17,9 +18,10 @@ _FILE = "HARNESS_TALLY"  # an environment variable, which processes that help in
 def tally() -> Iterator[Counter[str]]:
     """Yields a counter that is filled, from all processes that began within the block, when the block ends."""
     counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        path = Path(folder) / "tally"
-        path.touch()
+    with temporary_folder() as folder:
+        path = folder / "tally"
+        with writing_to(folder):
+            path.touch()
         os.environ[_FILE] = str(path)
         try:
             yield counts

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
+import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from harness.alone import alone
 from harness.resume.asked import Asked
-from harness.resume.kept import DamagedError, Kept, read, remove_temporaries, write
+from harness.resume.kept import DamagedError, Kept, is_kept, read, refuse_foreign, remove_temporaries, write
 from harness.types import InputError
 
 logger = logging.getLogger(__name__)
@@ -61,11 +66,17 @@ class KeptUnits:
         return not self.fresh and self._path(kind, names).is_file()
 
     def take(self, kind: str, *names: str) -> Kept | None:
-        """What was kept; None where nothing is, or what is there is damaged, which is said."""
+        """Return what was kept; None if nothing is, or what is there is damaged, which is said.
+
+        Raises
+        ------
+        InputError : a folder, a pipe or a file of another kind has its name.
+        """
         path = self._path(kind, names)
         if self.fresh:
             return None
         try:
+            refuse_foreign(path)
             kept = read(path)
         except FileNotFoundError:
             return None
@@ -76,16 +87,24 @@ class KeptUnits:
         return kept
 
     def put(self, kept: Kept, kind: str, *names: str) -> None:
-        """Raises InputError where the folder cannot be written."""
+        """Keep it.
+
+        Raises
+        ------
+        InputError : the folder cannot be written, or something else has its name.
+        """
+        path = self._path(kind, names)
         try:
-            write(self._path(kind, names), kept)
+            refuse_foreign(path)
+            write(path, kept)
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
     def forget(self) -> None:
         """Remove what this run took or made: it is in the tables of the finished run now."""
         for path in self._known:
-            path.unlink(missing_ok=True)
+            if is_kept(path):
+                path.unlink(missing_ok=True)
 
     def _path(self, kind: str, names: tuple[str, ...]) -> Path:
         own = hashlib.sha256("\0".join([*self.content, self.asked.unit(kind, names)]).encode()).hexdigest()
@@ -95,35 +114,54 @@ class KeptUnits:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder; remove what killed processes left half written, and what is a month old.
+    """Make the folder; remove units that killed processes left half written, and those that are a month old.
 
     Raises
     ------
-    InputError : it cannot be written.
+    InputError : it cannot be read or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         remove_temporaries(folder)
-        _remove(folder, "*.parquet", before=time.time() - _SECONDS_KEPT)
-    except OSError as error:
+        _remove(folder, "", before=time.time() - _SECONDS_KEPT)
+    except (OSError, ValueError) as error:
         raise _unwritable(folder, error) from error
+
+
+@contextmanager
+def turn_at(folder: Path, asked: Asked, *, waiting: Callable[[], None]) -> Iterator[None]:
+    """Let one process at a time make the run that is asked for.
+
+    Raises
+    ------
+    InputError : the folder cannot be written, or something that is no lock has the name of the lock.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(folder / asked.run, waiting=waiting))
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        yield
 
 
 def forget_finished(folder: Path, asked: Asked, ended: datetime) -> None:
     """Remove units that a finished run was killed before removing: those of its setting that are older than its end."""
-    _remove(folder, f"{asked.setting[:24]}-*.parquet", before=ended.timestamp())
+    _remove(folder, f"{asked.setting[:24]}-", before=ended.timestamp())
 
 
-def _remove(folder: Path, pattern: str, *, before: float) -> None:
-    for path in folder.glob(pattern):
+def _remove(folder: Path, start: str, *, before: float) -> None:
+    """Remove units whose names begin with ``start`` and that were written ``before``; whatever else is there stays."""
+    for path in list(folder.iterdir()):
         try:
-            old = path.stat().st_mtime < before
+            old = path.name.startswith(start) and path.lstat().st_mtime < before
         except FileNotFoundError:  # another process removed it
             continue
-        if old:
+        if old and is_kept(path):
             path.unlink(missing_ok=True)
 
 
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    reason = error.strerror or type(error).__name__
+def _unwritable(folder: Path, error: OSError | ValueError) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return InputError(f"units: {folder} cannot be written ({reason}); make room, or set units=FOLDER to another one")

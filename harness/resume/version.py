@@ -9,7 +9,16 @@ from pathlib import Path
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "umap-learn", "optuna", "pandas", "ruptures")
 _ROOT = Path(__file__).resolve().parents[1]
-_SHOWS = ("apply", "cli", "compare", "explore", "montage", "program", "track")  # folders that show, ask for or keep
+_SHOWS = (
+    "apply",
+    "cli",
+    "compare",
+    "explore",
+    "inspect",
+    "montage",
+    "program",
+    "track",
+)  # folders that show, ask for or keep
 _SHOWS_TOO = (
     "__init__.py",
     "__main__.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -19,7 +19,11 @@ class Splitter:
     ----------
     compound_disjoint : also keep compounds apart, controls excepted (:func:`part_compounds`).
     seed : of every draw; a split never depends on the normalization.
+
+    ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which there are no folds.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, compound_disjoint: bool = False, seed: int = 0) -> None:
         self.compound_disjoint = compound_disjoint

@@ -18,6 +18,8 @@ class BatchPair(Splitter):
     InputError : a batch on both sides, or one that the data do not have.
     """
 
+    needs = ("batches >= 2",)
+
     def __init__(
         self, *, train: Sequence[str] | str, test: Sequence[str] | str, compound_disjoint: bool = False, seed: int = 0
     ) -> None:

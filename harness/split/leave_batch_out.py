@@ -13,5 +13,7 @@ from harness.types import Split
 class LeaveBatchOut(Splitter):
     """One fold per batch. InputError: fewer than two batches."""
 
+    needs = ("batches >= 2",)
+
     def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
         return hold_out(wells, "batch", {name: [name] for name in batches(wells)})

@@ -26,6 +26,8 @@ class LeaveCompoundsOut(Splitter):
     InputError : no column ``compound``, fewer than 2 folds, or fewer compounds than folds.
     """
 
+    needs = ("compounds >= 5",)
+
     def __init__(self, *, n_folds: int = 5, seed: int = 0) -> None:
         super().__init__(seed=seed)
         self.n_folds = n_folds

@@ -22,6 +22,8 @@ class LeavePlateOut(Splitter):
     InputError : fewer than two plates, or fewer plates than folds.
     """
 
+    needs = ("plates >= 2",)
+
     def __init__(self, *, n_folds: int | None = None, compound_disjoint: bool = False, seed: int = 0) -> None:
         super().__init__(compound_disjoint=compound_disjoint, seed=seed)
         self.n_folds = n_folds

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.data.text import as_text, listed, one_text
+from harness.data.text import as_key, listed, one_text
 from harness.labels.eligible import eligible
 from harness.labels.join import Joined, join
 from harness.labels.source import LabelSource
@@ -155,7 +155,7 @@ class AssayActivity:
     def _place(self, wells: pd.DataFrame) -> NDArray[np.intp]:
         """Row of the labels for each row of ``wells``; -1 where it takes no part."""
         self._bound()
-        place = self._compounds.get_indexer(pd.Index(as_text(wells["compound"])))
+        place = self._compounds.get_indexer(pd.Index(as_key(wells["compound"])))
         return np.where(has_role(wells, "treated"), place, -1)
 
     def _both(self, place: NDArray[np.intp], rows: Mask) -> Mask:

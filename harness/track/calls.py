@@ -148,6 +148,7 @@ _SEND: dict[str, Callable[[Target, Mapping[str, Any], Path, bool], None]] = {
     "view": _view,
     "end": _end,
 }
+KINDS = frozenset(_SEND)
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +12,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from harness.owner import gone
+from harness.sqlite_address import SQLITE
 from harness.track.store import Tracking
 
 RUN_KEY, PROCESS = "run_key", "process"  # tags of a run
+_RESULT = "tables/scores.parquet"  # every finished run has it
 CUT_OFF = "cut off"
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,18 @@ def attempts(tracking: Tracking, key: str) -> list[Attempt]:
     return [_attempt(run) for run in _runs(tracking, f"tags.{RUN_KEY} = '{key}'")[1]]
 
 
+def has_results(tracking: Tracking, run_id: str) -> bool:
+    """Return whether the files of a finished run are still there.
+
+    Raises
+    ------
+    InputError : the store cannot be reached.
+    """
+    client = tracking.open(make=False)
+    with tracking.usable():
+        return _RESULT in [file.path for file in client.list_artifacts(run_id, str(Path(_RESULT).parent))]
+
+
 def close_lost(tracking: Tracking) -> None:
     """End runs that are marked as running though their process is gone, and the trials below them.
 
@@ -70,7 +84,7 @@ def close_lost(tracking: Tracking) -> None:
 
 
 def _runs(tracking: Tracking, wanted: str) -> tuple[MlflowClient | None, Sequence[Run]]:
-    if tracking.uri.startswith(_SQLITE) and not Path(tracking.uri.removeprefix(_SQLITE)).is_file():
+    if tracking.local and not os.path.lexists(tracking.uri.removeprefix(SQLITE)):
         return None, []
     client = tracking.open(make=False)
     with tracking.usable():

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-import tempfile
+import shlex
 import time
 from pathlib import Path
 from typing import Protocol
 
 from harness.redact import redacted
+from harness.scratch import temporary_folder, writing_to
 from harness.track.calls import Call, Target, send, write_files
 from harness.track.journal import Entry, Journal
 from harness.track.trouble import TROUBLE, bounded, reason, remedy
 from harness.types import InputError
 
 SYNC = "python -m harness.sync"
+OUTBOX = "mlruns/outbox"  # which sync looks at by itself
 _WAIT = 2.0  # seconds before the second attempt; twice as long before each further one
 _PAUSE = 30.0  # seconds for which a server that did not answer is left alone
 _log = logging.getLogger("harness")
@@ -42,13 +44,14 @@ class Direct:
         self.uri = uri
 
     def put(self, call: Call) -> None:
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                write_files(call.files, Path(folder))
-                send(call, self.target, Path(folder), again=False)
-        except TROUBLE as error:
-            what = f"tracking: {redacted(self.uri)} cannot be written ({reason(error)})"
-            raise InputError(f"{what}; {remedy(error)}, and run again") from error
+        with temporary_folder() as folder:
+            with writing_to(folder):
+                write_files(call.files, folder)
+            try:
+                send(call, self.target, folder, again=False)
+            except TROUBLE as error:
+                what = f"tracking: {redacted(self.uri)} cannot be written ({reason(error)})"
+                raise InputError(f"{what}; {remedy(error)}, and run again") from error
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -136,4 +139,10 @@ class Kept:
             return
         self.journal.release()
         kept = f"the results are kept in {self.journal.folder}"
-        raise InputError(f"tracking: {self._said()}; {kept}; once it does, send them with {SYNC}")
+        raise InputError(f"tracking: {self._said()}; {kept}; once it does, send them with {_sync(self.journal.folder)}")
+
+
+def _sync(journal: Path) -> str:
+    """Return the command that sends a journal."""
+    outbox = journal.parent
+    return SYNC if outbox == Path(OUTBOX).absolute() else f"{SYNC} --outbox {shlex.quote(str(outbox))}"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from harness.track.server_client import client_of, repeated
 from harness.track.trouble import bounded
 from harness.types import InputError
+
+_SECONDS = 60.0  # for an answer, beside the time that the file itself takes
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,17 @@ class Record:
             raise InputError(f"run {self.name} ({self.run.info.run_id}) lacks {path!r}: {error}") from error
 
     def _local(self, path: str) -> str:
-        """Where an artifact can be read on this machine; downloaded from a server."""
+        """Return where an artifact can be read on this machine; downloaded from a server."""
         folder = str(self.run.info.artifact_uri)
-        if not folder.startswith("file:"):
-            folder = f"runs:/{self.run.info.run_id}"  # asks the store where, which costs tens of milliseconds
-        with bounded(retries=2, timeout=60):
-            return str(download_artifacts(artifact_uri=f"{folder}/{path}", tracking_uri=self.uri))
+        with bounded(retries=2, timeout=_SECONDS):
+            if folder.startswith("file:"):
+                return str(download_artifacts(artifact_uri=f"{folder}/{path}", tracking_uri=self.uri))
+            source = f"runs:/{self.run.info.run_id}/{path}"
+            download = partial(download_artifacts, artifact_uri=source, tracking_uri=self.uri)
+            return str(repeated(download, n_bytes=self._size(path)))
+
+    def _size(self, path: str) -> int:
+        """Return the bytes of an artifact as the server tells; 0 if there is none."""
+        folder = str(PurePosixPath(path).parent)
+        files = client_of(self.uri).list_artifacts(self.run.info.run_id, None if folder == "." else folder)
+        return sum(file.file_size or 0 for file in files if file.path == path)

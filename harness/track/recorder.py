@@ -14,6 +14,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from PIL import Image
 
+from harness.scratch import writing_to
 from harness.track.calls import LONGEST_PARAM, Call, shorten
 from harness.track.outlet import Outlet
 
@@ -110,7 +111,8 @@ class MlflowRecorder:
         self.images.append(f"figures/{name}")
         image = Image.open(io.BytesIO(files[f"figures/{name}.png"])).convert("RGB")
         logged = _Logged(self.outlet.target.client.tracking_uri)
-        logged.log_image(self.run_id, image, key=self.images[-1], step=0)
+        with writing_to():  # MLflow makes a temporary file of it
+            logged.log_image(self.run_id, image, key=self.images[-1], step=0)
         self._files(logged.files)
         self.outlet.put(Call("tags", logged.tags))
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlflow import MlflowClient
-
 from harness.redact import redacted
 from harness.track.calls import Call, Target, end_call, send
-from harness.track.journal import Journal, Owner, journals
+from harness.track.journal import DamagedJournalError, Entry, Journal, Owner, journals
+from harness.track.server_client import client_of
 from harness.track.trouble import TROUBLE, bounded, reason, remedy
 from harness.types import InputError
 
@@ -31,42 +30,65 @@ def replay(outbox: Path, *, uri: str | None, timeout: float) -> tuple[list[str],
     -------
     done, left : one line for each run that was sent or needs nothing, and for each that could not be sent.
     """
-    done, left = [], []
-    for journal in journals(outbox):
+    try:
+        ours, others = journals(outbox) if outbox.exists() else ([], [])
+    except OSError as error:
+        return [], [f"{outbox} cannot be read ({error.strerror}); expected the folder of an outbox"]
+    done, left = [f"{folder.name}: no run made this folder; it stays as it is" for folder in others], []
+    for journal in ours:
         try:
-            if not journal.hold():
-                done.append(f"{journal.folder.name}: its run is still going on and sends for itself")
-                continue
-            done.append(_send_all(journal, uri, timeout))
-        except FileNotFoundError:
-            done.append(f"{journal.folder.name}: its run has sent everything meanwhile")
+            done.append(_send_journal(journal, uri, timeout))
         except InputError as error:
             left.append(str(error))
+        except (DamagedJournalError, OSError) as error:
+            advice = f"restore it from a copy, or delete {journal.folder} to give its run up"
+            left.append(f"{journal.folder.name} was not sent: {error}; {advice}")
         finally:
             journal.release()
     return done, left
 
 
-def _send_all(journal: Journal, uri: str | None, timeout: float) -> str:
-    owner = journal.owner
-    if owner is None:
-        journal.remove()
-        return f"{journal.folder.name}: nothing was recorded in it"
-    address, entries = uri or owner.uri, journal.waiting()
+def _send_journal(journal: Journal, uri: str | None, timeout: float) -> str:
+    try:
+        if not journal.hold():
+            return f"{journal.folder.name}: its run is still going on and sends for itself"
+    except FileNotFoundError:
+        return f"{journal.folder.name}: its run has sent everything meanwhile"
+    owner, entries = journal.owner, journal.waiting()
+    if owner is None and entries:
+        raise DamagedJournalError("run.json, which says whose calls these are, is gone")
+    line = (
+        f"{journal.folder.name}: nothing was recorded in it"
+        if owner is None
+        else _send_all(journal, owner, entries, uri=uri, timeout=timeout)
+    )
+    return line if journal.remove() else f"{line}; {journal.folder} holds other files, and stays"
+
+
+def _send_all(journal: Journal, owner: Owner, entries: list[Entry], *, uri: str | None, timeout: float) -> str:
+    address = uri or owner.uri
     try:
         with bounded(retries=_RETRIES, timeout=timeout):
-            client = MlflowClient(tracking_uri=address)
-            target = Target(client, owner.run_id, owner.experiment)
+            target = Target(client_of(address), owner.run_id, owner.experiment)
             for entry in entries:
-                send(entry.call(), target, entry.files, again=True)
-                entry.drop()
+                _send_entry(entry, target)
             status = _settled(target, journal)
     except TROUBLE as error:
         what = f"{owner.name} (run {owner.run_id}) was not sent to {redacted(address)} ({reason(error)})"
         raise InputError(f"{what}; {_remedy(error, owner)}") from error
-    journal.remove()
     calls = f"{len(entries)} call{'s' * (len(entries) != 1)}"
     return f"{owner.name} (run {owner.run_id}): {calls} sent to {redacted(address)}, {status}"
+
+
+def _send_entry(entry: Entry, target: Target) -> None:
+    call = entry.call()
+    try:
+        send(call, target, entry.files, again=True)
+    except TROUBLE:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedJournalError(f"{entry.path} holds no whole call ({type(error).__name__}: {error})") from error
+    entry.drop()
 
 
 def _settled(target: Target, journal: Journal) -> str:

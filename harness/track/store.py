@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,16 +16,21 @@ from mlflow.entities import Experiment, Run
 from harness.program.interruption import last_act
 from harness.redact import redacted, redacted_value, without_account
 from harness.runview import QUERY
+from harness.sqlite_address import SQLITE
 from harness.track.calls import LONGEST_NAME, TRIAL, Call, Target, end_call, params_call, short_tags, shorten, view_call
-from harness.track.database import SQLITE, open_database
+from harness.track.database import open_database
 from harness.track.journal import Journal, Owner
+from harness.track.moved import TAG as DATABASE
+from harness.track.moved import local_path
 from harness.track.outlet import Direct, Kept, Outlet
 from harness.track.record import Record
 from harness.track.recorder import MlflowRecorder
+from harness.track.server_client import client_of
 from harness.track.trouble import TROUBLE, bounded, reason, remedy
 from harness.types import InputError
 
 COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
+_ARTIFACTS = "mlruns/artifacts"  # unless told otherwise: taken if the experiment is made, and not asked for later
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
 _FORMATS = ("png", "svg", "pdf")
 _LONGEST_FAILURE = 4000  # characters
@@ -81,29 +87,52 @@ class Tracking:
         """
         with self.usable():
             if not self.local:
-                return MlflowClient(tracking_uri=self.uri)
-            path = Path(self.uri.removeprefix(SQLITE)).absolute()  # MLflow keeps connections by address
-            return open_database(path, make=make)
+                return client_of(self.uri)
+            return open_database(self._database, make=make)
+
+    @property
+    def _database(self) -> Path:
+        """The database file of a local store, absolute: MLflow keeps connections by address."""
+        return Path(self.uri.removeprefix(SQLITE)).absolute()
 
     def experiment_id(self, client: MlflowClient) -> str:
-        """The id of the experiment, made where it does not exist.
+        """Return the id of the experiment, made if it does not exist.
 
         Raises
         ------
-        InputError : the store cannot be reached or written, or the experiment was deleted.
+        InputError : the store cannot be reached or written, the experiment was deleted, or keeps its files elsewhere
+            than :attr:`artifacts` says.
         """
-        found = self._find(client)
-        if found is None:
+        experiment = self._find(client)
+        if experiment is None:
             local = self.artifacts is not None and not self.uri.startswith("http")
             location = Path(str(self.artifacts)).absolute().as_uri() if local else None
+            tags = {**_EXPERIMENT_TAGS, **({DATABASE: str(self._database)} if self.local else {})}
             try:
                 with self.usable():
-                    return str(client.create_experiment(self.experiment, location, tags=_EXPERIMENT_TAGS))
+                    return str(client.create_experiment(self.experiment, location, tags=tags))
             except InputError:  # another process may have made it meanwhile
-                found = self._find(client)
-                if found is None:
+                experiment = self._find(client)
+                if experiment is None:
                     raise
-        return self._active(found)
+        active = self._active(experiment)
+        if self.local:
+            self._check_place(experiment)
+            if DATABASE not in experiment.tags:  # an earlier version made it
+                with self.usable():
+                    client.set_experiment_tag(active, DATABASE, str(self._database))
+        return active
+
+    def _check_place(self, experiment: Experiment) -> None:
+        """Refuse another folder for artifacts than the experiment has: MLflow would take no notice of it."""
+        place = local_path(str(experiment.artifact_location))
+        if self.artifacts in (None, _ARTIFACTS) or place is None:
+            return
+        if os.path.realpath(str(self.artifacts)) != os.path.realpath(place):
+            raise InputError(
+                f"tracking.artifacts={self.artifacts}: experiment {self.experiment!r} keeps its files in {place}; "
+                "leave tracking.artifacts out, or choose another experiment with tracking.experiment=NAME"
+            )
 
     def _active(self, found: Experiment) -> str:
         if found.lifecycle_stage == "deleted":
@@ -164,8 +193,12 @@ class Tracking:
         """Make the run, before anything is computed."""
         client = self.open()
         experiment = self.experiment_id(client)
-        with self.usable():
+        try:
             journal = None if self.local else Journal.begin(Path(self.outbox))
+        except OSError as error:
+            raise InputError(
+                f"tracking.outbox={self.outbox}: cannot be written ({reason(error)}); set it to another folder"
+            ) from error
         try:
             with self.usable():
                 title = shorten(name, LONGEST_NAME)
@@ -205,9 +238,10 @@ class Tracking:
         client, experiment = self._existing()
         runs: list[Run] = []
         token: str | None = ""
+        page_size = 1000 if self.local else 100  # of a server each page has tracking.timeout
         with self.usable():
             while token is not None:
-                page = client.search_runs([experiment], max_results=1000, page_token=token or None)
+                page = client.search_runs([experiment], max_results=page_size, page_token=token or None)
                 runs += page
                 token = page.token or None
         return [Record(run, client.tracking_uri) for run in runs if run.data.tags.get("kind") != TRIAL]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pickle
-import tempfile
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from harness.processes import processes
+from harness.scratch import temporary_folder, writing_to
 from harness.tuning.study import Worker
 from harness.types import InputError
 
@@ -24,9 +24,10 @@ def work(worker: Worker, n: int) -> float:
     """
     if n == 1:
         return worker.run()
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        path = Path(folder) / "worker.pickle"
-        path.write_bytes(pickle.dumps(worker, protocol=pickle.HIGHEST_PROTOCOL))
+    with temporary_folder() as folder:
+        path = folder / "worker.pickle"
+        with writing_to(folder):
+            path.write_bytes(pickle.dumps(worker, protocol=pickle.HIGHEST_PROTOCOL))
         try:
             return sum(list(processes(n, "trials").map(_run, [str(path)] * n)))
         except BrokenProcessPool as error:

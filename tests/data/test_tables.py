@@ -109,7 +109,9 @@ def test_excluded_plates_are_gone_before_anything_is_checked(tmp_path: Path) -> 
 def test_metadata_is_joined_and_never_a_feature(tmp_path: Path) -> None:
     df = screen()
     df.drop(columns=["Drug", "Week"]).to_csv(tmp_path / "s.csv", index=False)
-    plates = pd.DataFrame({"Barcode": [7, 10, 11, 99], "Week": ["w1", "w1", "w2", "w9"], "active": [1, 0, 1, 1]})
+    plates = pd.DataFrame(
+        {"Barcode": ["007", "010", "011", "099"], "Week": ["w1", "w1", "w2", "w9"], "active": [1, 0, 1, 1]}
+    )
     plates.to_csv(tmp_path / "plates.csv", index=False)
     drugs = df.rename(columns={"Metadata_Well": "well"})[["Metadata_Plate", "well", "Drug"]].iloc[1:]
     pd.concat([drugs, drugs]).to_csv(tmp_path / "map.txt", index=False, sep="\t")
@@ -117,11 +119,16 @@ def test_metadata_is_joined_and_never_a_feature(tmp_path: Path) -> None:
         tmp_path / "s.csv",
         metadata=[
             {"path": str(tmp_path / "plates.csv"), "on": {"plate": "Barcode"}},
-            {"path": str(tmp_path / "map.txt"), "on": {"Metadata_Plate": "Metadata_Plate", "Metadata_Well": "well"}},
+            {
+                "path": str(tmp_path / "map.txt"),
+                "on": {"Metadata_Plate": "Metadata_Plate", "Metadata_Well": "well"},
+                "unmatched": "warn",
+            },
         ],
     )
     assert profiles.features == tuple(FEATURES)
     assert list(profiles.wells["compound"]) == ["", *df["Drug"].iloc[1:]]
+    assert profiles.wells["role"].iloc[0] == "empty", "whether it is a control is not known"
     assert list(profiles.wells["active"]) == [1] * 3 + [0] * 4 + [1] * 5
     assert list(profiles.wells["batch"]) == ["w1"] * 7 + ["w2"] * 5
 
@@ -150,11 +157,11 @@ def test_joins_that_go_wrong(
 def test_columns_that_a_store_cannot_hold_as_they_are_become_text(tmp_path: Path) -> None:
     df = screen()
     listed = [[i] for i in range(12)]
-    df.assign(l=listed, when=pd.Timestamp("2020-02-03"), kind=pd.Categorical(["u", "v"] * 6)).to_parquet(
+    df.assign(Metadata_l=listed, when=pd.Timestamp("2020-02-03"), kind=pd.Categorical(["u", "v"] * 6)).to_parquet(
         tmp_path / "a.pq"
     )
     wells = read(tmp_path / "a.pq").wells
-    assert list(wells["l"])[:2] == ["[0]", "[1]"]
+    assert list(wells["Metadata_l"])[:2] == ["[0]", "[1]"]
     assert wells["when"].iloc[0] == pd.Timestamp("2020-02-03")
     df.iloc[:3].assign(Metadata_n=7).to_csv(tmp_path / "a.csv", index=False)
     df.iloc[3:].assign(Metadata_n="z").to_csv(tmp_path / "b.csv")
@@ -179,7 +186,6 @@ def refused(path: object, culprits: list[str], **options: Any) -> None:
     ("change", "options", "culprits"),
     [
         ({}, {"columns": {**COLUMNS, "plate": "Barcode"}}, ["s.csv", "Barcode", "Metadata_Plate", "Week"]),
-        ({}, {"columns": {}}, ["no plate column", "'Metadata_Plate'", "'Cells_a'"]),
         ({}, {"columns": {"plaet": "Metadata_Plate"}}, ["plaet", "cell_count"]),
         ({"Cells_b": [1.5, 2, 3, "n/d"] * 3}, {}, ["s.csv, row 4", "Cells_b", "n/d"]),
         ({"Cells_b": ["x", "y", 3.5, "n/d"] * 3}, {"features": ["Cells_"]}, ["s.csv, row 1", "Cells_b", "'x'"]),
@@ -190,7 +196,7 @@ def refused(path: object, culprits: list[str], **options: Any) -> None:
         ({"Metadata_Plate": ["007"] * 5 + [None] + ["011"] * 6}, {}, ["s.csv, row 6", "Metadata_Plate", "empty"]),
         ({}, {"controls": {"column": "Drug", "values": ["dmso"]}}, ["data.controls", "dmso", "'DMSO'"]),
         ({"Drug": "DMSO"}, {}, ["data.controls", "all 12"]),
-        ({}, {"controls": {"column": None, "values": None, "query": None}}, ["controls.column", "'Drug'"]),
+        ({"Drug": "c1"}, {"controls": {"column": None, "values": None, "query": None}}, ["controls.column", "'Drug'"]),
         ({}, {"controls": {"column": "Drug", "values": ["DMSO"], "query": "Week == 'w1'"}}, ["either"]),
         ({}, {"features": "Cyto("}, ["'Cyto('", "regular expression"]),
         ({}, {"features": "^Cyto"}, ["s.csv", "'^Cyto'", "Cells_a"]),
@@ -263,7 +269,7 @@ def test_the_configuration_has_every_key_that_users_set(tmp_path: Path) -> None:
     profiles = load(instantiate(merged, _convert_="all"), tmp_path / "cache")
     assert (profiles.wells["role"] == "negcon").sum() == 4
     assert profiles.features == tuple(FEATURES)
-    assert set(profiles.wells["batch"]) == {""}
+    assert set(profiles.wells["batch"]) == {"007", "010", "011"}
 
 
 @pytest.mark.skipif(not BBBC021.is_dir(), reason=f"no folder {BBBC021}")
@@ -291,11 +297,11 @@ def test_bbbc021_from_a_frame_from_parquet_and_from_its_own_files(tmp_path: Path
     )  # fmt: skip
     for read_in in (frame, packed, joined):
         read_in = assign_batches(read_in, Regex(pattern=r"^(Week\d+)_"))
-        assert read_in.X.shape == (632, 516)
+        assert read_in.X.shape == (632, 459)
         assert len(read_in) == 55
         assert list(read_in.by_batch()) == list(x["Image_Metadata_Plate"].str.split("_").str[0].unique())
         assert {plate.negcon.sum() for plate in read_in} == {6}
         np.testing.assert_array_equal(read_in.X, x[list(read_in.features)].to_numpy(np.float32))
         expected = assign_batches(frame, Regex(pattern=r"^(Week\d+)_")).wells
         pd.testing.assert_frame_equal(read_in.wells, expected, check_dtype=False)
-    assert packed.fingerprint == frame.fingerprint
+    assert packed.fingerprint == Profiles.from_frame(x, **columns, batch=keys[0], controls=controls).fingerprint

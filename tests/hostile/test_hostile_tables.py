@@ -143,9 +143,8 @@ def test_any_name_is_kept_as_it_is_or_refused(given_names: list[str], ending: st
 
 
 def plainly(name: str) -> str:
-    """Text that a CSV cannot tell from an empty cell counts as empty; ``7.0`` is ``7``."""
-    empty = {"NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "<NA>", "#N/A", "-nan", "-NaN"}
-    return "" if name in empty else name.removesuffix(".0") if name.removesuffix(".0").isdigit() else name
+    """``7.0`` is ``7``; ``NA`` is a name."""
+    return name.removesuffix(".0") if name.removesuffix(".0").isdigit() else name
 
 
 @pytest.mark.parametrize("name", NAMES)

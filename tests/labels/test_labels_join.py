@@ -147,3 +147,14 @@ def test_a_column_without_two_classes_or_that_is_not_there_is_refused() -> None:
         category(treated().assign(moa="x"), "moa", duplicates="error")
     with pytest.raises(InputError, match="no class 'q'; found"):
         category(treated(), "moa", duplicates="majority", classes=["q"])
+
+
+def test_an_accent_typed_in_two_ways_is_one_compound() -> None:
+    """From a file of labels and from a column of the wells."""
+    typed = wells().replace({"compound": {"c1": "e\u0301-1"}})
+    joined = join(labelled("\u00e9-1", "c2"), typed)
+    assert joined.n("compounds matched") == 2
+    assert "\u00e9-1" in joined.table.index
+    rows = typed[(typed["role"] == "treated") & (typed["compound"] != "")]
+    table = category(rows, "moa", duplicates="majority").table(pd.Index(["\u00e9-1"]))
+    assert table.notna().all(axis=None)

@@ -14,8 +14,12 @@ def test_filled_rows_of_each_plate_get_mean_zero_and_sd_one_and_empty_wells_are_
         x = plate.X.astype(np.float64)
         filled = x[plate.filled]
         expected = (x - filled.mean(axis=0)) / np.where(filled.std(axis=0) > 0, filled.std(axis=0), 1)
-        expected[:, 0] = x[:, 0]  # constant: left alone
+        expected[:, 0] = 0  # constant
         np.testing.assert_allclose(Z, expected, rtol=2e-5, atol=2e-5)
+        assert not Z[:, 0].any()
+        alone = AllWithin(on_constant="leave").fit([plate]).transform(plate)
+        np.testing.assert_array_equal(alone[:, 0], plate.X[:, 0])
+        np.testing.assert_array_equal(alone[:, 1:], Z[:, 1:])
         emptied = plate.X.copy()
         emptied[~plate.filled] += 1e6
         other = Plate(plate.name, plate.rows, emptied, plate.wells)
@@ -30,8 +34,9 @@ def test_roles_other_than_empty_do_not_matter(screen: Any) -> None:
 
 
 def test_a_feature_constant_on_the_plate_is_reported_and_others_are_not(screen: Any) -> None:
-    table = AllWithin().fit([screen()[1]]).report()
-    assert table.to_dict("records") == [{"plate": "p9", "feature_number": 0, "fallback": "left alone", "share": 1.0}]
+    for on_constant, word in (("centre", "centred"), ("leave", "left alone")):
+        table = AllWithin(on_constant=on_constant).fit([screen()[1]]).report()  # type: ignore[arg-type]
+        assert table.to_dict("records") == [{"plate": "p9", "feature_number": 0, "fallback": word, "share": 1.0}]
 
 
 def test_a_plate_needs_no_controls(screen: Any) -> None:

@@ -151,21 +151,49 @@ def test_the_mean_only_form_of_neurocombat_is_ours_for_batches_of_one_row(plain:
     assert spread[2] < 0.1 * spread[1] < 0.1 * spread[0], spread
 
 
-def test_constant_features_are_untouched_reported_and_leave_the_others_alone(plain: Profiles) -> None:
+@pytest.mark.parametrize(("on_constant", "word"), [("centre", "centred"), ("leave", "left alone")])
+def test_features_constant_in_a_batch_lose_batch_means_only_and_leave_the_others_alone(
+    plain: Profiles, on_constant: Any, word: str
+) -> None:
     X = plain.X.copy()
     within = (plain.wells["batch"] == "b2").to_numpy()
     X[:, 3] = 1e7 + 1
     X[within, 5] = -0.1
     awkward = plain.replace(X=X)
-    Z = rows(awkward, Combat())
-    np.testing.assert_array_equal(Z[:, [3, 5]], X[:, [3, 5]])
+    Z = rows(awkward, Combat(on_constant=on_constant))
+    if on_constant == "leave":
+        np.testing.assert_array_equal(Z[:, [3, 5]], X[:, [3, 5]])
+    else:
+        assert not Z[:, 3].any()
+        assert not Z[within, 5].any()
+        for batch in ("b1", "b3"):
+            own = (plain.wells["batch"] == batch).to_numpy()
+            mean = X[own & (plain.wells["role"] != "empty").to_numpy(), 5].mean(dtype=np.float64)
+            np.testing.assert_allclose(Z[own, 5], X[own, 5] - mean, rtol=1e-5, atol=1e-5)
     others = [0, 1, 2, 4, 6, 7]
     without = Profiles(np.ascontiguousarray(X[:, others]), plain.wells)
     np.testing.assert_array_equal(Z[:, others], rows(without, Combat()))
     tables: list[pd.DataFrame] = []
-    normalize(awkward, Combat(), report=tables.append)
+    normalize(awkward, Combat(on_constant=on_constant), report=tables.append)
     assert tables[0]["feature_number"].tolist() == [3, 5]
-    assert set(tables[0]["fallback"]) == {"left alone"}
+    assert set(tables[0]["fallback"]) == {word}
+
+
+def test_a_reference_batch_stays_as_it_is_and_constant_features_of_others_come_to_its_level(plain: Profiles) -> None:
+    X, batch = plain.X.copy(), plain.wells["batch"].to_numpy()
+    X[:, 2] = np.select([batch == "b1", batch == "b2"], [0.1, 0.7], 3.3)
+    Z = rows(plain.replace(X=X), Combat(reference_batch="b2"))
+    np.testing.assert_array_equal(Z[batch == "b2"], X[batch == "b2"])
+    np.testing.assert_array_equal(Z[:, 2], np.float32(0.7))
+
+
+def test_a_feature_constant_in_an_unseen_batch_too_lies_at_0_there(plain: Profiles) -> None:
+    X, batch = plain.X.copy(), plain.wells["batch"].to_numpy()
+    X[:, 2] = np.select([batch == "b1", batch == "b2"], [0.1, 1 / 3], 1e7 + 1)
+    table = well_table(plain.wells)
+    test = (table["batch"] == "b1").to_numpy()
+    Z = normalize(plain.replace(X=X), Combat(), Split("b1", ~test, test), aggregate="none").X
+    assert not Z[:, 2].any()
 
 
 @Both

@@ -72,14 +72,16 @@ def test_controls_are_given_away_by_the_textbook_form_only() -> None:
     assert np.mean([auroc_of_norm(s, Coral(exchangeable=False), in_units=True) for s in screens]) > 0.6
 
 
-def test_features_that_do_not_vary_among_controls_are_left_alone_and_reported(screen: Any) -> None:
+@pytest.mark.parametrize(("on_constant", "word"), [("centre", "centred"), ("leave", "left alone")])
+def test_features_that_do_not_vary_among_controls_lose_their_level_and_are_reported(
+    screen: Any, on_constant: Any, word: str
+) -> None:
     profiles = screen()
     tables: list[pd.DataFrame] = []
-    got = normalize(profiles, Coral(), aggregate="none", report=tables.append).X
-    np.testing.assert_array_equal(got[:, :2], profiles.X[:, :2])
-    assert dict(zip(tables[0]["feature_number"], tables[0]["fallback"], strict=True)) == dict.fromkeys(
-        (0, 1), "left alone"
-    )
+    got = normalize(profiles, Coral(on_constant=on_constant), aggregate="none", report=tables.append).X
+    level = np.float32([1e7 + 1, -37.3]) if on_constant == "centre" else np.float32([0, 0])
+    np.testing.assert_array_equal(got[:, :2], profiles.X[:, :2] - level)
+    assert dict(zip(tables[0]["feature_number"], tables[0]["fallback"], strict=True)) == dict.fromkeys((0, 1), word)
 
 
 def test_what_cannot_work_is_refused(screen: Any) -> None:

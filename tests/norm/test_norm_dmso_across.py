@@ -14,11 +14,11 @@ from harness.types import Doubles, InputError, Mask, Plate, Profiles, Split
 
 
 def scaled(profiles: Profiles, row: Mask, controls: Mask, everything: Mask) -> Doubles:
-    """Rows ``row`` by mean and sd of ``controls`` in float64; constant there: of ``everything``; else left alone."""
+    """Rows ``row`` by mean and sd of ``controls`` in float64; constant there: of ``everything``; else 0."""
     X = profiles.X
     out = np.empty((int(row.sum()), X.shape[1]))
     for g in range(X.shape[1]):
-        mean, sd = 0.0, 1.0
+        mean, sd = X[everything, g].mean(dtype=np.float64), 1.0
         for chosen in (controls, everything):
             if len(np.unique(X[chosen, g])) > 1:
                 x = X[chosen, g].astype(np.float64)
@@ -143,8 +143,23 @@ def test_features_without_variance_are_reported_over_the_training_controls(scree
     profiles = screen()
     normalize(profiles, DmsoAcross(), hold_out(profiles, "p8"), report=tables.append)
     (table,) = tables
-    assert dict(zip(table["feature_number"], table["fallback"], strict=True)) == {0: "left alone", 1: "all wells"}
+    assert dict(zip(table["feature_number"], table["fallback"], strict=True)) == {0: "centred", 1: "all wells"}
     assert set(table["plate"]) == {"training plates"}
+
+
+@pytest.mark.parametrize("exchangeable", [True, False])
+def test_a_feature_constant_on_training_wells_is_0_on_every_plate_or_left_alone(
+    screen: Any, exchangeable: bool
+) -> None:
+    profiles = screen()
+    X = profiles.X.copy()
+    X[(profiles.wells["plate"] == "p8").to_numpy(), 0] = 3.0
+    split = hold_out(profiles, "p8")
+    centred = output(profiles.replace(X=X), split, exchangeable=exchangeable)
+    assert not centred[:, 0].any()
+    alone = output(profiles.replace(X=X), split, exchangeable=exchangeable, on_constant="leave")
+    np.testing.assert_array_equal(alone[:, 0], X[:, 0])
+    np.testing.assert_array_equal(alone[:, 1:], centred[:, 1:])
 
 
 def test_held_out_wells_have_no_part_in_the_fallback_to_all_wells(screen: Any) -> None:

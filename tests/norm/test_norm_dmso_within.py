@@ -22,7 +22,7 @@ def reference(plate: Plate, rows: Any) -> tuple[Doubles, Doubles]:
             if len(np.unique(plate.X[chosen, g])) > 1:
                 break
         else:
-            mean[g], sd[g] = 0.0, 1.0
+            sd[g] = 1.0  # constant: 0
     return mean, sd
 
 
@@ -101,12 +101,16 @@ def test_features_without_variance_on_controls_fall_back_and_are_reported(screen
     k = plate.wells.loc[plate.negcon, "well"].nunique()
     fitted = DmsoWithin().fit([plate])
     Z, table = fitted.transform(plate), fitted.report()
-    np.testing.assert_array_equal(Z[:, 0], plate.X[:, 0])  # constant: left alone
+    assert not Z[:, 0].any()  # constant: centred
+    alone = DmsoWithin(on_constant="leave").fit([plate])
+    np.testing.assert_array_equal(alone.transform(plate)[:, 0], plate.X[:, 0])
+    np.testing.assert_array_equal(alone.transform(plate)[:, 1:], Z[:, 1:])
+    assert alone.report()["fallback"].tolist() == table["fallback"].replace("centred", "left alone").tolist()
     filled = plate.X[plate.filled, 1].astype(np.float64)
     np.testing.assert_allclose(Z[:, 1], (plate.X[:, 1] - filled.mean()) / filled.std(), rtol=1e-5, atol=1e-5)
     found = {int(row.feature_number): (row.plate, row.fallback, row.share) for row in table.itertuples()}
     assert found == {
-        0: (plate.name, "left alone", 1.0),
+        0: (plate.name, "centred", 1.0),
         1: (plate.name, "all wells", 1.0),
         2: (plate.name, "all wells", 1 / k),  # only without its one deviating control is the rest constant
     }
@@ -114,14 +118,14 @@ def test_features_without_variance_on_controls_fall_back_and_are_reported(screen
 
 def test_the_report_of_the_textbook_form_names_only_features_constant_over_all_controls(screen: Any) -> None:
     table = DmsoWithin(exchangeable=False).fit([screen()[0]]).report()
-    assert dict(zip(table["feature_number"], table["fallback"], strict=True)) == {0: "left alone", 1: "all wells"}
+    assert dict(zip(table["feature_number"], table["fallback"], strict=True)) == {0: "centred", 1: "all wells"}
 
 
 def test_nothing_is_reported_where_every_feature_varies(screen: Any) -> None:
     assert len(DmsoWithin().fit([screen(awkward=False)[0]]).report()) == 0
 
 
-@pytest.mark.parametrize("value", [1e7 + 1, 0.1, -3.3e-12, 16777217.0, 0.0])
+@pytest.mark.parametrize("value", [1e7 + 1, 0.1, 1 / 3, -3.3e-12, 1e-30, 3e37, 16777217.0, 0.0])
 def test_a_constant_float32_feature_counts_as_constant_whatever_its_size(screen: Any, value: float) -> None:
     plate = screen(awkward=False)[0]
     X = plate.X.copy()
@@ -129,8 +133,19 @@ def test_a_constant_float32_feature_counts_as_constant_whatever_its_size(screen:
     for exchangeable in (True, False):
         plate = Plate(plate.name, plate.rows, X, plate.wells)
         fitted = DmsoWithin(exchangeable=exchangeable).fit([plate])
-        np.testing.assert_array_equal(fitted.transform(plate)[:, 4], X[:, 4])
+        assert not fitted.transform(plate)[:, 4].any()
         assert list(fitted.report()["feature_number"]) == [4]
+
+
+def test_a_last_bit_that_differs_on_some_wells_leaves_no_residue(screen: Any) -> None:
+    """With the odd control left out the others have no variance, with it they have a little: 0 for both alike."""
+    plate = screen(awkward=False, sites=(1,))[0]
+    X = plate.X.copy()
+    X[:, 4] = 0.1
+    X[np.flatnonzero(plate.negcon)[0], 4] = np.nextafter(np.float32(0.1), np.float32(1))
+    plate = Plate(plate.name, plate.rows, X, plate.wells)
+    for method in (DmsoWithin(), DmsoWithin(exchangeable=False)):
+        assert not method.fit([plate]).transform(plate)[:, 4].any()
 
 
 def test_a_small_but_real_spread_is_not_taken_for_none(screen: Any) -> None:

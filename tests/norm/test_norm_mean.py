@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from promises import assert_empty_wells_are_not_read, assert_small_differences_survive_at_a_large_level
 
 from harness.norm.mean import Mean
@@ -53,6 +54,19 @@ def test_plates_weigh_by_their_rows_and_their_order_does_not_matter(screen: Any)
 def test_small_differences_at_a_large_level_survive() -> None:
     wells = [f"A0{i}" for i in range(1, 7)]
     assert_small_differences_survive_at_a_large_level(output, plates=["p"] * 6, wells=wells)
+
+
+@pytest.mark.parametrize("value", [1e7 + 1, 0.1, 1 / 3, 1e-30, -3e37])
+def test_a_feature_constant_in_the_batch_is_0_to_the_bit_and_reported(screen: Any, value: float) -> None:
+    """As far as float32 can tell: some rows differ in the last bit."""
+    profiles = screen(awkward=False)
+    X = profiles.X.copy()
+    X[:, 4] = value
+    X[::7, 4] = np.nextafter(X[::7, 4], np.float32(np.inf))
+    reports: list[Any] = []
+    assert not normalize(profiles.replace(X=X), Mean(), aggregate="none", report=reports.append).X[:, 4].any()
+    expected = [{"plate": f"batch b{b}", "feature_number": 4, "fallback": "centred", "share": 1.0} for b in (3, 2, 1)]
+    assert [record for report in reports for record in report.to_dict("records")] == expected
 
 
 def test_a_phenotype_that_follows_the_batch_goes_with_it_and_one_within_batches_stays(screen: Any) -> None:

@@ -97,11 +97,13 @@ def test_an_affine_change_of_an_unseen_plate_is_undone(screen: Any) -> None:
     assert np.abs((a - b) / a.std(axis=0)).max() < 1e-3
 
 
-def test_without_an_interquartile_range_a_feature_is_left_alone(screen: Any) -> None:
+@pytest.mark.parametrize("on_constant", ["centre", "leave"])
+def test_without_an_interquartile_range_a_feature_is_shifted_to_0_or_left_alone(screen: Any, on_constant: Any) -> None:
     profiles = screen()
     reports: list[Any] = []
-    Z = normalize(profiles, Quantile(), aggregate="none", report=reports.append).X
-    np.testing.assert_array_equal(Z[:, :3], profiles.X[:, :3])
+    Z = normalize(profiles, Quantile(on_constant=on_constant), aggregate="none", report=reports.append).X
+    level = np.float32([1e7 + 1, -37.3, 0.1]) if on_constant == "centre" else np.float32([0, 0, 0])
+    np.testing.assert_array_equal(Z[:, :3], profiles.X[:, :3] - level)
     assert list(reports[0]["feature_number"]) == [0, 1, 2]
     assert (Z[:, 4:] != profiles.X[:, 4:]).all()
 
@@ -118,10 +120,14 @@ def test_a_feature_that_only_some_plates_leave_alone_is_reported_for_each_of_the
     everywhere, some = told[told["plate"] == "training plates"], told[told["plate"] != "training plates"]
     assert 7 not in set(everywhere["feature_number"])
     mine = some[some["feature_number"] == 7]
-    assert (mine[["plate", "fallback"]].to_numpy() == [["p9", "left alone"], ["p6", "left alone"]]).all()
+    assert (mine[["plate", "fallback"]].to_numpy() == [["p9", "centred"], ["p6", "centred"]]).all()
     assert not set(everywhere["feature_number"]) & set(some["feature_number"])
     alone = profiles.wells["plate"].isin(["p9", "p6"]).to_numpy()
-    np.testing.assert_array_equal(Z[alone, 7], X[alone, 7])
+    centre = np.unique((Z[alone, 7] - (X[alone, 7] - 4))[flat[alone]])
+    assert len(centre) == 1, "one level for all wells, whatever their fold"
+    np.testing.assert_allclose(Z[alone, 7], X[alone, 7] - 4 + centre, rtol=1e-5)
+    pool = np.median(X[(profiles.wells["role"] == "negcon").to_numpy(), 7])
+    assert abs(centre[0] - pool) < 0.2 * X[~alone, 7].std(), "that of the pool"
     assert (Z[~alone, 7] != X[~alone, 7]).any()
 
 

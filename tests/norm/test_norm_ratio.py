@@ -38,18 +38,22 @@ def test_a_factor_per_batch_goes_and_a_factor_per_well_stays(screen: Any) -> Non
     np.testing.assert_allclose(output(profiles.replace(X=X)), output(profiles), rtol=1e-5)
 
 
-def test_features_with_negative_values_or_only_zeros_are_left_alone_and_reported(screen: Any) -> None:
+@pytest.mark.parametrize(("on_constant", "word"), [("centre", "centred"), ("leave", "left alone")])
+def test_features_with_negative_values_are_left_alone_and_only_zeros_have_the_ratio_1(
+    screen: Any, on_constant: Any, word: str
+) -> None:
     profiles = positive(screen(awkward=False))
     X = profiles.X.copy()
     treated = np.flatnonzero((profiles.wells["role"] == "treated").to_numpy())
     X[treated[0], 4], X[:, 6] = -1e-3, 0.0
     reports: list[Any] = []
-    Z = normalize(profiles.replace(X=X), Ratio(), aggregate="none", report=reports.append).X
+    ratio = Ratio(on_constant=on_constant)
+    Z = normalize(profiles.replace(X=X), ratio, aggregate="none", report=reports.append).X
     first = (profiles.wells["batch"] == profiles.wells["batch"].iloc[treated[0]]).to_numpy()
     np.testing.assert_array_equal(Z[first, 4], X[first, 4])
-    np.testing.assert_array_equal(Z[:, 6], 0)
+    np.testing.assert_array_equal(Z[:, 6], 1 if on_constant == "centre" else 0)
     assert [list(r["feature_number"]) for r in reports] == [[4, 6], [6], [6]]
-    assert set(reports[0]["fallback"]) == {"left alone"}
+    assert reports[0]["fallback"].tolist() == ["left alone", word]
 
 
 def test_empty_wells_are_not_read(screen: Any) -> None:

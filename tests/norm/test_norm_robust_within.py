@@ -20,13 +20,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewContro
 
 
 def chain(plate: Plate, rows: Any, g: int) -> tuple[float, float]:
-    """Median and 1.4826 MAD of ``rows``, else of all filled wells, else 0 and 1."""
+    """Median and 1.4826 MAD of ``rows``, else of all filled wells, else their median and 1."""
     for chosen in (rows, plate.filled):
         x = plate.X[chosen, g].astype(np.float64)
         mad = float(np.median(np.abs(x - np.median(x))))
         if mad > 0:
             return float(np.median(x)), 1.4826 * mad
-    return 0.0, 1.0
+    return float(np.median(x)), 1.0
 
 
 def scaled(plate: Plate, rows: Any) -> Doubles:
@@ -74,8 +74,24 @@ def test_the_report_names_features_without_mad(screen: Any) -> None:
     plate = screen()[0]
     report = RobustWithin().fit([plate]).report()
     found = dict(zip(report["feature_number"], report["fallback"], strict=True))
-    assert found == {0: "left alone", 1: "all wells", 2: "all wells"}
+    assert found == {0: "centred", 1: "all wells", 2: "all wells"}
     assert (report["share"] == 1).all()
+
+
+def test_a_feature_that_most_wells_share_keeps_the_distance_of_the_few(screen: Any) -> None:
+    """MAD 0 is not constant: a rare phenotype must not be flattened with the level of the plate."""
+    plate = screen(awkward=False)[0]
+    X = plate.X.copy()
+    X[:, 4] = 0.1
+    rare = np.flatnonzero(~plate.negcon & plate.filled)[:3]
+    X[rare, 4] = [0.7, 1.1, -2.0]
+    for on_constant, level in (("centre", np.float32(0.1)), ("leave", np.float32(0))):
+        fitted = RobustWithin(on_constant=on_constant).fit([plate_of(plate, X)])  # type: ignore[arg-type]
+        np.testing.assert_array_equal(fitted.transform(plate_of(plate, X))[:, 4], X[:, 4] - level)
+
+
+def plate_of(plate: Plate, X: Any) -> Plate:
+    return Plate(plate.name, plate.rows, X, plate.wells)
 
 
 def test_a_minority_of_wild_controls_does_not_move_the_others(screen: Any) -> None:

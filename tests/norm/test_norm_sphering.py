@@ -142,16 +142,19 @@ def test_no_axis_gives_controls_away_after_rotation() -> None:
     assert abs(np.mean(found) - 0.5) < 0.05
 
 
-def test_features_that_do_not_vary_among_controls_are_z_scored_by_all_wells_or_left_alone(screen: Any) -> None:
+def test_features_that_do_not_vary_among_controls_are_z_scored_by_all_wells_or_centred(screen: Any) -> None:
     profiles = screen()
     tables: list[pd.DataFrame] = []
     got = normalize(profiles, Sphering(), aggregate="none", report=tables.append).X
     filled = (profiles.wells["role"] != "empty").to_numpy()
     one = profiles.X[:, 1].astype(np.float64)
     np.testing.assert_allclose(got[:, 1], (one - one[filled].mean()) / one[filled].std(), rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(got[:, 0], profiles.X[:, 0])
+    assert not got[:, 0].any()
+    alone = normalize(profiles, Sphering(on_constant="leave"), aggregate="none").X
+    np.testing.assert_array_equal(alone[:, 0], profiles.X[:, 0])
+    np.testing.assert_array_equal(alone[:, 1:], got[:, 1:])
     assert dict(zip(tables[0]["feature_number"], tables[0]["fallback"], strict=True)) == {
-        0: "left alone",
+        0: "centred",
         1: "all wells",
     }
 

@@ -98,10 +98,13 @@ def test_features_that_do_not_vary_among_controls_are_reported(screen: Any) -> N
     profiles = screen()
     tables: list[pd.DataFrame] = []
     got = normalize(profiles, Tvn(), aggregate="none", report=tables.append).X
-    np.testing.assert_array_equal(got[:, 0], profiles.X[:, 0])
+    assert not got[:, 0].any()
+    alone = normalize(profiles, Tvn(on_constant="leave"), aggregate="none").X
+    np.testing.assert_array_equal(alone[:, 0], profiles.X[:, 0])
+    np.testing.assert_array_equal(alone[:, 1:], got[:, 1:])
     assert abs(got[:, 1]).max() < 20
     assert dict(zip(tables[0]["feature_number"], tables[0]["fallback"], strict=True)) == {
-        0: "left alone",
+        0: "centred",
         1: "all wells",
     }
 

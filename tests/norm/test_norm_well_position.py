@@ -136,15 +136,27 @@ def test_a_fixed_layout_loses_its_compound_and_a_scattered_one_does_not(screen: 
     assert kept[1] > 0.9
 
 
-def test_features_without_mad_are_left_alone_and_reported(screen: Any) -> None:
+@pytest.mark.parametrize(("on_constant", "word"), [("centre", "centred"), ("leave", "left alone")])
+def test_features_without_mad_are_centred_or_left_alone_and_reported(screen: Any, on_constant: Any, word: str) -> None:
     plate = screen(n_wells=36, n_controls=20, sites=(1,))[0]
-    fitted = WellPosition().fit([plate])
-    np.testing.assert_array_equal(fitted.transform(plate)[:, 0], plate.X[:, 0])
+    fitted = WellPosition(on_constant=on_constant).fit([plate])
+    expected = np.zeros(len(plate.X)) if on_constant == "centre" else plate.X[:, 0]
+    np.testing.assert_array_equal(fitted.transform(plate)[:, 0], expected)
     assert list(fitted.report()["feature_number"]) == [0]
-    fitted = WellPosition(reference="controls").fit([plate])
-    assert {(0, "left alone"), (1, "all wells")} <= set(
+    fitted = WellPosition(reference="controls", on_constant=on_constant).fit([plate])
+    np.testing.assert_array_equal(fitted.transform(plate)[:, 0], expected)
+    assert {(0, word), (1, "all wells")} <= set(
         fitted.report()[["feature_number", "fallback"]].itertuples(index=False, name=None)
     )
+
+
+def test_a_feature_that_most_wells_share_keeps_the_distance_of_the_few(screen: Any) -> None:
+    plate = screen(awkward=False, n_wells=36, n_controls=20, sites=(1,))[0]
+    X = plate.X.copy()
+    X[:, 4] = 0.1
+    X[np.flatnonzero(plate.filled)[3], 4] = 5.1
+    plate = Plate(plate.name, plate.rows, X, plate.wells)
+    np.testing.assert_array_equal(WellPosition().fit([plate]).transform(plate)[:, 4], X[:, 4] - np.float32(0.1))
 
 
 def test_empty_wells_are_not_read(screen: Any) -> None:

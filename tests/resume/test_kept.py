@@ -123,10 +123,14 @@ def test_temporary_files_of_the_dead_are_removed(tmp_path: Path) -> None:
     child = subprocess.Popen(["true"])
     child.wait()
     names = {"dead": [host, str(child.pid), "1"], "alive": owner(), "elsewhere": ["another-host", "1", "1"]}
-    for name, process in names.items():
-        (tmp_path / "~".join([f".{name}.parquet", *process])).touch()
+    paths = {
+        name: tmp_path / "~".join([f".{'0' * 24}-{i:032x}.parquet", *process])
+        for i, (name, process) in enumerate(names.items())
+    }
+    for path in paths.values():
+        path.write_bytes(b"PAR1")
     remove_temporaries(tmp_path)
-    assert sorted(path.name.split(".")[1] for path in tmp_path.iterdir()) == ["alive", "elsewhere"]
+    assert [name for name, path in paths.items() if path.exists()] == ["alive", "elsewhere"]
 
 
 def test_a_process_is_known_by_host_number_and_start() -> None:

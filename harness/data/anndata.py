@@ -1,0 +1,150 @@
+"""Reader of AnnData files (``.h5ad``): observations are wells or images, variables are features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from harness.data import h5ad, h5ad_trial
+from harness.data.annotated import ScreenOptions
+from harness.data.digest import file_sha256
+from harness.data.features import FeatureSpec
+from harness.data.files import expand
+from harness.data.reading_report import ReadingReport
+from harness.data.roles import RuleSpec
+from harness.data.rows import Rows
+from harness.data.text import some
+from harness.data.validate import check_unique
+from harness.types import Floats, InputError
+
+VERSION = 1  # of what this reader makes of its input
+NAMES = "obs_names"  # column of the observations' names, unless there is one already
+
+
+class AnnData:
+    """A screen in one AnnData file, one observation per well or image.
+
+    Parameters
+    ----------
+    path : the ``.h5ad`` file.
+    layer : a matrix of ``layers``, or ``raw``; null: ``X``.
+    obsm : a matrix of ``obsm``, such as an embedding ``X_emb``, in place of ``X``: features ``X_emb_0``, ...
+    columns : standard name to column of ``obs``; the names of the observations are the column ``obs_names``.
+    features : some of the variables; null: all that are named like features.
+    controls, poscon, empty, exclude_plates, on_missing, level : see :class:`harness.data.tables.Tables`.
+
+    Raises
+    ------
+    InputError : whatever is wrong with settings or file, in one line, when it is read; h5py is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        layer: str | None = None,
+        obsm: str | None = None,
+        columns: Mapping[str, str | None] | None = None,
+        controls: RuleSpec = None,
+        poscon: RuleSpec = None,
+        empty: RuleSpec = None,
+        features: FeatureSpec = None,
+        exclude_plates: str | int | Sequence[str | int] = (),
+        on_missing: Literal["error", "drop_features", "impute_plate_median"] = "error",
+        level: Literal["auto", "well", "image"] = "auto",
+        name: str | None = None,
+    ) -> None:
+        self.path = path
+        self.layer = layer
+        self.obsm = obsm
+        self.report = ReadingReport()
+        self._options = ScreenOptions.parse(
+            columns=columns, controls=controls, poscon=poscon, empty=empty, features=features,
+            exclude_plates=exclude_plates, on_missing=on_missing, level=level,
+        )  # fmt: skip
+        self._name = name
+
+    @cached_property
+    def file(self) -> Path:
+        paths = expand(self.path, option="data.path")
+        if len(paths) > 1:
+            raise InputError(f"data.path: {self.path!r} matches {len(paths)} files; expected one .h5ad file")
+        return paths[0]
+
+    @property
+    def name(self) -> str:
+        return self._name or self.file.stem
+
+    def key(self) -> dict[str, Any]:
+        """Hash of the file, and the settings."""
+        content = {"name": self.file.name, "sha256": file_sha256(self.file)}
+        options = {"layer": self.layer, "obsm": self.obsm, **self._options.as_json()}
+        return {"reader": "anndata", "version": VERSION, "files": [content], "options": options}
+
+    def features(self) -> list[str]:
+        return self._rows.kept
+
+    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
+        for X, wells in self._rows.plates():
+            yield X, wells, None
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    @cached_property
+    def _rows(self) -> Rows:
+        source = str(self.file)
+        h5ad_trial.try_reading(self.file)
+        with h5ad.opened(self.file) as file:
+            obs = h5ad.table(h5ad.child(file, "obs", source=source), source=source)
+            matrix, names = self._matrix(file, source)
+            n_rows, n_features = h5ad.shape_of(matrix, source=source)
+            names = names or [f"{self.obsm}_{i}" for i in range(n_features)]
+            if (n_rows, n_features) != (len(obs), len(names)):
+                raise InputError(
+                    f"{source}: {matrix.name} has shape {(n_rows, n_features)}; expected {(len(obs), len(names))}: "
+                    "observations and variables"
+                )
+        check_unique(names, what="variables", source=source)
+        labels = list(obs.index)
+        meta = obs.reset_index(drop=True)
+        if NAMES not in meta:
+            meta[NAMES] = pd.Series(labels, dtype=object)
+        return self._options.rows(
+            meta, names, self._read, source=source, where=lambda i: f"{source}, observation {labels[i]!r}",
+            report=self.report,
+        )  # fmt: skip
+
+    def _read(self, rows: Sequence[int]) -> Floats:
+        source = str(self.file)
+        with h5ad.opened(self.file) as file:
+            return h5ad.read_matrix(self._matrix(file, source)[0], rows, source=source)
+
+    def _matrix(self, file: Any, source: str) -> tuple[Any, list[str]]:
+        """Return the matrix asked for and the names of its columns; none for a matrix of ``obsm``."""
+        if self.layer is not None and self.obsm is not None:
+            raise InputError(f"data.layer={self.layer!r} and data.obsm={self.obsm!r}: give one of them")
+        if self.obsm is not None:
+            return self._member(file, "obsm", self.obsm, source), []
+        variables = h5ad.child(file, "var", source=source)
+        if self.layer is None:
+            matrix = h5ad.child(file, "X", source=source)
+        elif self.layer == "raw" and "raw" not in file.get("layers", ()):
+            raw = h5ad.child(file, "raw", source=source)
+            matrix, variables = h5ad.child(raw, "X", source=source), h5ad.child(raw, "var", source=source)
+        else:
+            matrix = self._member(file, "layers", self.layer, source)
+        names = h5ad.table(variables, source=source).index
+        return matrix, [str(name) for name in names]
+
+    @staticmethod
+    def _member(file: Any, group: str, name: str, source: str) -> Any:
+        members = sorted(h5ad.child(file, group, source=source)) if group in file else []
+        if name not in members:
+            option = "data.layer" if group == "layers" else "data.obsm"
+            raise InputError(f"{source}: no {option} {name!r}; found {some(members, 20)}")
+        return h5ad.child(h5ad.child(file, group, source=source), name, source=source)

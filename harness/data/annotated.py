@@ -1,0 +1,113 @@
+"""A matrix of features beside a table that describes its rows, as a screen: what readers of such formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.data import features as feature_columns
+from harness.data.features import FeatureSpec
+from harness.data.left_out import left_out_rows, left_out_sentence
+from harness.data.name_patterns import NamePatterns
+from harness.data.reading_report import ReadingReport
+from harness.data.roles import Rule, RuleSpec
+from harness.data.rows import Rows
+from harness.data.text import as_text, listed, one_text, some
+from harness.data.wells import required, resolve, wells_table
+from harness.types import Floats, InputError
+
+
+@dataclass(frozen=True)
+class ScreenOptions:
+    """Settings that say what the columns of a table mean; see :class:`harness.data.tables.Tables`."""
+
+    columns: Mapping[str, str | None]
+    controls: RuleSpec
+    poscon: RuleSpec
+    empty: RuleSpec
+    features: FeatureSpec
+    exclude_plates: tuple[str, ...]
+    on_missing: str
+    level: str
+
+    @classmethod
+    def parse(cls, *, columns: Mapping[str, str | None] | None, exclude_plates: Any, **options: Any) -> ScreenOptions:
+        """Drop columns that are not mapped; compare plates as text."""
+        mapped = {name: column for name, column in (columns or {}).items() if column is not None}
+        plates = tuple(one_text(plate) for plate in listed(exclude_plates))
+        return cls(columns=mapped, exclude_plates=plates, **options)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def included(self, meta: pd.DataFrame, column: str, *, source: str) -> pd.Series[bool]:
+        """Return which rows belong to a plate that is not excluded, (n,).
+
+        Raises
+        ------
+        InputError : a plate that is not there, or none left.
+        """
+        plates = as_text(meta[column])
+        unknown = [plate for plate in self.exclude_plates if plate not in set(plates)]
+        if unknown:
+            raise InputError(f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}")
+        included = ~plates.isin(self.exclude_plates)
+        if not included.any():
+            raise InputError(f"{source}: exclude_plates leaves no plate; found {some(plates.unique())}")
+        return included
+
+    def choose(self, table: pd.DataFrame, *, source: str, report: ReadingReport) -> list[str]:
+        """Return the features among the columns of ``table``; ``report`` says which were left out, and why."""
+        choice = feature_columns.choose(table, self.features, claimed=(), source=source)
+        if choice.left_out:
+            report.note(left_out_sentence(len(choice.names), choice.left_out))
+            report.add_rows("left_out_columns", left_out_rows(choice.left_out))
+        return choice.names
+
+    def rows(
+        self,
+        meta: pd.DataFrame,
+        names: Sequence[str],
+        read: Callable[[Sequence[int]], Floats],
+        *,
+        source: str,
+        where: Callable[[int], str],
+        report: ReadingReport,
+    ) -> Rows:
+        """Return the rows of plates that are not excluded.
+
+        Parameters
+        ----------
+        meta : describes the rows, n of them.
+        names : of all features.
+        read : returns these rows (ascending) of the matrix, all features, float32.
+        where : what to call row i in an error.
+
+        Raises
+        ------
+        InputError : whatever is wrong with the table or the settings.
+        """
+        rules = [
+            Rule.parse(spec, option=f"data.{name}")
+            for name, spec in (("controls", self.controls), ("poscon", self.poscon), ("empty", self.empty))
+        ]
+        patterns = NamePatterns.parse(self.columns)
+        meta = patterns.apply(meta, source=source)
+        columns = resolve([str(name) for name in meta.columns], patterns.columns, source=source)
+        included = self.included(meta, columns["plate"], source=source).to_numpy()
+        taken = [int(i) for i in included.nonzero()[0]]
+        wells = wells_table(
+            meta[included].reset_index(drop=True), columns, poscon=rules[1], empty=rules[2],
+            controls=required(rules[0], source=source, found=meta.columns),
+            level=self.level, source=source, where=lambda i: where(taken[i]), report=report,
+        )  # fmt: skip
+        X = read(taken)
+        table = pd.DataFrame(X, columns=pd.Index(list(names), dtype=object), copy=False)
+        features = self.choose(table, source=source, report=report)
+        if features != list(names):
+            place = {name: i for i, name in enumerate(names)}
+            X = X[:, [place[name] for name in features]]
+        return Rows(source=source, features=features, parts=[X], wells=wells, on_missing=self.on_missing)

@@ -1,0 +1,130 @@
+"""Decide what the columns of a screen are: by the settings, else by the field's conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.data import wellname
+from harness.data.conventions import names
+from harness.data.conventions.batches import choose_batches
+from harness.data.conventions.columns import choose_columns
+from harness.data.conventions.controls import blank_sample, choose_controls
+from harness.data.roles import Rule
+from harness.data.text import as_text, some
+from harness.data.wells import TEXT
+from harness.types import InputError
+
+_RULES = ("controls", "poscon", "empty")
+_JUMP = ("Metadata_Source", "Metadata_Plate", "Metadata_Well")
+
+
+@dataclass
+class Decision:
+    """What the columns of a screen are.
+
+    Attributes
+    ----------
+    meta : columns that are no features, with a column ``batch`` if no column of the table is that.
+    columns : standard name to column of ``meta``.
+    controls, poscon, empty : rules for the wells of these roles.
+    origins : of the batches and the rules, where they come from.
+    settings : standard names and rules that the settings decided.
+    """
+
+    meta: pd.DataFrame
+    columns: dict[str, str]
+    controls: Rule
+    poscon: Rule | None
+    empty: Rule | None
+    origins: dict[str, str]
+    settings: frozenset[str]
+
+
+def decide(
+    meta: pd.DataFrame,
+    folders: pd.Series[Any],
+    *,
+    mapped: Mapping[str, str],
+    rules: Sequence[Rule | None],
+    source: str,
+) -> Decision:
+    """Return what the columns of ``meta`` (n rows) are.
+
+    ``folders``: the folder of each row's file, (n,). ``mapped``: standard name to column; ``rules``: controls, poscon,
+    empty: both as the settings have them. They are taken as they are; what they leave open is decided by convention.
+
+    Raises
+    ------
+    InputError : nothing that tells the controls, or two readings that disagree.
+    """
+    candidates = names.candidates(meta.columns, mapped)
+    columns, origins = choose_columns(meta, candidates, mapped=mapped, source=source), {}
+    if "batch" in mapped:
+        columns["batch"] = origins["batch"] = mapped["batch"]
+    else:
+        batches = choose_batches(
+            meta, candidates["batch"], folders.reset_index(drop=True), plate=columns["plate"], source=source
+        )
+        if batches.column is None:
+            meta = meta.assign(batch=batches.values)
+        columns["batch"], origins["batch"] = batches.column or "batch", batches.origin
+    given = {option: rule for option, rule in zip(_RULES, rules, strict=True) if rule}
+    visible = _visible(meta, columns)
+    conventions = choose_controls(
+        meta,
+        list(dict.fromkeys([*candidates["compound"], *names.present(names.WORDS["compound"], meta.columns)])),
+        given={option: rule.mask(visible) for option, rule in given.items()},
+        source=source,
+    )
+    decided: dict[str, Rule] = {**conventions, **given}
+    if "controls" not in decided:
+        raise _unknown_controls(meta, columns, source)
+    origins.update({option: f"data.{option}" for option in given})
+    origins.update({option: rule.origin for option, rule in conventions.items()})
+    return Decision(
+        meta, columns, decided["controls"], decided.get("poscon"), decided.get("empty"), origins,
+        settings=frozenset([*mapped, *given]),
+    )  # fmt: skip
+
+
+def _visible(meta: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, pd.Series[Any]]:
+    """Return what rules of the settings may name: the table's columns and the standard ones."""
+    standard = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    return {**{str(c): meta[c] for c in meta}, **standard, "well": wellname.standardize(meta[columns["well"]])["well"]}
+
+
+def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: str) -> InputError:
+    question = f"{source}: which wells are negative controls?"
+    blank = blank_sample(meta)
+    if blank:
+        n = int((as_text(meta[blank]) == "").sum())
+        return InputError(
+            f"{question} {n} rows have no {blank}: DMSO or empty? If DMSO, data.controls.column={blank} "
+            f"\"data.controls.values=['']\"; if empty, data.empty.column={blank} \"data.empty.values=['']\" and "
+            "data.controls for the controls"
+        )
+    laboratory = names.present(names.SOURCE, meta.columns)
+    if laboratory and "compound" not in columns:
+        keys = (laboratory[0], columns["plate"], columns["well"])
+        joins = f"{{path: plate.csv.gz, on: {_on(keys[:2])}}}, {{path: well.csv.gz, on: {_on(keys)}}}"
+        return InputError(
+            f"{question} No column says what is in the wells; for plates of JUMP that stands in plate.csv.gz and "
+            "well.csv.gz of github.com/jump-cellpainting/datasets (folder metadata): join them by "
+            f"'data.metadata=[{joins}]'"
+        )
+    return InputError(
+        f"{question} Give controls.column and controls.values, or controls.query; looked for negcon or control in "
+        f"Metadata_pert_type and Metadata_control_type, for DMSO in {names.looked_for('compound')}, and for ids of "
+        f"JUMP's controls; columns found {some(meta.columns, 20)}"
+    )
+
+
+def _on(columns: tuple[str, ...]) -> str:
+    """Return how to join columns of the wells with those of JUMP's tables."""
+    if columns == _JUMP[: len(columns)]:
+        return f"[{', '.join(columns)}]"
+    return f"{{{', '.join(f'{left}: {right}' for left, right in zip(columns, _JUMP, strict=False))}}}"

@@ -1,0 +1,183 @@
+"""Reader of the folder of a DeepProfiler project: features of single cells, one npz file per site.
+
+Layout: ``inputs/metadata/index.csv`` (Metadata_Plate, Metadata_Well, Metadata_Site, treatments, ...) and
+``outputs/<experiment>/features/<plate>/<well>/<site>.npz``, with the array ``features`` (cells, n_features); no file
+for a site without cells (github.com/cytomining/DeepProfiler, deepprofiler/learning/profiling.py). Earlier versions
+wrote ``<plate>/<well>_<site>.npz`` (pycytominer reads these) and ``<plate>_<well>_<site>.npz`` with the array ``f``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pandas as pd
+
+from harness.data.annotated import ScreenOptions
+from harness.data.deepprofiler_folder import Project, locate
+from harness.data.deepprofiler_sites import COLUMNS, Aggregate, Site, read_site, stacked, words
+from harness.data.digest import file_sha256
+from harness.data.files import read_table
+from harness.data.reading_report import ReadingReport
+from harness.data.roles import RuleSpec
+from harness.data.rows import Rows
+from harness.data.single_cells import CELL_COUNT
+from harness.data.text import as_text, some
+from harness.data.wells import TEXT, resolve
+from harness.types import Floats, InputError
+
+VERSION = 1  # of what this reader makes of its input
+WITHOUT_CELLS = "sites_without_cells"  # table of the report
+
+
+class DeepProfiler:
+    """A screen in the output of DeepProfiler, one row per site: the median or mean over its cells.
+
+    Parameters
+    ----------
+    path : the project's folder, that of an experiment, or that of its features.
+    experiment : a folder of ``outputs``; null: the only one.
+    index : the table of sites; null: ``inputs/metadata/index.csv`` of the project.
+    aggregate : ``median`` or ``mean`` over the cells of a site.
+    columns : standard name to column of the index; plate, well and site are ``Metadata_Plate`` and so on.
+    controls, poscon, empty, exclude_plates, on_missing : see :class:`harness.data.tables.Tables`.
+
+    Raises
+    ------
+    InputError : whatever is wrong with settings, index or files, in one line that names plate, well and site.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        experiment: str | None = None,
+        index: str | None = None,
+        aggregate: Aggregate = "median",
+        columns: Mapping[str, str | None] | None = None,
+        controls: RuleSpec = None,
+        poscon: RuleSpec = None,
+        empty: RuleSpec = None,
+        exclude_plates: str | int | Sequence[str | int] = (),
+        on_missing: Literal["error", "drop_features", "impute_plate_median"] = "error",
+        name: str | None = None,
+    ) -> None:
+        self.path = path
+        self.experiment = experiment
+        self.index = index
+        self.aggregate = aggregate
+        self.report = ReadingReport()
+        given = {name: column for name, column in (columns or {}).items() if column is not None}
+        self._options = ScreenOptions.parse(
+            columns={**COLUMNS, **given}, controls=controls, poscon=poscon, empty=empty, features=None,
+            exclude_plates=exclude_plates, on_missing=on_missing, level="auto",
+        )  # fmt: skip
+        self._name = name
+
+    @cached_property
+    def project(self) -> Project:
+        return locate(self.path, experiment=self.experiment, index=self.index)
+
+    @property
+    def name(self) -> str:
+        return self._name or self.project.name
+
+    def key(self) -> dict[str, Any]:
+        """Hashes of the index and of all files of features (one over them together), and the settings."""
+        folder = self.project.features
+        content = hashlib.sha256()
+        for file in self.project.files:
+            content.update(f"{file.relative_to(folder)}\0{file_sha256(file)}\n".encode(errors="surrogateescape"))
+        return {
+            "reader": "deepprofiler", "version": VERSION, "index": file_sha256(self.project.index),
+            "files": {"number": len(self.project.files), "sha256": content.hexdigest()},
+            "options": {"aggregate": self.aggregate, **self._options.as_json()},
+        }  # fmt: skip
+
+    def features(self) -> list[str]:
+        return self._rows.kept
+
+    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
+        for X, wells in self._rows.plates():
+            yield X, wells, None
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    @cached_property
+    def _rows(self) -> Rows:
+        if self.aggregate not in get_args(Aggregate):
+            raise InputError(f"data.aggregate: got {self.aggregate!r}; expected one of {list(get_args(Aggregate))}")
+        source = str(self.project.index)
+        index, columns = self._index(source)
+        places = _places(index, columns, source)
+        files = [self.project.file_of(place) for place in places]
+        self._report_unlisted(files)
+        read = [read_site(file, place, self.aggregate) for file, place in zip(files, places, strict=True)]
+        filled = [i for i, site in enumerate(read) if site is not None]
+        sites = [site for site in read if site is not None]
+        if not sites:
+            raise InputError(
+                f"{source}: {self.project.features} holds no cells of any of {len(places)} sites, such as "
+                f"{words(places[0])}; its files are {some([file.name for file in self.project.files], 3)}"
+            )
+        X = stacked([site.middle for site in sites], [places[i] for i in filled], source)
+        self._report_sites(places, filled, sites)
+        meta = index.iloc[filled].reset_index(drop=True)
+        if CELL_COUNT not in columns and CELL_COUNT not in meta:
+            meta[CELL_COUNT] = [site.n_cells for site in sites]
+        return replace(self._options, exclude_plates=()).rows(
+            meta, [f"feature_{i}" for i in range(X.shape[1])], lambda rows: X[rows], source=source,
+            where=lambda i: f"{source}, {words(places[filled[i]])}", report=self.report,
+        )  # fmt: skip
+
+    def _index(self, source: str) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Return the rows of the plates that are not excluded, and the column of each standard name."""
+        mapped = self._options.columns
+        index = read_table(
+            self.project.index, text=[mapped[name] or name for name in (*COLUMNS, *TEXT) if name in mapped]
+        )
+        columns = resolve(list(index.columns), mapped, source=source)
+        return index[self._options.included(index, columns["plate"], source=source)].reset_index(drop=True), columns
+
+    def _report_unlisted(self, files: Sequence[Path | None]) -> None:
+        unlisted = sorted(set(self.project.files) - set(files))
+        if unlisted and not self._options.exclude_plates:
+            names = [file.relative_to(self.project.features).as_posix() for file in unlisted]
+            self.report.warn(
+                f"{len(names)} of {len(self.project.files)} files of features belong to no site of "
+                f"{self.project.index} and are not read: {some(names, 3)}"
+            )
+
+    def _report_sites(self, places: Sequence[Sequence[str]], filled: Sequence[int], sites: Sequence[Site]) -> None:
+        counts = [site.n_cells for site in sites]
+        self.report.note(
+            f"{len(sites)} sites of {min(counts)} to {max(counts)} cells; the {self.aggregate} over the cells of each "
+            "was taken"
+        )
+        n_missing = sum(site.n_missing for site in sites)
+        if n_missing:
+            self.report.warn(
+                f"{n_missing} values of single cells are missing and were left out of the {self.aggregate}"
+            )
+        empty = [places[i] for i in sorted(set(range(len(places))) - set(filled))]
+        if empty:
+            self.report.warn(
+                f"{len(empty)} of {len(places)} sites of {self.project.index} have no cells (no file of features, or "
+                f"an empty one) and are left out, e.g. {words(empty[0])}"
+            )
+            self.report.add_rows(WITHOUT_CELLS, [dict(zip(COLUMNS, place, strict=True)) for place in empty])
+
+
+def _places(index: pd.DataFrame, columns: Mapping[str, str], source: str) -> list[tuple[str, ...]]:
+    """Return plate, well and site of each row, as written."""
+    absent = [name for name in COLUMNS if name not in columns]
+    if absent:
+        raise InputError(
+            f"{source}: no column {COLUMNS[absent[0]]!r}; found {some(index, 20)}; set columns.{absent[0]}"
+        )
+    return list(zip(*(as_text(index[columns[name]]) for name in COLUMNS), strict=True))

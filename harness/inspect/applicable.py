@@ -1,0 +1,53 @@
+"""Tell which members of a group apply to a screen, and why the others do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from harness.cli.messages import CONF, available
+from harness.inspect.declared import declared, targets
+from harness.inspect.facts import Facts, lacking
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # OmegaConf's own takes ten times as long
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a configuration group; ``reason`` says why it does not apply, ``""`` if it does."""
+
+    name: str
+    reason: str
+
+
+def members(group: str, facts: Facts) -> list[Member]:
+    """Return the members of ``group``, each with the first of its needs that the screen does not fulfil."""
+    return [Member(name, _reason(_node(group, name), facts)) for name in available(group)]
+
+
+def unset(group: str, name: str) -> list[str]:
+    """Return the settings of a member that have no default."""
+    node = _node(group, name)
+    return [f"{group}.{key}" for key, value in node.items() if value == "???"]
+
+
+def _node(group: str, name: str) -> dict[str, Any]:
+    with (CONF / group / f"{name}.yaml").open(encoding="utf-8") as file:
+        node = yaml.load(file, Loader=_LOADER)
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items()}
+
+
+def _reason(node: dict[str, Any], facts: Facts) -> str:
+    for target in targets(node):
+        for module in declared(target, "requires") or ():
+            if find_spec(module) is None:
+                return f"{module} is not installed"
+        for need in declared(target, "needs") or ():
+            reason = lacking(need, facts)
+            if reason:
+                return reason
+    return ""

@@ -1,0 +1,134 @@
+"""Every place in the code that removes, replaces or overwrites something was looked at: a new one fails here.
+
+Whoever adds one makes it recognize its own files by name and content, adds it to :mod:`test_foreign_files` with foreign
+files beside, and then lists it here with what makes it safe.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ALWAYS = {"unlink", "rmdir", "rmtree", "removedirs", "remove", "renames", "move", "copytree", "copyfile", "truncate"}
+WRITES = {"write_text", "write_bytes", "touch"}
+RENAMES = {"rename", "replace"}  # of a path where they have one argument; of text, frames and profiles they have others
+OPENS = {"open", "fdopen"}
+
+TEMPORARY = "a temporary file or folder that this call made under a name of its own"
+KNOWN = "recognized by name and content before"
+PLACE = "takes the place of what was recognized, or of nothing"
+NO_FILE = "no file"
+
+REVIEWED = {
+    ("harness/apply.py", "apply_config", "write_text"): TEMPORARY,
+    ("harness/beside.py", "Beside.results", "remove"): NO_FILE,
+    ("harness/beside.py", "beside", "write_bytes"): TEMPORARY,
+    ("harness/cache/contents.py", "remove_contents", "rmdir"): "a folder of an entry, which is empty",
+    ("harness/cache/contents.py", "remove_contents", "unlink"): "a file of an entry, by its name and place",
+    ("harness/cache/entries.py", "_remove", "rename"): KNOWN,
+    ("harness/cache/entries.py", "Cache._make", "rename"): "refused by the system if a folder with content is there",
+    ("harness/cli/mailbox.py", "Mailbox.begin", "touch"): "in a folder that the sweep made",
+    ("harness/cli/mailbox.py", "Mailbox.close", "rmdir"): "in a folder that the sweep made",
+    ("harness/cli/mailbox.py", "Mailbox.close", "unlink"): "in a folder that the sweep made, by name",
+    ("harness/cli/mailbox.py", "Mailbox.put", "replace"): "in a folder that the sweep made",
+    ("harness/cli/mailbox.py", "Mailbox.put", "unlink"): "in a folder that the sweep made",
+    ("harness/cli/mailbox.py", "Mailbox.put", "write_text"): "in a folder that the sweep made",
+    ("harness/cli/mailbox.py", "Mailbox.stop", "touch"): "in a folder that the sweep made",
+    ("harness/cli/mailbox.py", "Mailbox.take", "unlink"): "in a folder that the sweep made, by name",
+    ("harness/cli/sweep.py", "listening", "remove"): NO_FILE,
+    ("harness/compare/group.py", "group_up", "rename"): NO_FILE,
+    ("harness/data/checksum.py", "Checksums._refuse", "touch"): "an empty file in an entry of the cache",
+    ("harness/data/description.py", "write_description", "write_text"): "in an entry that is being made",
+    ("harness/data/digest.py", "remembering", "open"): TEMPORARY,
+    ("harness/data/digest.py", "remembering", "replace"): KNOWN,
+    ("harness/data/digest.py", "remembering", "unlink"): TEMPORARY,
+    ("harness/data/pack.py", "Appended.__init__", "open"): "in an entry that is being made",
+    ("harness/explore/stored.py", "with_scores", "rename"): NO_FILE,
+    ("harness/lock_file.py", "open_lock", "open"): "opened, never truncated; refused unless it is an empty file",
+    ("harness/lock_file.py", "remove_lock", "unlink"): "the lock that is held, and empty",
+    ("harness/montage/contact_sheet.py", "montage", "open"): TEMPORARY,
+    ("harness/norm/state.py", "replacing", "replace"): "what the user named, if it is a file, and only with force=true",
+    ("harness/norm/state.py", "replacing", "unlink"): TEMPORARY,
+    ("harness/norm/state.py", "save", "open"): TEMPORARY,
+    ("harness/output_file.py", "_replace", "open"): TEMPORARY,
+    ("harness/output_file.py", "_replace", "replace"): KNOWN,
+    ("harness/output_file.py", "_replace", "unlink"): TEMPORARY,
+    ("harness/output_file.py", "write_output", "write_text"): "a device",
+    ("harness/resume/kept.py", "remove_temporaries", "unlink"): KNOWN,
+    ("harness/resume/kept.py", "write", "open"): TEMPORARY,
+    ("harness/resume/kept.py", "write", "replace"): PLACE,
+    ("harness/resume/kept.py", "write", "unlink"): TEMPORARY,
+    ("harness/resume/tally.py", "count", "open"): "appends to a temporary file",
+    ("harness/resume/tally.py", "tally", "touch"): TEMPORARY,
+    ("harness/resume/units.py", "KeptUnits.forget", "unlink"): KNOWN,
+    ("harness/resume/units.py", "_remove", "unlink"): KNOWN,
+    ("harness/track/calls.py", "write_files", "write_bytes"): "in a folder that the caller made, never outside of it",
+    ("harness/track/database.py", "_make", "rename"): PLACE,
+    ("harness/track/database.py", "_remove_unfinished", "unlink"): KNOWN,
+    ("harness/track/journal.py", "Entry.drop", "rename"): "in a journal",
+    ("harness/track/journal.py", "Journal.begin", "rename"): "to a name that is drawn",
+    ("harness/track/journal.py", "Journal.keep", "rename"): "in a journal",
+    ("harness/track/journal.py", "Journal.keep", "touch"): "in a journal",
+    ("harness/track/journal.py", "Journal.remove", "rmdir"): "a journal, which is empty",
+    ("harness/track/journal.py", "Journal.remove", "unlink"): "in a journal, by name",
+    ("harness/track/journal.py", "_remove_entry", "rmdir"): "a call of a journal, which is empty",
+    ("harness/track/journal.py", "_remove_entry", "rmtree"): "the files of a call of a journal",
+    ("harness/track/journal.py", "_remove_entry", "unlink"): "in a call of a journal, by name",
+    ("harness/track/journal.py", "_write", "rename"): "in a journal",
+    ("harness/track/journal.py", "_write", "write_text"): "in a journal",
+    ("harness/tuning/workers.py", "work", "write_bytes"): TEMPORARY,
+}
+
+
+def test_every_place_that_removes_or_overwrites_was_reviewed() -> None:
+    there = {place for path in sorted(ROOT.glob("harness/**/*.py")) for place in places(path)}
+    assert there - set(REVIEWED) == set(), "new places: see the text at the top of this file"
+    assert set(REVIEWED) - there == set(), "places that are gone: take them off the list"
+
+
+def test_what_is_looked_for() -> None:
+    text = (
+        "import os, shutil\nclass A:\n  def f(self, p):\n"
+        "    p.unlink(); shutil.rmtree(p); os.replace(p, p); p.replace(p); p.rename(p); os.remove(p)\n"
+        "    open(p, 'w'); p.open('xb'); p.open(mode='a'); os.open(p, os.O_CREAT)\n"
+        "def g(p, text, frame):\n"
+        "    text.replace('a', 'b'); frame.rename(columns={}); p.open(); p.open('rb'); open(p)\n"
+    )
+    names = [name for _, name in _calls(ast.parse(text))]
+    assert names == ["unlink", "rmtree", "replace", "replace", "rename", "remove", "open", "open", "open", "open"]
+
+
+def places(path: Path) -> set[tuple[str, str, str]]:
+    """File, function and name of each call that removes or overwrites."""
+    file = path.relative_to(ROOT).as_posix()
+    return {(file, function, name) for function, name in _calls(ast.parse(path.read_text("utf-8")))}
+
+
+def _calls(node: ast.AST, inside: str = "") -> Iterator[tuple[str, str]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.ClassDef):
+            outer = inside if isinstance(node, ast.FunctionDef) else f"{inside}.{child.name}".lstrip(".")
+            yield from _calls(child, outer)
+            continue
+        if isinstance(child, ast.Call) and (name := _dangerous(child)):
+            yield inside, name
+        yield from _calls(child, inside)
+
+
+def _dangerous(call: ast.Call) -> str | None:
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    of_os = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "os"
+    if name in ALWAYS | WRITES:
+        return None if name == "remove" and not call.args and not of_os else name
+    if name in RENAMES:
+        return name if of_os or (len(call.args) == 1 and not call.keywords) else None
+    if name in OPENS:
+        words = ast.unparse(call)
+        modes = [*call.args[:2], *(word.value for word in call.keywords if word.arg == "mode")]
+        texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+        writing = any(set(text) <= set("rwxabt+") and set(text) & set("wxa+") for text in texts)
+        return name if writing or "O_CREAT" in words or "O_TRUNC" in words else None
+    return None
