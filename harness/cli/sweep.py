@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +146,8 @@ def _end_workers() -> None:
     reusable = sys.modules.get("joblib.externals.loky.reusable_executor")
     executor = None if reusable is None else reusable._executor
     for process in list((executor._processes or {}).values()) if executor is not None else []:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def _close_runs(sweep: _Sweep) -> None:
