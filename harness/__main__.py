@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
-from harness.cli.app import cli
+from harness.program.run import run_program
+
+
+def _load() -> Callable[[], int]:
+    from harness.cli.app import cli
+
+    return cli
+
 
 if __name__ == "__main__":
-    sys.exit(cli())
+    sys.exit(run_program("harness", _load))

@@ -16,7 +16,7 @@ from harness.processes import processes
 from harness.scratch import temporary_folder, writing_to
 
 Do = Callable[[str], Any]
-Said = list[tuple[type[Warning], str]]
+Warned = list[tuple[type[Warning], str, str, int]]  # category, text, file and line
 
 
 class Beside:
@@ -27,7 +27,7 @@ class Beside:
     do : does a piece here: name to result. The other processes have their own, made from the same payload.
     """
 
-    def __init__(self, do: Do, begun: dict[str, Future[tuple[Any, Said]]]) -> None:
+    def __init__(self, do: Do, begun: dict[str, Future[tuple[Any, Warned]]]) -> None:
         self.do = do
         self._begun = begun
 
@@ -45,13 +45,13 @@ class Beside:
 
     def _fetch(self, name: str) -> Any:
         try:
-            result, said = self._begun[name].result()
+            result, warned = self._begun[name].result()
         except BrokenProcessPool:
             warnings.warn("a helping process ended unexpectedly; its work is done again in this one", stacklevel=2)
             processes.cache_clear()
             return self.do(name)
-        for category, text in said:
-            warnings.warn(text, category, stacklevel=2)
+        for category, text, filename, line in warned:
+            warnings.warn_explicit(text, category, filename, line)
         return result
 
 
@@ -84,8 +84,8 @@ def _made(path: str) -> Do:
     return do
 
 
-def _call(path: str, name: str) -> tuple[Any, Said]:
-    with warnings.catch_warnings(record=True) as said:
+def _call(path: str, name: str) -> tuple[Any, Warned]:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         result = _made(path)(name)
-    return result, [(w.category, str(w.message)) for w in said]
+    return result, [(w.category, str(w.message), w.filename, w.lineno) for w in warned]

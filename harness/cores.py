@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-from joblib import cpu_count
-
-from harness.types import InputError
+from harness.errors import InputError
 
 CORES = "HARNESS_CORES"
 _SAID_BY = (CORES, "SLURM_CPUS_PER_TASK")
@@ -28,4 +26,6 @@ def cores() -> int:
             if not text.isdecimal() or int(text) < 1:
                 raise InputError(f"{name}={text!r}: expected a whole number from 1, or no such variable")
             return int(text)
+    from joblib import cpu_count  # a quarter of a second, which --help can do without
+
     return int(cpu_count())

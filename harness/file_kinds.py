@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from harness.types import InputError
+from harness.errors import InputError
 
 FILE, FOLDER, DEVICE = "a file", "a folder", "a device"
 _KINDS = {

@@ -6,8 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from harness.errors import InputError
 from harness.file_kinds import FILE, kind_of
-from harness.types import InputError
 
 _CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"))  # never waits at a pipe
 

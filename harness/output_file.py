@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from harness.errors import InputError
 from harness.file_kinds import is_plain_file, replaced_file
-from harness.types import InputError
 
 _BEGINNING = 2000  # bytes in which the mark stands
 _DEVICES = "/dev/"  # e.g. /dev/stdout, which is written to and not replaced

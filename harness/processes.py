@@ -5,11 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context, parent_process
+from typing import ParamSpec, TypeVar
 
 from threadpoolctl import threadpool_limits
+
+from harness.program.interruption import blocked
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class _Helpers(ProcessPoolExecutor):
+    """Processes that begin when there is work for them; the parent is interrupted, and ends them."""
+
+    def submit(
+        self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        with blocked():
+            return super().submit(work, *args, **kwargs)
 
 
 @cache
@@ -19,11 +36,12 @@ def processes(n: int, purpose: str) -> ProcessPoolExecutor:  # noqa: ARG001 - a 
     Each ``purpose`` has its own, so that none waits for another's work.
     They take seconds to start and stay for the next call; ``processes.cache_clear()`` after one was killed.
     """
-    return ProcessPoolExecutor(n, mp_context=get_context("spawn"), initializer=_settle)
+    return _Helpers(n, mp_context=get_context("spawn"), initializer=_settle)
 
 
 def _settle() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and says so
+    if os.name == "nt":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

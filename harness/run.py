@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -25,6 +24,7 @@ from harness.norm.base import depends_on_training
 from harness.norm.normalize import normalize
 from harness.norm.scaling import whole_report
 from harness.plan import Plan, plan_splits
+from harness.program.threads import Threads
 from harness.progress import Step, bar
 from harness.recorder import Nowhere, Recorder
 from harness.resume.encoding import findings_of, of_findings, of_reports, reports_of
@@ -121,7 +121,7 @@ class Run:
         # one thread for each of the models that train at a time: linear algebra threads would only wait for each other
         with (
             threadpool_limits(1),
-            ThreadPoolExecutor(1) as first,
+            Threads(1) as first,
             beside(
                 checker,
                 replace(plan, figures={}),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from harness.types import InputError
+from harness.errors import InputError
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.program.run import run_program
+
 EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends what was
 left there, in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
 it is safe. Deleting a folder in the outbox gives its run up.
@@ -58,4 +60,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program("harness.sync", lambda: main))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +19,7 @@ from harness.model.encode import encoded
 from harness.model.folds import Folds, sharing
 from harness.norm.normalize import output_table
 from harness.plan import Plan, split_fingerprint
+from harness.program.threads import Threads
 from harness.progress import Step
 from harness.resume.evaluated import Answer, from_kept, to_kept
 from harness.resume.units import Units
@@ -71,7 +71,7 @@ class Training:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
         models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
-        with ThreadPoolExecutor(min(WORKERS, cores())) as pool:
+        with Threads(min(WORKERS, cores())) as pool:
             shared = sharing(self.normalized, self.splits)
             for split in self.splits:
                 answers = self._taken_over(split, pairs, step)

@@ -15,7 +15,8 @@ import pytest
 from command import MAPPING, Outcome, _as_process, wide
 
 from harness import export
-from harness.apply import ByPlate, cli, with_features
+from harness.apply.command import cli
+from harness.apply.profiles import ByPlate, with_features
 from harness.data.demo import Demo
 from harness.norm import state
 from harness.norm.chain import Chain

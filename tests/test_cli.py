@@ -179,8 +179,10 @@ def test_a_defect_is_a_traceback_and_a_failed_run(folder: Path, monkeypatch: pyt
         raise RuntimeError("a defect of ours")
 
     monkeypatch.setattr("harness.training.evaluate_groups", broken)
-    with pytest.raises(RuntimeError, match="a defect of ours"):
-        run_command(folder, "+norm=raw", *SMALL)
+    outcome = run_command(folder, "+norm=raw", *SMALL)
+    assert outcome.status == 1
+    assert outcome.err.startswith("Traceback (most recent call last):")
+    assert outcome.err.endswith("RuntimeError: a defect of ours\n"), "and nothing of Hydra's with the overrides in it"
     run = runs_of(folder)["raw"]
     assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "a defect of ours")
 

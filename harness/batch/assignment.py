@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.data.text import some
+from harness.spreadsheet import spreadsheet_csv
 from harness.types import InputError
 
 RANGES = "harness.batch.ranges.Ranges"
@@ -72,7 +73,7 @@ class Found:
 
     def files(self) -> dict[str, str]:
         """Content of ``batch/found.csv`` and, where plates are numbered, of ``batch/found.yaml``, by name."""
-        table = {"batch/found.csv": self.plates.to_csv(index=False)}
+        table = {"batch/found.csv": str(spreadsheet_csv(self.plates))}
         return {**table, "batch/found.yaml": self.member()} if self.numbered else table
 
     def ranges(self) -> dict[str, list[list[int]]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from harness.errors import InputError
 from harness.file_kinds import is_plain_file, is_plain_folder, kind_of, refuse_all_but_files
-from harness.types import InputError
 
 MARKER = "store.json"  # written last by whoever makes an entry; its time of change is the time of the last use
 _NAME = re.compile(r"[0-9a-f]{32}")

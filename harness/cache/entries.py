@@ -17,8 +17,8 @@ from harness.cache.contents import MARKER, check_readable, check_removable, is_e
 from harness.cache.damage import DamagedStoreError
 from harness.cache.lock import is_shared, sole, sole_now
 from harness.cache.room import GB, check_free, gigabytes, is_full, refusing_full, size
+from harness.errors import InputError
 from harness.file_kinds import kind_of
-from harness.types import InputError
 
 logger = logging.getLogger(__name__)
 Opened = TypeVar("Opened")

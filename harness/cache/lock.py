@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.cache.room import is_full
+from harness.errors import InputError
 from harness.lock_file import is_at, open_lock, remove_lock
-from harness.types import InputError
 
 try:
     import fcntl

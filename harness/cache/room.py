@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.types import InputError
+from harness.errors import InputError
 
 GB = 10**9
 _FULL = (errno.ENOSPC, errno.EDQUOT)

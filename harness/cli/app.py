@@ -1,85 +1,22 @@
-"""From a Hydra configuration to a recorded run."""
+"""From a Hydra configuration to its evaluation: nothing heavy is imported before the configuration was checked."""
 
 from __future__ import annotations
 
-import shlex
-import sys
-import warnings
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from harness.audit.verdict import Verdict
-from harness.bootstrap import FEWEST_BATCHES
-from harness.cli.attempt import BAD_INPUT
 from harness.cli.command import command
 from harness.cli.messages import CONF, listed
-from harness.cli.screen import Screen, chosen_cache, leak_guard_level, reader
+from harness.cli.notices import say_once
 from harness.cli.spaces import tuning_node
-from harness.cli.turn import turn
-from harness.data.store import store_folder
-from harness.labels.base import LABELS, TakesLabels
-from harness.model.encode import encoded
-from harness.norm.base import check_scope
-from harness.owner import owner
-from harness.plan import Plan, plan_splits, split_fingerprint
-from harness.redact import redacted
-from harness.resume.asked import Asked
+from harness.errors import InputError
+from harness.program.interruption import held_back
+from harness.program.run import BAD_INPUT
 from harness.resume.tally import sentence, tally
-from harness.resume.units import KeptUnits
-from harness.run import Run
-from harness.track import Tracking
-from harness.track.found import PROCESS, RUN_KEY
-from harness.types import InputError, Profiles, Split
 
-_UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
 _CHAIN = "harness.norm.chain.Chain"
 _EXAMPLE = "dmso_within_then_sphering.yaml there"
-
-
-def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
-    """The members that a configuration chose."""
-
-    def members(group: str, *settings: str) -> dict[str, Any]:
-        found = {}
-        for key, node in (cfg.get(group) or {}).items():
-            if isinstance(node, DictConfig) and "_target_" not in node and key not in settings:
-                warnings.warn(
-                    f"{group}.{key} is set but not chosen: ignored; choose it by {group}=[..,{key}]", stacklevel=2
-                )
-            elif key not in settings:
-                found[str(key)] = make(node)
-        return found
-
-    def make(node: Any) -> Any:
-        return instantiate(node, _convert_="all")
-
-    checks = members("audit")
-    return Plan(
-        name=name,
-        normalizer=make(cfg.norm),
-        splitter=make(cfg.split),
-        split_name=split_name,
-        tasks=members("task"),
-        models=members("model", "encode"),
-        encode=OmegaConf.select(cfg, "model.encode"),
-        metrics=list(members("metric").values()),
-        baselines=members("baseline"),
-        verdict=next((checks.pop(key) for key in list(checks) if isinstance(checks[key], Verdict)), None),
-        checks=checks,
-        figures=members("figure"),
-        tuning=make(tuning_node(cfg)),
-        aggregate=cfg.aggregate,
-        processes=cfg.processes,
-        n_resamples=cfg.n_resamples,
-        seed=cfg.seed,
-    )
 
 
 def chosen_norm(cfg: DictConfig) -> str:
@@ -104,101 +41,16 @@ def chosen_norm(cfg: DictConfig) -> str:
     return "+".join(names)
 
 
-def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested configuration as dotted keys; lists stay values."""
-    if not isinstance(node, dict):
-        return {prefix: node}
-    return {k: v for key, value in node.items() for k, v in flatten(value, f"{prefix}.{key}".lstrip(".")).items()}
-
-
 def evaluate_config(cfg: DictConfig) -> None:
     """Evaluate and record what ``cfg`` describes, unless that is done already."""
     name = chosen_norm(cfg)
     tuning_node(cfg)  # fills in search spaces: a part of what is asked for
-    tracking, asked = instantiate(cfg.tracking), _asked(cfg)
-    with turn(cfg, tracking, name, asked) as to_be_made:
-        if to_be_made:
-            _make(cfg, name, tracking, asked)
-
-
-def _asked(cfg: DictConfig) -> Asked:
-    """What is asked for, known without reading the screen."""
-    return Asked.of(_resolved(cfg), data=store_folder(reader(cfg), chosen_cache(cfg.cache)).name)
-
-
-def _resolved(cfg: DictConfig) -> dict[str, Any]:
-    resolved = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
-
-
-def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
-    """Load, split, evaluate and record."""
-    plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
-    plan.tuning.check(encoded(plan.models, plan.encode))
-    level = leak_guard_level(cfg)
-    screen = Screen(cfg)
-    screen.guard(level)
-    profiles, plan = screen.profiles, screen.bind(plan)
-    wells, splits = plan_splits(plan, profiles)
-    screen.join_scores(plan, wells)
-    audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
-    tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: asked.run, PROCESS: " ".join(owner())}
-    params = flatten({key: value for key, value in _resolved(cfg).items() if key not in _UNTRACKED})
-    content = (profiles.fingerprint, tags["split_fingerprint"])
-    units = KeptUnits(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
-    dataset = (profiles.name, profiles.fingerprint)
-    with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
-        recorder.text("config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
-        for file, text in (screen.found.files() if screen.found else {}).items():
-            recorder.text(file, text)
-        for table, rows in screen.report.tables.items():
-            recorder.table(table, pd.DataFrame(rows))
-        scores = Run(plan, profiles, recorder, units=units, audited=audited).execute()
-        taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
-        recorder.note(f"{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
-        print(f"{summary(plan, scores)}{taken}")
-        if int(tags["held_out_batches"]) < FEWEST_BATCHES:
-            print(by_fold(plan, scores))
-    if units:
-        units.forget()
-
-
-def _tags(plan: Plan, profiles: Profiles, wells: pd.DataFrame, splits: Sequence[Split]) -> dict[str, str]:
-    labelled = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
-    return {
-        "norm": plan.name,
-        "split": plan.split_name,
-        "scope": str(check_scope(plan.normalizer.scope)),
-        "data": profiles.name,
-        "data_fingerprint": profiles.fingerprint,
-        "split_fingerprint": split_fingerprint(wells, list(splits)),
-        "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
-        "command": redacted(shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])),
-        **{f"{LABELS}{name}": task.fingerprint() for name, task in labelled.items()},
-    }
-
-
-def summary(plan: Plan, scores: pd.DataFrame) -> str:
-    """One line: the mean held-out AUROC of each model with its interval."""
-    scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
-    parts = [
-        f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in shown.itertuples()
-    ]
-    return f"{plan.name} ({plan.split_name}): {'; '.join(parts)}"
-
-
-def by_fold(plan: Plan, scores: pd.DataFrame) -> str:
-    """AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
-    scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
-    lines = [
-        f"  {task}/{model}: " + ", ".join(f"{row.fold} {row.value:.3f}" for row in rows.itertuples())
-        for (task, model), rows in shown.groupby(["task", "model"], sort=False)
-    ]
-    few = f"Fewer than {FEWEST_BATCHES} held-out batches: intervals resample plates only. AUROC by held-out fold:"
-    return "\n".join([few, *lines])
+    with held_back():
+        from harness.cli.screen_key import screen_key
+    data = screen_key(cfg)
+    with held_back():
+        from harness.cli.evaluation import record_evaluation
+    record_evaluation(cfg, name, data)
 
 
 def cli() -> int:
@@ -207,7 +59,7 @@ def cli() -> int:
         with tally() as counts:
             status = command("config", evaluate_config)
     except InputError as error:  # no room for temporary files
-        print(f"harness: {error}", file=sys.stderr)
+        say_once(f"harness: {error}")
         return BAD_INPUT
     if counts.total() > 1:
         print(sentence(counts))

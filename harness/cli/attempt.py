@@ -4,55 +4,54 @@ from __future__ import annotations
 
 import _thread
 import io
-import logging
-import os
 import sys
 import threading
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import cache
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from sklearn.utils._param_validation import InvalidParameterError
-from threadpoolctl import threadpool_limits
 
 from harness.cli.mailbox import Ended, Mailbox
 from harness.cli.messages import plain
-from harness.cores import cores
-from harness.types import InputError, NotApplicable
+from harness.cli.notices import say_once, settle
+from harness.cli.screen_error import ScreenError
+from harness.errors import InputError, NotApplicable
+from harness.program.interruption import status_of
+from harness.program.memory import is_want_of_memory, memory_sentence
+from harness.program.run import BAD_INPUT, CRASHED, traceback_of
 
-BAD_INPUT = 2
-CRASHED = 1
-INTERRUPTED = 130
-MISTAKES = (InputError, NotApplicable, OmegaConfBaseException, InstantiationException, InvalidParameterError)
-WARNING = "harness: warning: "
-_LOOK = 1.0  # seconds between looks at whether the sweep was stopped
+_LOOK = 0.3  # seconds between looks at whether the sweep was stopped
 
 Body = Callable[[DictConfig], None]
 
 
-def settle() -> None:
-    """Warnings and logs of this process: one plain line each."""
-    logging.basicConfig(format="harness: %(message)s", level=logging.WARNING, stream=sys.stderr, force=True)
-    warnings.showwarning = _show_warning  # type: ignore[assignment]
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors arrive in the command as they are
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+def mistakes() -> tuple[type[Exception], ...]:
+    """Return what is raised for a mistake in what was asked for; of scikit-learn's only if it was imported."""
+    validation = sys.modules.get("sklearn.utils._param_validation")
+    parameters = () if validation is None else (validation.InvalidParameterError,)
+    return (InputError, NotApplicable, OmegaConfBaseException, InstantiationException, *parameters)
 
 
 def attempt(cfg: DictConfig, body: Body) -> int:
-    """Do ``body``; a mistake in what was asked for is a line on stderr. Returns the exit status."""
+    """Do ``body`` and return the exit status; what goes wrong is a line on stderr, the unexpected a traceback.
+
+    Hydra sees no exception: it would print the overrides, with the passwords in them.
+    """
     try:
         body(cfg)
-    except MISTAKES as error:
-        label, text = _label(), plain(error)
-        print(f"harness: {label}{text.removeprefix(label)}", file=sys.stderr)
+    except mistakes() as error:
+        text, label = plain(error), "" if isinstance(error, ScreenError) else _label()
+        say_once(f"harness: {label}{text.removeprefix(label)}")
         return BAD_INPUT
+    except Exception as error:
+        if sentence := _explained(error):
+            say_once(f"harness: {_label()}{sentence}")
+            return BAD_INPUT
+        print(traceback_of(error), end="", file=sys.stderr)
+        return CRASHED
     return 0
 
 
@@ -66,14 +65,21 @@ def attempt_elsewhere(cfg: DictConfig, body: Body, mailbox: Mailbox) -> None:
     with redirect_stdout(out), redirect_stderr(err):
         settle()
         try:
-            with _stopped_with(mailbox), threadpool_limits(cores()):
+            with _stopped_with(mailbox), _share_of_cores():
                 status = attempt(cfg, body)
-        except KeyboardInterrupt:
-            status = INTERRUPTED
-        except Exception:
-            traceback.print_exc()
-            status = CRASHED
+        except KeyboardInterrupt as interrupt:
+            status = status_of(interrupt)
     mailbox.put(number, Ended(status, out.getvalue(), err.getvalue()))
+
+
+@contextmanager
+def _share_of_cores() -> Iterator[None]:
+    from threadpoolctl import threadpool_limits
+
+    from harness.cores import cores
+
+    with threadpool_limits(cores()):
+        yield
 
 
 @contextmanager
@@ -96,18 +102,18 @@ def _stopped_with(mailbox: Mailbox) -> Iterator[None]:
         thread.join()
 
 
+def _explained(error: Exception) -> str:
+    """What is said of an error of this installation, or of the machine; empty of any other."""
+    if is_want_of_memory(error):
+        return memory_sentence(error)
+    package = str(getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or package in ("", "harness"):
+        return ""
+    extra = "'harness[server]'" if package.startswith("psycopg") else package
+    return f"{package} is not installed; pip install {extra}"
+
+
 def _label() -> str:
     """The normalization as it was asked for."""
     asked = [word.partition("=")[2] for word in HydraConfig.get().overrides.task if word.startswith("+norm=")]
     return f"{asked[0]}: " if asked else ""
-
-
-def _show_warning(message: Warning | str, *_: Any) -> None:
-    """Each warning once, as one line, without the source line that raised it."""
-    warn_once(f"{WARNING}{message}")
-
-
-@cache
-def warn_once(line: str) -> None:
-    """Print a line that was not printed before."""
-    print(line, file=sys.stderr)

@@ -11,20 +11,29 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.cli.attempt import BAD_INPUT, CRASHED, INTERRUPTED, Body, attempt, attempt_elsewhere, settle
+from harness.cli.argument_order import arguments
+from harness.cli.attempt import Body, attempt, attempt_elsewhere
 from harness.cli.disk import telling_of_disk
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import CONF, plain
+from harness.cli.notices import say_once, settle
 from harness.cli.sweep import listening
+from harness.errors import InputError
 from harness.file_kinds import is_working_folder_gone
-from harness.types import InputError
+from harness.program.interruption import INTERRUPTED, TERMINATED, sentence, status_of
+from harness.program.run import BAD_INPUT, CRASHED
+
+_WORST_FIRST = (TERMINATED, INTERRUPTED, CRASHED, BAD_INPUT)
+_KILLED = (
+    "a worker was killed, e.g. for want of memory; set hydra.launcher.n_jobs to fewer workers and start the sweep again"
+)
 
 
 def command(config_name: str, body: Body) -> int:
     """Compose ``conf/<config_name>.yaml`` with the command line and do ``body``, once or for each job of a sweep.
 
-    Exit status: 0 all computed, 2 bad configuration or input (one line on stderr), 130 interrupted, 1 with a traceback
-    otherwise.
+    Exit status: 0 all computed, 2 bad configuration or input (one line on stderr), 130 interrupted, 143 terminated, 1
+    with a traceback otherwise.
 
     In a sweep a run that fails for its input leaves its line; the others go on, and the status is 2, wherever they run.
     """
@@ -42,8 +51,15 @@ def command(config_name: str, body: Body) -> int:
         else:
             attempt_elsewhere(cfg, body, mailbox)
 
-    sys.argv[1:] = map(_readable, sys.argv[1:])
     try:
+        given = arguments(sys.argv[1:])
+        overrides = [_readable(word) for word in given.overrides]
+        if "help" in given.values:
+            from harness.cli.help_text import help_text
+
+            print(help_text(config_name, overrides, given.values.get("config_dir")))
+            return 0
+        sys.argv[1:] = [*given.options, *overrides]
         with listening(mailbox, statuses):
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:
@@ -54,14 +70,10 @@ def command(config_name: str, body: Body) -> int:
         return _said(_of_folders(error), BAD_INPUT)
     except BrokenProcessPool:
         return _said(_KILLED, CRASHED)
-    except KeyboardInterrupt:
-        return _said("interrupted", INTERRUPTED)
-    return next((status for status in (INTERRUPTED, CRASHED, BAD_INPUT) if status in statuses), 0)
-
-
-_KILLED = (
-    "a worker was killed, e.g. for want of memory; set hydra.launcher.n_jobs to fewer workers and start the sweep again"
-)
+    except KeyboardInterrupt as interrupt:
+        status = status_of(interrupt)
+        return _said(sentence(status), status)
+    return next((status for status in _WORST_FIRST if status in statuses), 0)
 
 
 def _of_folders(error: OSError) -> str:
@@ -73,14 +85,14 @@ def _of_folders(error: OSError) -> str:
 
 
 def _said(line: str, status: int) -> int:
-    print(f"harness: {line}", file=sys.stderr)
+    say_once(f"harness: {line}")
     return status
 
 
 def _readable(argument: str) -> str:
     """``key=value`` as Hydra's grammar can read it: a regular expression or a query is put in quotes."""
     key, equals, value = argument.partition("=")
-    if argument.startswith("-") or not equals:
+    if not equals:
         return argument
     try:
         OverridesParser.create().parse_override(argument)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -13,7 +9,7 @@ from omegaconf import DictConfig
 
 from harness.cache import DamagedStoreError
 from harness.cache.room import REMEDY, is_full
-from harness.types import InputError
+from harness.errors import InputError
 
 _SAYS_FULL = ("disk is full", "No space left on device")  # of libraries that pass on words only, such as SQLite's
 Body = Callable[[DictConfig], None]
@@ -27,7 +23,6 @@ def telling_of_disk(body: Body) -> Body:
 def _tell(body: Body, cfg: DictConfig) -> None:
     try:
         body(cfg)
-        sys.stdout.flush()
     except InputError:
         raise
     except DamagedStoreError as error:
@@ -35,27 +30,9 @@ def _tell(body: Body, cfg: DictConfig) -> None:
     except Exception as error:
         for cause in _causes(error):
             if is_full(cause) or any(words in str(cause) for words in _SAYS_FULL):
-                if _is_output_full():
-                    raise InputError(
-                        "what is printed cannot be written, its disk is full; print to another file"
-                    ) from error
                 where = f"{cause.filename}: " if isinstance(cause, OSError) and cause.filename else ""
                 raise InputError(f"{where}the disk is full; {REMEDY}, then run again") from error
         raise
-
-
-def _is_output_full() -> bool:
-    """Return whether the disk is full that standard output goes to, which is then given up."""
-    try:
-        output = sys.stdout.fileno()
-        if stat.S_ISCHR(os.fstat(output).st_mode) and not os.isatty(output):
-            os.write(output, b"\n")
-        is_output_full = stat.S_ISREG(os.fstat(output).st_mode) and not shutil.disk_usage(output).free
-    except (OSError, ValueError) as error:  # ValueError: it is no file of the system
-        is_output_full = is_full(error)
-    if is_output_full:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # else Python fails again when it ends
-    return is_output_full
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

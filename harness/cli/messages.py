@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.errors import InstantiationException, MissingConfigException
 from omegaconf.errors import MissingMandatoryValue
 
-from harness.types import InputError
+from harness.errors import InputError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from hydra.utils import instantiate
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from harness.batch import assign_batches
-from harness.cache import Cache
-from harness.cli.attempt import WARNING, warn_once
+from harness.cli.notices import WARNING, say_once
+from harness.cli.screen_key import chosen_cache, reader
 from harness.data.reading_report import ReadingReport, read_report
 from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
@@ -24,28 +22,6 @@ from harness.labels.base import TakesLabels
 from harness.leak_guard import check_leaks, check_level
 from harness.plan import Plan
 from harness.types import InputError, Profiles
-
-
-def chosen_cache(cache: DictConfig | str) -> Cache:
-    """The cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
-
-    Raises
-    ------
-    InputError : no folder, or no number.
-    """
-    if isinstance(cache, str):
-        return Cache(Path(cache))
-    if not isinstance(cache, DictConfig) or not isinstance(cache.folder, str) or not cache.folder:
-        raise InputError(f"cache={cache!r}: expected cache.folder=FOLDER, and cache.max_gb=NUMBER")
-    return Cache(Path(cache.folder), cache.max_gb)
-
-
-def reader(cfg: DictConfig) -> Any:
-    """The reader that ``cfg.data`` describes; ``data.leak_guard`` is no setting of a reader."""
-    node = copy.copy(cfg.data)
-    with open_dict(node):
-        node.pop("leak_guard", None)
-    return instantiate(node, _convert_="all")
 
 
 def leak_guard_level(cfg: DictConfig) -> str:
@@ -80,9 +56,9 @@ class Screen:
         self._truth = cache(lambda: read_truth(folder()))
         self.report: ReadingReport = read_report(folder())
         for line in self.report.notes:
-            warn_once(f"harness: {line}")
+            say_once(f"harness: {line}")
         for line in self.report.warnings:
-            warn_once(f"{WARNING}{line}")
+            say_once(f"{WARNING}{line}")
 
     def guard(self, level: str) -> None:
         """Look for features that give labels away; what was found is the table ``leak_guard`` of the report.
@@ -95,7 +71,7 @@ class Screen:
         if leaks.leaks:
             self.report.add_rows("leak_guard", leaks.rows())
         for line in leaks.warnings(refused_too=True):
-            warn_once(f"{WARNING}{line}")
+            say_once(f"{WARNING}{line}")
 
     def bind(self, plan: Plan) -> Plan:
         """The plan with labels given to the tasks that need them, known scores to what reads them, and found batches.

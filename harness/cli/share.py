@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.types import InputError
+from harness.errors import InputError
 
 
 def share(launcher: Mapping[str, Any], available: int) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.messages import CONF
-from harness.types import InputError
+from harness.errors import InputError
 
 
 def tuning_node(cfg: DictConfig) -> Any:

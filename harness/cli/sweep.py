@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 
-from harness.cli.attempt import BAD_INPUT, MISTAKES, WARNING, warn_once
+from harness.cli.attempt import mistakes
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import plain
-from harness.cli.share import share
-from harness.cores import CORES, cores
+from harness.cli.notices import relay, say_once
+from harness.errors import InputError
+from harness.program import interruption
+from harness.program.run import BAD_INPUT
+from harness.redact import redacted_config
 
-_LOOK = 0.3  # seconds between looks into the mailbox
-_PATIENCE = 20.0  # seconds that workers have to record that they were interrupted
-_mailboxes: list[Mailbox] = []  # of the command that this process executes
+_LOOK = 0.2  # seconds between looks into the mailbox
+_PATIENCE = 1.5  # seconds that workers have to record that they were interrupted, of interruption.GRACE
+_HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+
+
+@dataclass
+class _Sweep:
+    """What is held for a sweep: its mailbox, what to undo at its end, and where its jobs record."""
+
+    mailbox: Mailbox
+    stack: ExitStack
+    tracking: Any = None
+
+
+_sweeps: list[_Sweep] = []  # of the command that this process executes
 
 
 class BeforeSweep(Callback):
@@ -36,85 +52,111 @@ class BeforeSweep(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Make ready; end the command with one line if the tracking store or the launcher cannot be used."""
         HydraConfig.instance().set_config(config)
         if config.hydra.launcher._target_.endswith(".BasicLauncher"):
             return
+        from harness.cli.share import share
+        from harness.cores import CORES, cores
+
+        tracking = None
         try:
             if "tracking" in config:
-                instantiate(config.tracking).open()
+                with interruption.held_back():
+                    tracking = instantiate(config.tracking)
+                tracking.open()
             given = share(config.hydra.launcher, cores())
-        except MISTAKES as error:
-            print(f"harness: {plain(error)}", file=sys.stderr)
+        except mistakes() as error:
+            say_once(f"harness: {plain(error)}")
             raise SystemExit(BAD_INPUT) from error
         if given is not None:
             with read_write(config.hydra):
                 config.hydra.overrides.hydra.append(f"++hydra.job.env_set.{CORES}='{given}'")
-        for mailbox in _mailboxes:
-            mailbox.open(Path(config.hydra.sweep.dir))
+        for sweep in _sweeps:
+            sweep.tracking = tracking
+            sweep.mailbox.open(Path(config.hydra.sweep.dir))
+            if "joblib" in config.hydra.launcher._target_:
+                sweep.stack.enter_context(interruption.blocked())
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        """Take the secrets out of the files that Hydra writes for a job, if it was told to write any."""
+        if config.hydra.output_subdir is None:
+            return
+        folder = Path(config.hydra.runtime.output_dir) / config.hydra.output_subdir
+        for path in map(folder.joinpath, _HYDRA_FILES):
+            OmegaConf.save(OmegaConf.create(redacted_config(OmegaConf.to_container(OmegaConf.load(path)))), path)
 
 
 @contextmanager
 def listening(mailbox: Mailbox, statuses: list[int]) -> Iterator[None]:
     """Print what jobs elsewhere send as they end, one after the other, and collect their exit statuses.
 
-    An interrupt stops them first. Where the block raises something else, jobs that still run are left to end.
+    An interrupt stops them first. If the block raises something else, jobs that still run are left to end.
     """
     over = threading.Event()
 
-    def relay() -> None:
+    def take() -> None:
+        for ended in mailbox.take() if mailbox.folder is not None else []:
+            statuses.append(ended.status)
+            relay(ended.err)
+            print(ended.out, end="", flush=True)
+
+    def listen() -> None:
         last = False
         while not last:
             last = over.wait(_LOOK)
-            for ended in mailbox.take() if mailbox.folder is not None else []:
-                statuses.append(ended.status)
-                _print(ended.out, ended.err)
+            take()
 
-    thread = threading.Thread(target=relay, daemon=True)
-    _mailboxes.append(mailbox)
+    thread = threading.Thread(target=listen, daemon=True)
     thread.start()
-    finished = False
-    try:
-        with _stopping(mailbox):
-            yield
-        finished = True
-    except KeyboardInterrupt:
-        finished = True
-        raise
-    finally:
-        over.set()
-        thread.join()
-        _mailboxes.remove(mailbox)
-        if finished and mailbox.folder is not None:
-            mailbox.close()
+    close = False
+    with ExitStack() as stack:
+        sweep = _Sweep(mailbox, stack)
+        _sweeps.append(sweep)
+        try:
+            with interruption.before_raise(lambda: _stop(mailbox)), interruption.last_act(_end_workers):
+                yield
+            close = True
+        except KeyboardInterrupt:
+            _end_workers()
+            _close_runs(sweep)
+            close = True
+            raise
+        finally:
+            over.set()
+            thread.join()
+            _sweeps.remove(sweep)
+            if close and mailbox.folder is not None:
+                mailbox.close()
 
 
-@contextmanager
-def _stopping(mailbox: Mailbox) -> Iterator[None]:
-    """Let an interrupt wait for the jobs elsewhere, so that each records that it was interrupted; a second does not."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if mailbox.folder is not None:
-            mailbox.stop()
-            until = time.monotonic() + _PATIENCE
-            while mailbox.is_busy and time.monotonic() < until:
-                time.sleep(_LOOK)
-        signal.default_int_handler(signum, frame)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
+def _stop(mailbox: Mailbox) -> None:
+    """Ask the jobs elsewhere to end, and wait until each has recorded that it was interrupted, for a while."""
+    if mailbox.folder is None:
         return
-    before = signal.signal(signal.SIGINT, stop)
+    mailbox.stop()
+    until = time.monotonic() + _PATIENCE
+    while mailbox.is_busy and time.monotonic() < until:
+        time.sleep(_LOOK)
+    _end_workers()
+
+
+def _end_workers() -> None:
+    """End the workers of joblib, which stay for minutes otherwise."""
+    reusable = sys.modules.get("joblib.externals.loky.reusable_executor")
+    executor = None if reusable is None else reusable._executor
+    for process in list((executor._processes or {}).values()) if executor is not None else []:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def _close_runs(sweep: _Sweep) -> None:
+    """Record that runs of workers that were ended do not run any more."""
+    if sweep.tracking is None:
+        return
+    from harness.track.found import close_lost
+
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _print(out: str, err: str) -> None:
-    for line in err.splitlines():
-        if line.startswith(WARNING):
-            warn_once(line)
-        else:
-            print(line, file=sys.stderr)
-    print(out, end="", flush=True)
+        close_lost(sweep.tracking)
+    except InputError as error:
+        say_once(f"harness: {error}")

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.errors import InputError
 from harness.output_file import write_output
+from harness.program.run import run_program
 from harness.redact import redacted
-from harness.types import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,8 +144,10 @@ def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: 
 
 
 def _write(table: pd.DataFrame, path: str) -> None:
-    write_output(path, table.to_csv(index=False), mark="norm,scope,verdict", option="--csv")
+    from harness.spreadsheet import spreadsheet_csv
+
+    write_output(path, str(spreadsheet_csv(table)), mark="norm,scope,verdict", option="--csv")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program("harness.compare", lambda: main))

@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from harness.errors import InputError
 from harness.output_file import write_output
-from harness.types import InputError
+from harness.program.run import run_program
 
 _TITLE = "Map of wells: "
 
@@ -70,4 +71,4 @@ def explore(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program("harness.explore", lambda: main))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.explore import View, page
+from harness.explore.page import page
+from harness.explore.points import View
 from harness.explore.stored import note, with_scores
 from harness.figure.placing import place
 from harness.figure.sampling import sample

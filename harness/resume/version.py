@@ -9,8 +9,26 @@ from pathlib import Path
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "umap-learn", "optuna", "pandas", "ruptures")
 _ROOT = Path(__file__).resolve().parents[1]
-_SHOWS = ("cli", "compare", "explore", "montage", "track")  # folders that show, ask for or keep what others compute
-_SHOWS_TOO = ("__main__.py", "apply.py", "export.py", "progress.py", "recorder.py", "runview.py")
+_SHOWS = (
+    "apply",
+    "cli",
+    "compare",
+    "explore",
+    "inspect",
+    "montage",
+    "program",
+    "track",
+)  # folders that show, ask for or keep
+_SHOWS_TOO = (
+    "__init__.py",
+    "__main__.py",
+    "export.py",
+    "progress.py",
+    "recorder.py",
+    "redact.py",
+    "runview.py",
+    "spreadsheet.py",
+)
 
 
 @cache

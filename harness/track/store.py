@@ -13,7 +13,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
-from harness.redact import redacted, without_account
+from harness.program.interruption import last_act
+from harness.redact import redacted, redacted_value, without_account
 from harness.runview import QUERY
 from harness.sqlite_address import SQLITE
 from harness.track.calls import LONGEST_NAME, TRIAL, Call, Target, end_call, params_call, short_tags, shorten, view_call
@@ -176,9 +177,10 @@ class Tracking:
         outlet = self._begin(name, tags)
         recorder = MlflowRecorder(outlet, self.figure_formats)
         try:
-            outlet.put(params_call({key: redacted(str(value)) for key, value in params.items()}))
-            outlet.put(Call("input", {"name": dataset[0], "fingerprint": dataset[1]}))
-            yield recorder
+            with last_act(lambda: _break_off(outlet, "KILLED", "interrupted")):
+                outlet.put(params_call({key: redacted_value(str(value)) for key, value in params.items()}))
+                outlet.put(Call("input", {"name": dataset[0], "fingerprint": dataset[1]}))
+                yield recorder
         except BaseException as error:
             failure = redacted(f"{error}" or type(error).__name__)
             _break_off(outlet, "FAILED" if isinstance(error, Exception) else "KILLED", failure)

@@ -18,7 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from harness.cores import cores
-from harness.types import InputError
+from harness.errors import InputError
 
 
 class RayLauncher(Launcher):

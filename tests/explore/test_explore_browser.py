@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.explore import View, page
+from harness.explore.page import page
+from harness.explore.points import View
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: browser)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -22,7 +22,7 @@ PLACE = "takes the place of what was recognized, or of nothing"
 NO_FILE = "no file"
 
 REVIEWED = {
-    ("harness/apply.py", "apply_config", "write_text"): TEMPORARY,
+    ("harness/apply/profiles.py", "apply_config", "write_text"): TEMPORARY,
     ("harness/beside.py", "Beside.results", "remove"): NO_FILE,
     ("harness/beside.py", "beside", "write_bytes"): TEMPORARY,
     ("harness/cache/contents.py", "remove_contents", "rmdir"): "a folder of an entry, which is empty",
@@ -44,11 +44,12 @@ REVIEWED = {
     ("harness/data/digest.py", "remembering", "open"): TEMPORARY,
     ("harness/data/digest.py", "remembering", "replace"): KNOWN,
     ("harness/data/digest.py", "remembering", "unlink"): TEMPORARY,
+    ("harness/data/join.py", "Join._rows_by_key", "rename"): NO_FILE,
     ("harness/data/pack.py", "Appended.__init__", "open"): "in an entry that is being made",
     ("harness/explore/stored.py", "with_scores", "rename"): NO_FILE,
     ("harness/lock_file.py", "open_lock", "open"): "opened, never truncated; refused unless it is an empty file",
     ("harness/lock_file.py", "remove_lock", "unlink"): "the lock that is held, and empty",
-    ("harness/montage/__main__.py", "montage", "open"): TEMPORARY,
+    ("harness/montage/contact_sheet.py", "montage", "open"): TEMPORARY,
     ("harness/norm/state.py", "replacing", "replace"): "what the user named, if it is a file, and only with force=true",
     ("harness/norm/state.py", "replacing", "unlink"): TEMPORARY,
     ("harness/norm/state.py", "save", "open"): TEMPORARY,
@@ -56,6 +57,8 @@ REVIEWED = {
     ("harness/output_file.py", "_replace", "replace"): KNOWN,
     ("harness/output_file.py", "_replace", "unlink"): TEMPORARY,
     ("harness/output_file.py", "write_output", "write_text"): "a device",
+    ("harness/program/interruption.py", "before_raise", "remove"): NO_FILE,
+    ("harness/program/interruption.py", "last_act", "remove"): NO_FILE,
     ("harness/resume/kept.py", "remove_temporaries", "unlink"): KNOWN,
     ("harness/resume/kept.py", "write", "open"): TEMPORARY,
     ("harness/resume/kept.py", "write", "replace"): PLACE,

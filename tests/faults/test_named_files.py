@@ -12,10 +12,10 @@ import pytest
 from command import SMALL, Outcome, _as_process, run_command
 from faults.strangers import KINDS, no_hang, settle, state
 
-from harness.apply import cli as apply
+from harness.apply.command import cli as apply
 from harness.compare.__main__ import main as compare
 from harness.explore.__main__ import main as explore
-from harness.montage.__main__ import cli as montage
+from harness.montage.command import cli as montage
 from harness.output_file import write_output
 from harness.types import InputError
 

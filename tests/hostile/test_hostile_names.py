@@ -16,7 +16,7 @@ import pytest
 from command import client_of, run_command, run_compare, runs_of, table_of
 from oddities import NAMES
 
-from harness.apply import cli as apply_cli
+from harness.apply.command import cli as apply_cli
 from harness.figure.style import label
 
 MARK = "onerror=alert"

@@ -11,7 +11,7 @@ import pytest
 from command import MAPPING, TABLES, run_command, wide
 from oddities import NAMES, layout
 
-from harness.apply import cli as apply_cli
+from harness.apply.command import cli as apply_cli
 from harness.data.files import expand
 from harness.data.store import load, store_folder
 from harness.data.tables import Tables

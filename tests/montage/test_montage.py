@@ -11,7 +11,8 @@ from command import Outcome, _as_process
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from harness.montage.__main__ import cli, montage
+from harness.montage.command import cli
+from harness.montage.contact_sheet import montage
 from harness.track import Tracking
 from harness.types import InputError
 

@@ -103,7 +103,7 @@ def again(folder: Path, *words: str, options: tuple[str, ...] = SMALL) -> Outcom
 
 
 def test_a_finished_sweep_is_skipped_without_reading_the_screen(once: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heavy(monkeypatch, "harness.cli.screen.load", "harness.cli.app.make_plan", "harness.data.store.open_store")
+    heavy(monkeypatch, "harness.cli.screen.load", "harness.cli.evaluation.make_plan", "harness.data.store.open_store")
     before = {run.info.run_id: run.info.status for run in all_runs(once)}
     outcome = run_command(once, "-m", "+norm=dmso_within,dmso_across", *SMALL)
     assert (outcome.status, outcome.err) == (0, "")

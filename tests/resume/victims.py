@@ -14,7 +14,12 @@ import sys
 import time
 from pathlib import Path
 
-for name in ("harness.cli.app", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.db.utils", "sklearn.pipeline"):
+for name in (
+    "harness.cli.evaluation",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.db.utils",
+    "sklearn.pipeline",
+):
     importlib.import_module(name)
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -304,23 +302,3 @@ def test_an_outbox_that_cannot_be_made_is_called_so(outbox: str, folder: Path, m
     with pytest.raises(InputError, match=r"^tracking.outbox=.*: cannot be written .*; set it to another folder"):
         store._begin("r", {})
     assert (folder / "a file").read_text() == "mine"
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_output_to_a_full_disk_is_called_so() -> None:
-    """Standard output, as of a process: what is printed is written when it ends."""
-    text = (
-        "from harness.cli.disk import telling_of_disk\n"
-        "import sys\n"
-        "try:\n    telling_of_disk(lambda cfg: print('x' * 100))(None)\n"
-        "except ValueError as error:\n    print(error, file=sys.stderr)\n    sys.exit(2)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", text], stdout=full, stderr=subprocess.PIPE, text=True, env=environment
-        )
-    assert (done.returncode, done.stderr) == (
-        2,
-        "what is printed cannot be written, its disk is full; print to another file\n",
-    )

@@ -17,6 +17,9 @@ function fields(view) {
 
 const number = (value, digits) => (Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : "");
 
+// A spreadsheet takes text that begins like a formula for one; see harness/spreadsheet.py.
+const isNumber = (text) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
+
 function csv(view) {
   const own = [
     ...fields(view),
@@ -24,8 +27,9 @@ function csv(view) {
     ["umap_1", null, (i) => number(coordinate(view, "x", i), 5)],
     ["umap_2", null, (i) => number(coordinate(view, "y", i), 5)],
   ];
+  const inert = (text) => (/^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) && !isNumber(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const line = (cells) => cells.map(quoted).join(",");
+  const line = (cells) => cells.map(inert).map(quoted).join(",");
   return [line(own.map(([name]) => name)), ...chosenPoints().map((i) => line(own.map(([, , of]) => of(i))))].join("\r\n") + "\r\n";
 }
 

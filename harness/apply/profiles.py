@@ -1,4 +1,4 @@
-"""``python -m harness.apply``: normalize a screen, or new plates by what was fitted before, and write profiles."""
+"""Normalize a screen, or new plates by what was fitted before, and write profiles, statistics and provenance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import logging
 import platform
 import shlex
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.aggregate import check_method
 from harness.cli.app import chosen_norm
-from harness.cli.command import command
 from harness.cli.screen import Screen
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
@@ -31,6 +29,7 @@ from harness.norm.base import Normalizer, check_scope
 from harness.norm.normalize import fit, output_table, stream_wells
 from harness.norm.state import encode, existing, load_with_extra, replacing, save
 from harness.progress import bar
+from harness.redact import redacted_config, redacted_value
 from harness.types import FitScope, Floats, InputError, Profiles
 
 logger = logging.getLogger(__name__)
@@ -191,9 +190,9 @@ def _record(
 ) -> dict[str, Any]:
     """Where the profiles come from."""
     fitted = None if cfg.fitted is None else {"path": cfg.fitted, "sha256": _sha256(Path(cfg.fitted))}
-    wells = profiles.wells
+    wells, words = profiles.wells, map(redacted_value, HydraConfig.get().overrides.task)
     return {
-        "command": shlex.join(["python", "-m", "harness.apply", *HydraConfig.get().overrides.task]),
+        "command": shlex.join(["python", "-m", "harness.apply", *words]),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),
@@ -217,22 +216,15 @@ def _record(
             "features": len(profiles.features),
         },
         "rows": n_rows,
-        "config": {
-            str(key): OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-            for key, value in ((key, cfg[key]) for key in cfg if not OmegaConf.is_missing(cfg, str(key)))
-        },
+        "config": redacted_config(
+            {
+                str(key): OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+                for key, value in ((key, cfg[key]) for key in cfg if not OmegaConf.is_missing(cfg, str(key)))
+            }
+        ),
     }
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def cli() -> int:
-    """Exit status as for ``python -m harness``."""
-    return command("apply", apply_config)
-
-
-if __name__ == "__main__":
-    sys.exit(cli())

@@ -1,0 +1,1 @@
+"""Normalized profiles as files: ``python -m harness.apply``."""

@@ -1,0 +1,24 @@
+"""Errors of the screen itself: in a sweep every normalization meets them, and they are said once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra.errors import InstantiationException
+
+from harness.cli.messages import plain
+from harness.errors import InputError
+
+
+class ScreenError(InputError):
+    """Bad input of the screen, whatever normalization was asked for."""
+
+
+@contextmanager
+def about_screen() -> Iterator[None]:
+    """Raise ScreenError in place of InputError, and of what Hydra raises for settings that a reader refuses."""
+    try:
+        yield
+    except (InputError, InstantiationException) as error:
+        raise ScreenError(plain(error)) from error

@@ -1,0 +1,51 @@
+"""The key of the screen that a configuration names: known before anything heavy is imported, or read."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, open_dict
+
+from harness.cache import Cache
+from harness.cli.screen_error import about_screen
+from harness.data.store import store_folder
+from harness.errors import InputError
+from harness.program.interruption import held_back
+
+
+def screen_key(cfg: DictConfig) -> str:
+    """Return the key of the screen's content, as the store has it.
+
+    Raises
+    ------
+    InputError : settings that the reader refuses, or files that are not there.
+    """
+    with about_screen():
+        with held_back():
+            source = reader(cfg)
+        return store_folder(source, chosen_cache(cfg.cache)).name
+
+
+def chosen_cache(cache: DictConfig | str) -> Cache:
+    """The cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
+
+    Raises
+    ------
+    InputError : no folder, or no number.
+    """
+    if isinstance(cache, str):
+        return Cache(Path(cache))
+    if not isinstance(cache, DictConfig) or not isinstance(cache.folder, str) or not cache.folder:
+        raise InputError(f"cache={cache!r}: expected cache.folder=FOLDER, and cache.max_gb=NUMBER")
+    return Cache(Path(cache.folder), cache.max_gb)
+
+
+def reader(cfg: DictConfig) -> Any:
+    """Return the reader that ``cfg.data`` describes; ``data.leak_guard`` is no setting of a reader."""
+    node = copy.copy(cfg.data)
+    with open_dict(node):
+        node.pop("leak_guard", None)
+    return instantiate(node, _convert_="all")

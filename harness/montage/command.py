@@ -1,0 +1,20 @@
+"""The command of ``python -m harness.montage``: everything heavy is imported once its configuration is composed."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from harness.cli.command import command
+from harness.program.interruption import held_back
+
+
+def write_montage(cfg: DictConfig) -> None:
+    """Write the sheet that ``cfg`` describes."""
+    with held_back():
+        from harness.montage.contact_sheet import montage
+    montage(cfg)
+
+
+def cli() -> int:
+    """Exit status as for ``python -m harness``; images that are missing are said, not an error."""
+    return command("montage", write_montage)

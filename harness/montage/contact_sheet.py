@@ -1,0 +1,114 @@
+"""A contact sheet of the raw images of chosen wells, and the table of its images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from harness.data.text import listed as as_list
+from harness.file_kinds import refuse_all_but_files
+from harness.montage.collect import collect
+from harness.montage.compose import colours_of, limits
+from harness.montage.image import FOUND
+from harness.montage.sheet import sheet
+from harness.montage.template import Template
+from harness.montage.wells import listed, recorded, run_of
+from harness.norm.state import existing, replacing
+from harness.spreadsheet import spreadsheet_csv
+from harness.types import InputError
+
+MOST = 1000  # tiles: more are no sheet that anyone looks at
+
+
+def montage(cfg: DictConfig) -> pd.DataFrame:
+    """Write the sheet (PNG) and the table of its images (CSV beside it); prints what was not read.
+
+    Returns the table: plate, well, site, channel, status, reason, size, depth, path.
+
+    Raises
+    ------
+    InputError : unusable settings, no image that can be read.
+    """
+    out = Path(cfg.out)
+    targets = [out, out.with_suffix(".csv")]
+    _check(cfg, targets)
+    channels = [str(name) for name in as_list(OmegaConf.to_object(cfg.images.channels))]
+    template = Template(str(cfg.images.template), channels)
+    given = cfg.images.colours and [str(name) for name in cfg.images.colours]
+    colours = dict(zip(channels, colours_of(channels, given), strict=True))
+    sites = [str(site) for site in cfg.images.sites] if "site" in template.fields else [""]
+    wells, source = _wells(cfg)
+    if len(wells) * len(sites) > MOST:
+        raise InputError(f"{len(wells)} wells x {len(sites)} sites are over {MOST:,} tiles; lower n, or list fewer")
+    tiles, table = collect(wells, template, channels=channels, sites=sites, longest=cfg.size)
+    low, high = cfg.images.percentiles
+    shown = {name: [tile.images[name] for tile in tiles if name in tile.images] for name in channels}
+    scale = {name: limits(images, (low, high)) for name, images in shown.items() if images}
+    said = _said(table)
+    notes = [f"black to full colour: percentiles {low:g} to {high:g} of each channel over the whole sheet", *said]
+    title = f"{len(tiles)} tiles of {len(wells)} wells{source}"
+    picture = sheet(tiles, title=title, notes=notes, colours=colours, scale=scale, size=cfg.size, columns=cfg.columns)
+    with replacing(targets[0]) as png, replacing(targets[1]) as csv:
+        with png.open("wb") as file:
+            picture.save(file, format="PNG")
+        spreadsheet_csv(table, csv)
+    print(f"{out}: {title}, {picture.width} x {picture.height} pixels; images in {targets[1]}")
+    print("\n".join(said))
+    return table
+
+
+def _check(cfg: DictConfig, targets: list[Path]) -> None:
+    if cfg.images.template is None or not cfg.images.channels:
+        raise InputError(
+            "say where the images are: images.template='.../{plate}/{well}_s{site}_{channel}.tif' "
+            "images.channels=[DNA,actin]"
+        )
+    if len(set(cfg.images.channels)) < len(cfg.images.channels):
+        raise InputError(f"images.channels={list(cfg.images.channels)}: a channel is named twice")
+    low, high = cfg.images.percentiles
+    if not 0 <= low < high <= 100:
+        raise InputError(f"images.percentiles=[{low},{high}]: expected two rising numbers from 0 to 100")
+    for name, least in (("size", 32), ("columns", 1), ("n", 1)):
+        if cfg[name] < least:
+            raise InputError(f"{name}={cfg[name]}: expected at least {least}")
+    if targets[0].suffix.lower() != ".png":
+        raise InputError(f"out={cfg.out}: expected a name that ends with .png")
+    there = existing(targets)
+    for target in there:
+        refuse_all_but_files(target, f"out={cfg.out}")
+    if not targets[0].parent.is_dir():
+        raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
+    if there and not cfg.force:
+        raise InputError(
+            f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite"
+        )
+
+
+def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:
+    """The wells, and where they come from."""
+    if cfg.wells:
+        return listed([str(entry) for entry in cfg.wells]), ""
+    from harness.track import Tracking
+
+    tracking = Tracking(uri=cfg.tracking.uri, experiment=cfg.tracking.experiment or "")
+    if cfg.tracking.experiment is None:
+        tracking.experiment = tracking.only_experiment()
+    tables = [str(name) for name in as_list(OmegaConf.to_object(cfg.tables))]
+    key, run = run_of({record.run.info.run_id: record for record in tracking.records()}, cfg.run, tables)
+    return recorded(run, tables, n=cfg.n, score=cfg.score), f" of run {run.name} ({key[:8]})"
+
+
+def _said(table: pd.DataFrame) -> list[str]:
+    """How many images were read and not, why the first of each kind was not, and whether depths are mixed."""
+    counts = table["status"].value_counts()
+    lines = [f"{counts.get(FOUND, 0)} of {len(table)} images read"]
+    for status, own in table[table["status"] != FOUND].groupby("status", sort=True):
+        first = own.iloc[0]
+        lines.append(f"{len(own)} {status}, e.g. {first['path'] or first['plate']!s}: {first['reason']}")
+    depths = table.loc[table["status"] == FOUND, "depth"].value_counts()
+    if len(depths) > 1:
+        mixed = ", ".join(f"{n} {depth}" for depth, n in depths.items())
+        lines.append(f"images of different depths share one scale and cannot be compared: {mixed}")
+    return lines
