@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
 
 from harness.program.run import run_program
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
 
 def _load() -> Callable[[], int]:
-    from harness.cli.command import command
+    from harness.inspect.command import cli
 
-    return partial(command, "inspect", _inspect)
-
-
-def _inspect(cfg: DictConfig) -> None:
-    from harness.program.interruption import held_back
-
-    with held_back():
-        from harness.inspect.command import inspect_config
-    inspect_config(cfg)
+    return cli
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ LIGHT = [
     ("harness.apply", 0, "--help"),
     ("harness.apply", 2, "--bogus"),
     ("harness.montage", 0, "--help"),
+    ("harness.inspect", 0, "--help"),
+    ("harness.inspect", 2, "data.paths=[nothing.csv]"),
     ("harness.compare", 0, "--help"),
     ("harness.explore", 0, "--help"),
     ("harness.sync", 0, "--help"),
