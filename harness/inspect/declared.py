@@ -79,7 +79,7 @@ def _definition(module: str, name: str) -> ast.ClassDef | None:
     if start is None:
         return None
     rest = source[start.start() :]
-    end = min([found.start() for found in (_METHOD.search(rest), _BODY.search(rest, 1)) if found], default=len(rest))
+    end = min([match.start() for match in (_METHOD.search(rest), _BODY.search(rest, 1)) if match], default=len(rest))
     (definition,) = ast.parse(f"{rest[:end]}\n    pass\n").body
     assert isinstance(definition, ast.ClassDef)
     return definition

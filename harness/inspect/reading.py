@@ -79,11 +79,11 @@ def _of_tables(source: Tables) -> ScreenOutline:
 
 def _of_plates(source: Source) -> ScreenOutline:
     excluded = getattr(source, "exclude_plates", ())
-    shown: Source = Excluding(source, excluded) if excluded else source
+    included: Source = Excluding(source, excluded) if excluded else source
     values: list[Floats] = []
     tables = []
     simulated = False
-    for X, wells, planted in shown.plates():
+    for X, wells, planted in included.plates():
         if len(values) < _PLATES:
             values.append(np.asarray(X, dtype=np.float32))
         simulated = simulated or planted is not None

@@ -1,4 +1,4 @@
-"""Show the columns of a table that cannot be read as it is, so that the settings can be chosen."""
+"""Show the columns of a table that cannot be read as it is, so that the settings can be described."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def columns_of_first_file(tables: Tables, width: int) -> list[str]:
     except InputError:
         return []
     named = [str(name) for name in table.columns if str(name).startswith(("Metadata_", "Image_Metadata_"))]
-    chosen = [name for name in table.columns if name in named or not is_float_dtype(table[name])]
-    rows = [[str(name), _examples(table[name])] for name in chosen[:MOST]]
-    more = [f"  and {len(chosen) - MOST} more"] if len(chosen) > MOST else []
+    described = [name for name in table.columns if name in named or not is_float_dtype(table[name])]
+    rows = [[str(name), _examples(table[name])] for name in described[:MOST]]
+    more = [f"  and {len(described) - MOST} more"] if len(described) > MOST else []
     if not rows:
         return []
     title = f"Columns of {path.name} that may say what its wells are, with values of the first rows"

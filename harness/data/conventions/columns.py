@@ -41,7 +41,7 @@ def recognize(columns: Collection[str], mapped: Mapping[str, str], *, source: st
 
 def known_names(columns: Collection[str]) -> set[str]:
     """Return those of ``columns`` that are known by name and therefore no features."""
-    return {column for known in names.candidates(columns, {}).values() for column in known}
+    return {column for known_columns in names.candidates(columns, {}).values() for column in known_columns}
 
 
 def agreed(meta: pd.DataFrame, name: str, columns: Sequence[str], *, source: str) -> str:

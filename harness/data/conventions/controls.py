@@ -102,10 +102,10 @@ def choose_controls(
     if not (roles == NEGCON).any() and (types.roles == TREATED)[named.rows(NEGCON)].any():
         roles = roles.mask(named.roles == NEGCON, NEGCON)
     roles = roles.replace(CONTROL, NEGCON).mask(blank.rows(NEGCON) & (roles == ""), NEGCON)
-    taken = np.logical_or.reduce([np.zeros(len(meta), dtype=bool), *given.values()])
+    decided = np.logical_or.reduce([np.zeros(len(meta), dtype=bool), *given.values()])
     rules = {}
     for role, option in OPTIONS.items():
-        rows = (roles == role).to_numpy(dtype=bool) & ~taken
+        rows = (roles == role).to_numpy(dtype=bool) & ~decided
         if option not in given and rows.any():
             readings = (types, named, blank)
             origin, sources = _origin(readings, role, rows), _sources(readings, role, rows)

@@ -127,4 +127,4 @@ def _on(columns: tuple[str, ...]) -> str:
     """Return how to join columns of the wells with those of JUMP's tables."""
     if columns == _JUMP[: len(columns)]:
         return f"[{', '.join(columns)}]"
-    return f"{{{', '.join(f'{left}: {right}' for left, right in zip(columns, _JUMP, strict=False))}}}"
+    return f"{{{', '.join(f'{column}: {jump}' for column, jump in zip(columns, _JUMP, strict=False))}}}"

@@ -58,8 +58,8 @@ def candidates(columns: Collection[str], mapped: Mapping[str, str]) -> dict[str,
     """
     recognized = {}
     for name in STANDARD:
-        known = [name, *present(WORDS[name], columns)] if name in columns else present(WORDS[name], columns)
-        recognized[name] = [mapped[name]] if name in mapped else list(dict.fromkeys(known))
+        by_name = [name, *present(WORDS[name], columns)] if name in columns else present(WORDS[name], columns)
+        recognized[name] = [mapped[name]] if name in mapped else list(dict.fromkeys(by_name))
     return recognized
 
 
