@@ -100,7 +100,7 @@ def test_provenance_says_what_was_done_to_what(tmp_path: Path, tiny: Profiles) -
     assert record["normalization"]["scope"] == "train"
     (step,) = record["normalization"]["steps"]
     assert step["class"] == "harness.norm.dmso_across.DmsoAcross"
-    assert step["parameters"] == {"exchangeable": True, "scope": "train", "seed": 4}
+    assert step["parameters"] == {"exchangeable": True, "on_constant": "centre", "scope": "train", "seed": 4}
     assert step["statistics"] == f"DmsoAcross (train): fitted on all {len(tiny.wells)} rows"
     assert record["data"]["rows"] == record["rows"] == len(tiny.wells)
     assert len(record["data"]["fingerprint"]) == 64
@@ -248,7 +248,7 @@ def test_statistics_of_plates_are_kept_for_the_record_unless_they_are_large(
     plate = tiny[1]
     by_hand = DmsoWithin().fit([plate])
     np.testing.assert_array_equal(kept["0"][plate.name].mean_, by_hand.mean_)
-    monkeypatch.setattr("harness.apply.KEPT_BYTES", 1000)
+    monkeypatch.setattr("harness.apply.profiles.KEPT_BYTES", 1000)
     done(tmp_path, "+norm=dmso_within", *TINY, "force=true")
     assert state.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"] == {}
     assert "left out" in json.loads((tmp_path / "x.provenance.json").read_text())["statistics_by_plate_or_batch"]
