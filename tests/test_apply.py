@@ -100,7 +100,8 @@ def test_provenance_says_what_was_done_to_what(tmp_path: Path, tiny: Profiles) -
     assert record["normalization"]["scope"] == "train"
     (step,) = record["normalization"]["steps"]
     assert step["class"] == "harness.norm.dmso_across.DmsoAcross"
-    assert step["parameters"] == {"exchangeable": True, "on_constant": "centre", "scope": "train", "seed": 4}
+    expected = {"exchangeable": True, "scope": "train", "seed": 4, "on_constant": "centre"}
+    assert step["parameters"] == expected
     assert step["statistics"] == f"DmsoAcross (train): fitted on all {len(tiny.wells)} rows"
     assert record["data"]["rows"] == record["rows"] == len(tiny.wells)
     assert len(record["data"]["fingerprint"]) == 64

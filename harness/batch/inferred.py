@@ -50,6 +50,8 @@ class Inferred:
     InputError : options out of range, fewer than 2 ``min_size`` plates, and as :func:`control_profiles`.
     """
 
+    reads_values = True
+
     found_: Found
 
     def __init__(

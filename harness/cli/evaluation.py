@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
 from harness.bootstrap import FEWEST_BATCHES
-from harness.cli.screen import Screen
+from harness.cli.screen import Screen, leak_guard_level
 from harness.cli.screen_error import about_screen
 from harness.cli.spaces import tuning_node
 from harness.cli.turn import turn
@@ -55,9 +55,10 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
     with held_back():  # the members import their libraries
         plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
     plan.tuning.check(encoded(plan.models, plan.encode))
+    level = leak_guard_level(cfg)
     with about_screen():
         screen = Screen(cfg)
-        screen.guard(cfg.data.leak_guard)
+        screen.guard(level)
         profiles, plan = screen.profiles, screen.bind(plan)
         wells, splits = plan_splits(plan, profiles)
     screen.join_scores(plan, wells)

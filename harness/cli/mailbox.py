@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import uuid
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from harness.file_kinds import is_plain_file
 
 _STOP = "stop"
 _ENDED = re.compile(r"([0-9]+)\.json")
-_OURS = re.compile(rf"{_STOP}|[0-9]+\.(json|part|begun)")
+_OURS = re.compile(r"[0-9]+\.(json|part|begun)")
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,16 @@ class Mailbox:
         (self._found() / _STOP).touch()
 
     def close(self) -> None:
-        """Remove the folder, unless somebody put something else into it."""
-        paths = list(self._found().iterdir())
-        for path in paths:
+        """Remove the folder. One that holds something else stays, and says that its sweep is over."""
+        folder = self._found()
+        for path in list(folder.iterdir()):
             if _OURS.fullmatch(path.name) and is_plain_file(path):
                 path.unlink(missing_ok=True)
-        with suppress(OSError):  # a file that another process wrote meanwhile, or that is none of ours
-            self._found().rmdir()
+        if [path.name for path in folder.iterdir()] not in ([], [_STOP]):
+            self.stop()
+            return
+        (folder / _STOP).unlink(missing_ok=True)
+        folder.rmdir()
 
     def begin(self, job: int) -> None:
         (self._found() / f"{job}.begun").touch()

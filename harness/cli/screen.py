@@ -19,9 +19,22 @@ from harness.data.some_plates import SomePlates, choose_plates
 from harness.data.store import load, read_truth, store_folder
 from harness.known.scores import KnownScore
 from harness.labels.base import TakesLabels
-from harness.leak_guard import check_leaks
+from harness.leak_guard import check_leaks, check_level
 from harness.plan import Plan
 from harness.types import InputError, Profiles
+
+
+def leak_guard_level(cfg: DictConfig) -> str:
+    """Return ``data.leak_guard``: error, warn or off.
+
+    Raises
+    ------
+    InputError : anything else.
+    """
+    level = cfg.data.leak_guard
+    level = "off" if level is False else level  # as YAML reads off
+    check_level(level)
+    return str(level)
 
 
 class Screen:
@@ -47,14 +60,14 @@ class Screen:
         for line in self.report.warnings:
             say_once(f"{WARNING}{line}")
 
-    def guard(self, level: Any) -> None:
-        """Look for features that give labels away; ``level``: error, warn or off. The table ``leak_guard`` is recorded.
+    def guard(self, level: str) -> None:
+        """Look for features that give labels away; what was found is the table ``leak_guard`` of the report.
 
         Raises
         ------
         InputError : see :func:`harness.leak_guard.check_leaks`.
         """
-        leaks = check_leaks(self.profiles, "off" if level is False else level)  # YAML reads off as false
+        leaks = check_leaks(self.profiles, level)
         if leaks.leaks:
             self.report.add_rows("leak_guard", leaks.rows())
         for line in leaks.warnings(refused_too=True):

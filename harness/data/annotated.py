@@ -9,6 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.data import features as feature_columns
+from harness.data.conventions.columns import recognize
+from harness.data.conventions.decision import decide
+from harness.data.conventions.table import conventions_table, lines
 from harness.data.features import FeatureSpec
 from harness.data.left_out import left_out_rows, left_out_sentence
 from harness.data.name_patterns import NamePatterns
@@ -16,7 +19,7 @@ from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.text import as_text, listed, one_text, some
-from harness.data.wells import required, resolve, wells_table
+from harness.data.wells import wells_table
 from harness.types import Floats, InputError
 
 
@@ -77,7 +80,7 @@ class ScreenOptions:
         where: Callable[[int], str],
         report: ReadingReport,
     ) -> Rows:
-        """Return the rows of plates that are not excluded.
+        """Return the rows of plates that are not excluded; what columns and controls are is decided as for tables.
 
         Parameters
         ----------
@@ -96,15 +99,20 @@ class ScreenOptions:
         ]
         patterns = NamePatterns.parse(self.columns)
         meta = patterns.apply(meta, source=source)
-        columns = resolve([str(name) for name in meta.columns], patterns.columns, source=source)
+        columns = recognize([str(name) for name in meta.columns], patterns.columns, source=source)
         included = self.included(meta, columns["plate"], source=source).to_numpy()
-        taken = [int(i) for i in included.nonzero()[0]]
+        rows_read = [int(i) for i in included.nonzero()[0]]
+        meta = meta[included].reset_index(drop=True)
+        no_folder = pd.Series("", index=meta.index, dtype=object)
+        decision = decide(meta, no_folder, mapped=patterns.columns, rules=rules, source=source)
         wells = wells_table(
-            meta[included].reset_index(drop=True), columns, poscon=rules[1], empty=rules[2],
-            controls=required(rules[0], source=source, found=meta.columns),
-            level=self.level, source=source, where=lambda i: where(taken[i]), report=report,
+            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
+            level=self.level, source=source, where=lambda i: where(rows_read[i]), report=report,
         )  # fmt: skip
-        X = read(taken)
+        rows = conventions_table(decision, wells)
+        report.add_rows("conventions", rows)
+        report.lines(lines(rows))
+        X = read(rows_read)
         table = pd.DataFrame(X, columns=pd.Index(list(names), dtype=object), copy=False)
         features = self.choose(table, source=source, report=report)
         if features != list(names):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.data.features import METADATA_PREFIXES, FeatureSpec
+from harness.data.features import ARRAY_ELEMENTS, METADATA_PREFIXES, FeatureSpec
 from harness.data.reading_report import ReadingReport
 from harness.data.text import some
 from harness.data.validate import check_unique
@@ -28,6 +28,8 @@ def expand_arrays(
     report: ReadingReport | None = None,
 ) -> pd.DataFrame:
     """Return ``df`` with each column of arrays replaced by columns ``<column>_0``, ``<column>_1``, ... of numbers.
+
+    The attribute :data:`ARRAY_ELEMENTS` of the table names them: they are features whatever they are called.
 
     Rows without an array (missing, or of length 0: a well without cells) hold missing values. Left as they are:
     columns that are ``claimed`` or metadata by their prefix, those that ``features`` does not ask for, and columns of
@@ -65,7 +67,7 @@ def expand_arrays(
     parts, names = _pieces(df, expanded)
     check_unique(names, what=f"columns (with the elements of {some(expanded)} written out)", source=source)
     table = pd.concat(parts, axis=1)
-    table.attrs = dict(df.attrs)
+    table.attrs = {**df.attrs, ARRAY_ELEMENTS: [str(name) for part in expanded.values() for name in part.columns]}
     return table
 
 

@@ -94,8 +94,8 @@ def _experiment(project: Path, experiment: str | None) -> Path:
         raise InputError(
             f"{project / 'outputs'}: no experiment has a folder features; expected outputs/<name>/features"
         )
-    asked = "" if experiment is None else f" got {experiment!r};"
-    raise InputError(f"data.experiment:{asked} expected one of {some(names, 20)}")
+    given = "" if experiment is None else f" got {experiment!r};"
+    raise InputError(f"data.experiment:{given} expected one of {some(names, 20)}")
 
 
 def _index(root: Path, index: str | None) -> Path:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,15 @@ def _read_memory(path: Path) -> dict[str, Any] | None:
         memory = None
     if isinstance(memory, dict) and all(map(_is_remembered, memory.values())):
         return memory
+    _warn_of(path)
+    return None
+
+
+@cache
+def _warn_of(path: Path) -> None:
     logger.warning(
         "%s cannot be read, or was not made by this program: files are hashed in every run; move it away", path
     )
-    return None
 
 
 def _is_remembered(entry: Any) -> bool:

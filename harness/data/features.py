@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import (
-    is_bool_dtype,
-    is_complex_dtype,
-    is_integer_dtype,
-    is_numeric_dtype,
-    is_object_dtype,
-    is_string_dtype,
-)
+from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
 from harness.data.cellprofiler_names import COMPARTMENTS, MEASURED, compartments, read_name
+from harness.data.column_values import (
+    counts_rows,
+    first_text,
+    has_decimal_comma,
+    holds_numbers,
+    is_mostly_numbers,
+    is_number_dtype,
+    is_text,
+    is_whole,
+)
 from harness.data.embedding_names import embedding_columns, is_embedding_name
 from harness.data.identifier_names import identifier_reason, label_reason
 from harness.data.left_out import listed_with_reasons
@@ -27,10 +30,9 @@ from harness.data.validate import INDEX_COLUMNS
 from harness.types import Floats, InputError
 
 FeatureSpec = str | Sequence[str] | None
+ARRAY_ELEMENTS = "array_elements"  # attribute of a table: columns that were one column of arrays
 METADATA_PREFIXES = ("Metadata_", "Image_Metadata_")
 NO_PREFIX = "no feature prefix"
-_COUNTING_ROWS = 10  # so many rows in steps of 1 are numbered
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,12 @@ def reason_by_name(df: pd.DataFrame, name: str) -> str:
     reading = read_name(name)
     if reading is not None and reading.reason:
         return reading.reason
-    if is_embedding_name(name):
+    if is_embedding_name(name) or name in df.attrs.get(ARRAY_ELEMENTS, ()):
         return ""
     if reading is not None and reading.category in MEASURED and (reading.is_typical or reading.compartment):
         return ""
     reason = identifier_reason(name)
-    if not reason and (reason := label_reason(name)) and not _is_whole(df[name]):
+    if not reason and (reason := label_reason(name)) and not is_whole(df[name]):
         reason = ""
     return reason
 
@@ -106,7 +108,7 @@ def values(df: pd.DataFrame, names: Sequence[str], *, source: str) -> Floats:
             return table.to_numpy(dtype=np.float32)
         columns = []
         for name, column in table.items():
-            row = None if is_numeric_dtype(column) else _first_text(column)
+            row = None if is_numeric_dtype(column) else first_text(column)
             if row is not None:
                 text = column.iloc[row]
                 raise InputError(
@@ -161,8 +163,8 @@ def _by_rule(df: pd.DataFrame, free: list[str], source: str) -> FeatureChoice:
     prefixed = _prefixed(df, free, dtypes)
     names, left_out = [], {}
     for name in free:
-        is_text = not is_numeric_dtype(dtypes[name]) and not is_bool_dtype(dtypes[name])
-        if is_text and prefixed and name not in prefixed:
+        has_numbers = is_numeric_dtype(dtypes[name]) or is_bool_dtype(dtypes[name])
+        if not has_numbers and prefixed and name not in prefixed:
             continue
         reason = reason_by_name(df, name)
         if not reason and prefixed:
@@ -171,7 +173,7 @@ def _by_rule(df: pd.DataFrame, free: list[str], source: str) -> FeatureChoice:
             reason = _reason_without_prefix(df[name], name, source)
         if not reason:
             names.append(name)
-        elif not is_text or name in prefixed or _holds_numbers(df[name]):
+        elif has_numbers or name in prefixed or holds_numbers(df[name]):
             left_out[name] = reason
     return FeatureChoice(names, left_out)
 
@@ -182,10 +184,10 @@ def _prefixed(df: pd.DataFrame, free: list[str], dtypes: dict[str, Any]) -> set[
     A prefix alone (``Cells_density``) is a weaker sign than CellProfiler's grammar or a numbered embedding: such
     columns count if most of the numeric columns are of that kind.
     """
-    typical = embedding_columns(free)
-    known_compartments = {*COMPARTMENTS, *compartments(free)}
-    beginnings = tuple(f"{compartment}_" for compartment in known_compartments if compartment)
-    in_table_of_one = "" in known_compartments
+    typical = embedding_columns(free) | (set(free) & set(df.attrs.get(ARRAY_ELEMENTS, ())))
+    compartment_names = {*COMPARTMENTS, *compartments(free)}
+    beginnings = tuple(f"{compartment}_" for compartment in compartment_names if compartment)
+    in_table_of_one = "" in compartment_names
     prefixed = set(typical)
     for name in free:
         reading = read_name(name)
@@ -193,9 +195,9 @@ def _prefixed(df: pd.DataFrame, free: list[str], dtypes: dict[str, Any]) -> set[
             typical.add(name)
         if name.startswith(beginnings) or (in_table_of_one and reading is not None and not reading.compartment):
             prefixed.add(name)
-    if any(_is_number(dtypes[name]) or not is_numeric_dtype(dtypes[name]) for name in typical):
+    if any(is_number_dtype(dtypes[name]) or not is_numeric_dtype(dtypes[name]) for name in typical):
         return prefixed
-    numeric = [name for name in free if _is_number(dtypes[name]) and not reason_by_name(df, name)]
+    numeric = [name for name in free if is_number_dtype(dtypes[name]) and not reason_by_name(df, name)]
     with_prefix = sum(name in prefixed for name in numeric)
     return prefixed if 2 * with_prefix >= max(len(numeric), 1) else set()
 
@@ -208,62 +210,30 @@ def _reason_by_values(column: pd.Series[Any], name: str, source: str) -> str:
         return "empty"
     if is_numeric_dtype(column):
         return ""
-    return _reason_of_text(column, name, source) if _is_text(column) else "text"
+    return _reason_of_text(column, name, source) if is_text(column) else "text"
 
 
 def _reason_without_prefix(column: pd.Series[Any], name: str, source: str) -> str:
     if is_bool_dtype(column):
         return "true or false"
     reason = _reason_by_values(column, name, source)
-    if not reason and not is_numeric_dtype(column) and _is_whole(column):
+    if not reason and not is_numeric_dtype(column) and is_whole(column):
         return "identifier"  # whole numbers that are stored as text
-    return reason or ("saved index" if _counts_rows(column) else "")
+    return reason or ("saved index" if counts_rows(column) else "")
 
 
 def _reason_of_text(column: pd.Series[Any], name: str, source: str) -> str:
-    row, n_values = _first_text(column), column.notna().sum()
+    row = first_text(column)
     if row is None:
         return ""
-    text = column.iloc[row]
-    with_comma = sum(bool(_DECIMAL_COMMA.fullmatch(str(value).strip())) for value in column.dropna())
-    if as_numbers(column).notna().sum() + with_comma <= n_values / 2:
+    if not is_mostly_numbers(column):
         return "text"
+    text = column.iloc[row]
     raise InputError(
         f"{source}, row {row + 1}: column {name!r} holds numbers, but the text {text!r} here{_comma_remedy(text)}; "
         "correct it if it is a feature, or list the features by features"
     )
 
 
-def _is_text(column: pd.Series[Any]) -> bool:
-    return is_object_dtype(column) or is_string_dtype(column)
-
-
-def _holds_numbers(column: pd.Series[Any]) -> bool:
-    return _is_text(column) and bool(column.notna().any()) and _first_text(column) is None
-
-
 def _comma_remedy(text: Any) -> str:
-    return " (a decimal comma: write a point)" if _DECIMAL_COMMA.fullmatch(str(text).strip()) else ""
-
-
-def _first_text(column: pd.Series[Any]) -> int | None:
-    text = as_numbers(column).isna().to_numpy() & column.notna().to_numpy()
-    return int(np.argmax(text)) if text.any() else None
-
-
-def _is_whole(column: pd.Series[Any]) -> bool:
-    """Return whether every value is a whole number (truth values are), and there is one."""
-    numbers = as_numbers(column).to_numpy(dtype=np.float64, na_value=np.nan)
-    there = numbers[np.isfinite(numbers)]
-    return len(there) > 0 and len(there) == column.notna().sum() and bool((there == np.floor(there)).all())
-
-
-def _counts_rows(column: pd.Series[Any]) -> bool:
-    if not is_integer_dtype(column):
-        return False
-    numbers = as_numbers(column).to_numpy(dtype=np.float64, na_value=np.nan)
-    return len(numbers) >= _COUNTING_ROWS and bool((np.diff(numbers) == 1).all())
-
-
-def _is_number(dtype: Any) -> bool:
-    return is_numeric_dtype(dtype) and not is_bool_dtype(dtype) and not is_complex_dtype(dtype)
+    return " (a decimal comma: write a point)" if has_decimal_comma(text) else ""

@@ -102,7 +102,12 @@ def read_table(
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}); check the disk and the rights"
         ) from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, csv.Error) as error:
+    except pd.errors.ParserWarning as error:
+        raise InputError(
+            f"{path}: its rows have more fields than the header ({_line(error)}); expected as many: if they begin with "
+            "the names of rows, as R writes them, name that column in the header"
+        ) from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         raise InputError(f"{path}: not a table ({_line(error)}); expected rows as long as the header") from error
     return check_wide(df, source=str(path))
 

@@ -14,7 +14,8 @@ _THINGS = (
 
 # Patterns are searched for in the words of a name, in lower case, joined by "_": ImageNumber is image_number.
 _ALWAYS = [
-    ("saved index", r"^unnamed(_\d+)*$|^index(_level)?(_\d+)*$|^level_\d+$|^row_?(id|index|idx|names?|num|number)$"),
+    ("saved index", r"^unnamed(_|$)|^index(_level)?(_\d+)*(_[xy])?$|^level_\d+$"),
+    ("saved index", r"^row_?(id|index|idx|names?|num|number)$"),
     ("execution time", r"(^|_)execution_time|(^|_)executiontime"),
     ("file name", r"(^|_)(file|filename|path|pathname|url|folder|directory|md5)(_|$)"),
     ("counter", rf"^({_THINGS})_?(number|num|no|nr|index|idx)s?$|^(number|num|no|nr|idx)$"),
@@ -32,6 +33,7 @@ _ALWAYS = [
     ("batch", r"(^|_)batch(es)?(_|$)"),
     ("dose", r"(^|_)(dose|dosage|concentration|conc|molarity)(_|$)"),
     ("date", r"(^|_)(date|datetime|days?|timestamp)(_|$)"),
+    ("time", r"^time(_(s|sec|seconds|min|minutes|h|hours?))?$|^timepoint$"),
     ("channel setting", r"(^|_)(exposure|gain|binning|magnification)(_|$)"),
     ("label", r"^(labels?|class|classes|targets?|role|split|fold)$"),
 ]  # fmt: skip

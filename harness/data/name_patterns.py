@@ -52,12 +52,12 @@ class NamePatterns:
         for option in [name for name in given if name.endswith(SUFFIX)]:
             name, written = option.removesuffix(SUFFIX), given.pop(option)
             if name not in NAMES:
-                raise InputError(f"columns.{option}: expected one of {[f'{known}{SUFFIX}' for known in NAMES]}")
+                raise InputError(f"columns.{option}: expected one of {[f'{part}{SUFFIX}' for part in NAMES]}")
             if name not in given:
                 raise InputError(f"columns.{option}: set columns.{name} to the column that the expression searches")
             patterns[name] = (given[name], _checked(written, option))
-        made = {name: f"{name} in {column}" for name, (column, _) in patterns.items()}
-        return cls({**given, **made}, patterns)
+        derived = {name: f"{name} in {column}" for name, (column, _) in patterns.items()}
+        return cls({**given, **derived}, patterns)
 
     @property
     def searched(self) -> list[str]:

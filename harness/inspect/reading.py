@@ -17,7 +17,7 @@ from harness.data.reading_report import ReadingReport, report_of
 from harness.data.source import Source
 from harness.data.tables import Tables
 from harness.inspect.skim import ROWS, SkimmedTables, is_large
-from harness.types import Floats, Profiles
+from harness.types import Floats, InputError, Profiles
 
 _PLATES = 4  # of a source that is no table: so many are kept as an example of the values
 
@@ -53,6 +53,11 @@ def read_screen(source: Source, batch: Any) -> ScreenOutline:
     InputError : whatever the reader or the batch member refuses; missing values are not refused.
     """
     outline = _of_tables(source) if isinstance(source, Tables) else _of_plates(source)
+    if outline.extent != "all rows" and getattr(batch, "reads_values", False):
+        raise InputError(
+            f"{outline.name}: batches are inferred from values, and of these only {outline.extent} are read here; name "
+            "the batches (batch=column, batch=regex, batch=ranges), or run the evaluation"
+        )
     return replace(outline, wells=assign_batches(_in_order_of_plates(outline), batch).wells)
 
 

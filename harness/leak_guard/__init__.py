@@ -4,6 +4,6 @@ A label that was stored as a number, a saved index or a counter of images gives 
 effect. The guard looks at every feature alone, on raw wells, before anything is trained.
 """
 
-from harness.leak_guard.guard import LEVELS, Leak, LeakReport, check_leaks, find_leaks
+from harness.leak_guard.guard import LEVELS, Leak, LeakReport, check_leaks, check_level, find_leaks
 
-__all__ = ["LEVELS", "Leak", "LeakReport", "check_leaks", "find_leaks"]
+__all__ = ["LEVELS", "Leak", "LeakReport", "check_leaks", "check_level", "find_leaks"]

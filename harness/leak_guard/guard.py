@@ -78,6 +78,12 @@ class LeakReport:
         return [_sentences([leak for leak in leaks if leak.what == kind]) for kind in kinds]
 
 
+def check_level(level: object) -> None:
+    """Raise InputError unless ``level`` is one of :data:`LEVELS`."""
+    if level not in LEVELS:
+        raise InputError(f"data.leak_guard={level!r}: expected one of {list(LEVELS)}")
+
+
 def check_leaks(profiles: Profiles, level: str = "error") -> LeakReport:
     """Return what features of raw ``profiles`` give away; ``level``: error, warn or off.
 
@@ -86,8 +92,7 @@ def check_leaks(profiles: Profiles, level: str = "error") -> LeakReport:
     InputError : an unknown ``level``; with ``error``, a feature that tells controls from treated wells in every batch,
         or that is an order of rows.
     """
-    if level not in LEVELS:
-        raise InputError(f"data.leak_guard={level!r}: expected one of {list(LEVELS)}")
+    check_level(level)
     report = LeakReport() if level == "off" else find_leaks(profiles)
     if level == "error" and (refusal := report.refusal()):
         raise InputError(f"data.leak_guard: {refusal}")

@@ -89,7 +89,7 @@ def _has_marks(path: Path) -> bool | None:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse to read or replace what is at ``path`` if it is no Parquet file, not even a damaged one.
+    """Refuse to read or replace what is at ``path`` if it is no Parquet file, not even a damaged one of :func:`write`.
 
     Raises
     ------
@@ -97,11 +97,10 @@ def refuse_foreign(path: Path) -> None:
     """
     refuse_all_but_files(path, "units")
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
+        content = path.read_bytes()
     except FileNotFoundError:
         return
-    if start not in (_MAGIC, b""):
+    if content and not content.startswith(_MAGIC) and _SUM not in content:
         raise InputError(
             f"units: {path} was not made by this program; move it away, or set units=FOLDER to another one"
         )

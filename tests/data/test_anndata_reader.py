@@ -126,6 +126,17 @@ def test_observations_are_wells(tmp_path: Path) -> None:
     assert profiles.level == "well"
 
 
+def test_columns_and_controls_are_recognized_as_in_tables(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.h5ad")
+    reader = AnnData(path=str(path))
+    wells = load(reader, tmp_path / "cache").wells
+    assert (wells["role"] == "negcon").tolist() == (observations()["drug"] == "DMSO").tolist()
+    assert [row for row in reader.report.tables["conventions"] if "drug" in str(row)]
+    replaced("obs/drug/categories", [b"y", b"z", b"x"])(path)
+    with pytest.raises(InputError, match="controls"):
+        read(path, controls=None)
+
+
 def test_wells_may_be_a_part_of_the_observations_names(tmp_path: Path) -> None:
     path = write(tmp_path / "s.h5ad")
     with h5py.File(path, "a") as file:
@@ -283,7 +294,6 @@ def test_sparse_matrices_that_do_not_fit_are_one_line(tmp_path: Path, change: Ca
         ({"obsm": "X_emb", "layer": "raw"}, ["give one of them"]),
         ({"columns": {"plate": "Plate"}}, ["'Plate'", "'plate'"]),
         ({"columns": {"plat": "plate"}}, ["['plat']"]),
-        ({"controls": None}, ["which wells are negative controls"]),
         ({"controls": {"column": "drug", "values": ["dmso2"]}}, ["'dmso2'", "'DMSO'"]),
         ({"features": ["Cyto_"]}, ["'Cyto_'"]),
         ({"exclude_plates": 7}, ["exclude_plates", "['7']", "'007'"]),

@@ -51,7 +51,7 @@ def test_an_array_becomes_a_feature_for_each_element(tmp_path: Path, kind: Any) 
 
 
 def test_several_columns_of_arrays_beside_other_features(tmp_path: Path) -> None:
-    content = table(dna_emb=vectors(2), Cells_a=np.arange(8.0), er_emb=[[i] for i in range(8)])
+    content = table(dna_emb=vectors(2), Cells_a=np.arange(8.0), er_emb=[[i, -i] for i in range(8)])
     profiles = read(tmp_path, content)
     assert set(profiles.features) >= {"dna_emb_0", "dna_emb_1", "er_emb_0"}
     np.testing.assert_array_equal(profiles.X[:, profiles.features.index("er_emb_0")], np.arange(8))

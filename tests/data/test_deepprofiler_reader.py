@@ -71,6 +71,12 @@ def test_sites_hold_the_median_of_their_cells_in_every_layout(tmp_path: Path, la
     assert profiles.level == "image"
 
 
+def test_columns_and_controls_are_recognized_as_in_tables(tmp_path: Path) -> None:
+    project(tmp_path / "project")
+    wells = read(tmp_path, controls=None).wells
+    assert (wells["role"] == "negcon").tolist() == (index()["Treatment"] == "DMSO").tolist()
+
+
 def test_the_mean_and_the_older_array(tmp_path: Path) -> None:
     places = project(tmp_path / "project", array="f")
     expected = np.array([cells(place).mean(axis=0) for place in places])
@@ -195,7 +201,6 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no such index": ({"index": "no.csv"}, ["data.index", "no such file"]),
     "aggregate": ({"aggregate": "max"}, ["data.aggregate", "'max'", "'median'"]),
     "no such column": ({"columns": {"compound": "Drug"}}, ["'Drug'", "'Treatment'"]),
-    "no controls": ({"controls": None}, ["which wells are negative controls"]),
     "an unknown plate": ({"exclude_plates": "7"}, ["exclude_plates", "['7']", "'007'"]),
     "all plates": ({"exclude_plates": ["007", "x_1"]}, ["leaves no plate"]),
     "on_missing": ({"on_missing": "zero"}, ["on_missing", "'zero'"]),

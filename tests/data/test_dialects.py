@@ -190,6 +190,14 @@ def test_the_first_line_of_excel_names_the_separator(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_small(tmp_path / "s.csv").X, screen[FEATURES].to_numpy(np.float32))
 
 
+def test_rows_that_begin_with_a_name_as_r_writes_them(tmp_path: Path) -> None:
+    header, *rows = text_of(small_screen()).splitlines()
+    (tmp_path / "s.csv").write_text("\n".join([header, *(f"{i},{row}" for i, row in enumerate(rows))]))
+    refusal = read_small(tmp_path / "s.csv").refusal
+    assert "more fields than the header" in refusal
+    assert "as R writes" in refusal
+
+
 def test_the_separator_may_be_given(tmp_path: Path) -> None:
     screen = small_screen()
     path = write(screen, tmp_path / "s.csv", sep=";")

@@ -133,6 +133,7 @@ def test_what_is_written_beside_features_is_left_out_with_its_reason(prefixed: b
         "Image_MD5Digest_DNA": "checksum", "Image_ProcessingStatus": "processing status",
         "Cells_Neighbors_FirstClosestObjectNumber_5": "object number", "Site": "site", "Day": "date",
         "Batch": "batch",
+        "Time [s]": "time", "Unnamed: 0_x": "saved index",
         "Well": "well", "bbox-0": "bounding box", "centroid-1": "location", "level_1": "saved index",
     }  # fmt: skip
     numbers = pd.DataFrame({name: rng.normal(100, 5, n) for name in reasons})

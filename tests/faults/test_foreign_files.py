@@ -318,7 +318,8 @@ def test_a_mailbox_removes_its_messages_only(tmp_path: Path) -> None:
     assert len(mailbox.take()) == 1
     mailbox.close()
     assert {path: state(path) for path in strangers} == before
-    assert len(list(mailbox.folder.iterdir())) == len(strangers)
+    assert {path.name for path in mailbox.folder.iterdir()} == {"stop", *(path.name for path in strangers)}
+    assert not mailbox.is_open
 
 
 def test_a_sent_journal_with_a_foreign_file_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,11 +14,11 @@ from hydra import compose, initialize_config_dir
 
 from harness.batch import assign_batches
 from harness.batch.regex import Regex
-from harness.cli.screen import Screen, reader
+from harness.cli.screen import Screen, leak_guard_level, reader
 from harness.data.demo import Demo
 from harness.data.frame import from_frame
 from harness.data.scenario import SCENARIOS
-from harness.leak_guard import check_leaks, find_leaks, guard
+from harness.leak_guard import check_leaks, find_leaks, guard, sample
 from harness.types import InputError, Profiles
 
 SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -207,6 +207,19 @@ def test_sites_are_looked_at_as_wells_and_a_large_screen_on_some_plates(monkeypa
     assert find_leaks(profiles).leaks[0].detail.endswith("each of 48 plates")
 
 
+def test_of_a_screen_without_suspects_four_plates_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = with_feature(make_wells(n_batches=6, n_plates=5, n_wells=48, n_controls=12), np.arange(1440) % 11)
+    plates_read: list[list[str]] = []
+
+    def read_wells(profiles: Profiles, plates: list[str], *features: Any) -> Any:
+        plates_read.append(plates)
+        return sample.read_wells(profiles, plates, *features)
+
+    monkeypatch.setattr(guard, "read_wells", read_wells)
+    assert find_leaks(profiles).leaks == []
+    assert plates_read == [["p00", "p04", "p25", "p29"]]
+
+
 @pytest.mark.parametrize("level", ["Error", "yes", "", None, 1, True])
 def test_an_unknown_level_is_refused_before_anything_is_read(level: Any) -> None:
     with pytest.raises(InputError, match=r"data\.leak_guard=.*expected one of \['error', 'warn', 'off'\]"):
@@ -256,7 +269,8 @@ def test_the_setting_is_none_of_the_readers_and_findings_are_recorded(tmp_path: 
     screen = Screen(cfg)
     with pytest.raises(InputError, match="'injury' tells controls from treated"):
         screen.guard(cfg.data.leak_guard)
-    screen.guard(False)  # what YAML makes of off
+    cfg.data.leak_guard = False  # what YAML makes of off
+    screen.guard(leak_guard_level(cfg))
     assert "leak_guard" not in screen.report.tables
     screen.guard("warn")
     assert [(row["feature"], row["refused"]) for row in screen.report.tables["leak_guard"]] == [("injury", True)]

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from command import Outcome, client_of, run_command, runs_of, table_of
 from mlflow.entities import Run as Stored
 
 from harness.audit.controls_vs_controls import ControlsVsControls
 from harness.owner import owner
+from harness.resume.kept import Kept, write
 from harness.resume.units import KeptUnits, prepare
 from harness.training import Training
 from harness.types import InputError
@@ -234,8 +236,8 @@ def test_parts_that_a_finished_run_could_not_remove_and_old_ones_go(
     assert len(units(folder)) == 3 + 1
     assert "skipped" in again(folder, options=QUICK).out
     assert units(folder) == []
-    old = folder / "mlruns/units/a-b.parquet"
-    old.touch()
+    old = folder / f"mlruns/units/{1:024x}-{1:032x}.parquet"
+    write(old, Kept(pd.DataFrame({"x": [1.0]}), {}))
     prepare(old.parent)
     assert old.exists()
     monkeypatch.setattr("harness.resume.units.time.time", lambda: old.stat().st_mtime + 31 * 24 * 3600)
