@@ -32,8 +32,8 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        """The one line on stderr."""
-        lines = self.err.splitlines()
+        """The one line on stderr, but for the table of what was read, which each command prints."""
+        lines = [line for line in self.err.splitlines() if not line.startswith("harness:   ")]
         assert len(lines) == 1, f"expected one line on stderr, got {self.err!r}"
         return lines[0]
 

@@ -249,7 +249,7 @@ def test_statistics_of_plates_are_kept_for_the_record_unless_they_are_large(
     plate = tiny[1]
     by_hand = DmsoWithin().fit([plate])
     np.testing.assert_array_equal(kept["0"][plate.name].mean_, by_hand.mean_)
-    monkeypatch.setattr("harness.apply.KEPT_BYTES", 1000)
+    monkeypatch.setattr("harness.apply.profiles.KEPT_BYTES", 1000)
     done(tmp_path, "+norm=dmso_within", *TINY, "force=true")
     assert state.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"] == {}
     assert "left out" in json.loads((tmp_path / "x.provenance.json").read_text())["statistics_by_plate_or_batch"]
