@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.errors import InputError as InputError
+from harness.errors import NotApplicable as NotApplicable
 from harness.memo import remembered
 
 if TYPE_CHECKING:
@@ -24,21 +26,6 @@ Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 ROLES = ("negcon", "treated", "poscon", "empty")
-
-
-class InputError(ValueError):
-    """Bad configuration or bad input: one plain line that says what was got, what was expected, what to do."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(" ".join(part.strip() for part in text.splitlines()))  # names from data may hold line breaks
-
-
-class NotApplicable(Exception):  # noqa: N818 - an answer, not an error: the score is undefined here
-    """A score or check is undefined here; ``reason`` is stored in place of a value."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class FitScope(StrEnum):

@@ -12,6 +12,7 @@ from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.relabel import hide_controls
 from harness.bootstrap import interval, resample
 from harness.figure.medians import correlate, plate_medians
+from harness.settings.types import Count
 from harness.types import Doubles, InputError, NotApplicable
 
 
@@ -28,7 +29,7 @@ class PlateCorrelation(Check):
     min_heldout : hidden control wells that every plate must have.
     """
 
-    def __init__(self, *, min_heldout: int = 2) -> None:
+    def __init__(self, *, min_heldout: Count = 2) -> None:
         self.min_heldout = min_heldout
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

@@ -10,15 +10,15 @@ from typing import Any
 
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
 from harness.bootstrap import FEWEST_BATCHES
+from harness.cli.chosen_norm import chosen_norm
 from harness.cli.command import command
-from harness.cli.messages import CONF, listed
 from harness.cli.screen import Screen, chosen_cache
+from harness.cli.settings import check_settings
 from harness.cli.spaces import tuning_node
 from harness.cli.turn import turn
 from harness.data.store import store_folder
@@ -34,11 +34,9 @@ from harness.resume.units import KeptUnits
 from harness.run import Run
 from harness.track import Tracking
 from harness.track.found import PROCESS, RUN_KEY
-from harness.types import InputError, Profiles, Split
+from harness.types import Profiles, Split
 
 _UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
-_CHAIN = "harness.norm.chain.Chain"
-_EXAMPLE = "dmso_within_then_sphering.yaml there"
 
 
 def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
@@ -80,28 +78,6 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
     )
 
 
-def chosen_norm(cfg: DictConfig) -> str:
-    """Name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
-
-    Raises
-    ------
-    InputError : none was chosen, or settings of a chain that is given as names.
-    """
-    if OmegaConf.is_missing(cfg, "norm"):
-        raise InputError(f"no normalization was chosen; add +norm=NAME with one of {listed('norm')}")
-    words = [OverridesParser.create().parse_override(word) for word in HydraConfig.get().overrides.task]
-    names = next((word.value() for word in words if word.key_or_group == "norm"), None)
-    if not isinstance(names, list):
-        return str(HydraConfig.get().runtime.choices["norm"])
-    if settings := [str(word.key_or_group) for word in words if word.key_or_group.startswith("norm.")]:
-        raise InputError(
-            f"{settings[0]}: which step of {names}? write the chain as conf/norm/NAME.yaml, see {_EXAMPLE}"
-        )
-    steps = [OmegaConf.load(CONF / "norm" / f"{name}.yaml") for name in names]  # Hydra has merged them into one
-    OmegaConf.update(cfg, "norm", {"_target_": _CHAIN, "steps": steps}, merge=False, force_add=True)
-    return "+".join(names)
-
-
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     """Nested configuration as dotted keys; lists stay values."""
     if not isinstance(node, dict):
@@ -112,6 +88,7 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 def evaluate_config(cfg: DictConfig) -> None:
     """Evaluate and record what ``cfg`` describes, unless that is done already."""
     name = chosen_norm(cfg)
+    check_settings(cfg, "config")
     tuning_node(cfg)  # fills in search spaces: a part of what is asked for
     tracking, asked = instantiate(cfg.tracking), _asked(cfg)
     with turn(cfg, tracking, name, asked) as to_be_made:

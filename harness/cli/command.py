@@ -12,10 +12,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.cli.attempt import BAD_INPUT, CRASHED, INTERRUPTED, Body, attempt, attempt_elsewhere, settle
+from harness.cli.config_source import check_files
 from harness.cli.disk import telling_of_disk
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import CONF, plain
 from harness.cli.sweep import listening
+from harness.cli.words import check_words
 from harness.types import InputError
 
 
@@ -41,6 +43,8 @@ def command(config_name: str, body: Body) -> int:
 
     sys.argv[1:] = map(_readable, sys.argv[1:])
     try:
+        check_files()
+        check_words(sys.argv[1:])
         with listening(mailbox, statuses):
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
 from harness.data.text import as_numbers, some
+from harness.settings.limits import NotEmpty
+from harness.settings.types import Name, Pattern
 from harness.types import Floats, InputError
 
-FeatureSpec = str | Sequence[str] | None
+FeatureSpec = Pattern | Annotated[Sequence[Name], NotEmpty()] | None
 METADATA_PREFIXES = ("Metadata_", "Image_Metadata_")
 # Counters that CellProfiler and pandas write beside the features; they follow the order of imaging.
 COUNTERS = re.compile(r"ImageNumber|ObjectNumber|TableNumber|Unnamed: \d+|")

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import pandas as pd
 
 from harness.data.files import expand, read_table, require
 from harness.data.text import as_text, listed, some
+from harness.settings.limits import NotEmpty
+from harness.settings.types import FileName, Name
 from harness.types import InputError
+
+
+class JoinSettings(TypedDict):
+    """An entry of ``data.metadata``."""
+
+    path: FileName | Annotated[Sequence[FileName], NotEmpty()]
+    on: Name | Annotated[Sequence[Name], NotEmpty()] | Annotated[Mapping[str, Name], NotEmpty()]
+    columns: NotRequired[Name | Sequence[Name] | None]
+
+
+JoinSpec = Annotated[Mapping[str, Any], JoinSettings]
+MetadataSpec = JoinSpec | Sequence[JoinSpec] | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,7 @@ class Join:
         return pd.concat([wells, joined], axis=1)
 
 
-def joins(specs: Sequence[Mapping[str, Any]] | None) -> list[Join]:
+def joins(specs: MetadataSpec) -> list[Join]:
     """Every entry of the option ``metadata``."""
     return [Join.parse(spec, option=f"metadata[{i}]") for i, spec in enumerate(listed(specs))]
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, TypedDict, cast
 
 import pandas as pd
 
 from harness.data.query import Query
 from harness.data.text import as_text, listed, one_text, some
+from harness.settings.types import Name, QueryText
 from harness.types import InputError, Mask
 
-RuleSpec = str | Mapping[str, Any] | None
+Scalar = str | int | float | bool
+
+
+class RuleSettings(TypedDict, total=False):
+    """A column and its values, or a query."""
+
+    column: Name | None
+    values: Scalar | Sequence[Scalar | None] | None
+    query: QueryText | None
+
+
+RuleSpec = QueryText | Annotated[Mapping[str, Any], RuleSettings] | None
 Columns = Mapping[str, "pd.Series[Any]"]
 
 

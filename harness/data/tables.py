@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,15 @@ from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
 from harness.data.fileparts import FilePart, same_features
 from harness.data.files import expand, read_table
-from harness.data.join import Join, joins
+from harness.data.join import Join, MetadataSpec, joins
+from harness.data.missing import CHOICES
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.text import as_text, listed, one_text, some
-from harness.data.wells import TEXT, claimed, required, resolve, wells_table, without
+from harness.data.wells import LEVELS, STANDARD, TEXT, claimed, required, resolve, wells_table, without
+from harness.settings.limits import Keys, NotEmpty, OneOf
+from harness.settings.types import FileName, Name
 from harness.types import Floats, InputError
 
 VERSION = 1  # of what this reader makes of its input
@@ -48,17 +51,17 @@ class Tables:
     def __init__(
         self,
         *,
-        paths: str | Sequence[str],
-        columns: Mapping[str, str | None] | None = None,
+        paths: FileName | Annotated[Sequence[FileName], NotEmpty()],
+        columns: Annotated[Mapping[str, str | None], Keys(*STANDARD)] | None = None,
         controls: RuleSpec = None,
         poscon: RuleSpec = None,
         empty: RuleSpec = None,
         features: FeatureSpec = None,
-        metadata: Sequence[Mapping[str, Any]] | None = None,
-        exclude_plates: str | int | Sequence[str | int] = (),
-        on_missing: str = "error",
-        level: str = "auto",
-        name: str | None = None,
+        metadata: MetadataSpec = None,
+        exclude_plates: str | int | Sequence[str | int] | None = (),
+        on_missing: Annotated[str, OneOf(*CHOICES)] = "error",
+        level: Annotated[str, OneOf(*LEVELS)] = "auto",
+        name: Name | None = None,
     ) -> None:
         self.options: dict[str, Any] = {
             "columns": {k: v for k, v in (columns or {}).items() if v is not None},

@@ -9,6 +9,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.command import command
+from harness.cli.settings import check_settings
 from harness.data.text import listed as as_list
 from harness.montage.collect import collect
 from harness.montage.compose import colours_of, limits
@@ -31,6 +32,7 @@ def montage(cfg: DictConfig) -> pd.DataFrame:
     ------
     InputError : unusable settings, no image that can be read.
     """
+    check_settings(cfg, "montage")
     out = Path(cfg.out)
     targets = [out, out.with_suffix(".csv")]
     _check(cfg, targets)

@@ -13,6 +13,7 @@ from harness.norm.covariance import Groups, gather, pooled, union
 from harness.norm.crossfitted import CrossFitted
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.norm.spectrum import Power
+from harness.settings.types import Folds, NotNegative, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 
@@ -47,7 +48,9 @@ class Coral(CrossFitted):
     center_: list[Doubles]
     whiten_: list[Power]
 
-    def __init__(self, *, shrinkage: float = 1.0, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self, *, shrinkage: NotNegative = 1.0, exchangeable: bool = True, n_folds: Folds = 5, seed: Seed = 0
+    ) -> None:
         self.shrinkage = shrinkage
         self.exchangeable = exchangeable
         self.n_folds = n_folds

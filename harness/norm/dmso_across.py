@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from harness.norm.exchange import MIN_CONTROLS, left_out, positions
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
 from harness.norm.summary import Summarized
+from harness.settings.limits import OneOf
+from harness.settings.types import Seed
 from harness.types import Floats, InputError, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
@@ -54,7 +56,13 @@ class DmsoAcross(Summarized, Affine):
     One affine map for the whole screen: it changes units and removes no batch effect. It cannot over-normalize.
     """
 
-    def __init__(self, *, exchangeable: bool = True, scope: str = "train", seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        exchangeable: bool = True,
+        scope: Annotated[str, OneOf("train", "transductive")] = "train",
+        seed: Seed = 0,
+    ) -> None:
         self.exchangeable = exchangeable
         self.scope = scope
         self.seed = seed

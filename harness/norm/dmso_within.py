@@ -11,6 +11,7 @@ from harness.norm.base import Normalizer
 from harness.norm.exchange import check_controls, left_out, positions
 from harness.norm.moments import leave_one_out, moments, moments_by_well, moments_of
 from harness.norm.scaling import fallback_report, location_scale, standardize_groups
+from harness.settings.types import Seed
 from harness.types import FitScope, Floats, Plate
 
 
@@ -41,7 +42,7 @@ class DmsoWithin(Normalizer):
     scope = FitScope.PLATE
     increasing = True
 
-    def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
+    def __init__(self, *, exchangeable: bool = True, seed: Seed = 0) -> None:
         self.exchangeable = exchangeable
         self.seed = seed
 

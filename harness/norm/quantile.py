@@ -19,6 +19,7 @@ from harness.norm.moments import resolution
 from harness.norm.order import left_out_quantiles, quantiles
 from harness.norm.scaling import fallback_report
 from harness.norm.step import WORKERS, ordered
+from harness.settings.types import Folds, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -65,7 +66,7 @@ class Quantile(Normalizer):
     scope = FitScope.TRAIN_AND_CONTROLS
     increasing = True
 
-    def __init__(self, *, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, *, exchangeable: bool = True, n_folds: Folds = 5, seed: Seed = 0) -> None:
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed

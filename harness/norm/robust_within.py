@@ -13,6 +13,7 @@ from harness.norm.exchange import check_controls, left_out, positions
 from harness.norm.moments import resolution
 from harness.norm.order import MAD_TO_SD, left_out_median_mad, median_mad
 from harness.norm.scaling import fallback_report, standardize_groups
+from harness.settings.types import Seed
 from harness.types import FitScope, Floats, Mask, Plate
 
 
@@ -43,7 +44,7 @@ class RobustWithin(Normalizer):
     scope = FitScope.PLATE
     increasing = True
 
-    def __init__(self, *, exchangeable: bool = True, seed: int = 0) -> None:
+    def __init__(self, *, exchangeable: bool = True, seed: Seed = 0) -> None:
         self.exchangeable = exchangeable
         self.seed = seed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from harness.norm.covariance import Groups
 from harness.norm.regularize import best, held_out, plate_folds
 from harness.norm.scaling import fallback_report
 from harness.norm.spectrum import Spectrum
+from harness.settings.limits import OneOf
+from harness.settings.types import Count, Folds, NotNegative, Seed
 from harness.types import FitScope, Floats, InputError, Plate
 
 
@@ -53,11 +56,11 @@ class Tvn(Coral):
     def __init__(
         self,
         *,
-        n_components: int | str = "auto",
-        shrinkage: float = 1.0,
+        n_components: Count | Annotated[str, OneOf("auto", "all")] = "auto",
+        shrinkage: NotNegative = 1.0,
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(shrinkage=shrinkage, exchangeable=exchangeable, n_folds=n_folds, seed=seed)
         self.n_components = n_components

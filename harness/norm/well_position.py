@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from harness.norm.moments import resolution
 from harness.norm.order import MAD_TO_SD, mad, median
 from harness.norm.polish import Codes, position_effects
 from harness.norm.scaling import fallback_report, standardize_groups
+from harness.settings.limits import OneOf
+from harness.settings.types import Folds, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 REFERENCES = ("all", "controls")
@@ -57,7 +59,14 @@ class WellPosition(Normalizer):
     scope = FitScope.PLATE
     increasing = True
 
-    def __init__(self, *, reference: str = "all", exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        reference: Annotated[str, OneOf(*REFERENCES)] = "all",
+        exchangeable: bool = True,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
+    ) -> None:
         self.reference = reference
         self.exchangeable = exchangeable
         self.n_folds = n_folds

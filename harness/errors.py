@@ -1,0 +1,18 @@
+"""What is raised for bad input, and for what has no meaning. Imports nothing: ``--help`` needs no pandas."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Bad configuration or bad input: one plain line that says what was got, what was expected, what to do."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(part.strip() for part in text.splitlines()))  # names from data may hold line breaks
+
+
+class NotApplicable(Exception):  # noqa: N818 - an answer, not an error: the score is undefined here
+    """A score or check is undefined here; ``reason`` is stored in place of a value."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,129 @@
+"""A user's yaml, looked at before it is believed: encoding, syntax, size after expansion, and lines of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.settings.problem import Problem
+
+MOST_BYTES = 1_000_000
+MOST_VALUES = 10_000  # after anchors are replaced by what they stand for
+DEEPEST = 50  # levels
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class YamlError(ValueError):
+    """A yaml that cannot be used; the message is one line with the file and, if there is one, the line."""
+
+
+def compose(path: Path) -> yaml.Node | None:
+    """The tree of a yaml file; None if it holds nothing.
+
+    Raises
+    ------
+    YamlError : no text in UTF-8, broken syntax, a key twice, anchors that contain themselves or stand for too much,
+        too large or too deep, or no mapping.
+    """
+    raw = path.read_bytes()
+    if len(raw) > MOST_BYTES:
+        raise YamlError(f"{path}: {len(raw):,} bytes; expected settings, at most {MOST_BYTES:,} bytes")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        byte = raw[error.start]
+        raise YamlError(f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from error
+    try:
+        node = yaml.compose(text, Loader=_LOADER)
+    except yaml.YAMLError as error:
+        raise YamlError(f"{path}{described(error)}") from error
+    except RecursionError as error:
+        raise YamlError(f"{path}: nested too deeply; expected at most {DEEPEST} levels") from error
+    if node is None:
+        raise YamlError(f"{path}: is empty; expected settings, each as `name: value`")
+    if not isinstance(node, yaml.MappingNode):
+        word = "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
+        raise YamlError(f"{path}, line {_line(node)}: is {word}; expected settings, each as `name: value`")
+    _check_size(node, path)
+    _check_repeated(node, path)
+    return node
+
+
+def described(error: yaml.YAMLError) -> str:
+    """``, line N: what is wrong`` of an error of the yaml parser."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    remedy = "; indent with blanks, not with tabs" if "\\t" in problem or "tab character" in problem else ""
+    place = f", line {mark.line + 1}" if mark is not None else ""
+    return f"{place}: is no yaml ({problem}){remedy}"
+
+
+def key_lines(path: Path) -> dict[tuple[str, ...], int]:
+    """The line of each key of a yaml file by its path within the file; empty if the file cannot be read."""
+    try:
+        node = compose(path)
+    except (YamlError, OSError):
+        return {}
+    return dict(_keys(node, ()))
+
+
+def _keys(node: yaml.Node | None, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        path = (*above, *str(key.value).split("."))
+        yield path, _line(key)
+        yield from _keys(value, path)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _check_size(root: yaml.Node, path: Path) -> None:
+    """Count values as if every anchor was replaced by what it stands for; nothing is replaced for that."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: yaml.Node, depth: int) -> int:
+        if id(node) in open_nodes:
+            raise YamlError(f"{path}, line {_line(node)}: an anchor contains itself; write out what is meant")
+        if depth > DEEPEST:
+            raise YamlError(f"{path}, line {_line(node)}: nested too deeply; expected at most {DEEPEST} levels")
+        if id(node) not in sizes:
+            open_nodes.add(id(node))
+            parts = _parts(node)
+            sizes[id(node)] = 1 + sum(size(part, depth + 1) for part in parts)
+            open_nodes.remove(id(node))
+        return sizes[id(node)]
+
+    if (total := size(root, 0)) > MOST_VALUES:
+        number = f"{total:,}" if total < 10**12 else f"over {10**12:,}"
+        raise YamlError(
+            f"{path}: stands for {number} values once its anchors (&, *) are replaced; expected at most {MOST_VALUES:,}"
+        )
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _check_repeated(node: yaml.Node, path: Path) -> None:
+    seen: dict[str, int] = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        name = str(key.value)
+        if name in seen and name != "<<":
+            raise YamlError(
+                f"{path}, line {_line(key)}: {name!r} stands in line {seen[name]} already; write each key once"
+            )
+        seen[name] = _line(key)
+        _check_repeated(value, path)
+
+
+def problem_at(problem: Problem, path: Path, line: int) -> str:
+    """The line of a problem whose setting was written in a yaml."""
+    return f"{problem} ({path}, line {line})"
