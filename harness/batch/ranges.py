@@ -25,7 +25,7 @@ class Ranges:
         in no range.
     """
 
-    def __init__(self, *, ranges: Annotated[Mapping[str, Sequence[Any]], NotEmpty()]) -> None:
+    def __init__(self, *, ranges: Annotated[Mapping[str, Sequence[int | Sequence[int]]], NotEmpty()]) -> None:
         self.ranges = ranges
 
     def assign(self, profiles: Profiles) -> pd.Series[str]:

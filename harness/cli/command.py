@@ -48,7 +48,7 @@ def command(config_name: str, body: Body) -> int:
         with listening(mailbox, statuses):
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:
-        return _said(plain(error), BAD_INPUT)
+        return _said(plain(error, config_name), BAD_INPUT)
     except BrokenProcessPool:
         return _said(_KILLED, CRASHED)
     except KeyboardInterrupt:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hydra.errors import InstantiationException, MissingConfigException
+from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, MissingMandatoryValue
 
 from harness.cli.written import parsed
 from harness.errors import InputError
 from harness.settings.commands import command_fields
 from harness.settings.describe import settings_of
-from harness.settings.kinds import RESERVED
+from harness.settings.kinds import RESERVED, Node, Nodes
 from harness.settings.members import CONF as CONF
 from harness.settings.members import Groups, read
 from harness.settings.problem import hint
@@ -31,8 +31,11 @@ def listed(group: str) -> str:
     return ", ".join(available(group))
 
 
-def plain(error: BaseException) -> str:
-    """One line: what was got, what was expected, what to do."""
+def plain(error: BaseException, command: str = "config") -> str:
+    """One line: what was got, what was expected, what to do.
+
+    ``command``: name of the configuration that was composed, ``conf/<command>.yaml``, for the names that it has.
+    """
     cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
     text = re.sub(r"\s+", " ", str(cause)).strip()
     if isinstance(error, InstantiationException) and not isinstance(cause, InputError):
@@ -45,22 +48,24 @@ def plain(error: BaseException) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is not set; add {error.full_key}=VALUE"
     if isinstance(error, InterpolationKeyError | InterpolationResolutionError):
-        return _unresolved(error)
+        return _unresolved(error, command)
+    if isinstance(error, OverrideParseException):
+        return _unreadable(str(error.override))
     for pattern, remedy in _HYDRA.items():
         if match := re.match(pattern, text):
-            return str(remedy(*match.groups()))
+            return str(remedy(command, *match.groups()))
     return text
 
 
-def _unresolved(error: InterpolationKeyError | InterpolationResolutionError) -> str:
+def _unresolved(error: InterpolationKeyError | InterpolationResolutionError, command: str) -> str:
     reason = re.sub(r"\s+", " ", str(error).splitlines()[0]).strip()
     if match := re.match(r"Interpolation key '(.+?)' not found", reason):
-        names = [name for name in command_fields("config").fields if name != match[1]]
+        names = [name for name in command_fields(command).fields if name != match[1]]
         reason = f"refers to {match[1]!r}, which is no setting; {hint(match[1], names)}write ${{NAME}} of one that is"
     return f"{error.full_key}: {reason}"
 
 
-def setting_keys(command: str = "config") -> Iterator[tuple[str, str]]:
+def setting_keys(command: str) -> Iterator[tuple[str, str]]:
     """Dotted keys of all settings, each with what stands before ``=VALUE``: the key, or ``+key`` if no yaml has it."""
     content = read(CONF / f"{command}.yaml")
     for key in _keys({name: part for name, part in content.items() if name not in ("defaults", "hydra")}):
@@ -81,19 +86,19 @@ def _keys(node: Any, prefix: str = "") -> Iterator[str]:
             yield from _keys(part, f"{prefix}{name}.") if isinstance(part, dict) else ()
 
 
-def _without_plus(group: str) -> str:
-    if group in _PLUS:
+def _without_plus(command: str, group: str) -> str:
+    groups = [name for name, field in command_fields(command).fields.items() if isinstance(field.kind, Node | Nodes)]
+    if group in _PLUS and (group in groups or command == "config"):
         return f"{group} is chosen with a plus: +{group}=NAME with one of {listed(group)}"
-    groups = [name for name in Groups().groups() if name != "space"]
-    return f"there is no group {group!r}; {hint(group, groups)}groups are {', '.join(groups)}"
+    return f"there is no group {group!r} here; {hint(group, groups)}groups are {', '.join(groups)}"
 
 
-def _given_twice(group: str) -> str:
+def _given_twice(_: str, group: str) -> str:
     return f"{group} is given twice, or with a plus that it does not take; write it once"
 
 
-def _unknown_setting(key: str, addition: str) -> str:
-    places = dict(setting_keys())
+def _unknown_setting(command: str, key: str, addition: str) -> str:
+    places = dict(setting_keys(command))
     names = _mapping_keys(addition)
     if names:
         settings = [place.removeprefix(f"{key}.") for place in places if place.startswith(f"{key}.")]
@@ -125,7 +130,7 @@ def _choice(key: str) -> str:
     return " or ".join(choices) or f"{group}=NAME"
 
 
-def _unreadable(word: str, _: str) -> str:
+def _unreadable(word: str) -> str:
     key, _, value = word.partition("=")
     quote = "'" if "'" not in value else '"'
     form = f"{key}={quote}..{quote}" if value else "key=VALUE"
@@ -139,15 +144,19 @@ def _mapping_keys(word: str) -> list[str]:
     return [str(key) for key in value] if isinstance(value, dict) else []
 
 
-def _of_another_type(key: str) -> str:
+def _nothing_to_leave_out(_: str, key: str) -> str:
+    return f"~{key}: there is nothing of that name to leave out; --help lists what there is"
+
+
+def _of_another_type(_: str, key: str) -> str:
     return f"{key}: a mapping and a list or a single value cannot take each other's place; --help shows what it is"
 
 
-def _several_values(argument: str) -> str:
+def _several_values(_: str, argument: str) -> str:
     return f"{argument}: several values; add -m to sweep over them, or write a list as key=[a,b]"
 
 
-def _no_member(group: str, member: str) -> str:
+def _no_member(_: str, group: str, member: str) -> str:
     return f"{group}: there is no {member!r}; {hint(member, available(group))}choose one of {listed(group)}"
 
 
@@ -155,8 +164,7 @@ _HYDRA: dict[str, Callable[..., str]] = {  # Hydra's own texts run over several 
     r"In '[^']+': Could not (?:load|find) '(\w+)/([^']+)'": _no_member,
     r"Could not override '([^']+)'\. No match in the defaults list": _without_plus,
     r"Could not override '([^']+)'\. To append to your (?:config|default list) use (.+)": _unknown_setting,
-    r"Error parsing override '(.*?)' (.*)": _unreadable,
-    r"LexerNoViableAltException: (\S+) (.*)": _unreadable,
+    r"Could not delete (?:from config\. )?'?([^\s']+)'?": _nothing_to_leave_out,
     r"Error merging override ([^\s=]+)=": _of_another_type,
     r"Multiple values for (\S+?)\. ": _given_twice,
     r"Ambiguous value for argument '(.+?)' 1\.": _several_values,

@@ -17,7 +17,7 @@ from harness.settings.check import problems, restored
 from harness.settings.commands import command_fields
 from harness.settings.members import CONF, Groups
 from harness.settings.problem import Problem
-from harness.settings.yaml_file import key_lines
+from harness.settings.yaml_file import file_texts, key_lines
 
 _FILE = "file://"
 
@@ -33,7 +33,7 @@ def check_settings(cfg: DictConfig, command: str) -> None:
     """
     words = task_words()
     restore_texts(cfg, command, words)
-    settings = _plain(cfg)
+    settings = plain_settings(cfg)
     problem = next(problems(settings, command, groups()), None)
     if problem is not None:
         raise InputError(redacted(f"{problem}{_place(problem, words)}"))
@@ -41,8 +41,10 @@ def check_settings(cfg: DictConfig, command: str) -> None:
 
 def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[str]:
     """Put text back as it was written; returns the dotted keys whose values changed."""
-    settings = _plain(cfg)
-    changed = restored(command_fields(command), settings, texts(words))
+    settings, schema = plain_settings(cfg), command_fields(command)
+    changed = settings
+    for tree in [*(file_texts(file, group) for file, group in added_files()), texts(words)]:
+        changed = restored(schema, changed, tree)
     keys = list(_differences("", settings, changed))
     with open_dict(cfg):
         for key, value in keys:
@@ -64,9 +66,27 @@ def added_folders() -> list[Path]:
     return [folder for folder in folders if folder.resolve() != CONF]
 
 
-def _plain(cfg: DictConfig) -> dict[str, Any]:
+def added_files() -> Iterator[tuple[Path, str]]:
+    """Yamls of the chosen members that lie in added folders, each with its group, in the order of their choice."""
+    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    for group, choice in choices.items():
+        for member in [choice] if isinstance(choice, str) else choice or []:
+            for folder in added_folders():
+                file = folder / str(group) / f"{member}.yaml"
+                if file.is_file():
+                    yield file, str(group)
+
+
+def plain_settings(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as nested mappings, without ``hydra``, interpolations resolved.
+
+    Raises
+    ------
+    InterpolationResolutionError : one that cannot be resolved; its ``full_key`` is the setting.
+    """
+    names: list[Any] = [name for name in cfg if name != "hydra"]
     try:
-        settings = OmegaConf.to_container(cfg, resolve=True)
+        settings = OmegaConf.to_container(OmegaConf.masked_copy(cfg, names), resolve=True)
     except InterpolationResolutionError as error:
         error.full_key = next(_unresolved("", cfg), "configuration")
         raise
@@ -101,14 +121,12 @@ def _place(problem: Problem, words: Sequence[str]) -> str:
     if any(word.lstrip("+~").partition("=")[0] == key for word in words):
         return ""
     path = tuple(key.split("."))
-    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
-    matches = []
-    for folder in added_folders():
-        for group, choice in choices.items():
-            for member in choice if not isinstance(choice, str) else [choice]:
-                file = folder / str(group) / f"{member}.yaml"
-                lines = key_lines(file) if file.is_file() else {}
-                matches += [(len(keys), file, line) for keys, line in lines.items() if path[-len(keys) :] == keys]
+    matches = [
+        (len(keys), file, line)
+        for file, _ in added_files()
+        for keys, line in key_lines(file).items()
+        if path[-len(keys) :] == keys
+    ]
     if not matches:
         return ""
     _, file, line = max(matches, key=lambda match: match[0])

@@ -21,6 +21,7 @@ from harness.cli.attempt import BAD_INPUT, MISTAKES, WARNING, warn_once
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import plain
 from harness.cli.share import share
+from harness.cli.sweep_words import prepare_sweep
 from harness.cores import CORES, cores
 
 _LOOK = 0.3  # seconds between looks into the mailbox
@@ -37,6 +38,11 @@ class BeforeSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         HydraConfig.instance().set_config(config)
+        try:
+            prepare_sweep(config)
+        except MISTAKES as error:
+            print(f"harness: {plain(error)}", file=sys.stderr)
+            raise SystemExit(BAD_INPUT) from error
         if config.hydra.launcher._target_.endswith(".BasicLauncher"):
             return
         try:

@@ -35,6 +35,8 @@ def check_words(words: Sequence[str]) -> None:
         if override is None or override.is_delete():
             continue
         key = override.key_or_group
+        if not key:
+            raise InputError(f"{word[:80]}: names no setting; a setting is written key=VALUE")
         values = list(_values(override, groups))
         jobs *= len(values)
         if jobs > _MOST_JOBS:

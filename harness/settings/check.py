@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.settings.commands import command_fields, group_settings
@@ -39,6 +39,17 @@ def restored(kind: Kind, value: Any, text: Any) -> Any:
     if isinstance(value.get("_target_"), str):
         kind = fields_of(value["_target_"]) or Fields(extra=Kind())
     return {name: restored(kind.child(str(name)), part, text.get(str(name))) for name, part in value.items()}
+
+
+def kind_at(kind: Kind, settings: Settings, path: Sequence[str]) -> Kind:
+    """The kind of the setting at ``path``; anything goes where nothing is known of it."""
+    value: Any = settings
+    for name in path:
+        if isinstance(value, Mapping) and isinstance(value.get("_target_"), str):
+            kind = fields_of(value["_target_"]) or Fields(extra=Kind())
+        kind = kind.child(name)
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return kind
 
 
 def _without_missing(settings: Settings, schema: Fields) -> Settings:

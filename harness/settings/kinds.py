@@ -21,6 +21,7 @@ class Kind:
 
     name = "anything"
     limits: tuple[Limit, ...] = ()
+    is_listed = True  # among the settings that there are
 
     @property
     def expected(self) -> str:
@@ -129,7 +130,22 @@ class Text(Kind):
             yield problem if value == MISSING else wrong_value(key, value, expected, self.words)
 
     def restored(self, value: Any, text: Any) -> Any:
-        return text if isinstance(value, int | float) and isinstance(text, str) and not self.words else value
+        fits = isinstance(value, int | float) and isinstance(text, str) and not self.words
+        return text if fits and _stands_for(text, value) else value
+
+
+def _stands_for(text: str, value: float | bool) -> bool:
+    """Whether ``text`` can be what ``value`` was read from."""
+    if isinstance(value, bool):
+        return text.lower() in (("true", "yes", "on") if value else ("false", "no", "off"))
+    digits = text.replace("_", "")
+    for read in (int, float, lambda digits: int(digits, 0), lambda digits: int(digits, 8)):
+        try:
+            if read(digits) == value:
+                return True
+        except ValueError:
+            continue
+    return ":" in digits or (math.isnan(value) and "nan" in digits.lower()) or "inf" in digits.lower()
 
 
 @dataclass(frozen=True)
@@ -246,7 +262,7 @@ class Fields(Kind):
                 continue
             kind = self.fields[name].kind if name in self.fields else self.extra
             if kind is None:
-                yield unknown_key(key, name, self.fields)
+                yield unknown_key(key, name, [place for place, entry in self.fields.items() if entry.kind.is_listed])
             else:
                 yield from kind.problems(f"{prefix}{name}", part)
         for name, entry in self.fields.items():

@@ -37,6 +37,7 @@ class Alias(Kind):
     """Another name of a parameter that is always set, so that one of the two would silently be ignored."""
 
     of: str = ""
+    is_listed = False
 
     def problems(self, key: str, value: Any) -> Iterator[Problem]:  # noqa: ARG002
         yield Problem(key, f": is another name of {self.of}, which is set already; write {self.of}")

@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
-from harness.settings.problem import Problem
-
 MOST_BYTES = 1_000_000
 MOST_VALUES = 10_000  # after anchors are replaced by what they stand for
 DEEPEST = 50  # levels
+_YAML = "tag:yaml.org,2002:"
+_TAGS = [f"{_YAML}{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge")]
+_KEY_TAGS = [f"{_YAML}{name}" for name in ("str", "int", "timestamp", "merge")]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -49,7 +50,10 @@ def compose(path: Path) -> yaml.Node | None:
         word = "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
         raise YamlError(f"{path}, line {_line(node)}: is {word}; expected settings, each as `name: value`")
     _check_size(node, path)
-    _check_repeated(node, path)
+    _check_nodes(node, path)
+    for key, value in node.value:
+        if key.value == "defaults":
+            _check_defaults(value, path)
     return node
 
 
@@ -112,18 +116,64 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _check_repeated(node: yaml.Node, path: Path) -> None:
-    seen: dict[str, int] = {}
+def _check_nodes(node: yaml.Node, path: Path) -> None:
+    """Refuse keys that are no names or stand twice, and tags, which could build objects."""
+    if node.tag not in _TAGS:
+        raise YamlError(f"{path}, line {_line(node)}: the tag {node.tag.removeprefix(_YAML)} has no place in settings")
+    lines: dict[str, int] = {}
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        name = str(key.value)
-        if name in seen and name != "<<":
+        line = _line(key)
+        if key.tag not in _KEY_TAGS:
+            word = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+            raise YamlError(f"{path}, line {line}: {word!r} as a key is no name; put it in quotes")
+        if key.value in lines and key.value != "<<":
             raise YamlError(
-                f"{path}, line {_line(key)}: {name!r} stands in line {seen[name]} already; write each key once"
+                f"{path}, line {line}: {key.value!r} stands in line {lines[key.value]} already; write each key once"
             )
-        seen[name] = _line(key)
-        _check_repeated(value, path)
+        lines[key.value] = line
+        _check_nodes(value, path)
+    for part in node.value if isinstance(node, yaml.SequenceNode) else ():
+        _check_nodes(part, path)
 
 
-def problem_at(problem: Problem, path: Path, line: int) -> str:
-    """The line of a problem whose setting was written in a yaml."""
-    return f"{problem} ({path}, line {line})"
+def _check_defaults(node: yaml.Node, path: Path) -> None:
+    """Refuse a list of defaults that is none, or whose members are no names."""
+    form = "expected a list of `- group: member`"
+    if not isinstance(node, yaml.SequenceNode):
+        raise YamlError(f"{path}, line {_line(node)}: defaults is no list; {form}")
+    for entry in node.value:
+        pairs = entry.value if isinstance(entry, yaml.MappingNode) else [(entry, None)]
+        members = [part for _, member in pairs if member is not None for part in _entries(member)]
+        for part in [*(key for key, _ in pairs), *members]:
+            if not isinstance(part, yaml.ScalarNode) or part.tag not in (f"{_YAML}str", f"{_YAML}null"):
+                raise YamlError(f"{path}, line {_line(part)}: the defaults name something that is no text; {form}")
+
+
+def _entries(node: yaml.Node) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+
+
+def file_texts(path: Path, group: str) -> dict[str, Any]:
+    """Values of a yaml as they are written, nested as in the whole configuration; empty if it cannot be read.
+
+    ``group``: of the file, below which its settings stand unless it says ``# @package _global_``.
+    """
+    try:
+        node = compose(path)
+    except (YamlError, OSError):
+        return {}
+    tree = _texts(node)
+    header = path.read_text("utf-8").lstrip().partition("\n")[0]
+    if "@package" in header:
+        return tree if "_global_" in header else {}
+    for name in reversed(group.split("/")):
+        tree = {name: tree}
+    return dict(tree)
+
+
+def _texts(node: yaml.Node | None) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _texts(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_texts(part) for part in node.value]
+    return node.value if isinstance(node, yaml.ScalarNode) and node.style is None else None

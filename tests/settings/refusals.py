@@ -51,5 +51,5 @@ def refusal(*words: str, command: str = "config", folder: Path | None = None) ->
     try:
         configured(*words, command=command, folder=folder)
     except (InputError, HydraException, OmegaConfBaseException) as error:
-        return plain(error)
+        return plain(error, command)
     return None
