@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
@@ -26,7 +28,14 @@ class CheckedFileSource(FileConfigSource):
                 raise InputError(str(error)) from error
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-        return super().load_config(config_path)
+            return super().load_config(config_path)
+        return deepcopy(_packaged(self.provider, self.path, config_path))
+
+
+@cache
+def _packaged(provider: str, path: str, config_path: str) -> ConfigResult:
+    """A configuration of ours, read once: a sweep composes it for every job."""
+    return FileConfigSource(provider, path).load_config(config_path)
 
 
 def check_files() -> None:

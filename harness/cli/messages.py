@@ -148,6 +148,11 @@ def _nothing_to_leave_out(_: str, key: str) -> str:
     return f"~{key}: there is nothing of that name to leave out; --help lists what there is"
 
 
+def _cannot_merge(_: str, name: str) -> str:
+    form = "members are chosen in the defaults, `- override /GROUP: [NAME,...]`"
+    return f"{name}: a list or a single value stands where settings by name are expected; {form}"
+
+
 def _of_another_type(_: str, key: str) -> str:
     return f"{key}: a mapping and a list or a single value cannot take each other's place; --help shows what it is"
 
@@ -165,6 +170,7 @@ _HYDRA: dict[str, Callable[..., str]] = {  # Hydra's own texts run over several 
     r"Could not override '([^']+)'\. No match in the defaults list": _without_plus,
     r"Could not override '([^']+)'\. To append to your (?:config|default list) use (.+)": _unknown_setting,
     r"Could not delete (?:from config\. )?'?([^\s']+)'?": _nothing_to_leave_out,
+    r"In '([^']+)': ConfigTypeError raised while composing config: Cannot merge": _cannot_merge,
     r"Error merging override ([^\s=]+)=": _of_another_type,
     r"Multiple values for (\S+?)\. ": _given_twice,
     r"Ambiguous value for argument '(.+?)' 1\.": _several_values,

@@ -41,7 +41,7 @@ def compose(path: Path) -> yaml.Node | None:
     try:
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        raise YamlError(f"{path}{described(error)}") from error
+        raise YamlError(f"{path}{_described(error, text)}") from error
     except RecursionError as error:
         raise YamlError(f"{path}: nested too deeply; expected at most {DEEPEST} levels") from error
     if node is None:
@@ -57,11 +57,13 @@ def compose(path: Path) -> yaml.Node | None:
     return node
 
 
-def described(error: yaml.YAMLError) -> str:
+def _described(error: yaml.YAMLError, text: str) -> str:
     """``, line N: what is wrong`` of an error of the yaml parser."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    remedy = "; indent with blanks, not with tabs" if "\\t" in problem or "tab character" in problem else ""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    remedy = "; indent with blanks, not with tabs" if "\t" in line[: len(line) - len(line.lstrip())] else ""
     place = f", line {mark.line + 1}" if mark is not None else ""
     return f"{place}: is no yaml ({problem}){remedy}"
 
@@ -176,4 +178,4 @@ def _texts(node: yaml.Node | None) -> Any:
         return {str(key.value): _texts(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
         return [_texts(part) for part in node.value]
-    return node.value if isinstance(node, yaml.ScalarNode) and node.style is None else None
+    return node.value if isinstance(node, yaml.ScalarNode) and not node.style else None
