@@ -12,6 +12,7 @@ from harness.settings.members import Groups
 from harness.settings.problem import Problem, hint, wrong_value
 from harness.settings.signature import fields_of, fields_of_callable
 from harness.settings.source import exists, read_module
+from harness.settings.third_party import RULES
 
 Settings = Mapping[str, Any]
 _SPACE = ": spaces are not chosen: conf/space/<model>.yaml goes with its model; tuning=optuna reads it"
@@ -98,8 +99,12 @@ def member_problems(key: str, node: Settings) -> Iterator[Problem]:
         problem, fields = _imported(key, target)
         if problem is not None:
             yield problem
-    if fields is not None:
-        yield from fields.problems(key, node)
+    if fields is None:
+        return
+    single = list(fields.problems(key, node))
+    yield from single
+    if not single and target in RULES and (text := RULES[target](node)) is not None:
+        yield Problem(f"{key}.", text)
 
 
 def _imported(key: str, target: str) -> tuple[Problem | None, Fields | None]:

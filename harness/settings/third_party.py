@@ -7,7 +7,7 @@ Sources: https://lightgbm.readthedocs.io/en/stable/Parameters.html (names, alias
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +151,35 @@ def _lightgbm() -> Fields:
         more.update(dict.fromkeys(aliases, (kind, None)))
     return _fields({**_LIGHTGBM, **more})
 
+
+def _logistic_rule(node: Mapping[str, Any]) -> str | None:
+    """What is wrong with settings of LogisticRegression that are right one by one."""
+    penalty, solver = node.get("penalty", "deprecated"), node.get("solver", "lbfgs")
+    share = node.get("l1_ratio") or 0
+    l1_alone = penalty == "l1" or (penalty == "deprecated" and share == 1)
+    if (l1_alone and solver not in ("liblinear", "saga")) or (not l1_alone and share > 0 and solver != "saga"):
+        return f"solver={solver}: has no L1 penalty; expected {'liblinear or saga' if l1_alone else 'saga'} with it"
+    if penalty == "elasticnet" and solver != "saga":
+        return f"solver={solver}: has no elastic net; expected saga with penalty=elasticnet"
+    if node.get("dual") is True and (solver != "liblinear" or l1_alone):
+        return "dual=true: expected solver=liblinear without an L1 penalty, or dual=false"
+    return None
+
+
+def _lightgbm_rule(node: Mapping[str, Any]) -> str | None:
+    """What is wrong with settings of LGBMClassifier that are right one by one."""
+    if node.get("force_row_wise") is True and node.get("force_col_wise") is True:
+        return "force_col_wise=true: expected one of force_row_wise and force_col_wise, not both"
+    draws = node.get("subsample_freq", 0) > 0 and node.get("subsample", 1.0) < 1
+    if node.get("boosting_type") == "rf" and not (draws or node.get("colsample_bytree", 1.0) < 1):
+        return "boosting_type=rf: a random forest draws rows or features; set subsample below 1 and subsample_freq=1"
+    return None
+
+
+RULES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
+    "lightgbm.LGBMClassifier": _lightgbm_rule,
+    "sklearn.linear_model.LogisticRegression": _logistic_rule,
+}
 
 THIRD_PARTY: dict[str, Fields] = {
     "lightgbm.LGBMClassifier": _lightgbm(),

@@ -115,6 +115,8 @@ model.encode=plate
 model=[logistic] model.logistic.project=null
 model.logistic.classifier.class_weight=null
 +model.logistic.classifier.solver=saga
++model.logistic.classifier.solver=liblinear +model.logistic.classifier.l1_ratio=1
++model.logistic.classifier.solver=saga +model.logistic.classifier.l1_ratio=0.5
 model=[lightgbm] model.lightgbm.classifier.num_leaves=2
 model=[lightgbm] model.lightgbm.classifier.n_jobs=-1
 model=[lightgbm] model.lightgbm.classifier.n_jobs=null
