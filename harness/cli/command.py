@@ -17,7 +17,7 @@ from harness.cli.disk import telling_of_disk
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import CONF, plain
 from harness.cli.sweep import listening
-from harness.cli.words import check_words
+from harness.cli.words import check_sizes, check_words
 from harness.types import InputError
 
 
@@ -41,8 +41,9 @@ def command(config_name: str, body: Body) -> int:
         else:
             attempt_elsewhere(cfg, body, mailbox)
 
-    sys.argv[1:] = map(_readable, sys.argv[1:])
     try:
+        check_sizes(sys.argv[1:])
+        sys.argv[1:] = map(_readable, sys.argv[1:])
         check_files()
         check_words(sys.argv[1:])
         with listening(mailbox, statuses):

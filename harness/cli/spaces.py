@@ -27,8 +27,8 @@ def tuning_node(cfg: DictConfig) -> Any:
         for name in cfg.tuning.spaces or {}:
             if name not in models:
                 near = hint(name, models)
-                chosen = ", ".join(models)
-                raise InputError(f"tuning.spaces.{name}: there is no such model here; {near}chosen are {chosen}")
+                names = ", ".join(models)
+                raise InputError(f"tuning.spaces.{name}: there is no such model here; {near}chosen are {names}")
         for name in models:
             merged = OmegaConf.merge(_space(name), (cfg.tuning.spaces or {}).get(name) or {})
             OmegaConf.update(cfg, f"tuning.spaces.{name}", merged, merge=False, force_add=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from harness.settings.problem import hint, written
 CHAINS = "norm"  # the group whose list is a chain
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 _JOBS = "hydra.launcher.n_jobs"
+_LONGEST, _LONGEST_KEY = 10_000, 200  # characters
+_MOST_DIGITS = 400
+_DEEPEST = 20  # levels of lists and mappings
 _MOST_JOBS = 100_000  # of one sweep
 
 
@@ -27,6 +32,7 @@ def check_words(words: Sequence[str]) -> None:
     ------
     InputError : the first word that cannot be used.
     """
+    check_sizes(words)
     groups = Groups.of(list(_folders(words)))
     names = [*groups.groups(), "experiment"]
     jobs = 1
@@ -50,6 +56,27 @@ def check_words(words: Sequence[str]) -> None:
             if not isinstance(value, int) or isinstance(value, bool) or not -1024 <= value <= 1024 or value == 0:
                 expected = "a whole number of workers from 1 to 1,024, or -1 for one on each core"
                 raise InputError(f"{_JOBS}={written(value)}: expected {expected}")
+
+
+def check_sizes(words: Sequence[str]) -> None:
+    """Refuse words that Hydra's grammar would take minutes or the whole stack to read.
+
+    Raises
+    ------
+    InputError : the first word that is too long, nested too deeply, or holds a number of too many digits.
+    """
+    for word in words:
+        key = word.partition("=")[0]
+        if len(word) > _LONGEST:
+            remedy = "put long lists into a yaml, see --config-dir"
+            raise InputError(f"{key[:40]}: {len(word):,} characters; expected at most {_LONGEST:,}: {remedy}")
+        if len(key) > _LONGEST_KEY and not word.startswith("-"):
+            raise InputError(f"{key[:40]}...: there is no setting with a name of {len(key)} characters")
+        if re.search(rf"\d{{{_MOST_DIGITS}}}", word):
+            raise InputError(f"{key}: got a number of over {_MOST_DIGITS} digits; expected fewer")
+        depth = accumulate((mark in "[{") - (mark in "]}") for mark in word)
+        if max(depth, default=0) > _DEEPEST:
+            raise InputError(f"{key}: nested too deeply; expected at most {_DEEPEST} levels of brackets")
 
 
 def _folders(words: Iterable[str]) -> Iterator[Path]:

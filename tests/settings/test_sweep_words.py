@@ -77,3 +77,22 @@ def test_a_sweep_hands_plates_on_as_they_were_written(folder: Path) -> None:
 )
 def test_quotes_around_numbers(word: str, text: str) -> None:
     assert quoted(word) == text
+
+
+HUGE = {
+    "units=" + "x" * 10_000: "10,006 characters",
+    "data.exclude_plates=[" + ",".join(["a"] * 20_000) + "]": "characters; expected at most 10,000",
+    "seed=" + "9" * 5000: "seed: got a number of over 400 digits",
+    "seed=-" + "9" * 400: "seed: got a number of over 400 digits",
+    "seed=" + "[" * 300 + "]" * 300: "seed: nested too deeply",
+    "+bogus=" + "{a:" * 100 + "1" + "}" * 100: "bogus: nested too deeply",
+    "+" + "a." * 500 + "b=1": "no setting with a name of",
+    "+norm." + "x" * 5000 + "=1": "no setting with a name of",
+}
+
+
+@pytest.mark.parametrize("word", HUGE, ids=[word[:12] for word in HUGE])
+def test_words_that_would_take_minutes_are_refused_unread(word: str) -> None:
+    with pytest.raises(InputError, match=HUGE[word]) as refused:
+        check_words(["+norm=raw", word])
+    assert len(str(refused.value)) < 200
