@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from harness.cli.chosen_norm import chosen_norm
 from harness.cli.command import command
+from harness.cli.settings import check_settings
 from harness.program.interruption import held_back
 
 
 def apply(cfg: DictConfig) -> None:
     """Normalize what ``cfg`` describes and write profiles, statistics and provenance, all or none."""
+    if not OmegaConf.is_missing(cfg, "norm"):
+        chosen_norm(cfg)
+    check_settings(cfg, "apply")
     with held_back():
         from harness.apply.profiles import apply_config
     apply_config(cfg)

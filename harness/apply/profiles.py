@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from harness.aggregate import check_method
-from harness.cli.app import chosen_norm
+from harness.cli.chosen_norm import chosen_norm
 from harness.cli.screen import Screen
 from harness.data.text import some
 from harness.export import metadata_first, writer_of
@@ -108,6 +108,8 @@ def fitted_on(stage: Normalizer, before: str) -> str:
 
 def apply_config(cfg: DictConfig) -> None:
     """Normalize what ``cfg`` describes and write profiles, statistics and provenance, all or none."""
+    if not OmegaConf.is_missing(cfg, "norm"):
+        name = chosen_norm(cfg)
     check_method(cfg.aggregate)
     out = Path(cfg.out)
     writer = writer_of(out)
@@ -117,7 +119,6 @@ def apply_config(cfg: DictConfig) -> None:
     if cfg.fitted is None:
         if OmegaConf.is_missing(cfg, "norm"):
             raise InputError("nothing to apply: add +norm=NAME, or fitted=NAME.statistics.npz of an earlier run")
-        name = chosen_norm(cfg)
         normalizer = instantiate(cfg.norm, _convert_="all")
         check_scope(normalizer.scope)
         profiles = Screen(cfg).profiles

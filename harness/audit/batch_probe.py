@@ -14,6 +14,7 @@ from sklearn.metrics import balanced_accuracy_score
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.components import components
 from harness.seeding import generator
+from harness.settings.types import Count, Folds, Positive
 from harness.types import Floats, NotApplicable
 
 
@@ -34,7 +35,9 @@ class BatchProbe(Check):
 
     needs = ("batches_of_two_plates >= 2",)
 
-    def __init__(self, *, n_folds: int = 5, n_permutations: int = 20, n_components: int = 50, C: float = 0.1) -> None:
+    def __init__(
+        self, *, n_folds: Folds = 5, n_permutations: Count = 20, n_components: Count = 50, C: Positive = 0.1
+    ) -> None:
         self.n_folds = n_folds
         self.n_permutations = n_permutations
         self.n_components = n_components

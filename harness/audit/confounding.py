@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.base import AuditContext, Check, Finding
+from harness.settings.types import NotNegative
 
 
 class Confounding(Check):
@@ -26,7 +27,7 @@ class Confounding(Check):
     whole = True
     before_training = True
 
-    def __init__(self, *, warn_above: float = 0.3) -> None:
+    def __init__(self, *, warn_above: NotNegative = 0.3) -> None:
         self.warn_above = warn_above
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from harness.audit.null import Null
 from harness.audit.relabel import hide_controls
+from harness.settings.limits import Within
+from harness.settings.types import Count
 from harness.types import Profiles
 
 
@@ -21,7 +23,7 @@ class ControlsVsControls(Null):
 
     name: ClassVar[str] = "controls_vs_controls"
 
-    def __init__(self, *, n_repeats: int = 1, share: float = 0.5) -> None:
+    def __init__(self, *, n_repeats: Count = 1, share: Annotated[float, Within(0, 1)] = 0.5) -> None:
         super().__init__(n_repeats=n_repeats)
         self.share = share
 

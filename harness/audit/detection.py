@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,11 @@ from harness.audit.spike_in import SpikeIn
 from harness.bootstrap import LEVEL, interval, resample, weighted_mean
 from harness.metric.auroc import Auroc
 from harness.seeding import derive
+from harness.settings.limits import Distinct, NotEmpty, OneOf, Rising, Within
+from harness.settings.types import Count, NotNegative, Positive
 from harness.types import Doubles, Evaluation, Floats, Mask, Profiles, Split
 
+ARMS = ("matched", "sparse", "common", "position_bound", "batch_bound")
 Norm = Callable[[Profiles], BySplit]
 Axes = Callable[[Floats], Floats]
 
@@ -40,11 +44,11 @@ class Detection(SpikeIn):
     def __init__(
         self,
         *,
-        amplitudes: Sequence[float] = (0.1, 0.2, 0.4, 0.8),
-        arms: Sequence[str] = ("matched", "common"),
-        n_components: int = 50,
-        target: float = 0.75,
-        tied_above: float = 0.5,
+        amplitudes: Annotated[Sequence[Positive], NotEmpty(), Rising()] = (0.1, 0.2, 0.4, 0.8),
+        arms: Annotated[Sequence[Annotated[str, OneOf(*ARMS)]], NotEmpty(), Distinct()] = ("matched", "common"),
+        n_components: Count = 50,
+        target: Annotated[float, Within(0.5, 1)] = 0.75,
+        tied_above: NotNegative = 0.5,
     ) -> None:
         super().__init__(n_directions=1, n_others=1, tied_above=tied_above)
         self.amplitudes = amplitudes

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.components import controls
+from harness.settings.types import Count
 from harness.types import NotApplicable
 
 
@@ -28,7 +29,7 @@ class GraphConnectivity(Check):
 
     needs = ("batches >= 2", "controls >= 10")
 
-    def __init__(self, *, k: int = 15) -> None:
+    def __init__(self, *, k: Count = 15) -> None:
         self.k = k
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.components import controls
 from harness.audit.intervals import median_interval
+from harness.settings.limits import Between
 from harness.types import Doubles
 
 TOLERANCE = 1e-5  # of the entropy, in nats
@@ -29,7 +31,7 @@ class Ilisi(Check):
 
     needs = ("batches >= 2", "controls >= 10")
 
-    def __init__(self, *, perplexity: int = 30) -> None:
+    def __init__(self, *, perplexity: Annotated[int, Between(2, 1_000_000)] = 30) -> None:
         self.perplexity = perplexity
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy.stats import chi2
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.components import controls
 from harness.audit.intervals import mean_interval
+from harness.settings.limits import Within
 from harness.types import Doubles, NotApplicable
 
 
@@ -27,7 +29,7 @@ class Kbet(Check):
 
     needs = ("batches >= 2", "controls >= 10")
 
-    def __init__(self, *, alpha: float = 0.05) -> None:
+    def __init__(self, *, alpha: Annotated[float, Within(0, 1)] = 0.05) -> None:
         self.alpha = alpha
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.ranking import Ranked, by_chance, p_values
 from harness.audit.replicate_wells import replicates
 from harness.audit.replicates import Ints, Replicates, ordinal, similarities
+from harness.settings.limits import Within
+from harness.settings.types import Count
 from harness.types import Doubles, Floats, NotApplicable
 
 _DECIMALS = 6
@@ -33,7 +36,7 @@ class MeanAveragePrecision(Check):
 
     needs = ("replicated_treatments >= 1",)
 
-    def __init__(self, *, n_null: int = 10_000, alpha: float = 0.05) -> None:
+    def __init__(self, *, n_null: Count = 10_000, alpha: Annotated[float, Within(0, 1)] = 0.05) -> None:
         self.n_null = n_null
         self.alpha = alpha
 

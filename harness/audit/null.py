@@ -16,6 +16,7 @@ from harness.metric.auroc import Auroc
 from harness.model.folds import sharing
 from harness.score import score_table
 from harness.seeding import derive
+from harness.settings.types import Count
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import Evaluation, InputError, NotApplicable, Profiles
 
@@ -34,7 +35,7 @@ class Null(Check):
 
     name: ClassVar[str]
 
-    def __init__(self, *, n_repeats: int = 1) -> None:
+    def __init__(self, *, n_repeats: Count = 1) -> None:
         self.n_repeats = n_repeats
 
     def relabel(self, profiles: Profiles, seed: int) -> Profiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.replicate_wells import replicates
 from harness.audit.replicates import Ints, Replicates
 from harness.seeding import generator
+from harness.settings.limits import Within
+from harness.settings.types import Count
 from harness.types import Doubles, Floats
 
 _VALUES = 1 << 22  # of profiles at a time: 16 MB
@@ -28,7 +31,7 @@ class PercentReplicating(Check):
 
     needs = ("replicated_treatments >= 1",)
 
-    def __init__(self, *, n_null: int = 4000, quantile: float = 0.95) -> None:
+    def __init__(self, *, n_null: Count = 4000, quantile: Annotated[float, Within(0, 1)] = 0.95) -> None:
         self.n_null = n_null
         self.quantile = quantile
 

@@ -12,6 +12,7 @@ from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.relabel import hide_controls
 from harness.bootstrap import interval, resample
 from harness.figure.medians import correlate, plate_medians
+from harness.settings.types import Count
 from harness.types import Doubles, InputError, NotApplicable
 
 
@@ -30,7 +31,7 @@ class PlateCorrelation(Check):
 
     needs = ("batches >= 2", "batches_of_two_plates >= 1")
 
-    def __init__(self, *, min_heldout: int = 2) -> None:
+    def __init__(self, *, min_heldout: Count = 2) -> None:
         self.min_heldout = min_heldout
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from harness.aggregate import aggregate
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.spike import control_sd
 from harness.seeding import generator
+from harness.settings.types import Count
 from harness.types import Floats, InputError, NotApplicable
 
 
@@ -28,7 +29,7 @@ class PseudoBatch(Check):
 
     needs = ("plates_of_largest_batch >= 4",)
 
-    def __init__(self, *, k: int = 15) -> None:
+    def __init__(self, *, k: Count = 15) -> None:
         self.k = k
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import numpy as np
 from harness.audit.null import Null
 from harness.norm.exchange import control_wells
 from harness.seeding import generator
+from harness.settings.types import Count, Positive
 from harness.types import Profiles
 
 
@@ -25,7 +26,7 @@ class PseudoControl(Null):
 
     name: ClassVar[str] = "pseudo_control"
 
-    def __init__(self, *, n_repeats: int = 1, tested: float = 1.5) -> None:
+    def __init__(self, *, n_repeats: Count = 1, tested: Positive = 1.5) -> None:
         super().__init__(n_repeats=n_repeats)
         self.tested = tested
 

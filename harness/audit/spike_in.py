@@ -26,6 +26,7 @@ from harness.audit.spike import (
 )
 from harness.bootstrap import interval
 from harness.seeding import derive, generator
+from harness.settings.types import Count, NotNegative, Positive
 from harness.types import InputError, NotApplicable
 
 
@@ -61,7 +62,7 @@ class SpikeIn(Check):
     needs = ("plates >= 2", "controls_per_plate >= 2")
 
     def __init__(
-        self, *, n_directions: int = 4, n_others: int = 2, amplitude: float = 1.0, tied_above: float = 0.5
+        self, *, n_directions: Count = 4, n_others: Count = 2, amplitude: Positive = 1.0, tied_above: NotNegative = 0.5
     ) -> None:
         self.n_directions = n_directions
         self.n_others = n_others

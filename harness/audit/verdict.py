@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from harness.audit.base import Finding
 from harness.audit.risk import risk
 from harness.audit.widening import widened, widened_null
 from harness.bootstrap import FEWEST_BATCHES
+from harness.settings.limits import AtLeast
+from harness.settings.types import Share
 
 
 class Call(StrEnum):
@@ -87,13 +90,13 @@ class Verdict:
     def __init__(
         self,
         *,
-        leak: float = 0.05,
-        signal: float = 0.02,
-        contrast: float = 0.12,
-        detection: float = 1.5,
-        real: float = 0.02,
-        kept: float = 0.05,
-        batch: float = 0.1,
+        leak: Share = 0.05,
+        signal: Share = 0.02,
+        contrast: Share = 0.12,
+        detection: Annotated[float, AtLeast(1)] = 1.5,
+        real: Share = 0.02,
+        kept: Share = 0.05,
+        batch: Share = 0.1,
     ) -> None:
         self.leak = leak
         self.signal = signal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from harness.data.text import as_text, some
+from harness.settings.types import Name
 from harness.types import InputError, Profiles
 
 
@@ -16,7 +17,7 @@ class Column:
     InputError : no such column, or one without values, or plates without a value.
     """
 
-    def __init__(self, *, column: str = "batch") -> None:
+    def __init__(self, *, column: Name = "batch") -> None:
         self.column = column
 
     def assign(self, profiles: Profiles) -> pd.Series[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from harness.batch.outliers import CUTOFF, adopt, from_batch, isolated
 from harness.batch.reasons import reasons
 from harness.batch.stability import stability
 from harness.data.text import as_text
+from harness.settings.limits import Between, OneOf
+from harness.settings.types import Count, Name, Positive, Seed
 from harness.types import Doubles, InputError, Mask, Profiles
 
 METHODS: dict[str, Callable[[Doubles, int], Labels]] = {"changepoints": change_points, "clustering": clusters}
@@ -57,12 +60,12 @@ class Inferred:
     def __init__(
         self,
         *,
-        method: str = "changepoints",
-        min_size: int = 2,
-        order: str = "plate",
-        cutoff: float = CUTOFF,
-        n_resamples: int = 100,
-        seed: int = 0,
+        method: Annotated[str, OneOf(*METHODS)] = "changepoints",
+        min_size: Annotated[int, Between(2, 1_000_000)] = 2,
+        order: Name = "plate",
+        cutoff: Positive = CUTOFF,
+        n_resamples: Count = 100,
+        seed: Seed = 0,
     ) -> None:
         self.method, self.min_size, self.order, self.cutoff = method, min_size, order, cutoff
         self.n_resamples, self.seed = n_resamples, seed

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 
 from harness.data.text import one_text, some
+from harness.settings.limits import NotEmpty
 from harness.types import InputError, Profiles
 
 
@@ -24,7 +25,7 @@ class Ranges:
         in no range.
     """
 
-    def __init__(self, *, ranges: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(self, *, ranges: Annotated[Mapping[str, Sequence[int | Sequence[int]]], NotEmpty()]) -> None:
         self.ranges = ranges
 
     def assign(self, profiles: Profiles) -> pd.Series[str]:

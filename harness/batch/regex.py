@@ -7,6 +7,7 @@ import re
 import pandas as pd
 
 from harness.data.text import as_text, some
+from harness.settings.types import Name, Pattern
 from harness.types import InputError, Profiles
 
 
@@ -20,7 +21,7 @@ class Regex:
     InputError : an invalid pattern, no such column, or plates that do not match.
     """
 
-    def __init__(self, *, pattern: str, column: str = "plate") -> None:
+    def __init__(self, *, pattern: Pattern, column: Name = "plate") -> None:
         self.pattern = pattern
         self.column = column
 

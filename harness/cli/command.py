@@ -13,11 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.cli.argument_order import arguments
 from harness.cli.attempt import Body, attempt, attempt_elsewhere
+from harness.cli.config_source import check_files
 from harness.cli.disk import telling_of_disk
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import CONF, plain
 from harness.cli.notices import say_once, settle
 from harness.cli.sweep import listening
+from harness.cli.words import check_sizes, check_words
 from harness.errors import InputError
 from harness.file_kinds import is_working_folder_gone
 from harness.program.interruption import INTERRUPTED, TERMINATED, sentence, status_of
@@ -53,17 +55,20 @@ def command(config_name: str, body: Body) -> int:
 
     try:
         given = arguments(sys.argv[1:])
+        check_sizes(given.overrides)
         overrides = [_readable(word) for word in given.overrides]
+        sys.argv[1:] = [*given.options, *overrides]
+        check_files()
         if "help" in given.values:
             from harness.cli.help_text import help_text
 
             print(help_text(config_name, overrides, given.values.get("config_dir")))
             return 0
-        sys.argv[1:] = [*given.options, *overrides]
+        check_words(sys.argv[1:])
         with listening(mailbox, statuses):
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:
-        return _said(plain(error), BAD_INPUT)
+        return _said(plain(error, config_name), BAD_INPUT)
     except OSError as error:
         if begun:
             raise

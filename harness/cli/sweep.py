@@ -22,6 +22,7 @@ from harness.cli.attempt import mistakes
 from harness.cli.mailbox import Mailbox
 from harness.cli.messages import plain
 from harness.cli.notices import relay, say_once
+from harness.cli.sweep_words import prepare_sweep
 from harness.errors import InputError
 from harness.program import interruption
 from harness.program.run import BAD_INPUT
@@ -54,6 +55,11 @@ class BeforeSweep(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Make ready; end the command with one line if the tracking store or the launcher cannot be used."""
         HydraConfig.instance().set_config(config)
+        try:
+            prepare_sweep(config)
+        except mistakes() as error:
+            say_once(f"harness: {plain(error)}")
+            raise SystemExit(BAD_INPUT) from error
         if config.hydra.launcher._target_.endswith(".BasicLauncher"):
             return
         from harness.cli.share import share

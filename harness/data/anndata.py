@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 
@@ -14,11 +14,14 @@ from harness.data.annotated import ScreenOptions
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
 from harness.data.files import expand
+from harness.data.name_patterns import MAPPED
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import RuleSpec
 from harness.data.rows import Rows
 from harness.data.text import some
 from harness.data.validate import check_unique
+from harness.settings.limits import Keys
+from harness.settings.types import FileName, Name
 from harness.types import Floats, InputError
 
 VERSION = 1  # of what this reader makes of its input
@@ -45,18 +48,18 @@ class AnnData:
     def __init__(
         self,
         *,
-        path: str,
-        layer: str | None = None,
-        obsm: str | None = None,
-        columns: Mapping[str, str | None] | None = None,
+        path: FileName,
+        layer: Name | None = None,
+        obsm: Name | None = None,
+        columns: Annotated[Mapping[str, str | None], Keys(*MAPPED)] | None = None,
         controls: RuleSpec = None,
         poscon: RuleSpec = None,
         empty: RuleSpec = None,
         features: FeatureSpec = None,
-        exclude_plates: str | int | Sequence[str | int] = (),
+        exclude_plates: str | int | Sequence[str | int] | None = (),
         on_missing: Literal["error", "drop_features", "impute_plate_median"] = "error",
         level: Literal["auto", "well", "image"] = "auto",
-        name: str | None = None,
+        name: Name | None = None,
     ) -> None:
         self.path = path
         self.layer = layer

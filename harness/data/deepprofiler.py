@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
 
@@ -22,12 +22,15 @@ from harness.data.deepprofiler_folder import Project, locate
 from harness.data.deepprofiler_sites import COLUMNS, Aggregate, Site, read_site, stacked, words
 from harness.data.digest import file_sha256
 from harness.data.files import read_table
+from harness.data.name_patterns import MAPPED
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import RuleSpec
 from harness.data.rows import Rows
 from harness.data.single_cells import CELL_COUNT
 from harness.data.text import as_text, some
 from harness.data.wells import TEXT, resolve
+from harness.settings.limits import Keys
+from harness.settings.types import FileName, Name
 from harness.types import Floats, InputError
 
 VERSION = 1  # of what this reader makes of its input
@@ -54,17 +57,17 @@ class DeepProfiler:
     def __init__(
         self,
         *,
-        path: str,
-        experiment: str | None = None,
-        index: str | None = None,
+        path: FileName,
+        experiment: Name | None = None,
+        index: FileName | None = None,
         aggregate: Aggregate = "median",
-        columns: Mapping[str, str | None] | None = None,
+        columns: Annotated[Mapping[str, str | None], Keys(*MAPPED)] | None = None,
         controls: RuleSpec = None,
         poscon: RuleSpec = None,
         empty: RuleSpec = None,
-        exclude_plates: str | int | Sequence[str | int] = (),
+        exclude_plates: str | int | Sequence[str | int] | None = (),
         on_missing: Literal["error", "drop_features", "impute_plate_median"] = "error",
-        name: str | None = None,
+        name: Name | None = None,
     ) -> None:
         self.path = path
         self.experiment = experiment

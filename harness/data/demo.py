@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ import pandas as pd
 from harness.data.biology import Features, Library
 from harness.data.layout import Layout
 from harness.data.platemaps import PlatemapLayout
-from harness.data.scenario import Scenario, Size, choose, lay_out
+from harness.data.scenario import SCENARIOS, SIZES, Scenario, Size, choose, lay_out
 from harness.data.simulate import ADDITIVE, Screen
+from harness.settings.limits import Between, OneOf
+from harness.settings.types import Count, FileName, Seed, Share
 from harness.types import Floats, InputError, Profiles
 
 SOURCES = ("demo.py", "scenario.py", "layout.py", "platemaps.py", "biology.py", "simulate.py", "wellname.py")
@@ -49,18 +52,18 @@ class Demo:
     def __init__(
         self,
         *,
-        scenario: str | None = "balanced",
-        size: str = "small",
-        seed: int = 0,
-        platemaps: str | None = None,
-        n_batches: int | None = None,
-        plates_per_batch: int | None = None,
-        wells_per_plate: int | None = None,
-        n_controls: int | None = None,
-        n_sites: int | None = None,
-        n_features: int | None = None,
-        share_active: float | None = None,
-        exclude_plates: Sequence[str | int] = (),
+        scenario: Annotated[str, OneOf(*SCENARIOS)] | None = "balanced",
+        size: Annotated[str, OneOf(*SIZES)] = "small",
+        seed: Seed = 0,
+        platemaps: FileName | None = None,
+        n_batches: Count | None = None,
+        plates_per_batch: Count | None = None,
+        wells_per_plate: Count | None = None,
+        n_controls: Count | None = None,
+        n_sites: Count | None = None,
+        n_features: Annotated[int, Between(10, 1_000_000)] | None = None,
+        share_active: Share | None = None,
+        exclude_plates: str | int | Sequence[str | int] | None = (),
     ) -> None:
         self.exclude_plates = exclude_plates  # left out by harness.data.store.load
         self.scenario = "null" if scenario is None else scenario  # what YAML and Hydra make of the word null

@@ -16,6 +16,8 @@ from harness.types import InputError
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 DECIMALS = {"point": ".", "comma": ","}
 AUTO_WORD = "auto"
+SEPARATOR_WORDS = ("auto", "comma", "semicolon", "tab", "bar", ",", ";", "\t", "|")
+DECIMAL_WORDS = ("auto", "point", "comma", ".", ",")
 _PLURALS = {"\t": "tabs"}
 _NO_FEATURES = ("Metadata_", "Image_Metadata_")  # text such as 101,102 (two sites) may stay what it is there
 _WITH_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,11 @@ from harness.data.identifier_names import identifier_reason, label_reason
 from harness.data.left_out import listed_with_reasons
 from harness.data.text import as_numbers, some
 from harness.data.validate import INDEX_COLUMNS
+from harness.settings.limits import NotEmpty
+from harness.settings.types import Name, Pattern
 from harness.types import Floats, InputError
 
-FeatureSpec = str | Sequence[str] | None
+FeatureSpec = Pattern | Annotated[Sequence[Name], NotEmpty()] | None
 ARRAY_ELEMENTS = "array_elements"  # attribute of a table: columns that were one column of arrays
 METADATA_PREFIXES = ("Metadata_", "Image_Metadata_")
 NO_PREFIX = "no feature prefix"

@@ -5,22 +5,39 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
 
-from harness.data.dialect import AUTO, Dialect
+from harness.data.dialect import AUTO, DECIMAL_WORDS, SEPARATOR_WORDS, Dialect
 from harness.data.files import expand, read_table, require
 from harness.data.join_keys import NUMBERS, comparable
 from harness.data.partners import JoinedRows, zeros_hint
 from harness.data.reading_report import ReadingReport
 from harness.data.text import has_lost_digits, listed, some
+from harness.settings.limits import NotEmpty, OneOf
+from harness.settings.types import FileName, Name
 from harness.types import InputError, Mask
 
 UNMATCHED = ("error", "warn")
 _REQUIRED = {"path", "on"}
 _ALLOWED = {*_REQUIRED, "columns", "unmatched", "separator", "decimal"}
+
+
+class JoinSettings(TypedDict):
+    """An entry of ``data.metadata``."""
+
+    path: FileName | Annotated[Sequence[FileName], NotEmpty()]
+    on: Name | Annotated[Sequence[Name], NotEmpty()] | Annotated[Mapping[str, Name], NotEmpty()]
+    columns: NotRequired[Name | Sequence[Name] | None]
+    unmatched: NotRequired[Annotated[str, OneOf(*UNMATCHED)] | None]
+    separator: NotRequired[Annotated[str, OneOf(*SEPARATOR_WORDS)] | None]
+    decimal: NotRequired[Annotated[str, OneOf(*DECIMAL_WORDS)] | None]
+
+
+JoinSpec = Annotated[Mapping[str, Any], JoinSettings]
+MetadataSpec = JoinSpec | Sequence[JoinSpec] | None
 
 
 @dataclass(frozen=True)
@@ -158,7 +175,7 @@ class Join:
         return rows
 
 
-def joins(specs: Sequence[Mapping[str, Any]] | None) -> list[Join]:
+def joins(specs: MetadataSpec) -> list[Join]:
     """Every entry of the option ``metadata``."""
     return [Join.parse(spec, option=f"metadata[{i}]") for i, spec in enumerate(listed(specs))]
 

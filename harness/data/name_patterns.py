@@ -17,6 +17,9 @@ from harness.types import InputError
 
 NAMES = ("plate", "well", "site")
 SUFFIX = "_regex"
+MAPPED = (
+    "plate", "well", "batch", "compound", "site", "dose", "cell_count", "plate_regex", "well_regex", "site_regex",
+)  # fmt: skip
 SECONDS = 10.0  # for all values of a column; an expression that needs longer backtracks without end
 # Runs on its own because nothing can stop an expression that is being matched from within its process.
 _SEARCH = """

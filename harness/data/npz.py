@@ -8,18 +8,21 @@ import zlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
 from harness.data.digest import file_sha256
 from harness.data.files import expand
+from harness.data.missing import CHOICES
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule
 from harness.data.rows import Rows
 from harness.data.text import one_text, some
 from harness.data.wells import wells_table
+from harness.settings.limits import OneOf
+from harness.settings.types import FileName, Name
 from harness.types import Floats, InputError
 
 VERSION = 1  # of what this reader makes of its input
@@ -41,7 +44,9 @@ class Npz:
     InputError : the file is absent, corrupt, needs pickle, lacks an array, or holds arrays or names of another form.
     """
 
-    def __init__(self, *, path: str, on_missing: str = "error", name: str | None = None) -> None:
+    def __init__(
+        self, *, path: FileName, on_missing: Annotated[str, OneOf(*CHOICES)] = "error", name: Name | None = None
+    ) -> None:
         self.path = path
         self.on_missing = on_missing
         self.report = ReadingReport()

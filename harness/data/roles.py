@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Annotated, Any, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,21 @@ import pandas as pd
 from harness.data.query import Query, shortened
 from harness.data.reading_report import ReadingReport
 from harness.data.text import as_key, as_text, listed, one_text, quoting_hint, some
+from harness.settings.types import Name, QueryText
 from harness.types import InputError, Mask
 
-RuleSpec = str | Mapping[str, Any] | None
+Scalar = str | int | float | bool
+
+
+class RuleSettings(TypedDict, total=False):
+    """A column and its values, or a query."""
+
+    column: Name | None
+    values: Scalar | Sequence[Scalar | None] | None
+    query: QueryText | None
+
+
+RuleSpec = QueryText | Annotated[Mapping[str, Any], RuleSettings] | None
 Columns = Mapping[str, "pd.Series[Any]"]
 
 

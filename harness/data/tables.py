@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -19,21 +19,24 @@ from harness.data.conventions.folders import row_folders
 from harness.data.conventions.names import identifiers
 from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.conventions.table import conventions_table, lines, nameless_warning
-from harness.data.dialect import Dialect
+from harness.data.dialect import DECIMAL_WORDS, SEPARATOR_WORDS, Dialect
 from harness.data.digest import file_sha256
 from harness.data.features import FeatureSpec
 from harness.data.fileparts import FilePart, OnDifferentFeatures, same_features
 from harness.data.files import expand, read_table
 from harness.data.gct import NOT_FEATURES
-from harness.data.join import Join, attach_all, joins
+from harness.data.join import Join, MetadataSpec, attach_all, joins
 from harness.data.left_out import left_out_rows, left_out_sentence
-from harness.data.name_patterns import NamePatterns
+from harness.data.missing import CHOICES
+from harness.data.name_patterns import MAPPED, NamePatterns
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
 from harness.data.rows import Rows
 from harness.data.single_cells import aggregate_cells, is_cell_level
 from harness.data.text import as_text, listed, one_text, quoting_hint, some
-from harness.data.wells import TEXT, claimed, wells_table, without
+from harness.data.wells import LEVELS, TEXT, claimed, wells_table, without
+from harness.settings.limits import Keys, NotEmpty, OneOf
+from harness.settings.types import FileName, Name
 from harness.types import Floats, InputError
 
 VERSION = 3  # of what this reader makes of its input
@@ -76,20 +79,20 @@ class Tables:
     def __init__(
         self,
         *,
-        paths: str | Sequence[str],
-        columns: Mapping[str, str | None] | None = None,
+        paths: FileName | Annotated[Sequence[FileName], NotEmpty()],
+        columns: Annotated[Mapping[str, str | None], Keys(*MAPPED)] | None = None,
         controls: RuleSpec = None,
         poscon: RuleSpec = None,
         empty: RuleSpec = None,
         features: FeatureSpec = None,
-        metadata: Sequence[Mapping[str, Any]] | None = None,
-        exclude_plates: str | int | Sequence[str | int] = (),
-        on_missing: str = "error",
-        level: str = "auto",
-        separator: str = "auto",
-        decimal: str = "auto",
+        metadata: MetadataSpec = None,
+        exclude_plates: str | int | Sequence[str | int] | None = (),
+        on_missing: Annotated[str, OneOf(*CHOICES)] = "error",
+        level: Annotated[str, OneOf(*LEVELS)] = "auto",
+        separator: Annotated[str, OneOf(*SEPARATOR_WORDS)] = "auto",
+        decimal: Annotated[str, OneOf(*DECIMAL_WORDS)] = "auto",
         on_different_features: OnDifferentFeatures = "error",
-        name: str | None = None,
+        name: Name | None = None,
     ) -> None:
         self.options: dict[str, Any] = {
             "columns": {k: v for k, v in (columns or {}).items() if v is not None},

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from harness.figure.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.settings.types import Share
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class AssayScores:
     ``thresholds``: AUROCs that are marked, with the share of assays above them.
     """
 
-    def __init__(self, *, thresholds: Sequence[float] = (0.7, 0.8, 0.9)) -> None:
+    def __init__(self, *, thresholds: Sequence[Share] = (0.7, 0.8, 0.9)) -> None:
         self.thresholds = thresholds
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:

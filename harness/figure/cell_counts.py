@@ -14,6 +14,7 @@ from harness.known.points import relative_cell_count, well_strength
 from harness.known.scores import ROLES
 from harness.known.spearman import spearman
 from harness.seeding import generator
+from harness.settings.types import Count, Name
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class CellCounts:
     n_compounds : in the boxplots. metric : of the comparison with baselines; ``chance`` is its value by guessing.
     """
 
-    def __init__(self, *, n_compounds: int = 30, metric: str = "auroc", chance: float = 0.5) -> None:
+    def __init__(self, *, n_compounds: Count = 30, metric: Name = "auroc", chance: float = 0.5) -> None:
         self.n_compounds = n_compounds
         self.metric = metric
         self.chance = chance

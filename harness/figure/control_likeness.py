@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from harness.likeness.enrichment import enrichment
 from harness.likeness.gaussian import Gaussian
 from harness.likeness.panels import FIT, draw_both, draw_distances, draw_map
 from harness.likeness.scores import Likeness
+from harness.settings.limits import Between, OneOf
+from harness.settings.types import Count, Share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,13 +44,13 @@ class ControlLikeness:
     def __init__(
         self,
         *,
-        per: str = "all",
-        rank_by: str = "mahalanobis",
-        n_wells: int = 100,
-        n_components: int = 20,
-        max_points: int = 2500,
-        n_neighbors: int = 15,
-        min_dist: float = 0.1,
+        per: Annotated[str, OneOf("all", "batch")] = "all",
+        rank_by: Annotated[str, OneOf("mahalanobis", "log_density")] = "mahalanobis",
+        n_wells: Count = 100,
+        n_components: Count = 20,
+        max_points: Count = 2500,
+        n_neighbors: Annotated[int, Between(2, 1000)] = 15,
+        min_dist: Share = 0.1,
     ) -> None:
         self.per = per
         self.rank_by = rank_by

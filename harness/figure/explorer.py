@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from harness.figure.placing import place
 from harness.figure.sampling import sample
 from harness.figure.umap import Umap
 from harness.score import predictions
+from harness.settings.limits import Between
+from harness.settings.types import Count, Share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +37,9 @@ class Explorer(Umap):
         and treated wells are placed beside their neighbours in it (:func:`harness.figure.placing.place`).
     """
 
-    def __init__(self, *, max_points: int = 10_000, n_neighbors: int = 15, min_dist: float = 0.1) -> None:
+    def __init__(
+        self, *, max_points: Count = 10_000, n_neighbors: Annotated[int, Between(2, 1000)] = 15, min_dist: Share = 0.1
+    ) -> None:
         super().__init__(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from harness.figure.heatmap_wells import shown_wells
 from harness.figure.order import by_correlation
 from harness.figure.panels import new_grid
 from harness.figure.style import MEDIUM, SMALL, batch_colours, headline, label, spaced
+from harness.settings.limits import Between
+from harness.settings.types import Count
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class FeatureHeatmap:
     max_features : drawn at random where there are more, the same for all normalizations.
     """
 
-    def __init__(self, *, wells: int = 5, max_features: int = 1000) -> None:
+    def __init__(self, *, wells: Count = 5, max_features: Annotated[int, Between(2, 1_000_000)] = 1000) -> None:
         self.wells = wells
         self.max_features = max_features
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from harness.figure.medians import correlate, plate_medians, within_minus_betwee
 from harness.figure.order import by_correlation, by_plate
 from harness.figure.outlying import outlying
 from harness.figure.style import MEDIUM, SMALL, batch_colours, headline, label, new_figure
+from harness.settings.limits import OneOf
+from harness.settings.types import Count
 from harness.types import InputError, NotApplicable, Profiles
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class PlateCorrelation:
     InputError : unknown order.
     """
 
-    def __init__(self, *, order: str = "plate", min_heldout: int = 2) -> None:
+    def __init__(self, *, order: Annotated[str, OneOf(*ORDERS)] = "plate", min_heldout: Count = 2) -> None:
         if order not in ORDERS:
             raise InputError(f"figure.plate_correlation.order={order!r} is unknown; choose one of {list(ORDERS)}")
         self.order = order

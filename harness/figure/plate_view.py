@@ -13,6 +13,7 @@ from harness.figure.panels import new_grid
 from harness.figure.plate_values import plate_values
 from harness.figure.position import position_effect
 from harness.figure.style import SMALL, headline, label
+from harness.settings.types import Count, Name
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class PlateView:
     batches, plates : how many are shown.
     """
 
-    def __init__(self, *, feature: str | None = None, batches: int = 3, plates: int = 3) -> None:
+    def __init__(self, *, feature: Name | None = None, batches: Count = 3, plates: Count = 3) -> None:
         self.feature = feature
         self.batches = batches
         self.plates = plates

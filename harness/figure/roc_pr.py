@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from harness.figure.curve import mean_curve, steps, thin
 from harness.figure.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.settings.limits import Between
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class RocPr:
     never pooled: a shift of a whole batch would show up as a ranking within it. Tasks with many labels are left out.
     """
 
-    def __init__(self, *, max_points: int = 200) -> None:
+    def __init__(self, *, max_points: Annotated[int, Between(2, 1_000_000)] = 200) -> None:
         self.max_points = max_points
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from harness.figure.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure, spaced
+from harness.settings.types import Name
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Scores:
     ``chance`` is the value of a model that knows nothing, drawn as a line.
     """
 
-    def __init__(self, *, metric: str = "auroc", chance: float = 0.5) -> None:
+    def __init__(self, *, metric: Name = "auroc", chance: float = 0.5) -> None:
         self.metric = metric
         self.chance = chance
 

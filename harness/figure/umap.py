@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ from harness.figure.style import (
     new_figure,
     spaced,
 )
+from harness.settings.limits import Between
+from harness.settings.types import Count, Share
 from harness.types import NotApplicable
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ class Umap:
     show the same wells.
     """
 
-    def __init__(self, *, max_points: int = 2500, n_neighbors: int = 15, min_dist: float = 0.1) -> None:
+    def __init__(
+        self, *, max_points: Count = 2500, n_neighbors: Annotated[int, Between(2, 1000)] = 15, min_dist: Share = 0.1
+    ) -> None:
         self.max_points = max_points
         self.n_neighbors = n_neighbors
         self.min_dist = min_dist

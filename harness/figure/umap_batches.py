@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from harness.figure.panels import new_grid
 from harness.figure.style import OKABE_ITO, SMALL, headline, label
 from harness.figure.umap import Umap
 from harness.seeding import generator
+from harness.settings.limits import Between
+from harness.settings.types import Count, Share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,11 +48,11 @@ class UmapBatches(Umap):
     def __init__(
         self,
         *,
-        treated: int = 40,
-        plates: int = 5,
-        max_points: int = 2500,
-        n_neighbors: int = 15,
-        min_dist: float = 0.1,
+        treated: Count = 40,
+        plates: Count = 5,
+        max_points: Count = 2500,
+        n_neighbors: Annotated[int, Between(2, 1000)] = 15,
+        min_dist: Share = 0.1,
     ) -> None:
         super().__init__(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
         self.treated = treated

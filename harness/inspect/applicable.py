@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from harness.cli.messages import CONF, available
 from harness.inspect.declared import declared, targets

@@ -7,6 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.command import command
+from harness.cli.settings import check_settings
 from harness.data.tables import Tables
 from harness.inspect.applicable import members
 from harness.inspect.duration import about, expected_seconds
@@ -23,6 +24,7 @@ GROUPS = ("norm", "split", "audit", "baseline")
 
 def inspect_config(cfg: DictConfig) -> None:
     """Print what is in the screen that ``cfg`` names and what applies to it."""
+    check_settings(cfg, "inspect")
     print("\n".join(page_of(cfg).lines(text_width())))
 
 

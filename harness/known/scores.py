@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ import pandas as pd
 from harness.data.files import expand, read_table, require
 from harness.data.join import Join
 from harness.data.text import as_key, as_text, some
+from harness.settings.limits import OneOf
+from harness.settings.types import FileName, Name
 from harness.types import InputError, NotApplicable
 
 PLANTED = ("compounds", "compound", "strength")  # table and columns of a simulated screen's truth
@@ -64,12 +66,12 @@ class KnownScore:
     def __init__(
         self,
         *,
-        path: str | None = None,
-        column: str | None = None,
-        compound: str = "compound",
-        score: str = "score",
-        dose: str | None = None,
-        duplicates: str = "error",
+        path: FileName | None = None,
+        column: Name | None = None,
+        compound: Name = "compound",
+        score: Name = "score",
+        dose: Name | None = None,
+        duplicates: Annotated[str, OneOf(*DUPLICATES)] = "error",
     ) -> None:
         self.path = path
         self.column = column
@@ -80,6 +82,11 @@ class KnownScore:
         self.truth: Mapping[str, pd.DataFrame] = {}
         if path is not None and column is not None:
             raise InputError(f"known_effects: got path={path} and column={column}; set one of the two")
+        if path is None and (compound, score, dose) != ("compound", "score", None):
+            raise InputError(
+                f"known_effects: got compound={compound}, score={score}, dose={dose}, columns of a table; set "
+                "known_effects.path to the table, or leave them out"
+            )
         if duplicates not in DUPLICATES:
             raise InputError(f"known_effects.duplicates={duplicates!r}: expected one of {list(DUPLICATES)}")
 

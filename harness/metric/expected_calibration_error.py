@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.metric.base import Metric, ratio
+from harness.settings.types import Count
 from harness.types import Doubles, Evaluation
 from harness.weights import Weights
 
@@ -22,7 +23,7 @@ class ExpectedCalibrationError(Metric):
     bounds = (0.0, 1.0)
     needs_both_classes = False
 
-    def __init__(self, *, n_bins: int = 10) -> None:
+    def __init__(self, *, n_bins: Count = 10) -> None:
         self.n_bins = n_bins
 
     def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from harness.types import InputError
 
 
-def pipeline(**steps: Any) -> Pipeline:
+def pipeline(**steps: BaseEstimator | None) -> Pipeline:
     """Steps in the order given, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``; None is left out.
 
     The ``classifier`` comes last wherever it is named, so that a step can be added on the command line.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 
+from harness.settings.limits import Between
+from harness.settings.types import Count, Seed
 from harness.types import Floats
 
 
@@ -24,7 +26,9 @@ class Projection(TransformerMixin, BaseEstimator):
     random_state : of the randomized SVD.
     """
 
-    def __init__(self, *, n_components: int = 256, above: int = 1024, random_state: int = 0) -> None:
+    def __init__(
+        self, *, n_components: Count = 256, above: Annotated[int, Between(0, 10_000_000)] = 1024, random_state: Seed = 0
+    ) -> None:
         self.n_components = n_components
         self.above = above
         self.random_state = random_state

@@ -5,11 +5,13 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from harness.cli.command import command
+from harness.cli.settings import check_settings
 from harness.program.interruption import held_back
 
 
 def write_montage(cfg: DictConfig) -> None:
     """Write the sheet that ``cfg`` describes."""
+    check_settings(cfg, "montage")
     with held_back():
         from harness.montage.contact_sheet import montage
     montage(cfg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness.types import InputError
 
 FIELDS = ("plate", "well", "row", "column", "site", "channel", "batch")
 _NUMBERS = ("row", "column", "site")
+_NO_PADDING = re.compile(r"[{/]|\d{3}")
 LONGEST = 255  # bytes of a name, on every file system in use
 
 
@@ -44,8 +46,8 @@ class Template:
             raise InputError(f"{got}: unknown fields {unknown}; expected some of {list(FIELDS)}")
         if any(conversion for *_, conversion in parts):
             raise InputError(f"{got}: conversions such as !r have no place in a path; drop them")
-        if any("{" in (spec or "") or "/" in (spec or "") for _, _, spec, _ in parts):
-            raise InputError(f"{got}: a format may pad a number, as in {{site:02d}}, and nothing else")
+        if any(_NO_PADDING.search(spec or "") for _, _, spec, _ in parts):
+            raise InputError(f"{got}: a format may pad a number, as in {{site:02d}}, to at most 99, and nothing else")
         if "well" not in self.fields and not {"row", "column"} <= set(self.fields):
             raise InputError(f"{got}: says nothing of the well; add {{well}}, or {{row}} and {{column}}")
         if len(channels) > 1 and "channel" not in self.fields:

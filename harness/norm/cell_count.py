@@ -11,6 +11,7 @@ import numpy as np
 from harness.norm.base import Normalizer
 from harness.norm.crossfit import check_folds, fold_of
 from harness.norm.exchange import MIN_CONTROLS
+from harness.settings.types import Folds, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 
@@ -49,7 +50,7 @@ class CellCount(Normalizer):
     scope = FitScope.TRAIN
     needs = ("plates_without_cell_counts <= 0", "controls >= 3")
 
-    def __init__(self, *, exchangeable: bool = True, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, *, exchangeable: bool = True, n_folds: Folds = 5, seed: Seed = 0) -> None:
         self.exchangeable = exchangeable
         self.n_folds = n_folds
         self.seed = seed

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from harness.norm.base import Normalizer, check_scope
+from harness.settings.limits import NotEmpty
 from harness.types import FitScope, Floats, InputError, Plate
 
 _WIDTH = list(FitScope)
@@ -35,7 +36,7 @@ class Chain(Normalizer):
     held-out plates, ``transductive``. Steps that read nothing do not count. It over-normalizes where any step does.
     """
 
-    def __init__(self, *, steps: Sequence[Normalizer]) -> None:
+    def __init__(self, *, steps: Annotated[Sequence[Normalizer], NotEmpty()]) -> None:
         self.steps = steps
 
     @property

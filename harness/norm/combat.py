@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from harness.norm.exchange import MIN_CONTROLS, control_wells
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.pooled import check_batches, pool, train
 from harness.norm.scaling import affine, fallback_report
+from harness.settings.limits import Distinct, OneOf
+from harness.settings.types import Folds, Name, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 SCOPES = (FitScope.TRAIN_AND_CONTROLS, FitScope.TRANSDUCTIVE)
@@ -78,13 +80,13 @@ class Combat(Normalizer):
     def __init__(
         self,
         *,
-        scope: str = "train_and_controls",
+        scope: Annotated[str, OneOf("train_and_controls", "transductive")] = "train_and_controls",
         mean_only: bool = False,
-        reference_batch: str | None = None,
-        covariates: Sequence[str] = (),
+        reference_batch: Name | None = None,
+        covariates: Annotated[Sequence[Name], Distinct()] = (),
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.scope = scope

@@ -14,6 +14,7 @@ from harness.norm.covariance import Groups, gather, pooled, union
 from harness.norm.crossfitted import CrossFitted
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.norm.spectrum import Power
+from harness.settings.types import Folds, NotNegative, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 
@@ -56,10 +57,10 @@ class Coral(CrossFitted):
     def __init__(
         self,
         *,
-        shrinkage: float = 1.0,
+        shrinkage: NotNegative = 1.0,
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.shrinkage = shrinkage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ from harness.norm.standards import (
     quantiles_by_batch,
     standards,
 )
+from harness.settings.limits import OneOf
+from harness.settings.types import Count, Folds, Name, NotNegative, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 
@@ -67,12 +69,12 @@ class DirectStandardization(CrossFitted):
     def __init__(
         self,
         *,
-        reference: str | None = None,
-        n_components: int = 100,
-        penalty: float | str = "auto",
+        reference: Name | None = None,
+        n_components: Count = 100,
+        penalty: NotNegative | Annotated[str, OneOf("auto")] = "auto",
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.reference = reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from harness.norm.exchange import MIN_CONTROLS, left_out, positions
 from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
 from harness.norm.summary import Summarized
+from harness.settings.limits import OneOf
+from harness.settings.types import Seed
 from harness.types import Floats, InputError, Mask, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
@@ -64,8 +66,8 @@ class DmsoAcross(Summarized, Affine):
         self,
         *,
         exchangeable: bool = True,
-        scope: str = "train",
-        seed: int = 0,
+        scope: Annotated[str, OneOf("train", "transductive")] = "train",
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.exchangeable = exchangeable

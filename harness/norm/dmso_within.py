@@ -12,6 +12,7 @@ from harness.norm.constant import centres
 from harness.norm.exchange import check_controls, left_out, positions
 from harness.norm.moments import leave_one_out, moments, moments_by_well, moments_of
 from harness.norm.scaling import fallback_report, location_scale, standardize_groups
+from harness.settings.types import Seed
 from harness.types import FitScope, Floats, Plate
 
 
@@ -46,7 +47,7 @@ class DmsoWithin(Normalizer):
     needs = ("controls_per_plate >= 3",)
 
     def __init__(
-        self, *, exchangeable: bool = True, seed: int = 0, on_constant: Literal["centre", "leave"] = "centre"
+        self, *, exchangeable: bool = True, seed: Seed = 0, on_constant: Literal["centre", "leave"] = "centre"
     ) -> None:
         self.exchangeable = exchangeable
         self.seed = seed

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from harness.norm.base import Normalizer
 from harness.norm.principal import leading_axes, scale_of, well_means
+from harness.settings.limits import OneOf
+from harness.settings.types import Count, NotNegative, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 KEYS = ("batch", "plate")
@@ -50,7 +52,13 @@ class Harmony(Normalizer):
     needs = ("batches >= 2",)
 
     def __init__(
-        self, *, key: str = "batch", n_components: int = 20, theta: float = 2.0, max_iter: int = 10, seed: int = 0
+        self,
+        *,
+        key: Annotated[str, OneOf(*KEYS)] = "batch",
+        n_components: Count = 20,
+        theta: NotNegative = 2.0,
+        max_iter: Count = 10,
+        seed: Seed = 0,
     ) -> None:
         self.key = key
         self.n_components = n_components

@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.norm.base import Normalizer
 from harness.seeding import generator
+from harness.settings.types import Seed
 from harness.types import FitScope, Floats, Plate
 
 
@@ -18,7 +19,7 @@ class Noise(Normalizer):
 
     scope = FitScope.TRAIN
 
-    def __init__(self, *, seed: int = 0) -> None:
+    def __init__(self, *, seed: Seed = 0) -> None:
         self.seed = seed
 
     def transform(self, plate: Plate) -> Floats:

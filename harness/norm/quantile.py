@@ -20,6 +20,7 @@ from harness.norm.moments import resolution
 from harness.norm.order import left_out_quantiles, quantiles
 from harness.norm.scaling import fallback_report
 from harness.norm.step import WORKERS, ordered
+from harness.settings.types import Folds, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -76,8 +77,8 @@ class Quantile(Normalizer):
         self,
         *,
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.exchangeable = exchangeable

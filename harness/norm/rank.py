@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from scipy.special import ndtri
 
 from harness.norm.base import Normalizer
+from harness.settings.limits import OneOf
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 TARGETS = {"pooled": FitScope.TRANSDUCTIVE, "normal": FitScope.BATCH}
@@ -42,7 +43,7 @@ class Rank(Normalizer):
     Kothari et al. 2014, IEEE J. Biomed. Health Inform. 18 ("rank"); the places are Hazen's.
     """
 
-    def __init__(self, *, target: str = "pooled") -> None:
+    def __init__(self, *, target: Annotated[str, OneOf(*TARGETS)] = "pooled") -> None:
         self.target = target
 
     @property

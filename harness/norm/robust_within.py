@@ -14,6 +14,7 @@ from harness.norm.exchange import check_controls, left_out, positions
 from harness.norm.moments import moments_of, resolution
 from harness.norm.order import MAD_TO_SD, left_out_median_mad, median_mad
 from harness.norm.scaling import fallback_report, standardize_groups
+from harness.settings.types import Seed
 from harness.types import FitScope, Floats, Mask, Plate
 
 
@@ -50,7 +51,7 @@ class RobustWithin(Normalizer):
     needs = ("controls_per_plate >= 3",)
 
     def __init__(
-        self, *, exchangeable: bool = True, seed: int = 0, on_constant: Literal["centre", "leave"] = "centre"
+        self, *, exchangeable: bool = True, seed: Seed = 0, on_constant: Literal["centre", "leave"] = "centre"
     ) -> None:
         self.exchangeable = exchangeable
         self.seed = seed

@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.norm.base import Normalizer
 from harness.seeding import generator
+from harness.settings.types import Seed
 from harness.types import FitScope, Floats, Plate
 
 
@@ -19,7 +20,7 @@ class Shuffle(Normalizer):
 
     scope = FitScope.PLATE
 
-    def __init__(self, *, seed: int = 0) -> None:
+    def __init__(self, *, seed: Seed = 0) -> None:
         self.seed = seed
 
     def transform(self, plate: Plate) -> Floats:

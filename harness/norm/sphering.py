@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from harness.norm.crossfitted import CrossFitted
 from harness.norm.regularize import INTENSITIES, best, held_out, ledoit_wolf, plate_folds
 from harness.norm.scaling import fallback_report, standardize_groups
 from harness.norm.spectrum import Spectrum
+from harness.settings.limits import OneOf
+from harness.settings.types import Folds, NotNegative, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 METHODS = ("zca", "zca_cor", "pca", "pca_cor")
@@ -64,11 +66,11 @@ class Sphering(CrossFitted):
     def __init__(
         self,
         *,
-        method: str = "zca_cor",
-        shrinkage: float | str = "auto",
+        method: Annotated[str, OneOf(*METHODS)] = "zca_cor",
+        shrinkage: NotNegative | Annotated[str, OneOf("auto", "ledoit_wolf")] = "auto",
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.method = method

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from harness.norm.base import Normalizer
 from harness.norm.principal import leading_axes, scale_of, well_means
 from harness.norm.surrogate import count_components
 from harness.seeding import derive, generator
+from harness.settings.limits import Between, OneOf, Within
+from harness.settings.types import Count, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 
@@ -50,12 +52,12 @@ class Sva(Normalizer):
     def __init__(
         self,
         *,
-        n_sv: int | str = "auto",
+        n_sv: Count | Annotated[str, OneOf("auto")] = "auto",
         known: str = "none",
-        n_sample: int = 1000,
-        n_permutations: int = 20,
-        alpha: float = 0.1,
-        seed: int = 0,
+        n_sample: Annotated[int, Between(2, 1_000_000)] = 1000,
+        n_permutations: Count = 20,
+        alpha: Annotated[float, Within(0, 1)] = 0.1,
+        seed: Seed = 0,
     ) -> None:
         self.n_sv = n_sv
         self.known = known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from harness.norm.covariance import Groups
 from harness.norm.regularize import best, held_out, plate_folds
 from harness.norm.scaling import fallback_report
 from harness.norm.spectrum import Spectrum
+from harness.settings.limits import OneOf
+from harness.settings.types import Count, Folds, NotNegative, Seed
 from harness.types import FitScope, Floats, InputError, Plate
 
 
@@ -57,11 +59,11 @@ class Tvn(Coral):
     def __init__(
         self,
         *,
-        n_components: int | str = "auto",
-        shrinkage: float = 1.0,
+        n_components: Count | Annotated[str, OneOf("auto", "all")] = "auto",
+        shrinkage: NotNegative = 1.0,
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         super().__init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from harness.norm.moments import moments_of, resolution
 from harness.norm.order import MAD_TO_SD, mad, median
 from harness.norm.polish import Codes, position_effects
 from harness.norm.scaling import fallback_report, standardize_groups
+from harness.settings.limits import OneOf
+from harness.settings.types import Folds, Seed
 from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 REFERENCES = ("all", "controls")
@@ -65,10 +67,10 @@ class WellPosition(Normalizer):
     def __init__(
         self,
         *,
-        reference: str = "all",
+        reference: Annotated[str, OneOf(*REFERENCES)] = "all",
         exchangeable: bool = True,
-        n_folds: int = 5,
-        seed: int = 0,
+        n_folds: Folds = 5,
+        seed: Seed = 0,
         on_constant: Literal["centre", "leave"] = "centre",
     ) -> None:
         self.reference = reference

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from harness.seeding import derive
+from harness.settings.types import Seed
 from harness.types import InputError, Split
 
 
@@ -25,7 +26,7 @@ class Splitter:
 
     needs: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, *, compound_disjoint: bool = False, seed: int = 0) -> None:
+    def __init__(self, *, compound_disjoint: bool = False, seed: Seed = 0) -> None:
         self.compound_disjoint = compound_disjoint
         self.seed = seed
 

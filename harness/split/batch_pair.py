@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import pandas as pd
 
+from harness.settings.limits import NotEmpty
+from harness.settings.types import Name, Seed
 from harness.split.base import Splitter, batches
 from harness.types import InputError, Split
+
+Batches = Name | Annotated[Sequence[Name], NotEmpty()]
 
 
 class BatchPair(Splitter):
@@ -20,9 +25,7 @@ class BatchPair(Splitter):
 
     needs = ("batches >= 2",)
 
-    def __init__(
-        self, *, train: Sequence[str] | str, test: Sequence[str] | str, compound_disjoint: bool = False, seed: int = 0
-    ) -> None:
+    def __init__(self, *, train: Batches, test: Batches, compound_disjoint: bool = False, seed: Seed = 0) -> None:
         super().__init__(compound_disjoint=compound_disjoint, seed=seed)
         self.train = train
         self.test = test

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.data.text import as_text
+from harness.settings.types import Folds, Seed
 from harness.split.base import Splitter, in_parts
 from harness.split.random_wells import RandomWells
 from harness.types import InputError, Split
@@ -28,7 +29,7 @@ class LeaveCompoundsOut(Splitter):
 
     needs = ("compounds >= 5",)
 
-    def __init__(self, *, n_folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, *, n_folds: Folds = 5, seed: Seed = 0) -> None:
         super().__init__(seed=seed)
         self.n_folds = n_folds
 

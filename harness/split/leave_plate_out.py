@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from harness.settings.types import Folds, Seed
 from harness.split.base import Splitter, hold_out, in_parts
 from harness.types import InputError, Split
 
@@ -24,7 +25,7 @@ class LeavePlateOut(Splitter):
 
     needs = ("plates >= 2",)
 
-    def __init__(self, *, n_folds: int | None = None, compound_disjoint: bool = False, seed: int = 0) -> None:
+    def __init__(self, *, n_folds: Folds | None = None, compound_disjoint: bool = False, seed: Seed = 0) -> None:
         super().__init__(compound_disjoint=compound_disjoint, seed=seed)
         self.n_folds = n_folds
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.seeding import derive
+from harness.settings.types import Folds, Seed
 from harness.split.base import Splitter
 from harness.types import InputError, Split
 
@@ -23,7 +24,7 @@ class RandomWells(Splitter):
     InputError : fewer than 2 folds asked for.
     """
 
-    def __init__(self, *, n_folds: int = 5, compound_disjoint: bool = False, seed: int = 0) -> None:
+    def __init__(self, *, n_folds: Folds = 5, compound_disjoint: bool = False, seed: Seed = 0) -> None:
         super().__init__(compound_disjoint=compound_disjoint, seed=seed)
         self.n_folds = n_folds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from harness.data.text import as_key, listed, one_text
 from harness.labels.eligible import eligible
 from harness.labels.join import Joined, join
 from harness.labels.source import LabelSource
+from harness.settings.limits import Keys, NotEmpty, OneOf
+from harness.settings.types import Count, FileName, Name
 from harness.types import Doubles, InputError, Mask, Split, has_role
 
 VALUES: Mapping[str, Sequence[Any]] = {"active": [1], "inactive": [0], "missing": []}
@@ -50,18 +52,18 @@ class AssayActivity:
     def __init__(
         self,
         *,
-        path: str | None = None,
-        row_index: str | None = None,
-        column_index: str | None = None,
-        compound: str = "compound",
-        assay: str | None = None,
-        value: str | None = None,
-        column: str | None = None,
-        assays: Sequence[str | int] | None = None,
-        values: Mapping[str, Any] = VALUES,
-        duplicates: str = "error",
-        min_active: int = 10,
-        min_inactive: int = 10,
+        path: FileName | None = None,
+        row_index: FileName | None = None,
+        column_index: FileName | None = None,
+        compound: Name = "compound",
+        assay: Name | None = None,
+        value: Name | None = None,
+        column: Name | None = None,
+        assays: str | int | Annotated[Sequence[str | int], NotEmpty()] | None = None,
+        values: Annotated[Mapping[str, Any], Keys("active", "inactive", "missing")] = VALUES,
+        duplicates: Annotated[str, OneOf("error", "majority")] = "error",
+        min_active: Count = 10,
+        min_inactive: Count = 10,
     ) -> None:
         for setting, least in (("min_active", min_active), ("min_inactive", min_inactive)):
             if not isinstance(least, int) or isinstance(least, bool) or least < 1:

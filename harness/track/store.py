@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
@@ -16,6 +16,8 @@ from mlflow.entities import Experiment, Run
 from harness.program.interruption import last_act
 from harness.redact import redacted, redacted_value, without_account
 from harness.runview import QUERY
+from harness.settings.limits import Above, Between, Distinct, OneOf
+from harness.settings.types import FileName, Name, StoreAddress
 from harness.sqlite_address import SQLITE
 from harness.track.calls import LONGEST_NAME, TRIAL, Call, Target, end_call, params_call, short_tags, shorten, view_call
 from harness.track.database import open_database
@@ -53,13 +55,13 @@ class Tracking:
     def __init__(
         self,
         *,
-        uri: str,
-        artifacts: str | None = None,
-        experiment: str = "harness",
-        figure_formats: Sequence[str] = ("png",),
-        outbox: str = "mlruns/outbox",
-        retries: int = 2,
-        timeout: float = 20.0,
+        uri: StoreAddress,
+        artifacts: FileName | None = None,
+        experiment: Name = "harness",
+        figure_formats: Annotated[Sequence[Annotated[str, OneOf(*_FORMATS)]], Distinct()] = ("png",),
+        outbox: FileName = "mlruns/outbox",
+        retries: Annotated[int, Between(0, 100)] = 2,
+        timeout: Annotated[float, Above(0, 86_400)] = 20.0,
     ) -> None:
         if unknown := sorted(set(figure_formats) - set(_FORMATS)):
             raise InputError(f"tracking.figure_formats: {unknown} unknown; choose from {list(_FORMATS)}")

@@ -8,7 +8,7 @@ import logging
 import time
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.metric.named import metric_named
+from harness.settings.limits import Between
+from harness.settings.types import Count, Folds, Name, Positive, StoreAddress
 from harness.tuning.base import TRIALS, Question, Tuned, Tuner, described
 from harness.tuning.inner import Objective, inner_folds
 from harness.tuning.space import Space, space_of
@@ -57,13 +59,13 @@ class Optuna(Tuner):
     def __init__(
         self,
         *,
-        n_trials: int = 20,
-        timeout: float | None = None,
-        metric: str = "auroc",
-        inner_folds: int = 5,
-        workers: int = 1,
-        storage: str = "sqlite:///mlruns/optuna.db",
-        study: str | None = None,
+        n_trials: Count = 20,
+        timeout: Positive | None = None,
+        metric: Name = "auroc",
+        inner_folds: Folds = 5,
+        workers: Annotated[int, Between(1, 256)] = 1,
+        storage: StoreAddress = "sqlite:///mlruns/optuna.db",
+        study: Name | None = None,
         log_trials: bool = True,
         spaces: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:

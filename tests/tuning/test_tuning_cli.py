@@ -39,7 +39,7 @@ def test_a_tuned_run_has_its_trials_below_it_and_resumes(folder: Path) -> None:
 def test_what_cannot_be_tuned_is_one_line(folder: Path) -> None:
     for setting, said in (
         ("tuning.n_trials=0", "tuning.n_trials=0: expected a whole number from 1"),
-        ("tuning.timeout=0", "tuning.timeout=0: expected seconds above 0"),
+        ("tuning.timeout=0", "tuning.timeout=0: expected a number above 0"),
         ("tuning.storage=sqlite:////proc/none/o.db", "tuning.storage=sqlite:////proc/none/o.db cannot be used"),
         ("+tuning.spaces.logistic.classifier__D={choices:[1,2]}", "the model has no parameter 'classifier__D'"),
         ("+tuning.spaces.forest.depth={choices:[1,2]}", "tuning.spaces.forest: there is no such model here"),

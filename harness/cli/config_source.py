@@ -1,0 +1,44 @@
+"""How Hydra reads yamls: those that are not ours are looked at first, so that a broken one is one line."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
+
+from harness.errors import InputError
+from harness.settings.members import CONF
+from harness.settings.yaml_file import YamlError, compose
+
+
+class CheckedFileSource(FileConfigSource):
+    """Configurations in a folder; raises InputError with file and line for a yaml that cannot be used."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = Path(self.path, self._normalize_file_name(config_path))
+        if path.is_file() and Path(self.path).resolve() != CONF:
+            try:
+                compose(path)
+            except YamlError as error:
+                raise InputError(str(error)) from error
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+            return super().load_config(config_path)
+        return deepcopy(_packaged(self.provider, self.path, config_path))
+
+
+@cache
+def _packaged(provider: str, path: str, config_path: str) -> ConfigResult:
+    """A configuration of ours, read once: a sweep composes it for every job."""
+    return FileConfigSource(provider, path).load_config(config_path)
+
+
+def check_files() -> None:
+    """Let Hydra read every configuration in a file by :class:`CheckedFileSource`."""
+    Plugins.instance()  # registers Hydra's own sources
+    SourcesRegistry.instance().types[CheckedFileSource.scheme()] = CheckedFileSource

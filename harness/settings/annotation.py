@@ -1,0 +1,96 @@
+"""From an annotation, as it stands in the source, to the kind of value that it describes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+
+from harness.settings.kinds import Either, Field, Fields, Kind, Listed, Mapped, Node, Nothing, Real, Text, Truth, Whole
+from harness.settings.limits import LIMITS, Limit, OneOf
+from harness.settings.source import Module, constant, lookup
+
+_PLAIN: dict[str, Callable[[], Kind]] = {
+    "bool": Truth, "int": Whole, "float": Real, "str": Text, "Node": Node, "list": Listed, "Sequence": Listed,
+    "dict": Mapped, "Mapping": Mapped, "Any": Kind, "object": Kind,
+}  # fmt: skip
+_LISTS = ("list", "tuple", "Sequence", "Iterable", "Collection")
+_MAPPINGS = ("dict", "Mapping")
+_LIMITED = (Whole, Real, Text, Listed, Mapped)
+
+
+def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
+    """The kind that ``annotation`` describes in ``module``; anything goes if it says nothing that is known here."""
+    if annotation is None:
+        return Kind()
+    if isinstance(annotation, ast.Constant):
+        if annotation.value is None:
+            return Nothing()
+        return kind_of(ast.parse(str(annotation.value), mode="eval").body, module)
+    if isinstance(annotation, ast.BinOp):
+        return _either([kind_of(side, module) for side in (annotation.left, annotation.right)])
+    if isinstance(annotation, ast.Subscript):
+        return _subscripted(annotation, module)
+    if isinstance(annotation, ast.Name):
+        return _named(annotation.id, module)
+    return Kind()
+
+
+def _named(name: str, module: Module) -> Kind:
+    if name in _PLAIN:
+        return _PLAIN[name]()
+    definition = lookup(module, name)
+    if definition is None:
+        return Kind()
+    if isinstance(definition.node, ast.ClassDef):
+        return Node()
+    return kind_of(definition.node, definition.module) if isinstance(definition.node, ast.expr) else Kind()
+
+
+def _subscripted(node: ast.Subscript, module: Module) -> Kind:
+    name = node.value.id if isinstance(node.value, ast.Name) else ""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if name == "Annotated":
+        kind = kind_of(parts[0], module)
+        shape = _shape(parts[1], module)
+        limits = tuple(limit for part in parts[1:] if (limit := _limit(part, module)) is not None)
+        return shape or (replace(kind, limits=limits) if isinstance(kind, _LIMITED) else kind)
+    if name == "Literal":
+        return Text((OneOf(*(constant(module, part) for part in parts)),))
+    if name in ("Optional", "Union"):
+        options = [kind_of(part, module) for part in parts]
+        return _either([*options, *([Nothing()] if name == "Optional" else [])])
+    if name in _LISTS:
+        return Listed(kind_of(parts[0], module))
+    if name in _MAPPINGS:
+        return Mapped(kind_of(parts[-1], module))
+    return Kind()
+
+
+def _shape(node: ast.expr, module: Module) -> Fields | None:
+    """Keys and kinds of a TypedDict; None for anything else."""
+    definition = lookup(module, node.id) if isinstance(node, ast.Name) else None
+    if definition is None or not isinstance(definition.node, ast.ClassDef):
+        return None
+    total = not any(keyword.arg == "total" for keyword in definition.node.keywords)
+    fields = {}
+    for part in definition.node.body:
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+            annotation, optional = part.annotation, ast.unparse(part.annotation).startswith("NotRequired[")
+            if optional and isinstance(annotation, ast.Subscript):
+                annotation = annotation.slice
+            fields[part.target.id] = Field(kind_of(annotation, definition.module), required=total and not optional)
+    return Fields(fields)
+
+
+def _limit(node: ast.expr, module: Module) -> Limit | None:
+    """``AtLeast(2)`` and the like; None for anything else that stands in ``Annotated``."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LIMITS):
+        return None
+    arguments = constant(module, ast.Tuple(node.args, ast.Load()))
+    return LIMITS[node.func.id](*arguments)  # type: ignore[no-any-return]
+
+
+def _either(options: list[Kind]) -> Kind:
+    flat = [part for option in options for part in (option.options if isinstance(option, Either) else [option])]
+    return Kind() if any(type(option) is Kind for option in flat) else Either(tuple(flat))

@@ -1,0 +1,129 @@
+"""The check of a whole configuration, a plain nested mapping, before anything of it is used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.settings.commands import command_fields, group_settings
+from harness.settings.kinds import MISSING, Fields, Kind, Node, Nodes
+from harness.settings.members import Groups
+from harness.settings.problem import Problem, hint, wrong_value
+from harness.settings.signature import fields_of, fields_of_callable
+from harness.settings.source import exists, read_module
+from harness.settings.third_party import RULES
+
+Settings = Mapping[str, Any]
+_SPACE = ": spaces are not chosen: conf/space/<model>.yaml goes with its model; tuning=optuna reads it"
+
+
+def problems(settings: Settings, command: str, groups: Groups) -> Iterator[Problem]:
+    """Whatever is wrong with ``settings``, the resolved configuration of ``conf/<command>.yaml``."""
+    schema = command_fields(command)
+    if "space" in settings:
+        yield Problem("space", _SPACE)
+    settings = _without_missing(settings, schema)
+    yield from schema.problems("", settings)
+    for name, field in schema.fields.items():
+        if isinstance(field.kind, Nodes) and isinstance(settings.get(name), Mapping):
+            yield from _group_problems(name, settings[name], groups)
+        elif isinstance(field.kind, Node) and isinstance(settings.get(name), Mapping):
+            beside = group_settings(name).fields
+            for setting in [setting for setting in beside if setting in settings[name]]:
+                yield from beside[setting].kind.problems(f"{name}.{setting}", settings[name][setting])
+            members = {key: value for key, value in settings[name].items() if key not in beside}
+            settings = {**settings, name: members}
+    yield from _node_problems("", settings)
+
+
+def restored(kind: Kind, value: Any, text: Any) -> Any:
+    """``value`` with what is text as it was written: ``text`` has the same shape, None where nothing is known."""
+    if not isinstance(value, Mapping):
+        return kind.restored(value, text)
+    if not isinstance(text, Mapping):
+        return value
+    if isinstance(value.get("_target_"), str):
+        kind = fields_of(value["_target_"]) or Fields(extra=Kind())
+    return {name: restored(kind.child(str(name)), part, text.get(str(name))) for name, part in value.items()}
+
+
+def kind_at(kind: Kind, settings: Settings, path: Sequence[str]) -> Kind:
+    """The kind of the setting at ``path``; anything goes where nothing is known of it."""
+    value: Any = settings
+    for name in path:
+        if isinstance(value, Mapping) and isinstance(value.get("_target_"), str):
+            kind = fields_of(value["_target_"]) or Fields(extra=Kind())
+        kind = kind.child(name)
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return kind
+
+
+def _without_missing(settings: Settings, schema: Fields) -> Settings:
+    """Leave out what nobody has to set."""
+    optional = [name for name, field in schema.fields.items() if not field.required]
+    return {name: value for name, value in settings.items() if not (name in optional and value == MISSING)}
+
+
+def _group_problems(group: str, members: Settings, groups: Groups) -> Iterator[Problem]:
+    """Settings beside the members, and settings of members that there are not."""
+    beside = group_settings(group)
+    for name, part in members.items():
+        if name in beside.fields:
+            yield from beside.fields[name].kind.problems(f"{group}.{name}", part)
+        elif not isinstance(part, Mapping):
+            expected = f"a member with its settings; leave it out by {group}=[NAME,...] without it"
+            yield wrong_value(f"{group}.{name}", part, expected)
+        elif "_target_" not in part and name not in groups.keys(group):
+            names = [*groups.keys(group), *beside.fields]
+            yield Problem(
+                f"{group}.{name}", f": there is no such member; {hint(name, names)}choose from {', '.join(names)}"
+            )
+
+
+def _node_problems(key: str, value: Any) -> Iterator[Problem]:
+    """Problems of every node with ``_target_`` at or below ``key``."""
+    if isinstance(value, list | tuple):
+        for i, part in enumerate(value):
+            yield from _node_problems(f"{key}[{i}]", part)
+    if not isinstance(value, Mapping):
+        return
+    if "_target_" in value:
+        yield from member_problems(key, value)
+    for name, part in value.items():
+        yield from _node_problems(f"{key}.{name}" if key else str(name), part)
+
+
+def member_problems(key: str, node: Settings) -> Iterator[Problem]:
+    """Problems of one node with ``_target_``, without those of nodes in it."""
+    target = node["_target_"]
+    if not isinstance(target, str) or not all(part.isidentifier() for part in target.split(".")):
+        yield wrong_value(f"{key}._target_", target, "the dotted name of a class or function")
+        return
+    fields = fields_of(target)
+    if fields is None:
+        problem, fields = _imported(key, target)
+        if problem is not None:
+            yield problem
+    if fields is None:
+        return
+    single = list(fields.problems(key, node))
+    yield from single
+    if not single and target in RULES and (text := RULES[target](node)) is not None:
+        yield Problem(f"{key}.", text)
+
+
+def _imported(key: str, target: str) -> tuple[Problem | None, Fields | None]:
+    """Settings of what only an import tells."""
+    module_name, _, name = target.rpartition(".")
+    module = read_module(module_name) if module_name else None
+    names = [] if module is None else [*module.nodes, *module.imports]
+    if module is not None and name not in names and "__getattr__" not in names:
+        return Problem(f"{key}._target_", f"={target}: there is no {name}; {hint(name, names)}see {module_name}"), None
+    if not exists(target):
+        return wrong_value(f"{key}._target_", target, "the dotted name of something that is installed"), None
+    try:
+        return None, fields_of_callable(getattr(importlib.import_module(module_name), name))
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return Problem(f"{key}._target_", f"={target}: cannot be imported ({text})"), None

@@ -1,0 +1,156 @@
+"""Settings of each command that belong to no member: types and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from harness.settings.kinds import Either, Field, Fields, Kind, Node, Nodes, Text
+from harness.settings.limits import (
+    Above,
+    Address,
+    AtLeast,
+    Between,
+    Distinct,
+    EndsWith,
+    FilePath,
+    Length,
+    NotEmpty,
+    OneOf,
+    Rising,
+)  # fmt: skip
+from harness.settings.members import CONF, read
+from harness.settings.signature import fields_of
+
+AGGREGATES = ("median", "mean", "none")
+LARGEST_SEED = 2**32 - 1
+
+
+@dataclass
+class Cache:
+    """Packed screens on disk."""
+
+    folder: Annotated[str, FilePath()]
+    max_gb: Annotated[float, Above(0)]
+
+
+@dataclass
+class Evaluation:
+    """``python -m harness``."""
+
+    audit_wells: Annotated[int, AtLeast(1)] | None
+    aggregate: Annotated[str, OneOf(*AGGREGATES)]
+    n_resamples: Annotated[int, Between(2, 1_000_000)]
+    seed: Annotated[int, Between(0, LARGEST_SEED)]
+    processes: Annotated[int, Between(1, 1024)]
+    cache: Any
+    resume: bool
+    force: bool
+    units: Annotated[str, FilePath()]
+
+
+@dataclass
+class Application:
+    """``python -m harness.apply``."""
+
+    fitted: Annotated[str, FilePath()] | None
+    out: Annotated[str, FilePath(), EndsWith(".parquet", ".h5ad")]
+    force: bool
+    aggregate: Annotated[str, OneOf(*AGGREGATES)]
+    seed: Annotated[int, Between(0, LARGEST_SEED)]
+    cache: Any
+
+
+@dataclass
+class Images:
+    """``images`` of ``python -m harness.montage``."""
+
+    template: Annotated[str, NotEmpty()] | None
+    channels: Annotated[str, NotEmpty()] | Annotated[Sequence[Annotated[str, NotEmpty()]], Distinct()] | None
+    colours: Sequence[str] | None
+    sites: Annotated[Sequence[str | int], NotEmpty(), Distinct()]
+    percentiles: Annotated[Sequence[Annotated[float, Between(0, 100)]], Length(2), Rising()]
+
+
+@dataclass
+class Store:
+    """``tracking`` of commands that only read runs."""
+
+    uri: Annotated[str, Address()]
+    experiment: Annotated[str, NotEmpty()] | None
+
+
+@dataclass
+class Montage:
+    """``python -m harness.montage``."""
+
+    images: Any
+    wells: Sequence[str] | None
+    run: Annotated[str, NotEmpty()] | None
+    tables: Annotated[str, NotEmpty()] | Annotated[Sequence[Annotated[str, NotEmpty()]], NotEmpty()]
+    n: Annotated[int, Between(1, 1000)]
+    score: Annotated[str, NotEmpty()] | None
+    out: Annotated[str, FilePath(), EndsWith(".png")]
+    force: bool
+    size: Annotated[int, Between(32, 4096)]
+    columns: Annotated[int, Between(1, 1000)]
+    tracking: Any
+
+
+@dataclass
+class Models:
+    """Settings of ``model`` beside the models."""
+
+    encode: Annotated[str, OneOf("batch", "plate")] | None
+
+
+@dataclass
+class Screens:
+    """Settings of ``data`` beside the reader's own; YAML reads ``off`` as false."""
+
+    leak_guard: Annotated[str, OneOf("error", "warn", "off")] | bool
+
+
+@dataclass
+class Inspection:
+    """``python -m harness.inspect``."""
+
+    seed: Annotated[int, Between(0, LARGEST_SEED)]
+
+
+_BESIDE = {"model": "Models", "data": "Screens"}
+_COMMANDS = {"config": "Evaluation", "apply": "Application", "montage": "Montage", "inspect": "Inspection"}
+_OPTIONAL = {"apply": ("norm",)}
+
+
+def command_fields(command: str) -> Fields:
+    """Settings of the command whose configuration is ``conf/<command>.yaml``."""
+    content = read(CONF / f"{command}.yaml")
+    typed = _settings(_COMMANDS[command])
+    parts: dict[str, Kind] = {
+        "cache": Either((Text((FilePath(),)), _settings("Cache"))),
+        "images": _settings("Images"),
+        "tracking": _settings("Store"),
+    }
+    fields = {name: Field(parts.get(name, field.kind), required=True) for name, field in typed.fields.items()}
+    optional = _OPTIONAL.get(command, ())
+    if "norm" in content:
+        fields["norm"] = Field(Node(), required="norm" not in optional)
+    for entry in content["defaults"]:
+        for group, members in entry.items() if isinstance(entry, Mapping) else ():
+            if not group.startswith("override"):
+                several = isinstance(members, list)  # an empty list leaves nothing of its group in the configuration
+                fields[group] = Field(Nodes() if several else Node(), required=not several)
+    return Fields(fields)
+
+
+def group_settings(group: str) -> Fields:
+    """Return the settings that stand beside the members, or the one member, of a group."""
+    return _settings(_BESIDE[group]) if group in _BESIDE else Fields()
+
+
+def _settings(name: str) -> Fields:
+    fields = fields_of(f"{__name__}.{name}")
+    assert fields is not None
+    return fields

@@ -1,0 +1,86 @@
+"""Members of the configuration groups: the yamls of ``conf/`` and of folders that a user adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.settings.yaml_file import YamlError, compose
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+NOT_MEMBERS = ("experiment", "space", "hydra")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups and members below ``folders``, in the order in which they are searched."""
+
+    folders: tuple[Path, ...] = (CONF,)
+
+    @classmethod
+    def of(cls, folders: Sequence[Path]) -> Groups:
+        """``conf/`` and ``folders`` after it."""
+        return cls(tuple(dict.fromkeys([CONF, *folders])))
+
+    def groups(self) -> list[str]:
+        """Names of the groups that have a member."""
+        names = {path.parent.name for folder in self.folders for path in _yamls(folder, "*")}
+        return sorted(names)
+
+    def members(self, group: str) -> list[str]:
+        """Names of the members of ``group``."""
+        return sorted({path.stem for folder in self.folders for path in _yamls(folder, group)})
+
+    def file(self, group: str, member: str) -> Path | None:
+        """The yaml of a member; None if there is none."""
+        paths = (folder / group / f"{member}.yaml" for folder in self.folders)
+        return next((path for path in paths if path.is_file()), None)
+
+    def content(self, group: str, member: str) -> Mapping[str, Any]:
+        """What the yaml of a member says; empty if it cannot be read."""
+        path = self.file(group, member)
+        return {} if path is None else read(path)
+
+    def takes_list(self, group: str) -> bool:
+        """Whether members of ``group`` are chosen by a list, each under a key of its own."""
+        return any(_has_own_key(read(path)) for path in _yamls(CONF, group))
+
+    def keys(self, group: str) -> dict[str, str]:
+        """In groups that take a list: the key of each member, to its name."""
+        return {str(key): name for name in self.members(group) for key in self.content(group, name)}
+
+    def nodes(self, group: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Member, dotted key of its settings, and its node, of every member of ``group``."""
+        for name in self.members(group):
+            content = self.content(group, name)
+            if "_target_" in content:
+                yield name, group, content
+            for key, node in content.items():
+                if isinstance(node, Mapping) and "_target_" in node and "_target_" not in content:
+                    yield name, f"{group}.{key}", node
+
+
+def _yamls(folder: Path, group: str) -> list[Path]:
+    return sorted(folder.glob(f"{group}/*.yaml"))
+
+
+def _has_own_key(content: Mapping[str, Any]) -> bool:
+    nodes = [node for node in content.values() if isinstance(node, Mapping) and "_target_" in node]
+    return "_target_" not in content and bool(nodes)
+
+
+@cache
+def read(path: Path) -> Mapping[str, Any]:
+    """Settings of a yaml, interpolations as they are written; empty if it cannot be read."""
+    try:
+        compose(path)
+        content = yaml.load(path.read_bytes(), Loader=_LOADER)
+    except (YamlError, OSError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, Mapping) else {}

@@ -1,0 +1,55 @@
+"""The check of a command line as the commands make it, without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from harness.cli.chosen_norm import chosen_norm
+from harness.cli.config_source import check_files
+from harness.cli.messages import CONF, plain
+from harness.cli.settings import check_settings
+from harness.cli.spaces import tuning_node
+from harness.cli.words import check_words
+from harness.errors import InputError
+
+
+def configured(*words: str, command: str = "config", folder: Path | None = None) -> DictConfig:
+    """The checked configuration of a command line; ``folder`` is what ``--config-dir`` names.
+
+    Raises
+    ------
+    InputError, HydraException, OmegaConfBaseException : what the commands print as one line.
+    """
+    check_files()
+    added = [] if folder is None else [f"hydra.searchpath=[file://{folder}]"]
+    check_words([*words, *added])
+    try:
+        with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+            cfg = compose(command, overrides=[*words, *added], return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        OmegaConf.set_struct(cfg, True)
+        if command == "config" or (command == "apply" and not OmegaConf.is_missing(cfg, "norm")):
+            chosen_norm(cfg)
+        check_settings(cfg, command)
+        if command == "config":
+            tuning_node(cfg)
+    finally:
+        HydraConfig.instance().cfg = None
+    return cfg
+
+
+def refusal(*words: str, command: str = "config", folder: Path | None = None) -> str | None:
+    """The line that a command line is refused with; None if it is accepted."""
+    try:
+        configured(*words, command=command, folder=folder)
+    except (InputError, HydraException, OmegaConfBaseException) as error:
+        return plain(error, command)
+    return None
