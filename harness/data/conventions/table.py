@@ -61,7 +61,7 @@ def cells(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
         ("batch", row["batch"]["taken_from"], f"{_counted(counts['batch'], 'batch')} for batch=column"),
         ("compound", row["compound"]["taken_from"] or "no column", _counted(counts["compound"], "compound")),
         ("controls", row["controls"]["taken_from"], "; ".join([_counted(counts["controls"], "well"), *extra])),
-        ("besides", ", ".join(f"{name.replace('_', ' ')} {column}" for name, column in others if column) or "-", ""),
+        ("also", ", ".join(f"{name.replace('_', ' ')} {column}" for name, column in others if column) or "-", ""),
     ]
 
 
