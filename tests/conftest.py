@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from threadpoolctl import threadpool_limits
 from harness.data.demo import Demo
 from harness.track import Tracking
 from harness.types import Evaluation, Profiles, Split
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: children would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 

@@ -6,7 +6,7 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
@@ -16,8 +16,12 @@ from harness.settings.members import CONF
 from harness.settings.yaml_file import YamlError, compose
 
 
-class CheckedFileSource(FileConfigSource):
-    """Configurations in a folder; raises InputError with file and line for a yaml that cannot be used."""
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Configurations in a folder; raises InputError with file and line for a yaml that cannot be used.
+
+    It has the name of Hydra's class: a worker of a sweep is sent the registry with this one in it and then registers
+    Hydra's own, which is refused if a class of another name is there.
+    """
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(self.path, self._normalize_file_name(config_path))
@@ -35,10 +39,10 @@ class CheckedFileSource(FileConfigSource):
 @cache
 def _packaged(provider: str, path: str, config_path: str) -> ConfigResult:
     """A configuration of ours, read once: a sweep composes it for every job."""
-    return FileConfigSource(provider, path).load_config(config_path)
+    return file_config_source.FileConfigSource(provider, path).load_config(config_path)
 
 
 def check_files() -> None:
-    """Let Hydra read every configuration in a file by :class:`CheckedFileSource`."""
+    """Let Hydra read every configuration in a file by :class:`FileConfigSource`."""
     Plugins.instance()  # registers Hydra's own sources
-    SourcesRegistry.instance().types[CheckedFileSource.scheme()] = CheckedFileSource
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
