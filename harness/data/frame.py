@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ def interpret(
     ------
     InputError : whatever is wrong with the table or with the choices, in one line.
     """
-    df = check_wide(df, source=source).infer_objects()  # numbers in a column of objects are numbers
+    df = _with_inferred_types(check_wide(df, source=source))
     negative = required(Rule.parse(controls, option="controls"), source=source, found=df.columns)
     rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
     mapped = resolve(df.columns, columns, source=source)
@@ -57,6 +58,23 @@ def interpret(
         level=level, source=source, where=lambda i: f"{source}, row {i + 1}", report=report,
     )  # fmt: skip
     return X, wells, names
+
+
+def _with_inferred_types(df: pd.DataFrame) -> pd.DataFrame:
+    """Return ``df`` in which a column of objects that are all numbers is a column of numbers."""
+    try:
+        return df.infer_objects()
+    except OverflowError:  # pandas below 3 fails on whole numbers beyond float64
+        inferred = pd.DataFrame({name: _with_inferred_type(column) for name, column in df.items()}, index=df.index)
+        inferred.attrs = df.attrs
+        return inferred
+
+
+def _with_inferred_type(column: pd.Series[Any]) -> pd.Series[Any]:
+    try:
+        return column.infer_objects()
+    except OverflowError:
+        return column
 
 
 def from_frame(
