@@ -280,7 +280,8 @@ def test_an_unreachable_server_is_one_line_and_leaves_the_retries_as_they_were(
 
 def test_an_experiment_that_another_process_made_is_used(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
     client = tracking.open()
-    made = client.create_experiment("toy")
+    assert tracking.artifacts is not None
+    made = client.create_experiment("toy", Path(tracking.artifacts).absolute().as_uri())
     answers = iter([None, client.get_experiment(made)])
     monkeypatch.setattr(client, "get_experiment_by_name", lambda _: next(answers))
     assert tracking.experiment_id(client) == made

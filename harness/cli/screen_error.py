@@ -12,7 +12,7 @@ from harness.errors import InputError
 
 
 class ScreenError(InputError):
-    """Bad input of the screen, whatever normalization was asked for."""
+    """Bad input that every normalization of a sweep meets: of the screen, or a setting of something else."""
 
 
 @contextmanager

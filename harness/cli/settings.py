@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
+from harness.cli.screen_error import ScreenError
 from harness.cli.written import task_words, texts
 from harness.errors import InputError
 from harness.redact import redacted
@@ -36,7 +37,8 @@ def check_settings(cfg: DictConfig, command: str) -> None:
     settings = plain_settings(cfg)
     problem = next(problems(settings, command, groups()), None)
     if problem is not None:
-        raise InputError(redacted(f"{problem}{_place(problem, words)}"))
+        error = InputError if problem.key.split(".")[0] == "norm" else ScreenError
+        raise error(redacted(f"{problem}{_place(problem, words)}"))
 
 
 def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[str]:

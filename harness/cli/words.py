@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def _folders(words: Iterable[str]) -> Iterator[Path]:
     InputError : ``--config-dir`` names no folder.
     """
     words = list(words)
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         option, equals, value = word.partition("=")
         if option in ("--config-dir", "-cd"):
             folder = Path(value if equals else following)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.settings.commands import command_fields, group_settings
-from harness.settings.kinds import MISSING, Fields, Kind, Node, Nodes
+from harness.settings.kinds import MISSING, Field, Fields, Kind, Node, Nodes
 from harness.settings.members import Groups
 from harness.settings.problem import Problem, hint, wrong_value
 from harness.settings.signature import fields_of, fields_of_callable
@@ -24,16 +24,12 @@ def problems(settings: Settings, command: str, groups: Groups) -> Iterator[Probl
     if "space" in settings:
         yield Problem("space", _SPACE)
     settings = _without_missing(settings, schema)
+    yield from _beside_problems(settings, schema)
+    settings = _without_beside(settings, schema)
     yield from schema.problems("", settings)
     for name, field in schema.fields.items():
         if isinstance(field.kind, Nodes) and isinstance(settings.get(name), Mapping):
             yield from _group_problems(name, settings[name], groups)
-        elif isinstance(field.kind, Node) and isinstance(settings.get(name), Mapping):
-            beside = group_settings(name).fields
-            for setting in [setting for setting in beside if setting in settings[name]]:
-                yield from beside[setting].kind.problems(f"{name}.{setting}", settings[name][setting])
-            members = {key: value for key, value in settings[name].items() if key not in beside}
-            settings = {**settings, name: members}
     yield from _node_problems("", settings)
 
 
@@ -63,6 +59,31 @@ def _without_missing(settings: Settings, schema: Fields) -> Settings:
     """Leave out what nobody has to set."""
     optional = [name for name, field in schema.fields.items() if not field.required]
     return {name: value for name, value in settings.items() if not (name in optional and value == MISSING)}
+
+
+def _beside(settings: Settings, schema: Fields) -> Iterator[tuple[str, Mapping[str, Field]]]:
+    """Yield the groups of one member that are set, with the settings that stand beside that member."""
+    for name, field in schema.fields.items():
+        if isinstance(field.kind, Node) and isinstance(settings.get(name), Mapping):
+            yield name, group_settings(name).fields
+
+
+def _beside_problems(settings: Settings, schema: Fields) -> Iterator[Problem]:
+    for group, fields in _beside(settings, schema):
+        for name in [name for name in fields if name in settings[group]]:
+            yield from fields[name].kind.problems(f"{group}.{name}", settings[group][name])
+
+
+def _without_beside(settings: Settings, schema: Fields) -> Settings:
+    """Leave out what stands beside the member of a group, and a group that has no member."""
+    alone = dict(settings)
+    for group, fields in _beside(settings, schema):
+        member = {name: value for name, value in settings[group].items() if name not in fields}
+        if member or not settings[group]:
+            alone[group] = member
+        else:
+            del alone[group]
+    return alone
 
 
 def _group_problems(group: str, members: Settings, groups: Groups) -> Iterator[Problem]:

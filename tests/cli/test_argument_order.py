@@ -66,6 +66,6 @@ def test_a_sweep_with_its_option_behind_an_override(tmp_path: Path) -> None:
     outcome = run_command(tmp_path, "data.scenario=typo", "-m", "+norm=raw,mean", "data.size=tiny")
     assert outcome.status == 2
     assert outcome.line == (
-        "harness: data.scenario=typo: unknown; choose one of "
-        "balanced, null, phenotype_rich, confounded, fixed_layout, no_batch_effect"
+        "harness: data.scenario='typo': expected one of "
+        "balanced, null, phenotype_rich, confounded, fixed_layout, no_batch_effect, or null"
     ), "said once, not once for each normalization"

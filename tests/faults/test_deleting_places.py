@@ -58,6 +58,7 @@ REVIEWED = {
     ("harness/output_file.py", "_replace", "unlink"): TEMPORARY,
     ("harness/output_file.py", "write_output", "write_text"): "a device",
     ("harness/program/interruption.py", "before_raise", "remove"): NO_FILE,
+    ("harness/settings/yaml_file.py", "_check_size", "remove"): NO_FILE,
     ("harness/program/interruption.py", "last_act", "remove"): NO_FILE,
     ("harness/resume/kept.py", "remove_temporaries", "unlink"): KNOWN,
     ("harness/resume/kept.py", "write", "open"): TEMPORARY,

@@ -198,7 +198,7 @@ def test_the_command_line_takes_it_with_and_without_a_plus(folder: Path) -> None
     assert data.metrics["encode/unseen_batch_share"] == 1
     wrong = run_command(folder, "+norm=raw", *SMALL, "+model.encode=compound")
     assert wrong.status == 2
-    assert all(word in wrong.line for word in ("model.encode=compound", "batch, plate"))
+    assert all(word in wrong.line for word in ("model.encode='compound'", "batch, plate"))
 
 
 def test_an_unknown_column_is_refused(confounded: Profiles) -> None:

@@ -11,7 +11,7 @@ from command import Outcome, _as_process
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from harness.montage.command import cli
+from harness.montage.command import cli, write_montage
 from harness.montage.contact_sheet import montage
 from harness.track import Tracking
 from harness.types import InputError
@@ -160,8 +160,9 @@ def test_wells_of_a_recorded_run_with_their_scores(images: Path, folder: Path, c
 )
 def test_wrong_settings_are_one_line(images: Path, conf: Path, setting: str, reason: str) -> None:
     chosen = ["wells=['p1:A01']"] if not setting.startswith("wells") else []
+    cfg = settings(images, conf, *chosen, setting)
     with pytest.raises(InputError, match=reason):
-        montage(settings(images, conf, *chosen, setting))
+        write_montage(cfg)
     assert not (images / "sheet.png").exists()
 
 

@@ -17,6 +17,8 @@ ROOT = CONF.parent
 GIVEN = {  # what a member needs to be told
     "batch/ranges": ["batch.ranges={b1:[1,9],b2:[[10,19],[30,39]]}"],
     "batch/regex": ["batch.pattern=Week"],
+    "data/anndata": ["data.path=screen.h5ad"],
+    "data/deepprofiler": ["data.path=project"],
     "data/npz": ["data.path=screen.npz"],
     "data/tables": ["data.paths=[plates/*.csv]"],
     "split/batch_pair": ["split.train=[b1]", "split.test=[b2]"],
