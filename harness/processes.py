@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache
+from importlib import import_module
 from multiprocessing import get_context, parent_process
 from typing import ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from harness.program.interruption import blocked
 
+_WITH_THREADS = ("scipy.linalg", "sklearn.utils")  # a limit holds for libraries that are loaded when it is set
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -42,6 +44,8 @@ def processes(n: int, purpose: str) -> ProcessPoolExecutor:  # noqa: ARG001 - a 
 def _settle() -> None:
     if os.name == "nt":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for library in _WITH_THREADS:
+        import_module(library)
     threadpool_limits(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

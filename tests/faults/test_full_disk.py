@@ -56,7 +56,7 @@ def test_a_disk_that_is_filled_while_tables_are_packed(small_disk: Path, tmp_pat
     features.join(features.filter(like="Cells_").add_prefix("More_")).to_csv(path, index=False)
     source = Tables(
         paths=str(path), columns={"plate": "Plate", "well": "Well", "batch": "Batch", "compound": "Compound"},
-        controls={"column": "Compound", "values": ["DMSO"]}, features=["Cells_", "Nuclei_", "More_"],
+        controls={"column": "Compound", "values": ["DMSO"]}, features=["Cells_", "More_"],
     )  # fmt: skip
     (small_disk / "store").mkdir()
     (small_disk / "store/sources.json").write_text("{}" + " " * 8000)

@@ -16,7 +16,7 @@ def test_jobs_are_done_and_one_that_is_refused_leaves_its_line(launcher: str, tm
     ended = sweep(tmp_path, f"hydra/launcher={launcher}", "+norm=raw", "seed=3,-1,5", *FAST, HARNESS_CORES="2")
     lines = ended.stderr.splitlines()
     assert [line for line in lines if line.startswith("harness: ")] == [
-        "harness: raw: seed=-1: expected a whole number from 0 to 4294967295"
+        "harness: seed=-1: expected a whole number from 0 to 4,294,967,295"
     ], ended.stderr
     assert ended.returncode == 2
     found = runs(tmp_path)

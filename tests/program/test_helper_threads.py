@@ -1,0 +1,27 @@
+"""Helping processes compute on one thread, whatever they import later: rounding must not depend on where a check runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.processes import processes
+
+
+def pools_after_everything_was_imported() -> list[dict[str, Any]]:
+    import sklearn.linear_model  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    import harness.run  # noqa: F401
+
+    return [pool for pool in threadpool_info() if pool["user_api"] in ("blas", "openmp")]
+
+
+def test_every_pool_of_a_helper_has_one_thread() -> None:
+    helper = processes(1, "test of threads")
+    try:
+        pools = helper.submit(pools_after_everything_was_imported).result(60)
+    finally:
+        helper.shutdown()
+        processes.cache_clear()
+    assert {pool["internal_api"] for pool in pools} >= {"openblas", "openmp"}
+    assert {pool["num_threads"] for pool in pools} == {1}
