@@ -1,4 +1,4 @@
-"""Helping processes compute on one thread, whatever they import later: rounding must not depend on where a check runs."""
+"""Helping processes compute on one thread, whatever they import later: rounding must not depend on the process."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_what_was_refused_and_the_warning_of_all_stand_on_stderr_once(
     lines = ended.stderr.splitlines()
     assert ended.returncode == 2
     assert sorted(line.split(":")[1].strip() for line in lines) == ["seed=-1", "warning"]
-    assert any(line.startswith("harness: raw: seed=-1: expected a whole number") for line in lines)
+    assert any(line.startswith("harness: seed=-1: expected a whole number") for line in lines)
     assert ended.stdout.count("AUROC 0.") == N_JOBS
     assert "\x1b" not in ended.stdout + ended.stderr
 
