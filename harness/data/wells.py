@@ -64,7 +64,7 @@ def wells_table(
     without_partner: Mapping[str, Mask] | None = None,
     report: ReadingReport | None = None,
 ) -> pd.DataFrame:
-    """The ``wells`` columns of :class:`harness.types.Profiles` from the columns of a table that are no features.
+    """Return the ``wells`` columns of :class:`harness.types.Profiles` from the columns of a table that are no features.
 
     ``columns``: standard name to column of ``meta``. ``where(i)``: what to call row i in an error. Rules may use
     the standard names as well as the table's own; plate, well, batch and compound are text in them. ``level``:
@@ -79,33 +79,7 @@ def wells_table(
     """
     if level not in LEVELS:
         raise InputError(f"level: got {level!r}; expected one of {list(LEVELS)}")
-    for column in (columns[name] for name in TEXT if name in columns):
-        if has_lost_digits(meta[column]):
-            raise InputError(
-                f"{source}: column {column!r} holds whole numbers stored as floating point that are too long for it, "
-                "their last digits are lost; write the column as text or as integers"
-            )
-    table = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
-    for name in ("plate", "well"):
-        blank = np.flatnonzero(table[name] == "")
-        if len(blank):
-            first, n = where(int(blank[0])), len(blank)
-            raise InputError(f"{first}: {name} column {columns[name]!r} is empty (in {n} rows); fill it in")
-    if "batch" in table and (unbatched := (table["batch"] == "").to_numpy()).any() and not unbatched.all():
-        plates = some(table["plate"][unbatched].unique())
-        raise InputError(
-            f"{source}: batch column {columns['batch']!r} is empty, or has no partner, in {int(unbatched.sum())} rows "
-            f"of plates {plates}; fill it in, or leave these plates out by exclude_plates"
-        )
-    if "cell_count" in table:
-        table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)
-    for name in ("site", "dose"):
-        if name in table:
-            table[name] = _storable(table[name])
-    if "dose" in table and ((dose := as_numbers(table["dose"])).notna() | _is_blank(table["dose"])).all():
-        table["dose"] = dose
-    if "site" in table and _is_text_of_whole_numbers(table["site"]):
-        table["site"] = as_numbers(table["site"])
+    table = _standard_columns(meta, columns, source=source, where=where)
     places = wellname.standardize(table["well"])
     own = {column: table[name] for name, column in columns.items() if name != "well"}
     visible = {**{str(name): meta[name] for name in meta.columns}, **own, **table, "well": places["well"]}
@@ -129,14 +103,60 @@ def wells_table(
         "batch": table.get("batch", pd.Series("", index=meta.index, dtype=object)), "role": role,
         **{name: table.get(name) for name in ("compound", "dose", "cell_count")},
     }  # fmt: skip
-    kept = {name: series for name, series in standard.items() if series is not None}
+    present = {name: series for name, series in standard.items() if series is not None}
     used = {*columns.values(), *STANDARD, *DERIVED}
     others = {
         str(name): _storable(meta[name]) for name in meta if name not in used and not str(name).startswith("Unnamed: ")
     }
-    wells = pd.DataFrame({**kept, **others})
-    check_wells(wells, sites="site" in kept and level != "well", source=source)
+    wells = pd.DataFrame({**present, **others})
+    check_wells(wells, sites="site" in present and level != "well", source=source)
     return wells
+
+
+def _standard_columns(
+    meta: pd.DataFrame, columns: Mapping[str, str], *, source: str, where: Callable[[int], str]
+) -> dict[str, pd.Series[Any]]:
+    """Return the standard columns of ``meta``: ids as text, counts and doses as numbers if all of them are.
+
+    Raises
+    ------
+    InputError : ids that lost digits, a row without plate or well, a batch that is missing in some rows, text in
+        cell_count.
+    """
+    for column in (columns[name] for name in TEXT if name in columns):
+        if has_lost_digits(meta[column]):
+            raise InputError(
+                f"{source}: column {column!r} holds whole numbers stored as floating point that are too long for it, "
+                "their last digits are lost; write the column as text or as integers"
+            )
+    table = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    _refuse_blank_ids(table, columns, source=source, where=where)
+    if "cell_count" in table:
+        table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)
+    for name in ("site", "dose"):
+        if name in table:
+            table[name] = _storable(table[name])
+    if "dose" in table and ((dose := as_numbers(table["dose"])).notna() | _is_blank(table["dose"])).all():
+        table["dose"] = dose
+    if "site" in table and _is_text_of_whole_numbers(table["site"]):
+        table["site"] = as_numbers(table["site"])
+    return table
+
+
+def _refuse_blank_ids(
+    table: Mapping[str, pd.Series[Any]], columns: Mapping[str, str], *, source: str, where: Callable[[int], str]
+) -> None:
+    for name in ("plate", "well"):
+        blank = np.flatnonzero(table[name] == "")
+        if len(blank):
+            first, n = where(int(blank[0])), len(blank)
+            raise InputError(f"{first}: {name} column {columns[name]!r} is empty (in {n} rows); fill it in")
+    if "batch" in table and (unbatched := (table["batch"] == "").to_numpy()).any() and not unbatched.all():
+        plates = some(table["plate"][unbatched].unique())
+        raise InputError(
+            f"{source}: batch column {columns['batch']!r} is empty, or has no partner, in {int(unbatched.sum())} rows "
+            f"of plates {plates}; fill it in, or leave these plates out by exclude_plates"
+        )
 
 
 def required(controls: Rule | None, *, source: str, found: Collection[str]) -> Rule:
