@@ -88,7 +88,7 @@ REFUSED = {
     "unknown setting of split": (("+norm=raw", "split.n_foldz=3", *SMALL), ["split.n_foldz"]),
     "unknown option of split": (
         ("+norm=raw", "+split.n_foldz=3", *SMALL),
-        ["raw: split.n_foldz: there is no such setting"],
+        ["split.n_foldz: there is no such setting"],
     ),
     "unknown setting": (("+norm=raw", "bogus=1", *SMALL), ["'bogus'"]),
     "unknown scope": (("+norm=dmso_across", "norm.scope=bogus", *SMALL), ["scope", "bogus", "train", "transductive"]),
