@@ -114,7 +114,9 @@ def _unknown_setting(command: str, key: str, addition: str) -> str:
         return f"{key}: its member is not chosen here; choose it by {_choice(key)}"
     parent, _, name = key.rpartition(".")
     siblings = [place.removeprefix(f"{parent}.") for place in places if place.rpartition(".")[0] == parent]
-    near = hint(name, siblings, f"{parent}." if parent else "") or hint(key, places)
+    near = hint(name, siblings, f"{parent}." if parent else "") or hint(
+        key, [place for place in places if not key.startswith(f"{place}.")]
+    )
     return f"there is no setting {key!r}; {near}--help lists them"
 
 
