@@ -1,4 +1,4 @@
-"""What an entry of a cache consists of: by this it is told from a user's folder before anything is removed."""
+"""Recognize an entry of a cache by what it consists of, so that no folder of a user is removed."""
 
 from __future__ import annotations
 

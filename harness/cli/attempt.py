@@ -103,7 +103,7 @@ def _stopped_with(mailbox: Mailbox) -> Iterator[None]:
 
 
 def _explained(error: Exception) -> str:
-    """What is said of an error of this installation, or of the machine; empty of any other."""
+    """Return a sentence on an error of this installation or machine; empty for any other."""
     if is_want_of_memory(error):
         return memory_sentence(error)
     package = str(getattr(error, "name", None) or "").partition(".")[0]

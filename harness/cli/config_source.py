@@ -1,4 +1,4 @@
-"""How Hydra reads yamls: those that are not ours are looked at first, so that a broken one is one line."""
+"""Check yamls that are not ours before Hydra reads them, so that a broken one is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user reads if a configuration is wrong: one plain line for each of Hydra's errors, the nearest name first."""
+"""Turn each of Hydra's errors into one plain line, the nearest name first."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _unknown_setting(command: str, key: str, addition: str) -> str:
 
 
 def _choice(key: str) -> str:
-    """How the member is chosen that a setting belongs to."""
+    """Return how to choose the member that a setting belongs to."""
     groups = Groups()
     group = key.partition(".")[0]
     choices = [

@@ -238,14 +238,14 @@ class Tables:
         df = self._patterns.apply(df, source=str(path))
         columns = recognize([*df.columns, *joined], self._patterns.columns, source=str(path))
         keys = {left for join in self._joins for left in join.on}
-        taken = claimed(columns, rules) | known_names(df.columns) | keys
-        taken |= {*self._patterns.searched, *df.attrs.get(NOT_FEATURES, ())}
+        reserved = claimed(columns, rules) | known_names(df.columns) | keys
+        reserved |= {*self._patterns.searched, *df.attrs.get(NOT_FEATURES, ())}
         features = self.options["features"]
-        df = expand_arrays(df, features=features, claimed=taken, source=str(path), report=self.report)
-        choice = feature_columns.choose(df, features, claimed=taken, source=str(path))
+        df = expand_arrays(df, features=features, claimed=reserved, source=str(path), report=self.report)
+        choice = feature_columns.choose(df, features, claimed=reserved, source=str(path))
         self._left_out |= choice.left_out
         X = feature_columns.values(df, choice.names, source=str(path))
-        part = FilePart(path, choice.names, X, without(df, choice.names, taken))
+        part = FilePart(path, choice.names, X, without(df, choice.names, reserved))
         level = self.options["level"]
         if level == "cell" or (level == "auto" and is_cell_level(df, columns)):
             needed = {*columns.values(), *(name for rule in rules if rule for name in rule.columns), *keys}

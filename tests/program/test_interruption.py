@@ -34,9 +34,9 @@ def is_running(folder: Path) -> bool:
 def test_while_it_imports(signum: signal.Signals, seconds: float, tmp_path: Path) -> None:
     process = start(tmp_path, "harness", "+norm=raw", "data.size=tiny")
     time.sleep(seconds)
-    taken, err, left = interrupt(process, signum)
+    seconds_to_end, err, left = interrupt(process, signum)
     assert (process.returncode, err) == ENDS[signum]
-    assert taken < SECONDS
+    assert seconds_to_end < SECONDS
     assert left == []
 
 
@@ -44,9 +44,9 @@ def test_while_it_imports(signum: signal.Signals, seconds: float, tmp_path: Path
 def test_while_it_evaluates_with_a_helper(signum: signal.Signals, group: bool, folder: Path) -> None:
     process = start(folder, "harness", "+norm=raw", "data.size=small", "figure=[]", "n_resamples=20")
     assert wait_until(lambda: is_running(folder) and len(below(process.pid)) > 0, 90), process.poll()
-    taken, err, left = interrupt(process, signum, group=group)
+    seconds_to_end, err, left = interrupt(process, signum, group=group)
     assert (process.returncode, err) == ENDS[signum]
-    assert taken < SECONDS
+    assert seconds_to_end < SECONDS
     assert left == []
     assert statuses(folder) == ["KILLED"]
 
@@ -56,9 +56,9 @@ def test_a_sweep(launcher: tuple[str, ...], folder: Path) -> None:
     fast = ("model=[lightgbm]", "baseline=[]", "audit=[]", "figure=[]", "n_resamples=500")
     process = start(folder, "harness", "data.size=small", "-m", "+norm=raw", "seed=range(0,40)", *launcher, *fast)
     assert wait_until(lambda: is_running(folder), 120), process.poll()
-    taken, err, left = interrupt(process, signal.SIGTERM, group=True)
+    seconds_to_end, err, left = interrupt(process, signal.SIGTERM, group=True)
     assert (process.returncode, err) == ENDS[signal.SIGTERM]
-    assert taken < SECONDS
+    assert seconds_to_end < SECONDS
     assert left == []
     assert "RUNNING" not in statuses(folder)
 
@@ -87,9 +87,9 @@ def test_a_process_that_swallows_its_interrupt_is_ended_all_the_same(tmp_path: P
         [sys.executable, "-c", STUCK], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
     )
     assert wait_until((tmp_path / "begun").exists, 30)
-    taken, err, _ = interrupt(process, signal.SIGTERM)
+    seconds_to_end, err, _ = interrupt(process, signal.SIGTERM)
     assert (process.returncode, err) == ENDS[signal.SIGTERM]
-    assert taken < SECONDS
+    assert seconds_to_end < SECONDS
     assert (tmp_path / "last").exists()
 
 
