@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ from harness.data.files import expand
 from harness.data.name_patterns import MAPPED
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import RuleSpec
-from harness.data.rows import Rows
+from harness.data.rows import Rows, RowsReader
 from harness.data.text import some
 from harness.data.validate import check_unique
 from harness.settings.limits import Keys
@@ -28,7 +28,7 @@ VERSION = 1  # of what this reader makes of its input
 NAMES = "obs_names"  # column of the observations' names, unless there is one already
 
 
-class AnnData:
+class AnnData(RowsReader):
     """A screen in one AnnData file, one observation per well or image.
 
     Parameters
@@ -87,16 +87,6 @@ class AnnData:
         content = {"name": self.file.name, "sha256": file_sha256(self.file)}
         options = {"layer": self.layer, "obsm": self.obsm, **self._options.as_json()}
         return {"reader": "anndata", "version": VERSION, "files": [content], "options": options}
-
-    def features(self) -> list[str]:
-        return self._rows.kept
-
-    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
-        for X, wells in self._rows.plates():
-            yield X, wells, None
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        return {}
 
     @cached_property
     def _rows(self) -> Rows:

@@ -9,7 +9,7 @@ wrote ``<plate>/<well>_<site>.npz`` (pycytominer reads these) and ``<plate>_<wel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,19 +25,19 @@ from harness.data.files import read_table
 from harness.data.name_patterns import MAPPED
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import RuleSpec
-from harness.data.rows import Rows
+from harness.data.rows import Rows, RowsReader
 from harness.data.single_cells import CELL_COUNT
 from harness.data.text import as_text, some
 from harness.data.wells import TEXT, resolve
 from harness.settings.limits import Keys
 from harness.settings.types import FileName, Name
-from harness.types import Floats, InputError
+from harness.types import InputError
 
 VERSION = 1  # of what this reader makes of its input
 WITHOUT_CELLS = "sites_without_cells"  # table of the report
 
 
-class DeepProfiler:
+class DeepProfiler(RowsReader):
     """A screen in the output of DeepProfiler, one row per site: the median or mean over its cells.
 
     Parameters
@@ -100,16 +100,6 @@ class DeepProfiler:
             "files": {"number": len(self.project.files), "sha256": content.hexdigest()},
             "options": {"aggregate": self.aggregate, **self._options.as_json()},
         }  # fmt: skip
-
-    def features(self) -> list[str]:
-        return self._rows.kept
-
-    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
-        for X, wells in self._rows.plates():
-            yield X, wells, None
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        return {}
 
     @cached_property
     def _rows(self) -> Rows:

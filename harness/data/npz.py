@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,18 +17,18 @@ from harness.data.files import expand
 from harness.data.missing import CHOICES
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule
-from harness.data.rows import Rows
+from harness.data.rows import Rows, RowsReader
 from harness.data.text import one_text, some
 from harness.data.wells import wells_table
 from harness.settings.limits import OneOf
 from harness.settings.types import FileName, Name
-from harness.types import Floats, InputError
+from harness.types import InputError
 
 VERSION = 1  # of what this reader makes of its input
 _NAME = re.compile(r"(?P<plate>.+?)_(?P<well>[A-Za-z]{1,2}\d{1,2})(?:_.*)?")
 
 
-class Npz:
+class Npz(RowsReader):
     """A screen in one npz file, one row per well or image.
 
     Parameters
@@ -67,16 +66,6 @@ class Npz:
         """Hash of the file, and the options."""
         content = {"name": self.file.name, "sha256": file_sha256(self.file)}
         return {"reader": "npz", "version": VERSION, "files": [content], "options": {"on_missing": self.on_missing}}
-
-    def features(self) -> list[str]:
-        return self._rows.kept
-
-    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
-        for X, wells in self._rows.plates():
-            yield X, wells, None
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        return {}
 
     def n_bytes(self) -> int:
         return sum(4 * part.size for part in self._rows.parts)

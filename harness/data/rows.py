@@ -63,3 +63,21 @@ class Rows:
                 whole = here[-1] - here[0] + 1 == len(here)
                 pieces.append(part[here[0] : here[-1] + 1] if whole else part[here])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+class RowsReader:
+    """Offer the rows that a reader has read as a source (:mod:`harness.data.source`) without planted truth."""
+
+    @cached_property
+    def _rows(self) -> Rows:
+        raise NotImplementedError
+
+    def features(self) -> list[str]:
+        return self._rows.kept
+
+    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
+        for X, wells in self._rows.plates():
+            yield X, wells, None
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ from harness.data.missing import CHOICES
 from harness.data.name_patterns import MAPPED, NamePatterns
 from harness.data.reading_report import ReadingReport
 from harness.data.roles import Rule, RuleSpec
-from harness.data.rows import Rows
+from harness.data.rows import Rows, RowsReader
 from harness.data.single_cells import aggregate_cells, is_cell_level
 from harness.data.text import as_text, listed, one_text, quoting_hint, some
 from harness.data.wells import LEVELS, TEXT, claimed, wells_table, without
@@ -52,7 +52,7 @@ class Outline:
     wells: pd.DataFrame
 
 
-class Tables:
+class Tables(RowsReader):
     """A screen in wide tables, one row per well or image.
 
     Parameters
@@ -166,16 +166,6 @@ class Tables:
             "dialect": [self.dialect.separator, self.dialect.decimal],
             "options": self.options,
         }
-
-    def features(self) -> list[str]:
-        return self._rows.kept
-
-    def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
-        for X, wells in self._rows.plates():
-            yield X, wells, None
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        return {}
 
     @cached_property
     def _rows(self) -> Rows:
