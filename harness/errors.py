@@ -11,8 +11,12 @@ class InputError(ValueError):
 
 
 class NotApplicable(Exception):  # noqa: N818 - an answer, not an error: the score is undefined here
-    """A score or check is undefined here; ``reason`` is stored in place of a value."""
+    """A score or check is undefined here; ``reason`` is stored in place of a value.
 
-    def __init__(self, reason: str) -> None:
+    ``code`` is one word that other code may read, e.g. ``few_controls``; nothing reads the reason.
+    """
+
+    def __init__(self, reason: str, *, code: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.code = code

@@ -218,11 +218,13 @@ class Run:
             evaluations=self.training.evaluations,
             n_resamples=plan.n_resamples,
             seed=plan.seed,
+            aggregate=plan.aggregate,
+            normalizer=plan.normalizer,
         )
         try:
             return list(check.findings(context))
         except NotApplicable as undefined:
-            return [Finding(f"audit/{name}", float("nan"), reason=undefined.reason)]
+            return [Finding(f"audit/{name}", float("nan"), reason=undefined.reason, code=undefined.code)]
 
     def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
         n_plates, n_batches = (self.audited.wells[column].nunique() for column in ("plate", "batch"))

@@ -28,6 +28,8 @@ class AuditContext:
     splitter : deals folds over a table of wells.
     splits, tasks, models, evaluations : of this run; evaluations by (task, model), empty before training.
     n_resamples, seed : of intervals and draws.
+    aggregate : of the sites of a well, the run's own.
+    normalizer : what ``normalize`` runs; checks ask it for its scope, never for a name.
     """
 
     profiles: Profiles
@@ -41,11 +43,16 @@ class AuditContext:
     evaluations: Mapping[tuple[str, str], Sequence[Evaluation]]
     n_resamples: int
     seed: int
+    aggregate: str = "median"
+    normalizer: Any = None
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One number of a check: ``key`` is its full metric key; ``value`` is NaN where ``reason`` says why."""
+    """One number of a check: ``key`` is its full metric key; ``value`` is NaN where ``reason`` says why.
+
+    ``code`` is one word that the verdict reads, e.g. ``few_partitions``; ``reason`` is for people, no code reads it.
+    """
 
     key: str
     value: float
@@ -53,6 +60,7 @@ class Finding:
     upper: float = float("nan")
     n: int = 0
     reason: str = ""
+    code: str = ""
 
 
 class Check:

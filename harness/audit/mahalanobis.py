@@ -16,7 +16,7 @@ def shrunk_mahalanobis(X: Doubles, reference: Doubles) -> Doubles:
     """
     m, G = reference.shape
     product = (reference @ reference.T if m < G else reference.T @ reference) / m
-    shrinkage = _shrinkage(reference, product)
+    shrinkage = ledoit_wolf_shrinkage(reference, product)
     floor = shrinkage * np.trace(product) / G
     values, vectors = np.linalg.eigh(product)
     kept = values > values[-1] * max(m, G) * np.finfo(np.float64).eps
@@ -28,7 +28,7 @@ def shrunk_mahalanobis(X: Doubles, reference: Doubles) -> Doubles:
     return np.asarray(np.sqrt(within + np.maximum(rest, 0) / floor))
 
 
-def _shrinkage(reference: Doubles, product: Doubles) -> float:
+def ledoit_wolf_shrinkage(reference: Doubles, product: Doubles) -> float:
     """The share s of the identity: the variance of S over its distance from the identity, both per feature."""
     m, G = reference.shape
     squares = np.einsum("ij,ij->", product, product)  # of S, and of the other product

@@ -9,7 +9,7 @@ import pandas as pd
 from harness.audit.base import Finding
 from harness.resume.kept import Kept
 
-_COLUMNS = {"key": str, "value": float, "lower": float, "upper": float, "n": int, "reason": str}
+_COLUMNS = {"key": str, "value": float, "lower": float, "upper": float, "n": int, "reason": str, "code": str}
 
 
 def of_findings(findings: Sequence[Finding]) -> Kept:
@@ -17,7 +17,9 @@ def of_findings(findings: Sequence[Finding]) -> Kept:
 
 
 def findings_of(kept: Kept) -> list[Finding]:
-    rows = kept.table.astype({"key": object, "reason": object})[list(_COLUMNS)].itertuples(index=False, name=None)
+    rows = kept.table.astype({"key": object, "reason": object, "code": object})[list(_COLUMNS)].itertuples(
+        index=False, name=None
+    )
     return [Finding(*(kind(value) for kind, value in zip(_COLUMNS.values(), row, strict=True))) for row in rows]
 
 

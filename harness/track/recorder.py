@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.audit.base import Finding
     from harness.audit.verdict import Decision
 
-_FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason")
+_FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason", "code")
 
 
 class MlflowRecorder:

@@ -1,0 +1,77 @@
+"""Intervals of scores between 0 and 1 that stay there, and what they rest on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import t
+
+from harness.bootstrap import FEWEST_BATCHES, LEVEL
+from harness.types import Doubles
+
+EDGE = 1e-4  # the logit of 0 and 1 is infinite
+
+
+def degrees_of_freedom(wells: pd.DataFrame) -> int:
+    """Return how many independent units, less what is estimated, an interval over ``wells`` rests on; 0 for none.
+
+    Batches less 1 from :data:`harness.bootstrap.FEWEST_BATCHES` on, else plates less one of each batch; with one plate
+    in each batch plates less 1.
+    """
+    n_batches, n_plates = wells["batch"].nunique(), wells["plate"].nunique()
+    if n_batches >= FEWEST_BATCHES:
+        return n_batches - 1
+    return n_plates - n_batches if n_plates > n_batches else n_plates - 1
+
+
+def bounded_interval(
+    value: float, draws: Doubles, *, freedom: int, least_sd: float = 0.0, level: float = LEVEL
+) -> tuple[float, float]:
+    """Return the interval of a score between 0 and 1 from its resamples, symmetric on the logit scale.
+
+    Parameters
+    ----------
+    draws : (R,) resampled values, NaN where undefined. freedom : of Student's quantile, which widens the interval for
+        the few plates or batches that were resampled (their spread is too small by sqrt(freedom / (freedom + 1))).
+    least_sd : standard error that the wells alone would give at this ``value``, on the scale of the score:
+        resampling a handful of plates now and then finds almost no variation.
+
+    Returns
+    -------
+    NaN, NaN if fewer than half of the draws are defined, or there is no degree of freedom.
+    """
+    defined = draws[~np.isnan(draws)]
+    if np.isnan(value) or freedom < 1 or len(defined) < 2 or len(defined) < len(draws) / 2:
+        return float("nan"), float("nan")
+    centre = _logit(np.array(value))
+    spread = float(np.std(_logit(defined))) * np.sqrt((freedom + 1) / freedom)
+    inside = float(np.clip(value, EDGE, 1 - EDGE))
+    spread = max(spread, least_sd / (inside * (1 - inside)) if least_sd else 0.0)
+    half = t.ppf((1 + level) / 2, freedom) * spread
+    lower, upper = expit(centre - half), expit(centre + half)
+    return float(min(lower, value)), float(max(upper, value))
+
+
+def auroc_sd(value: float, n_positive: float, n_negative: float) -> float:
+    """Return the standard error of an AUROC over independent wells (Hanley & McNeil 1982, Radiology 143, 29)."""
+    q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
+    variance = value * (1 - value) + (n_positive - 1) * (q1 - value**2) + (n_negative - 1) * (q2 - value**2)
+    return float(np.sqrt(max(variance, 0.0) / (n_positive * n_negative)))
+
+
+def at_level(
+    value: float, lower: float, upper: float, *, freedom: int, level: float, given: float = LEVEL
+) -> tuple[float, float]:
+    """Return a :func:`bounded_interval` of level ``given`` as one of another level."""
+    if np.isnan(lower) or freedom < 1:
+        return float("nan"), float("nan")
+    factor = t.ppf((1 + level) / 2, freedom) / t.ppf((1 + given) / 2, freedom)
+    centre, low, high = (_logit(np.array(x)) for x in (value, lower, upper))
+    return float(min(expit(centre - (centre - low) * factor), value)), float(
+        max(expit(centre + (high - centre) * factor), value)
+    )
+
+
+def _logit(values: Doubles) -> Doubles:
+    return np.asarray(logit(np.clip(values, EDGE, 1 - EDGE)))
