@@ -21,8 +21,8 @@ def shifted(profiles: Profiles, size: float, by: str = "batch") -> Profiles:
 
 
 def findings(audited: Any, profiles: Profiles, seed: int = 0, n_permutations: int = 3) -> dict[str, Any]:
-    found = BatchProbe(n_folds=3, n_permutations=n_permutations).findings(audited(profiles, seed=seed))
-    return {f.key.removeprefix(KEY): f for f in found}
+    check = BatchProbe(n_folds=3, n_permutations=n_permutations)
+    return {f.key.removeprefix(KEY): f for f in check.findings(audited(profiles, seed=seed))}
 
 
 def test_a_planted_batch_effect_is_found_on_unseen_plates(audited: Any, noise_screen: Any) -> None:
@@ -30,10 +30,10 @@ def test_a_planted_batch_effect_is_found_on_unseen_plates(audited: Any, noise_sc
     found = findings(audited, profiles, n_permutations=10)
     assert found[""].value > 0.95
     assert found["_null_upper"].value < 0.6
-    assert found["_p"].value == pytest.approx(1 / 11)
+    assert found["_p"].value == pytest.approx(1 / (1 + found["_null_mean"].n))
     assert found["_chance"].value == 0.25
     assert found[""].n == 16 * 8
-    assert found["_null_mean"].n == 10
+    assert found["_null_mean"].n == 7  # the answer was clear
 
 
 def test_without_a_batch_effect_the_probe_scores_like_its_null(audited: Any, noise_screen: Any) -> None:
@@ -66,19 +66,19 @@ def test_only_control_wells_are_read(audited: Any, noise_screen: Any) -> None:
     profiles = shifted(noise_screen(n_features=20), 1.0)
     X = profiles.X.copy()
     X[(profiles.wells["role"] == "treated").to_numpy()] = 1e6
-    assert findings(audited, profiles.replace(X=X)) == findings(audited, profiles)
+    assert repr(findings(audited, profiles.replace(X=X))) == repr(findings(audited, profiles))
 
 
 def test_the_answer_is_reproducible(audited: Any, noise_screen: Any) -> None:
     profiles = shifted(noise_screen(n_features=20), 0.3)
-    assert findings(audited, profiles) == findings(audited, profiles)
+    assert repr(findings(audited, profiles)) == repr(findings(audited, profiles))
 
 
 def test_batches_of_one_plate_are_left_out_and_named(audited: Any, noise_screen: Any) -> None:
     profiles = shifted(noise_screen(n_plates=9, n_batches=3, n_features=20), 2.0)
     alone = profiles.wells["batch"].where(profiles.wells["plate"] != "p08", "b9")
     found = findings(audited, profiles.replace(wells=profiles.wells.assign(batch=alone)))
-    assert found[""].reason == "batches with one plate left out: ['b9']"
+    assert found[""].reason == "by linear; batches with one plate left out: ['b9']"
     assert found[""].n == 8 * 8
     assert found["_chance"].value == pytest.approx(1 / 3)
 

@@ -1,0 +1,48 @@
+"""Findings of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.audit.base import Finding
+from harness.audit.probes.trial import Trial
+
+KEY = "batch_effect/probe"
+FINGERPRINT = 0.5  # of the way from chance to certainty
+
+
+def of_controls(trial: Trial, reason: str) -> Iterator[Finding]:
+    """Balanced accuracy of the probe that gains most, its chance and null, and the same of every probe."""
+    answer = trial.excess()
+    n, n_null = len(trial.wells.rows), answer.n
+    value = trial.observed[answer.probe].value
+    null = np.array([permuted[answer.probe] for permuted in trial.null])
+    key = f"{KEY}_balanced_accuracy"
+    yield Finding(key, value, n=n, reason=f"by {answer.probe}; {reason}".removesuffix("; "))
+    yield Finding(f"{key}_chance", trial.chance, n=n)
+    yield Finding(f"{key}_null_mean", float(null.mean()), n=n_null)
+    yield Finding(f"{key}_null_upper", float(np.quantile(null, 0.95)), n=n_null)
+    yield Finding(f"{key}_p", answer.p, n=n_null)
+    for name, accuracy in trial.observed.items():
+        yield Finding(f"{KEY}_{name}_balanced_accuracy", accuracy.value, n=n)
+        yield Finding(f"{KEY}_{name}_balanced_accuracy_null_mean", answer.null_mean[name], n=n_null)
+
+
+def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]:
+    """Excess over permuted batches with its interval, what it reaches under the null, and the fingerprint of labels.
+
+    ``fingerprint``: how well the best probe tells batches that were permuted before the normalization, 1 = certainty;
+    a method that leaves its labels in the profiles. Such a probe can no longer show that a batch is gone.
+    """
+    answer = trial.excess()
+    key, n = f"audit/batch_probe/{name}", len(trial.wells.rows)
+    fingerprint = (max(answer.null_mean.values()) - trial.chance) / (1 - trial.chance)
+    if not code and fingerprint > FINGERPRINT:
+        code = "label_fingerprint"
+        reason = f"{reason}; a probe tells permuted batches too: the method leaves its labels in the profiles"
+    by = f"by {answer.probe}; {reason}".replace("; ; ", "; ").removesuffix("; ")
+    yield Finding(f"{key}/excess", answer.value, answer.lower, answer.upper, n=n, reason=by, code=code)
+    yield Finding(f"{key}/null_upper", answer.null_upper, n=answer.n)
+    yield Finding(f"{key}/fingerprint", fingerprint, n=answer.n)
