@@ -1,0 +1,66 @@
+"""Tests on wells with nothing to find: what every null has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.shared.relabelled import Relabelled, Scored, mean_interval, models_of, score
+from harness.audit.shared.views import raw_wells
+from harness.seeding import derive
+from harness.settings.limits import Within
+from harness.settings.types import Count
+from harness.types import Profiles
+
+Bound = Annotated[float, Within(0, 1)]
+
+
+class Null(Check):
+    """Relabel wells so that controls and treated do not differ, normalize, train and test as the run does.
+
+    The truth is AUROC 0.5 for every model of the run, for a neighbour model (``neighbours``) and for the length of the
+    profile alone (``row_norm``). An interval above it means that the normalization manufactures the difference; below
+    it no signal is made. Wells, not sites, are normalized: sites are aggregated first.
+
+    Parameters
+    ----------
+    n_repeats : random relabellings at most; the value is their mean, the interval that of the mean over plates and
+        batches (the same draws in every repeat). A model takes no part in a further one if its interval is clear.
+    clear_below, clear_above : an interval is clear if its upper bound is below the one or its lower above the other.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, *, n_repeats: Count = 3, clear_below: Bound = 0.6, clear_above: Bound = 0.55) -> None:
+        self.n_repeats = n_repeats
+        self.clear_below = clear_below
+        self.clear_above = clear_above
+
+    def relabel(self, profiles: Profiles, seed: int, repeat: int) -> Relabelled:
+        """Wells whose tested ``negcon`` and ``treated`` differ by nothing but a coin.
+
+        Raises
+        ------
+        NotApplicable : a plate has too few wells for that.
+        """
+        raise NotImplementedError
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        profiles, models = raw_wells(context), models_of(context)
+        repeats: dict[str, list[Scored]] = {name: [] for name in models}
+        for repeat in range(self.n_repeats):
+            open_ = {name: model for name, model in models.items() if not self._clear(repeats[name])}
+            if not open_:
+                break
+            relabelled = self.relabel(profiles, derive(context.seed, self.name, repeat), repeat)
+            for name, scored in score(context, relabelled, open_, axis=(self.name, repeat)).items():
+                repeats[name].append(scored)
+        for name, scores in repeats.items():
+            yield Finding(f"audit/{self.name}/{name}/auroc", *mean_interval(scores), n=len(scores[0].wells))
+
+    def _clear(self, scores: Sequence[Scored]) -> bool:
+        if not scores:
+            return False
+        _, lower, upper = mean_interval(scores)
+        return upper < self.clear_below or lower > self.clear_above

@@ -1,0 +1,163 @@
+"""Scores of models on wells that were relabelled before normalization, batches held out as the run does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.audit.base import AuditContext
+from harness.audit.components import components
+from harness.audit.shared.bounded import EDGE, auroc_sd, bounded_interval, degrees_of_freedom
+from harness.audit.shared.evenly import evenly
+from harness.audit.shared.nearest_wells import NearestWells
+from harness.baseline.row_norm import RowNorm
+from harness.bootstrap import FEWEST_BATCHES, weighted_mean
+from harness.evaluate import evaluate
+from harness.metric.auroc import Auroc
+from harness.score import draws_of, weigh
+from harness.seeding import derive
+from harness.task.dmso_vs_treated import DmsoVsTreated
+from harness.types import Doubles, Evaluation, InputError, Mask, NotApplicable, Profiles, Split
+
+MOST_FOLDS = 5
+PER_CLASS = 420  # wells of each class give an AUROC of 0.5 a standard error of 0.02
+PER_CLASS_CHEAP = 2000
+WIDE, N_COMPONENTS = 512, 100
+
+
+def models_of(context: AuditContext) -> dict[str, Any]:
+    """Return the run's models, the length of the profile and a neighbour model: what a null is tried with."""
+    return {**context.models, "row_norm": RowNorm(), "neighbours": NearestWells()}
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """Profiles under other roles, one row per well, and ``tested``: the control and treated wells that are scored."""
+
+    profiles: Profiles
+    tested: Mask
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The AUROC of one model, mean over folds: ``value``, ``draws`` (R,) of its bootstrap, the ``wells`` scored."""
+
+    value: float
+    draws: Doubles
+    wells: pd.DataFrame
+
+    @property
+    def sd(self) -> float:
+        """Standard error that independent wells would give, on the logit scale; of a perfect score that of one miss."""
+        control = int((self.wells["role"] == "negcon").sum())
+        treated = len(self.wells) - control
+        miss = 1 / (2 * min(control, treated))
+        value = float(np.clip(self.value, miss, 1 - miss))
+        return auroc_sd(max(value, 1 - value), treated, control) / (value * (1 - value))
+
+
+def score(
+    context: AuditContext, relabelled: Relabelled, models: Mapping[str, Any], *, axis: object
+) -> dict[str, Scored]:
+    """Normalize ``relabelled`` and let each model tell its controls from its treated wells on held-out wells.
+
+    Wells that are scored are sampled evenly over plates: :data:`PER_CLASS` of a class, :data:`PER_CLASS_CHEAP` for the
+    length of the profile. More than :data:`MOST_FOLDS` folds are merged to as many. Of more than :data:`WIDE` features
+    models see principal components, the length of the profile reads all.
+
+    Raises
+    ------
+    NotApplicable : the method needs more controls, or a fold lacks a class.
+    """
+    normalized = context.normalize(relabelled.profiles)
+    # compounds are not kept apart: relabelled controls would be spared it, and the two classes no longer alike
+    wells = relabelled.profiles.wells.assign(compound="")
+    seed = derive(context.seed, axis)
+    scored: dict[str, Scored] = {}
+    try:
+        splits = few_folds(list(context.splitter.split(wells)))
+        for cheap, n in ((False, PER_CLASS), (True, PER_CLASS_CHEAP)):
+            members = {name: model for name, model in models.items() if isinstance(model, RowNorm) is cheap}
+            if members:
+                sample = _sample(relabelled, n, seed)
+                evaluations = _evaluate(normalized, splits, sample, members, not cheap, context.seed)
+                scored |= {name: summarize(folds, context.n_resamples) for name, folds in evaluations.items()}
+    except InputError as reason:
+        raise NotApplicable(f"after relabelling: {reason}", code="few_controls") from reason
+    return scored
+
+
+def few_folds(splits: Sequence[Split]) -> list[Split]:
+    """Merge folds to at most :data:`MOST_FOLDS`: wells held out by any of them, trained on the wells of all."""
+    if len(splits) <= MOST_FOLDS:
+        return list(splits)
+    merged = []
+    for group in np.array_split(np.arange(len(splits)), MOST_FOLDS):
+        train = reduce(np.logical_and, [splits[i].train for i in group])
+        test = reduce(np.logical_or, [splits[i].test for i in group])
+        if train.sum() < len(train) / 2:  # folds that train on few wells share fewer
+            return [splits[i] for i in np.linspace(0, len(splits) - 1, MOST_FOLDS).astype(int)]
+        merged.append(Split("+".join(splits[i].name for i in group), train, test & ~train))
+    return merged
+
+
+def summarize(evaluations: Sequence[Evaluation], n_resamples: int) -> Scored:
+    """Return the mean over folds and its resamples: of batches, or of plates if there are fewer than 4 batches.
+
+    Plates are not drawn within batches that are drawn: how much batches vary holds how much their plates do, and both
+    together would count it twice (Davison & Hinkley 1997, section 3.8), which matters if batches are alike.
+    """
+    draws = draws_of(evaluations, n_resamples=n_resamples)
+    if len(set(draws.batch)) >= FEWEST_BATCHES:
+        draws = replace(draws, within=np.ones_like(draws.within))
+    folds = weigh(evaluations, draws)
+    metric = Auroc()
+    pairs = zip(folds.evaluations, folds.weights, strict=True)
+    by_fold = np.column_stack([metric.values(e, w) for e, w in pairs])
+    value = float(np.mean([metric(e) for e in evaluations]))
+    return Scored(value, weighted_mean(by_fold, folds.above), folds.together.wells)
+
+
+def mean_interval(repeats: Sequence[Scored]) -> tuple[float, float, float]:
+    """Return value, lower and upper bound of the mean AUROC of some relabellings of a screen."""
+    value = float(np.mean([one.value for one in repeats]))
+    inside = float(np.clip(value, EDGE, 1 - EDGE))
+    sd = float(np.mean([one.sd for one in repeats]) / np.sqrt(len(repeats))) * inside * (1 - inside)
+    draws = np.mean([one.draws for one in repeats], axis=0)
+    freedom = degrees_of_freedom(repeats[0].wells)
+    return value, *bounded_interval(value, draws, freedom=freedom, least_sd=sd)
+
+
+def _sample(relabelled: Relabelled, n: int, seed: int) -> Mask:
+    wells = relabelled.profiles.wells
+    classes = [relabelled.tested & (wells["role"] == role).to_numpy() for role in ("negcon", "treated")]
+    return np.logical_or(*(evenly(wells, mask, n, seed, i) for i, mask in enumerate(classes)))
+
+
+def _evaluate(
+    normalized: Callable[[Split], Profiles],
+    splits: Sequence[Split],
+    sample: Mask,
+    models: Mapping[str, Any],
+    reduce_wide: bool,
+    seed: int,
+) -> dict[str, list[Evaluation]]:
+    """Evaluations of each model on the wells of ``sample``, one per fold."""
+    evaluations: dict[str, list[Evaluation]] = {name: [] for name in models}
+    task = DmsoVsTreated()
+    whole: Profiles | None = None
+    for split in splits:
+        if normalized(split) is not whole:
+            whole = normalized(split)
+            subset = Profiles(whole.X[sample], whole.wells[sample])
+            if reduce_wide and subset.X.shape[1] > WIDE:
+                subset = Profiles(components(subset.X, N_COMPONENTS), subset.wells)
+        fold = Split(split.name, split.train[sample], split.test[sample])
+        for name, model in models.items():
+            evaluations[name].append(evaluate(subset, fold, task, model, seed=seed))
+    return evaluations
