@@ -59,7 +59,8 @@ def never(*words: str) -> tuple[Rule, ...]:
 
 SIZES = ((2, 2), (2, 3), (3, 2), (3, 3), (5, 4))
 NULL = Screen(n_batches=4, plates_per_batch=3, active=0.0)
-FIXED = replace(NULL, layout="edge_columns", edge=0.7, gradient=0.7)
+FIXED = replace(NULL, layout="edge_columns", edge=1.5, gradient=0.7)
+RING = replace(FIXED, edge_width=0.0)
 BASE = Screen()
 SMALL = Screen(n_batches=3, plates_per_batch=3)
 SPECIAL = {"repeats_dropped": {"n_repeated": 15}, "small_values_zeroed": {"diffuse": True, "active": 0.8}}
@@ -70,11 +71,14 @@ DESTROYED = (
 LIMITS = ("clipped_mildly", "tanh_mildly")
 NAMED = ("dmso_within", "rotated", "constants_added", "asinh", "repeats_dropped")  # 50 seeds each, the others 20
 NULL_METHODS = ("raw", "dmso_within", "all_within", "combat", "well_position")
-HIDDEN_BATCH = {
-    "second run on half of each plate": {"half_plates": 2.0},
-    "batches in variance only": {"batch": 0.0, "plate": 0.0, "gain": 0.0, "stretch": 1.8},
-    "batches in correlation only": {"batch": 0.0, "plate": 0.0, "gain": 0.0, "turn": 1.0},
-}
+NO_SHIFTS = {"batch": 0.0, "plate": 0.0, "gain": 0.0, "plate_gain": 0.0}
+HIDDEN_BATCH: tuple[tuple[str, dict[str, float], str, int], ...] = (  # screen, how it differs, method, seeds
+    ("second run on half of each plate", {"half_plates": 3.0}, "dmso_within", 50),
+    ("batches in variance only", {**NO_SHIFTS, "stretch": 3.0}, "raw", 50),
+    ("batches in variance only", {**NO_SHIFTS, "stretch": 3.0}, "mean", 20),
+    ("batches in correlation only", {**NO_SHIFTS, "turn": 1.0}, "dmso_within", 50),
+    ("features constant in each batch", {"n_constant": 6}, "mean_in_float32", 50),
+)
 OTHER_FEATURES = ("log-normal", "zero-inflated", "heavy-tailed")
 
 
@@ -94,6 +98,8 @@ def _null() -> Iterator[Cell]:
     for method in NULL_METHODS:
         yield Cell("null", "random layout", NULL, method, rules, 50)
         yield Cell("null", "controls in outer columns", FIXED, method, rules, 50)
+    for method in ("raw", "dmso_within"):
+        yield Cell("null", "controls in outer columns, effect of the outer ring only", RING, method, rules)
     yield Cell("null", "treated wells noisier", replace(NULL, treated_noise=1.4), "dmso_within", rules)
     real = replace(NULL, background="bbbc021")
     yield Cell("null", "real control wells", real, "dmso_within", rules)
@@ -106,12 +112,9 @@ def _batches() -> Iterator[Cell]:
         if (n_batches, n_plates) == SIZES[-1]:
             rules = (*rules, Rule("under-normalizes", at_least=0.95))
         yield Cell("raw", f"{n_batches} x {n_plates}", made, "raw", rules, 50)
-    for name, changes in HIDDEN_BATCH.items():
-        yield Cell("hidden batch", name, replace(BASE, **changes), "dmso_within", never("sound"), 50)
-    constant = replace(BASE, n_constant=6)
-    yield Cell("hidden batch", "features constant in each batch", constant, "mean", never("sound"), 50)
-    bent = replace(BASE, bend=0.6)
-    yield Cell("hidden batch", "batches bend features", bent, "dmso_within", never("sound"))
+    for name, changes, method, n_seeds in HIDDEN_BATCH:
+        yield Cell("hidden batch", name, replace(BASE, **changes), method, never("sound"), n_seeds)
+    yield Cell("hidden batch", "batches bend features", replace(BASE, bend=1.5), "dmso_within")
 
 
 def _kept() -> Iterator[Cell]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from experiments.verdict_calibration import cheats, destroyers, harmless, subtle_destroyers
+from experiments.verdict_calibration import cheats, destroyers, harmless, naive, subtle_destroyers
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.chain import Chain
@@ -29,6 +29,7 @@ PROJECT: dict[str, Make] = {
     "robust_within": RobustWithin,
     "all_within": AllWithin,
     "mean": Mean,
+    "mean_in_float32": naive.MeanInFloat32,
     "well_mean": WellMean,
     "well_position": WellPosition,
     "combat": Combat,

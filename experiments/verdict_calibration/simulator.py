@@ -38,10 +38,11 @@ class Screen:
     effect : length of the mean effect of an active compound, spread over all features. ``diffuse`` spreads it evenly
         over compounds; otherwise lengths are log-normal. ``in_some_batches`` : active in half of the batches only.
     batch, plate : sd of additive shifts; ``gain``, ``plate_gain`` : log-normal sd of a feature's scale;
-        ``bend`` : sd of a batch's curvature; ``stretch`` : ratio of the noise in every other batch (variance only);
-        ``turn`` : share of the noise factors that every other batch draws anew (correlation only).
+        ``bend`` : sd of a batch's curvature; ``stretch`` : noise of the last batch relative to the first; ``turn`` :
+        share of the noise factors that each batch draws anew (correlation only).
     half_plates : shift of the right half of each plate in every other batch, stained in a second run.
-    edge, gradient : position effects. ``treated_noise`` : sd of treated wells relative to controls.
+    edge, gradient : position effects; that of the edge falls by 1 / e in ``edge_width`` wells; 0: the outer ring only.
+    treated_noise : sd of treated wells relative to controls.
     n_constant : features that do not vary within a batch. n_repeated : features that repeat others up to 5% of an sd.
     distribution : one of :data:`DISTRIBUTIONS`. background : ``simulated`` or ``bbbc021``, real control wells.
     """
@@ -67,6 +68,7 @@ class Screen:
     turn: float = 0.0
     half_plates: float = 0.0
     edge: float = 0.0
+    edge_width: float = 1.5
     gradient: float = 0.3
     treated_noise: float = 1.0
     n_constant: int = 0
@@ -107,14 +109,18 @@ class Screen:
     def _noise(self, wells: pd.DataFrame, rng: np.random.Generator) -> Doubles:
         """Variation between wells of a plate, sd 1 in every feature, correlated by factors, (n, n_features)."""
         n, p = len(wells), self.n_features
-        odd = pd.factorize(wells["batch"])[0] % 2 == 1
-        loadings = _directions(rng, p)
-        others = np.where(rng.random(N_FACTORS)[:, None] < self.turn, _directions(rng, p), loadings)
-        factors, own = rng.standard_normal((n, N_FACTORS)), rng.standard_normal((n, p))
-        noise = np.where(odd[:, None], factors @ others, factors @ loadings) + np.sqrt(1 - FACTOR_SHARE) * own
+        batch = pd.factorize(wells["batch"])[0]
+        loadings = np.stack([directions(rng, p)] * self.n_batches)
+        anew = rng.random((self.n_batches, N_FACTORS)) < self.turn
+        others = np.stack([directions(rng, p) for _ in range(self.n_batches)])
+        loadings = np.where(anew[:, :, None], others, loadings)
+        factors, noise = rng.standard_normal((n, N_FACTORS)), rng.standard_normal((n, p))
+        noise *= np.sqrt(1 - FACTOR_SHARE)
+        for b in range(self.n_batches):
+            noise[batch == b] += factors[batch == b] @ loadings[b]
         if self.distribution == "heavy-tailed":  # multivariate t, 3 degrees of freedom, scaled to sd 1
             noise /= np.sqrt(rng.chisquare(3, n))[:, None]
-        noise[odd] *= self.stretch
+        noise *= (self.stretch ** (batch / max(self.n_batches - 1, 1) - 0.5))[:, None]
         noise[wells["role"] == "treated"] *= self.treated_noise
         return noise
 
@@ -123,7 +129,7 @@ class Screen:
         p = self.n_features
         batch, plate = pd.factorize(wells["batch"])[0], pd.factorize(wells["plate"])[0]
         n_plates = int(plate.max()) + 1
-        position = _position(wells)
+        position = _position(wells, self.edge_width)
         edge, gradient, half = rng.standard_normal((3, p))
         Z = Z + self.edge * position["edge"][:, None] * edge + self.gradient * position["column"][:, None] * gradient
         second = (position["column"] > 0) & (batch % 2 == 1)
@@ -165,13 +171,14 @@ def two_batches(**changes: Any) -> Screen:
     return Screen(**{**usual, **changes})
 
 
-def _directions(rng: np.random.Generator, p: int) -> Doubles:
+def directions(rng: np.random.Generator, p: int) -> Doubles:
     """Loadings of the factors, (N_FACTORS, p), which give each feature :data:`FACTOR_SHARE` of its variance."""
     loadings = rng.standard_normal((N_FACTORS, p))
     return np.asarray(loadings * np.sqrt(FACTOR_SHARE / np.square(loadings).sum(axis=0)))
 
 
-def _position(wells: pd.DataFrame) -> dict[str, Doubles]:
+def _position(wells: pd.DataFrame, width: float) -> dict[str, Doubles]:
+    """Return nearness to the edge, 1 in the outer ring, and the column from -1 to 1."""
     row, column = wells["row"].to_numpy(), wells["column"].to_numpy()
-    edge = (row == 1) | (row == row.max()) | (column == 1) | (column == column.max())
-    return {"edge": edge.astype(float), "column": 2 * (column - 1) / (column.max() - 1) - 1}
+    away = np.minimum.reduce([row - 1, row.max() - row, column - 1, column.max() - column])
+    return {"edge": np.exp(-away / max(width, 1e-3)), "column": 2 * (column - 1) / (column.max() - 1) - 1}
