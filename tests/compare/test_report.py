@@ -19,11 +19,15 @@ from command import client_of, run_compare, runs_of
 from matplotlib.text import Text
 from PIL import Image
 
+from harness.audit.base import Finding
+from harness.audit.scorecard.evidence import Design
+from harness.audit.verdict import Verdict
 from harness.compare.group import Group, group_up
 from harness.compare.plots import STYLE, removed, tradeoff
 from harness.compare.report import report
 from harness.compare.table import CONTRAST, latest
-from harness.compare.terminal import number
+from harness.compare.terminal import number, show_scorecards
+from harness.figure.scorecard import MARKS
 from harness.score import COLUMNS
 from harness.types import InputError
 
@@ -104,9 +108,7 @@ def run(
     drawn = pd.DataFrame({"metric": "auroc", "draw": range(DRAWS), "value": spread, "task": "t", "model": "m"})
     predicted = pd.DataFrame({"fold": "b0", "plate": ["p1", "p1", "p2"], "well": ["A01", "A02", "A01"]})
     tables = {"scores": by_fold[COLUMNS], "resamples": drawn, "predictions": pd.concat([predicted, predicted])}
-    files = (
-        {"verdict.txt": f"Verdict: {verdict}. Because of {name}. Decided by: x 1 < 2.\n".encode()} if verdict else {}
-    )
+    files = {"verdict.txt": f"{verdict}: Because of {name},\n1 < 2. Do it.\n\nScorecard\n".encode()} if verdict else {}
     if full:
         tables["audit"] = audit(auroc)
         metrics["audit/spike_in/matched/contrast"] = auroc
@@ -196,10 +198,40 @@ def test_verdicts_rank_and_anchors_come_last() -> None:
     assert {"sound", "leaks", "over-normalizes", "under-normalizes", "inconclusive", "no signal"} == set(STYLE)
 
 
+def card(batch: str) -> pd.DataFrame:
+    """The scorecard of a run, with this answer to whether the batch is gone."""
+    value = {"yes": 0.0, "no": 0.7}[batch]
+    finding = Finding("audit/batch_probe/controls/excess", value, value - 0.05, value + 0.05)
+    null = Finding("audit/batch_probe/controls/null_upper", 0.1)
+    return Verdict().decide([finding, null], Design(5, 20)).scorecard()
+
+
+def test_scorecards_say_what_else_removes_the_batch() -> None:
+    left = run("raw", 0.6, verdict="under-normalizes")
+    left.tables = {**left.tables, "scorecard": card("no")}
+    removed = run("tvn", 0.7, verdict="inconclusive")
+    removed.tables = {**removed.tables, "scorecard": card("yes")}
+    page = page_of(left, removed)
+    text = Reader(page).text
+    assert "Of the runs here, these remove the batch: tvn." in text
+    assert text.count("Is the batch gone?") == 2
+    assert 'alt="Scorecard"' in page
+
+
+def test_marks_stand_in_the_order_of_the_questions(capsys: pytest.CaptureFixture[str]) -> None:
+    left = run("raw", 0.6, verdict="under-normalizes")
+    left.tables = {**left.tables, "scorecard": card("no")}
+    show_scorecards(group_up("toy", [left]))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = [line.split() for line in lines if line.startswith("raw")]
+    assert row == ["raw", "under-normalizes", "?", "?", MARKS["no"], *"??????"]
+
+
 def test_counts_and_paragraphs() -> None:
     text = Reader(page_of(run("raw", 0.6, verdict="inconclusive"), run("mean", 0.7))).text
     assert "3 held-out wells · 2 plates · 5 held-out batches · 2 finished runs" in text
-    assert "Verdict: inconclusive. Because of raw. Decided by: x 1 < 2." in text
+    assert "Because of raw, 1 < 2. Do it." in text
     assert "No verdict was recorded for: mean." in text
 
 

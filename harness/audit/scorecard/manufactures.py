@@ -1,0 +1,51 @@
+"""Q1: does the normalization manufacture signal?"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm
+
+from harness.audit.base import Finding
+from harness.audit.scorecard.answer import Answer, Question, Reply, answer
+from harness.audit.scorecard.evidence import Evidence, lower_bound, surely_below
+from harness.audit.scorecard.margins import Margins
+
+NULLS = ("pseudo_control", "controls_vs_controls", "shuffled_wells")
+LEVEL = 0.05
+
+
+def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
+    """Answer from the tests on wells with nothing to tell; only AUROC above 0.5 counts, the strongest model counts.
+
+    ``yes``: some AUROC exceeds 0.5 + ``leak`` and cannot come from a coin (Bonferroni over tests and models). Labels
+    of these tests are dealt by a coin within plates, so the wells themselves are the units, however few the plates.
+    ``no``: for every test and model AUROC is at most 0.5 + ``leak`` and surely below 0.5 + ``no_leak``.
+    """
+    nulls = tuple(f for name in NULLS for f in evidence.matching(f"audit/{name}/*/auroc"))
+    if evidence.design.identity:
+        bias = max(nulls, key=lambda f: f.value, default=None)
+        return answer(Question.MANUFACTURES, Reply.NO, bias, code="identity", evidence=nulls)
+    if not nulls:
+        return answer(Question.MANUFACTURES, Reply.OPEN, code=evidence.code(*NULLS))
+    limit = norm.ppf(1 - LEVEL / len(nulls))
+    leaks = [f for f in nulls if f.value > 0.5 + margins.leak and f.value - limit * coin_sd(f) > 0.5]
+    if leaks:
+        worst = max(leaks, key=lambda f: f.value)
+        return answer(Question.MANUFACTURES, Reply.YES, worst, limit=0.5 + margins.leak, evidence=nulls)
+    clean = [f.value <= 0.5 + margins.leak and surely_below(f, 0.5 + margins.no_leak) for f in nulls]
+    worst = max(nulls, key=lambda f: f.value if clean[nulls.index(f)] else 1 + f.value)
+    if not all(clean):
+        code = "row_norm_rises" if _row_norm_rises(evidence, margins) else "wide_interval"
+        return answer(Question.MANUFACTURES, Reply.OPEN, worst, limit=0.5 + margins.no_leak, code=code, evidence=nulls)
+    return answer(Question.MANUFACTURES, Reply.NO, worst, limit=0.5 + margins.no_leak, evidence=nulls)
+
+
+def coin_sd(finding: Finding) -> float:
+    """Return the standard error of an AUROC of 0.5 over ``n`` wells, two fifths of one class (Mann & Whitney 1947)."""
+    return float(1 / np.sqrt(12 * 0.24 * finding.n)) if finding.n else float("inf")
+
+
+def _row_norm_rises(evidence: Evidence, margins: Margins) -> bool:
+    """Whether the length of the profile alone tells controls from treated wells better than before, by a margin."""
+    rise = evidence.get("audit/trivial_rise/row_norm/rise")
+    return rise is not None and lower_bound(rise) > margins.leak

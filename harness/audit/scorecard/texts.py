@@ -1,0 +1,101 @@
+"""What a reader is told: one sentence for each answer, one action for each verdict."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from harness.audit.scorecard.answer import Answer, Question, Reply
+
+_SENTENCES: dict[tuple[Question, Reply], str] = {
+    (Question.MANUFACTURES, Reply.YES): "Models tell wells apart that hold nothing to tell: AUROC {value}.",
+    (Question.MANUFACTURES, Reply.NO): "Wells that hold nothing to tell are not told apart: AUROC {value} at most.",
+    (Question.POSITION, Reply.YES): "Position alone scores as well as the real labels: up to {value}.",
+    (Question.POSITION, Reply.NO): "Position alone does not explain the scores.",
+    (Question.BATCH, Reply.YES): "The batch cannot be told from such wells: {value} above chance on a scale to 1.",
+    (Question.BATCH, Reply.NO): "The batch can still be told: {value} above chance on a scale to 1.",
+    (Question.COST, Reply.YES): "A batch never seen costs {value} of AUROC.",
+    (Question.COST, Reply.NO): "A batch never seen costs no more than {limit} of AUROC.",
+    (Question.IDENTITY, Reply.YES): "Replicates are retrieved as before: {value} of what can be had without risk.",
+    (Question.IDENTITY, Reply.NO): "Replicates are lost: {value} of what can be had without risk is retrieved.",
+    (Question.EFFECTS, Reply.YES): "Known effects of many kinds keep {value} of their size.",
+    (
+        Question.EFFECTS,
+        Reply.NO,
+    ): "Known effects are lost: {value} of what can be had without risk, {limit} is the least.",
+    (Question.COMMON, Reply.YES): "Effects as common as here keep {value} of their contrast.",
+    (Question.COMMON, Reply.NO): "Effects as common as here keep only {value} of their contrast.",
+    (Question.SIGNAL, Reply.YES): "There is biology to keep: {value}, chance excluded.",
+    (Question.SIGNAL, Reply.NO): "No evidence of biology, and more than a trace is excluded.",
+    (Question.HELPS, Reply.YES): "AUROC rises by {value} over raw.",
+    (Question.HELPS, Reply.NO): "AUROC falls by {value} against raw.",
+}
+
+_SPECIAL: dict[tuple[Question, str], str] = {
+    (Question.MANUFACTURES, "identity"): "It leaves profiles as they are; the measurement's own bias: AUROC {value}.",
+    (Question.COMMON, "never"): "Effects are kept whatever the share of active wells.",
+    (Question.COMMON, "always"): "Effects are lost whatever the share of active wells.",
+    (Question.POSITION, "roles_share_positions"): "Controls and treated wells share positions.",
+}
+
+_REASONS: dict[str, str] = {
+    "off": "the check was switched off",
+    "identity": "it leaves profiles as they are",
+    "wide_interval": "the interval is too wide: more plates would settle it",
+    "few_controls": "too few control wells on a plate: 4 or more, better 8, would settle it",
+    "few_partitions": "so few plates can be dealt into batches in too few ways: 3 plates in each of 3 batches would do",
+    "controls_were_read": "no control well could be hidden from it: more controls on each plate would settle it",
+    "batch_bound_activity": "effects of compounds differ between batches, which looks like a batch effect",
+    "one_batch": "there is one batch: a second would settle it",
+    "plate_is_batch": "each plate is a batch of its own: two plates in each batch would settle it",
+    "one_batch_per_compound": "each compound is in one batch: replicates in a second batch would settle it",
+    "no_compounds": "no column names the compounds: data.columns.compound would settle it",
+    "no_replicates": "no compound has replicates on other plates: they would settle it",
+    "same_position": "replicates stand in the same well of every plate: other positions would settle it",
+    "nothing_retrieved": "replicates are not retrieved before normalization either",
+    "hidden": "replicates are hidden, not lost: scaling each plate by its controls once more brings them back",
+    "inflated": "effects come out larger than they went in",
+    "prevalence_unknown": "how many wells are active is not known without replicates",
+    "turns_within_prevalence": "it depends on how many wells are active, which is known too roughly",
+    "never": "no share of active wells changes it",
+    "always": "any share of active wells loses them",
+    "roles_share_positions": "controls and treated wells share positions",
+    "row_norm_rises": "the length of the profile alone tells controls from treated wells better than before",
+    "position": "controls and treated wells share no positions: their difference may be an edge effect",
+    "nothing_varies": "no feature varies after it",
+    "not_applicable": "the check does not apply to this screen",
+}
+
+ACTIONS = {
+    "leaks": "Do not use scores of this run: use the exchangeable form, or score replicates instead.",
+    "over-normalizes": "Use another method; if you must use this one, the scorecard says what it loses.",
+    "under-normalizes": "Add a step that removes the batch, or block by batch in the analysis.",
+    "sound": "Use it, within these margins and for these batches.",
+    "no signal": "Nothing here to lose or to find with these features: look at assay, dose and features first.",
+    "inconclusive": "Settle first {settle}",
+}
+
+
+def sentence(answer: Answer) -> str:
+    """Return one sentence for an answer; an open one says why."""
+    if answer.reply is Reply.OPEN:
+        numbers = "" if isnan(answer.value) else f" ({number(answer.value)}{span(answer)})"
+        return f"Cannot tell{numbers}: {reason(answer.code)}."
+    if (answer.question, answer.code) in _SPECIAL:
+        return _SPECIAL[answer.question, answer.code].format(value=number(answer.value))
+    text = _SENTENCES[answer.question, answer.reply].format(value=number(answer.value), limit=number(answer.limit))
+    return f"{text[:-1]}; {_REASONS[answer.code]}." if answer.code in _REASONS else text
+
+
+def reason(code: str) -> str:
+    """Return what a code means, in words; a code that has none is shown as it is."""
+    return _REASONS.get(code, code.replace("_", " ") or "the evidence does not suffice")
+
+
+def number(value: float) -> str:
+    """Return two decimals; a dash if undefined."""
+    return "-" if isnan(value) else f"{value:.2f}"
+
+
+def span(answer: Answer) -> str:
+    """Return the interval in brackets, or nothing."""
+    return "" if isnan(answer.lower) else f" [{number(answer.lower)}, {number(answer.upper)}]"
