@@ -1,0 +1,65 @@
+"""Fixed seeds of the calibration: each verdict must obey the rules of its cell (experiments/verdict_calibration)."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.verdict_calibration.audit import audit
+from experiments.verdict_calibration.cells import Cell, Rule, cells
+
+BY_NAME = {cell.name: cell for cell in cells()}
+SEEDS = [
+    ("null: random layout: dmso_within", 0),
+    ("null: controls in outer columns: well_position", 1),
+    ("raw: 2 x 2: raw", 2),
+    ("raw: 3 x 3: raw", 3),
+    ("raw: 5 x 4: raw", 4),
+    ("kept: 3 x 3: dmso_within", 5),
+    ("kept: 3 x 3: other_units", 6),
+    ("destroyed: 5 x 4: one_axis", 7),
+    ("destroyed: 5 x 4: one_batch_shuffled", 8),
+    ("cheats: nothing there: by_compound", 9),
+    ("textbook: 2 batches, 4 controls: dmso_within_textbook", 10),
+    ("two batches: simulated: dmso_within", 11),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "seed"), SEEDS)
+def test_the_verdict_obeys_the_rules_of_its_cell(name: str, seed: int) -> None:
+    cell = BY_NAME[name]
+    assert cell.rules
+    row = audit(cell, seed)
+    broken = [str(rule) for rule in cell.rules if not rule.holds({row["verdict"]: 1.0})]
+    assert not broken, f"{name}, seed {seed}: {row['verdict']}; {broken}; {row['answers']}"
+
+
+def test_names_of_cells_are_unique_and_every_cell_has_twenty_seeds() -> None:
+    made = cells()
+    assert len({cell.name for cell in made}) == len(made)
+    assert min(cell.n_seeds for cell in made) >= 20
+
+
+@pytest.mark.parametrize(
+    ("rule", "share", "holds"),
+    [
+        (Rule("sound", at_most=0.0), 0.0, True),
+        (Rule("sound", at_most=0.0), 0.02, False),
+        (Rule("leaks", at_least=0.9), 0.9, True),
+        (Rule("leaks", at_least=0.9), 0.85, False),
+    ],
+)
+def test_a_rule_limits_the_share_of_its_word(rule: Rule, share: float, holds: bool) -> None:
+    assert rule.holds({rule.word: share}) is holds
+    assert rule.holds({}) is (rule.at_least == 0)
+
+
+def test_every_cell_names_a_method_that_exists_and_a_screen_that_can_be_made() -> None:
+    from experiments.verdict_calibration.methods import method
+
+    def is_made(cell: Cell) -> bool:
+        profiles = cell.make.profiles(0)
+        method(cell.method)
+        return len(profiles) == cell.make.n_batches * cell.make.plates_per_batch
+
+    assert all(is_made(cell) for cell in cells())
