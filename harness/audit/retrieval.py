@@ -21,7 +21,6 @@ from harness.settings.types import Count, FileName, Name
 from harness.types import Doubles, Floats, InputError, NotApplicable, Profiles
 
 COMPOUND = "compound"
-LEVELS = tuple(SUMMARIES)
 SPACES = ("scaled", "as_is", "whitened")
 MOST_ROWS = 4_000
 
@@ -55,7 +54,7 @@ class RetrievalCheck(Check):
         by: Name = COMPOUND,
         path: FileName | None = None,
         compound: Name = COMPOUND,
-        level: Annotated[str, OneOf(*LEVELS)] = "well",
+        level: Annotated[str, OneOf(*SUMMARIES)] = "well",
         space: Annotated[str, OneOf(*SPACES)] = "scaled",
         k: Count = 5,
         n_permutations: Count = 100,

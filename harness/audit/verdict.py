@@ -21,7 +21,7 @@ from harness.audit.scorecard.position import position
 from harness.audit.scorecard.signal import helps, signal
 from harness.audit.scorecard.texts import ACTIONS, reason, sentence
 from harness.bootstrap import FEWEST_BATCHES
-from harness.settings.limits import Between
+from harness.settings.limits import Within
 from harness.settings.types import Share
 
 COLUMNS = (
@@ -170,7 +170,7 @@ class Verdict:
         batch: Share = 0.15,
         identity: Share = 0.2,
         effects: Share = 0.2,
-        worst_effect: Annotated[float, Between(0, 1)] = 0.5,
+        worst_effect: Annotated[float, Within(0, 1)] = 0.5,
         told: Share = 0.1,
         common: Share = 0.12,
         signal: Share = 0.02,
