@@ -33,10 +33,10 @@ class BatchProbe(Check):
     """Tell the batch of wells on held-out plates by four probes, against the same with batches permuted over plates.
 
     The wells are controls that the normalization did not read (each part of a plate's controls is hidden once), and
-    treated wells minus the mean of their compound, if compounds are in several batches. A linear and a quadratic
-    discriminant, 15 nearest neighbours and trees predict the batch; whole plates are held out, and each fold trains on
-    plates of every batch. Batches are permuted over plates, distinct partitions only and never the true one; a method
-    whose result depends on the batches is normalized anew with them.
+    treated wells minus the mean of their compound, if compounds are in several batches. A linear discriminant, one of
+    how wells vary, 15 nearest neighbours and trees predict the batch; whole plates are held out, and each fold trains
+    on plates of every batch. Batches are permuted over plates, distinct partitions only and never the true one; a
+    method whose result depends on the batches is normalized anew with them.
 
     ``audit/batch_probe/<controls or treated>/excess``: how much better than under permuted batches the best probe
     does, 1 = certainty (see :func:`harness.audit.probes.scores.excess`).
@@ -56,9 +56,9 @@ class BatchProbe(Check):
         *,
         n_folds: Folds = 5,
         n_permutations: Count = 20,
-        n_first: Count = 7,
+        n_first: Count = 6,
         clear: Positive = 0.15,
-        n_wells: Count = 1500,
+        n_wells: Count = 1000,
     ) -> None:
         self.n_folds, self.n_permutations, self.n_first = n_folds, n_permutations, n_first
         self.clear, self.n_wells = clear, n_wells

@@ -1,4 +1,4 @@
-"""Four ways to tell the batch of a well: by a linear and a quadratic discriminant, by its neighbours and by trees.
+"""Four probes that tell the batch of a well: a linear discriminant, how wells vary, neighbours and trees.
 
 A probe is prepared once for a set of wells and then answers for any way to deal their plates into batches and folds;
 what takes time, distances, sums of products and trees, knows nothing of batches.
@@ -18,7 +18,7 @@ from harness.audit.probes.views import View, plate_sums
 from harness.types import Doubles, Floats, Mask
 
 N_NEIGHBOURS = 15
-N_TREES = 60
+N_TREES = 40
 RIDGE = 0.1  # of unit variance
 
 Predict = Callable[[Codes, Mask], Codes]
@@ -49,59 +49,68 @@ def neighbours(view: View) -> Predict:
     return predict
 
 
-class _Sums:
-    """Numbers, sums and sums of products of the wells of each plate, on scaled directions."""
-
-    def __init__(self, view: View) -> None:
-        self.Z, self.plate = view.scaled, view.plate
-        self.n = np.bincount(view.plate, minlength=view.n_plates).astype(np.float64)
-        self.first = plate_sums(self.Z, view.plate, view.n_plates)
-        self.second = np.stack([self.Z[view.plate == q].T @ self.Z[view.plate == q] for q in range(view.n_plates)])
-
-    def moments(self, batch: Codes, test: Mask) -> tuple[Doubles, Doubles, Doubles]:
-        """Return number (B,), mean (B, d) and covariance (B, d, d) of the training wells of each batch."""
-        member = np.eye(int(batch.max()) + 1)[batch].T * ~test
-        n = member @ self.n
-        mean = member @ self.first / n[:, None]
-        second = np.einsum("bq,qij->bij", member, self.second) / n[:, None, None]
-        return n, mean, second - np.einsum("bi,bj->bij", mean, mean)
-
-
 def linear(view: View) -> Predict:
     """Linear discriminant with a pooled covariance and a ridge, batches equally frequent."""
-    sums = _Sums(view)
+    Z, plate = view.scaled, view.plate
+    n = np.bincount(plate, minlength=view.n_plates).astype(np.float64)
+    first, second = plate_sums(Z, plate, view.n_plates), _products(Z, plate, view.n_plates)
 
     def predict(batch: Codes, test: Mask) -> Codes:
-        n, mean, covariance = sums.moments(batch, test)
-        pooled = np.tensordot(n / n.sum(), covariance, axes=1)
+        member = _members(batch, test)
+        size = member @ n
+        mean = member @ first / size[:, None]
+        pooled = np.tensordot(member.sum(axis=0), second, axes=1) - (mean.T * size) @ mean
+        pooled /= size.sum()
         pooled[np.diag_indices(len(pooled))] += RIDGE
         direction = np.linalg.solve(pooled, mean.T)
-        score = sums.Z[test[sums.plate]] @ direction - 0.5 * np.einsum("bd,db->b", mean, direction)
+        score = Z[test[plate]] @ direction - 0.5 * np.einsum("bd,db->b", mean, direction)
         return np.asarray(np.argmax(score, axis=1))
 
     return predict
 
 
-def quadratic(view: View) -> Predict:
-    """Quadratic discriminant: each batch's covariance, shrunk to the pooled one as its wells are few, and a ridge."""
-    sums = _Sums(view)
+def spread(view: View) -> Predict:
+    """Quadratic discriminant of wells minus their plate's mean: it sees variances and correlations and nothing else.
+
+    Each batch's covariance is shrunk to the pooled one as its wells are few, and has a ridge. Differences between means
+    are left to the other probes: of batches whose means were made equal, a held-out plate is told worse than by chance,
+    which would hide how they vary.
+    """
+    plate = view.plate
+    n = np.bincount(plate, minlength=view.n_plates).astype(np.float64)
+    Z = view.scaled - (plate_sums(view.scaled, plate, view.n_plates) / np.maximum(n, 1)[:, None])[plate]
+    Z *= np.sqrt(n / np.maximum(n - 1, 1))[plate][:, None]
+    sd = Z.std(axis=0)
+    Z /= np.where(sd > 0, sd, np.inf)
+    second = _products(Z, plate, view.n_plates)
 
     def predict(batch: Codes, test: Mask) -> Codes:
-        n, mean, covariance = sums.moments(batch, test)
-        pooled = np.tensordot(n / n.sum(), covariance, axes=1)
-        Z = sums.Z[test[sums.plate]]
-        d = Z.shape[1]
-        score = np.empty((len(Z), len(n)))
-        for b in range(len(n)):
-            weight = n[b] / (n[b] + 2 * d)
+        member = _members(batch, test)
+        size = member @ n
+        covariance = np.tensordot(member, second, axes=1) / size[:, None, None]
+        pooled = np.tensordot(size / size.sum(), covariance, axes=1)
+        tested, d = Z[test[plate]], Z.shape[1]
+        score = np.empty((len(tested), len(size)))
+        for b in range(len(size)):
+            weight = size[b] / (size[b] + 2 * d)
             shrunk = weight * covariance[b] + (1 - weight) * pooled
             shrunk[np.diag_indices(d)] += RIDGE
             root = np.linalg.cholesky(shrunk)
-            residual = solve_triangular(root, (Z - mean[b]).T, lower=True, check_finite=False)
-            score[:, b] = -0.5 * np.square(residual).sum(axis=0) - np.log(np.diagonal(root)).sum()
+            inverse = solve_triangular(root, np.eye(d), lower=True, check_finite=False)
+            score[:, b] = -0.5 * np.square(tested @ inverse.T).sum(axis=1) - np.log(np.diagonal(root)).sum()
         return np.asarray(np.argmax(score, axis=1))
 
     return predict
+
+
+def _members(batch: Codes, test: Mask) -> Doubles:
+    """Mark the training plates of each batch: (B, Q)."""
+    return np.asarray(np.eye(int(batch.max()) + 1)[batch].T * ~test)
+
+
+def _products(Z: Doubles, plate: Codes, n_plates: int) -> Doubles:
+    """Sums of products of the wells of each plate, (Q, d, d)."""
+    return np.stack([Z[plate == q].T @ Z[plate == q] for q in range(n_plates)])
 
 
 def trees(view: View, *, seed: int) -> Predict:
@@ -121,7 +130,7 @@ def trees(view: View, *, seed: int) -> Predict:
     n = np.bincount(view.plate, minlength=view.n_plates).astype(np.float64)
 
     def predict(batch: Codes, test: Mask) -> Codes:
-        member = np.eye(int(batch.max()) + 1)[batch].T * ~test
+        member = _members(batch, test)
         share = (member @ count) / (member @ n)[:, None]
         total = share.sum(axis=0)
         share = np.divide(share, total, out=np.full_like(share, 1 / len(share)), where=total > 0)
@@ -141,7 +150,7 @@ def probes(view: View, seed: int) -> dict[str, Predict]:
     makers: dict[str, Callable[[View], Predict]] = {
         "linear": linear,
         "neighbours": neighbours,
-        "quadratic": quadratic,
+        "spread": spread,
         "trees": partial(trees, seed=seed),
     }
     return {name: make(view) for name, make in makers.items()}

@@ -12,10 +12,11 @@ from harness.audit.probes.partitions import Codes, deal
 from harness.audit.probes.views import View, view
 from harness.audit.probes.wells import Screens, Wells, treated
 from harness.seeding import derive, generator
-from harness.types import Floats, Mask
+from harness.types import Doubles, Floats, Mask
 
 ALIKE = 0.5  # correlation of treated wells between screens from which on their hidden controls are read together
 MOST_COMPARED = 1500
+MOST_DEALS, ENOUGH = 4, 1600  # deals of plates over folds, and predictions that they give
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,18 @@ class Panel:
     n_folds: int
     seed: int
 
-    def correct(self, batch: Codes) -> dict[str, Mask]:
-        """Return for each probe which wells' batch it tells, plates held out, (n,); batch : (Q,) of each plate.
+    def correct(self, batch: Codes) -> dict[str, Doubles]:
+        """Return for each probe how often each well's batch is told, plates held out, (n,); batch : (Q,) of each plate.
 
-        Folds are dealt by the partition: the same wherever it comes from.
+        Plates are dealt over folds several times, by the partition: the same wherever it comes from.
         """
-        fold = deal(batch, self.n_folds, generator(self.seed, "probe folds", *batch))
-        return {name: self._correct(name, batch, fold) for name in self.probes[0]}
+        deals = [deal(batch, self.n_folds, generator(self.seed, "probe folds", i, *batch)) for i in range(self.n_deals)]
+        return {name: np.mean([self._correct(name, batch, fold) for fold in deals], axis=0) for name in self.probes[0]}
+
+    @property
+    def n_deals(self) -> int:
+        """Times that plates are dealt over folds: more if there are few wells, of which a deal costs little."""
+        return max(1, min(MOST_DEALS, ENOUGH // len(self.wells.rows)))
 
     def _correct(self, name: str, batch: Codes, fold: Codes) -> Mask:
         correct = np.zeros(len(self.wells.rows), dtype=bool)

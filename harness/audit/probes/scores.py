@@ -10,7 +10,7 @@ from scipy.stats import t
 
 from harness.audit.probes.partitions import Codes
 from harness.bootstrap import LEVEL
-from harness.types import Doubles, Mask
+from harness.types import Doubles
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Accuracy:
     freedom: int
 
 
-def accuracy(correct: Mask, plate: Codes, batch: Codes) -> Accuracy:
+def accuracy(correct: Doubles, plate: Codes, batch: Codes) -> Accuracy:
     """Return the mean over batches of the share of wells whose batch is told, and its standard error.
 
     Predictions are fixed; plates vary within their batch: the linearized, unbiased form of what a bootstrap of plates
@@ -30,7 +30,7 @@ def accuracy(correct: Mask, plate: Codes, batch: Codes) -> Accuracy:
 
     Parameters
     ----------
-    correct, plate : (n,) wells. batch : (Q,) of each plate.
+    correct : (n,) 0 to 1, how often the batch of a well is told. plate : (n,). batch : (Q,) of each plate.
     """
     n, right = (np.bincount(plate, weights, minlength=len(batch)) for weights in (None, correct))
     n_b, right_b = (np.bincount(batch, values) for values in (n, right))
@@ -71,7 +71,8 @@ class Excess:
 def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]], chance: float) -> Excess:
     """Compare each probe with its own mean under permuted batches, in units of 1 - chance; the largest counts.
 
-    Not in units of 1 - null mean: a probe that tells any batches with 0.94 would turn a difference of 0.01 into 0.17.
+    In units of 1 - null mean if that is below chance, as after a method that aligns batches by their labels. Not if
+    it is above: a probe that tells any batches with 0.94 would turn a difference of 0.01 into 0.17.
     ``upper`` is the largest of the probes' upper bounds, so that it lies below a limit only if all do. ``lower`` is the
     largest of lower bounds at a level that allows for the choice among probes (Bonferroni). Both rest on plates within
     batches and on the error of the null's mean. Under permuted batches each permutation is compared with the mean of
@@ -80,10 +81,11 @@ def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]]
     names = sorted(observed)
     table = np.array([[permuted[name] for name in names] for permuted in null])
     values = np.array([observed[name].value for name in names])
-    mean, room = table.mean(axis=0), 1 - chance
+    mean = table.mean(axis=0)
+    room = 1 - np.minimum(mean, chance)
     gain = (values - mean) / room
     n = len(table)
-    largest = _largest_under_null(table) / room
+    largest = _largest_under_null(table, room)
     exact = np.zeros(len(names))
     of_mean = table.var(axis=0, ddof=1) / n if n > 1 else exact
     (lower, upper), (least_lower, least_upper) = (
@@ -104,7 +106,9 @@ def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]]
     )
 
 
-def _widest(gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: int, room: float) -> tuple[float, float]:
+def _widest(
+    gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: int, room: Doubles
+) -> tuple[float, float]:
     """Return the largest lower and the largest upper bound of the probes, with variances of their nulls' means."""
     of_plates = np.array([result.sd**2 for result in observed])
     plates = max(observed[0].freedom, 1)
@@ -116,13 +120,13 @@ def _widest(gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: in
     return float(lower.max()), float(upper.max())
 
 
-def _largest_under_null(table: Doubles) -> Doubles:
+def _largest_under_null(table: Doubles, room: Doubles) -> Doubles:
     """Return for each permutation the largest gain of a probe over its mean in the other permutations, (J,)."""
     n = len(table)
     if n < 2:
         return np.zeros(n)
     others = (table.sum(axis=0) - table) / (n - 1)
-    return np.asarray((table - others).max(axis=1))
+    return np.asarray(((table - others) / room).max(axis=1))
 
 
 def _prediction_bound(values: Doubles) -> float:

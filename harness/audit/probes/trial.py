@@ -8,7 +8,7 @@ from harness.audit.probes.panel import Panel, panel
 from harness.audit.probes.partitions import Codes
 from harness.audit.probes.scores import Accuracy, Excess, accuracy, excess
 from harness.audit.probes.wells import Screens, Wells
-from harness.types import Mask
+from harness.types import Doubles
 
 
 class Trial:
@@ -58,5 +58,5 @@ class Trial:
         X = self.wells.profiles(screens)
         return panel(self.wells, X, together=self.together, n_folds=self.n_folds, seed=self.seed)
 
-    def _accuracies(self, correct: Mapping[str, Mask], batch: Codes) -> dict[str, Accuracy]:
+    def _accuracies(self, correct: Mapping[str, Doubles], batch: Codes) -> dict[str, Accuracy]:
         return {name: accuracy(mask, self.wells.plate, batch) for name, mask in correct.items()}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.audit.base import AuditContext
 from harness.audit.probes.partitions import Codes
-from harness.audit.shared.views import heldout_controls, hide_part, n_hidden_parts, normalized_wells, raw_wells
+from harness.audit.shared.views import heldout_controls, n_hidden_parts, normalized_wells, raw_wells
 from harness.seeding import generator
 from harness.types import Floats, InputError, Mask, NotApplicable, Profiles
 
@@ -81,12 +81,10 @@ def screens_as_hidden(context: AuditContext, batch_of: Mapping[str, str] | None 
     NotApplicable : ``few_controls``; ``not_normalized_anew`` if the method refuses other batches.
     """
     profiles = raw_wells(context)
-    n_parts = n_hidden_parts(profiles.wells)
+    screens = [heldout_controls(context, part) for part in range(n_hidden_parts(profiles.wells))]
     if batch_of is None:
-        return [heldout_controls(context, part) for part in range(n_parts)]
-    profiles = in_batches(profiles, batch_of)
-    parts = [hide_part(profiles, part, n_parts, context.seed) for part in range(n_parts)]
-    return [_anew(context, part) for part in parts]
+        return screens
+    return [_anew(context, in_batches(profiles.replace(wells=screen.wells), batch_of)) for screen in screens]
 
 
 def screens_as_read(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
@@ -163,11 +161,11 @@ def treated_wells(screen: Profiles, plates: list[str], most: int, seed: int) -> 
 
 
 def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], group: Codes) -> Wells:
-    chosen = table.iloc[rows].reset_index(drop=True)
-    plate = pd.Index(plates).get_indexer(pd.Index(chosen["plate"].astype(str)))
+    listed = table.iloc[rows].reset_index(drop=True)
+    plate = pd.Index(plates).get_indexer(pd.Index(listed["plate"].astype(str)))
     batch_of = table.drop_duplicates("plate").set_index("plate")["batch"]
     batch = pd.factorize(batch_of.loc[plates], sort=True)[0]
-    return Wells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), chosen, group)
+    return Wells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), listed, group)
 
 
 def spread(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
