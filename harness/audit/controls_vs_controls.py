@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.null import Null
 from harness.audit.shared.relabelled import Relabelled
 from harness.audit.shared.views import n_hidden_parts
 from harness.seeding import generator
-from harness.types import Profiles
+from harness.types import NotApplicable, Profiles
 
 
 class ControlsVsControls(Null):
@@ -22,13 +24,14 @@ class ControlsVsControls(Null):
     it than wells that do not.
 
     Half of the controls are hidden, or as many as leave each plate the 3 that a reference needs
-    (:func:`harness.audit.shared.views.n_hidden_parts`).
+    (:func:`harness.audit.shared.views.n_hidden_parts`); of plates of 3 and fewer half, rounded down, which suffices for
+    methods that need no reference.
     """
 
     name: ClassVar[str] = "controls_vs_controls"
 
     def relabel(self, profiles: Profiles, seed: int, repeat: int) -> Relabelled:  # noqa: ARG002
-        n_parts = n_hidden_parts(profiles.wells)
+        parted = _parted(profiles.wells)
         rows: list[int] = []
         donors: list[int] = []
         tested = (profiles.wells["role"] == "negcon").to_numpy(dtype=bool)
@@ -38,7 +41,7 @@ class ControlsVsControls(Null):
                 places[np.argsort(well[places], kind="stable")] + plate.rows.start
                 for places in (np.flatnonzero(role == "negcon"), np.flatnonzero(role == "treated"))
             )
-            hidden = generator(seed, "hide controls", plate.name).permutation(controls)[::n_parts]
+            hidden = generator(seed, "hide controls", plate.name).permutation(controls)[: parted(len(controls))]
             rows.extend(hidden)
             draw = generator(seed, "metadata", plate.name)
             donors.extend(draw.choice(treated, len(hidden)) if len(treated) else hidden)
@@ -46,3 +49,12 @@ class ControlsVsControls(Null):
         role = wells["role"].to_numpy(dtype=object).copy()
         role[rows] = "treated"  # of a plate without treated wells too
         return Relabelled(profiles.replace(wells=wells.assign(role=role)), tested)
+
+
+def _parted(wells: pd.DataFrame) -> Callable[[int], int]:
+    """Return how many of n controls of a plate are hidden."""
+    try:
+        n_parts = n_hidden_parts(wells)
+    except NotApplicable:
+        return lambda n: n // 2
+    return lambda n: int(np.ceil(n / n_parts))

@@ -18,7 +18,8 @@ class PseudoControl(Null):
     """As many random treated wells of each plate as it has controls, called controls; real controls left out.
 
     They take the compound, dose and all other metadata of a real control of their plate with the role. The null holds
-    the screen's own phenotypes, so that it also sees what a normalization does with active references.
+    the screen's own phenotypes, so that it also sees what a normalization does with active references. Plates without a
+    control or with fewer than 2 treated wells are left out.
 
     Parameters
     ----------
@@ -38,6 +39,7 @@ class PseudoControl(Null):
         rows: list[int] = []
         donors: list[int] = []
         tested = np.zeros(len(profiles.wells), dtype=bool)
+        kept = (profiles.wells["role"] != "negcon").to_numpy(dtype=bool).copy()
         for plate in profiles:
             role, well = plate.wells["role"].to_numpy(), plate.wells["well"].to_numpy()
             controls, treated = (
@@ -45,17 +47,18 @@ class PseudoControl(Null):
                 for places in (np.flatnonzero(role == "negcon"), np.flatnonzero(role == "treated"))
             )
             if len(treated) < 2 or not len(controls):
-                raise NotApplicable(
-                    f"plate {plate.name!r} has {len(controls)} control and {len(treated)} treated wells; expected 1 "
-                    "and 2 at least, for pseudo-controls and wells to hold against them: leave the plate out "
-                    "(data.exclude_plates)",
-                    code="few_treated",
-                )
+                kept[plate.rows] = False
+                continue
             k = min(len(controls), len(treated) // 2)
             order = generator(seed, "pseudo-controls", plate.name).permutation(treated)
             rows.extend(order[:k])
             donors.extend(generator(seed, "metadata", plate.name).permutation(controls)[:k])
             tested[order[: k + int(np.ceil(k * self.tested))]] = True
-        kept = (profiles.wells["role"] != "negcon").to_numpy()
+        if not rows:
+            raise NotApplicable(
+                "no plate has a control well and 2 treated wells: nothing to make pseudo-controls of, and to hold "
+                "against them",
+                code="few_treated",
+            )
         relabelled = profiles.replace(wells=with_metadata(profiles.wells, rows, donors))
         return Relabelled(relabelled.take(kept), tested[kept])

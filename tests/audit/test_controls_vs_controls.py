@@ -128,10 +128,13 @@ def test_compounds_of_controls_do_not_stand_in_the_way_of_a_compound_disjoint_sp
     assert findings(audited, profiles, Raw(), splitter=LeaveBatchOut(compound_disjoint=True)) == plain
 
 
-def test_too_few_controls_to_hide_one_is_not_applicable(audited: Any, noise_screen: Any) -> None:
-    with pytest.raises(NotApplicable, match="plate 'p00' has 3 control wells") as few:
+def test_too_few_controls_to_hide_one_is_not_applicable_to_a_method_that_needs_a_reference(
+    audited: Any, noise_screen: Any
+) -> None:
+    with pytest.raises(NotApplicable, match="after relabelling: DmsoWithin: plate 'p00' has 2") as few:
         findings(audited, noise_screen(k=3), DmsoWithin())
     assert few.value.code == "few_controls"
+    assert findings(audited, noise_screen(k=3), Raw())[KEY.format("row_norm")].n == 12 * 3
 
 
 def test_repeats_are_averaged_over_different_relabellings(audited: Any, noise_screen: Any) -> None:

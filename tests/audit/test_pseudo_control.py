@@ -166,6 +166,15 @@ def test_a_screen_with_too_few_wells_does_not_apply(audited: Any, noise_screen: 
     with pytest.raises(NotApplicable, match=r"after relabelling: .*2 negative control wells") as few:
         findings(audited, noise_screen(n_wells=12, k=7), DmsoWithin())
     assert few.value.code == "few_controls"
-    with pytest.raises(NotApplicable, match="has 8 control and 1 treated wells") as few:
+    with pytest.raises(NotApplicable, match="no plate has a control well and 2 treated wells") as few:
         findings(audited, noise_screen(n_wells=9, k=8), DmsoWithin())
     assert few.value.code == "few_treated"
+
+
+def test_plates_without_treated_wells_are_left_out(noise_screen: Any) -> None:
+    profiles = noise_screen(k=8)
+    first = (profiles.wells["plate"] == "p00").to_numpy()
+    wells = profiles.wells.assign(role=profiles.wells["role"].where(~first, "negcon"))
+    relabelled = PseudoControl().relabel(profiles.replace(wells=wells), 0, 0)
+    assert "p00" not in set(relabelled.profiles.wells["plate"])
+    assert relabelled.profiles.wells["plate"].nunique() == 11

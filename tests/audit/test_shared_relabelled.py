@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from harness.audit.shared.evenly import evenly
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.nearest_wells import NearestWells
-from harness.audit.shared.relabelled import MOST_FOLDS, few_folds, mean_interval, summarize
+from harness.audit.shared.relabelled import MOST_FOLDS, few_folds, mean_interval, resamples, summarize
 from harness.types import Split
 
 
@@ -102,11 +102,15 @@ def evaluations(predicted: Any, value: float, n_batches: int, seed: int) -> list
     return folds
 
 
+def summary(folds: Any) -> Any:
+    return summarize(folds, resamples(folds, 200))
+
+
 @pytest.mark.parametrize("n_batches", [2, 5])
 def test_intervals_hold_chance_as_often_as_they_claim_and_are_no_wider_than_wells_demand(
     predicted: Any, n_batches: int
 ) -> None:
-    intervals = [mean_interval([summarize(evaluations(predicted, 0.5, n_batches, seed), 200)]) for seed in range(120)]
+    intervals = [mean_interval([summary(evaluations(predicted, 0.5, n_batches, seed))]) for seed in range(120)]
     covered = np.mean([low <= 0.5 <= high for _, low, high in intervals])
     assert covered >= 0.93
     width = np.median([high - low for _, low, high in intervals])
@@ -115,7 +119,7 @@ def test_intervals_hold_chance_as_often_as_they_claim_and_are_no_wider_than_well
 
 
 def test_the_mean_of_repeats_is_narrower(predicted: Any) -> None:
-    repeats = [summarize(evaluations(predicted, 0.5, 5, seed), 200) for seed in range(3)]
+    repeats = [summary(evaluations(predicted, 0.5, 5, seed)) for seed in range(3)]
     one, three = mean_interval(repeats[:1]), mean_interval(repeats)
     assert three[0] == pytest.approx(np.mean([r.value for r in repeats]))
     assert three[2] - three[1] < one[2] - one[1]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 
 from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.shared.bounded import at_level, degrees_of_freedom
 from harness.audit.shared.relabelled import Relabelled, Scored, mean_interval, models_of, score
 from harness.audit.shared.views import raw_wells
 from harness.seeding import derive
@@ -27,7 +28,8 @@ class Null(Check):
     ----------
     n_repeats : random relabellings at most; the value is their mean, the interval that of the mean over plates and
         batches (the same draws in every repeat). A model takes no part in a further one if its interval is clear.
-    clear_below, clear_above : an interval is clear if its upper bound is below the one or its lower above the other.
+    clear_below, clear_above : an interval is clear if its upper bound (one-sided, 95%) is below the one or its lower
+        above the other.
     """
 
     name: ClassVar[str]
@@ -62,5 +64,7 @@ class Null(Check):
     def _clear(self, scores: Sequence[Scored]) -> bool:
         if not scores:
             return False
-        _, lower, upper = mean_interval(scores)
-        return upper < self.clear_below or lower > self.clear_above
+        value, lower, upper = mean_interval(scores)
+        freedom = degrees_of_freedom(scores[0].wells)
+        one_sided = at_level(value, lower, upper, freedom=freedom, level=0.9)[1]
+        return one_sided < self.clear_below or lower > self.clear_above

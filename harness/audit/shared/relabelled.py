@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm, t
 
 from harness.audit.base import AuditContext
 from harness.audit.components import components
@@ -16,7 +17,7 @@ from harness.audit.shared.bounded import EDGE, auroc_sd, bounded_interval, degre
 from harness.audit.shared.evenly import evenly
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.baseline.row_norm import RowNorm
-from harness.bootstrap import FEWEST_BATCHES, weighted_mean
+from harness.bootstrap import FEWEST_BATCHES, Resamples, weighted_mean
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
 from harness.score import draws_of, weigh
@@ -25,8 +26,9 @@ from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import Doubles, Evaluation, InputError, Mask, NotApplicable, Profiles, Split
 
 MOST_FOLDS = 5
-PER_CLASS = 420  # wells of each class give an AUROC of 0.5 a standard error of 0.02
+PER_CLASS = 320  # wells of each class give an AUROC of 0.5 a standard error of 0.023
 PER_CLASS_CHEAP = 2000
+ONE_SIDED = 0.95  # level at which both quantiles agree
 WIDE, N_COMPONENTS = 512, 100
 
 
@@ -86,7 +88,8 @@ def score(
             if members:
                 sample = _sample(relabelled, n, seed)
                 evaluations = _evaluate(normalized, splits, sample, members, not cheap, context.seed)
-                scored |= {name: summarize(folds, context.n_resamples) for name, folds in evaluations.items()}
+                draws = resamples(next(iter(evaluations.values())), context.n_resamples)
+                scored |= {name: summarize(folds, draws) for name, folds in evaluations.items()}
     except InputError as reason:
         raise NotApplicable(f"after relabelling: {reason}", code="few_controls") from reason
     return scored
@@ -106,15 +109,20 @@ def few_folds(splits: Sequence[Split]) -> list[Split]:
     return merged
 
 
-def summarize(evaluations: Sequence[Evaluation], n_resamples: int) -> Scored:
-    """Return the mean over folds and its resamples: of batches, or of plates if there are fewer than 4 batches.
+def resamples(evaluations: Sequence[Evaluation], n_resamples: int) -> Resamples:
+    """Return resamples of batches, or of plates if there are fewer than 4 batches.
 
     Plates are not drawn within batches that are drawn: how much batches vary holds how much their plates do, and both
     together would count it twice (Davison & Hinkley 1997, section 3.8), which matters if batches are alike.
     """
     draws = draws_of(evaluations, n_resamples=n_resamples)
-    if len(set(draws.batch)) >= FEWEST_BATCHES:
-        draws = replace(draws, within=np.ones_like(draws.within))
+    if len(set(draws.batch)) < FEWEST_BATCHES:
+        return draws
+    return replace(draws, within=np.ones_like(draws.within))
+
+
+def summarize(evaluations: Sequence[Evaluation], draws: Resamples) -> Scored:
+    """Return the mean over folds and how it varies over the :func:`resamples`."""
     folds = weigh(evaluations, draws)
     metric = Auroc()
     pairs = zip(folds.evaluations, folds.weights, strict=True)
@@ -124,12 +132,17 @@ def summarize(evaluations: Sequence[Evaluation], n_resamples: int) -> Scored:
 
 
 def mean_interval(repeats: Sequence[Scored]) -> tuple[float, float, float]:
-    """Return value, lower and upper bound of the mean AUROC of some relabellings of a screen."""
+    """Return value, lower and upper bound of the mean AUROC of some relabellings of a screen.
+
+    Student's quantile is due to the spread between batches, or plates, which is estimated. What wells alone would give
+    is computed and is held to the normal quantile: the wider of the two covers either case.
+    """
     value = float(np.mean([one.value for one in repeats]))
     inside = float(np.clip(value, EDGE, 1 - EDGE))
     sd = float(np.mean([one.sd for one in repeats]) / np.sqrt(len(repeats))) * inside * (1 - inside)
     draws = np.mean([one.draws for one in repeats], axis=0)
     freedom = degrees_of_freedom(repeats[0].wells)
+    sd *= norm.ppf(ONE_SIDED) / t.ppf(ONE_SIDED, freedom) if freedom else 1.0
     return value, *bounded_interval(value, draws, freedom=freedom, least_sd=sd)
 
 

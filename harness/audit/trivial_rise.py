@@ -1,0 +1,70 @@
+"""Does the length of the profile tell controls from treated wells better than before normalization?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from scipy.stats import t
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.shared.bounded import degrees_of_freedom
+from harness.audit.shared.relabelled import Scored, few_folds, mean_interval, resamples, summarize
+from harness.audit.shared.views import raw_wells, yardstick_wells
+from harness.baseline.row_norm import RowNorm
+from harness.bootstrap import LEVEL
+from harness.evaluate import evaluate
+from harness.task.dmso_vs_treated import DmsoVsTreated
+from harness.types import InputError, NotApplicable, Profiles, Split
+
+
+class TrivialRise(Check):
+    """Score the real controls against the treated wells by the length of the profile alone, before and after.
+
+    Controls that take part in their own reference come to lie close to it: they get shorter, whatever the design and
+    however few they are. So do controls against active wells once the batch effect has gone: the rise over the
+    yardstick, the better of raw and ``dmso_within``, which is exchangeable, has no such share.
+
+    Findings: ``raw_auroc``, ``auroc``, ``rise`` (normalized minus raw), ``yardstick_auroc`` and
+    ``rise_over_yardstick`` under ``audit/trivial_rise/row_norm``.
+    """
+
+    name: ClassVar[str] = "trivial_rise"
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        profiles = raw_wells(context)
+        try:
+            splits = few_folds(list(context.splitter.split(profiles.wells)))
+            normalized = context.normalize(profiles)
+            scored = _score(context, splits, {split.name: normalized(split) for split in splits})
+            before = {
+                name: _score(context, splits, dict.fromkeys((split.name for split in splits), view))
+                for name, view in yardstick_wells(context).items()
+            }
+        except InputError as reason:
+            raise NotApplicable(str(reason), code="few_controls") from reason
+        best = max(before.values(), key=lambda one: one.value)
+        key = f"audit/{self.name}/row_norm"
+        n = len(scored.wells)
+        yield Finding(f"{key}/raw_auroc", *mean_interval([before["raw"]]), n=n)
+        yield Finding(f"{key}/auroc", *mean_interval([scored]), n=n)
+        yield Finding(f"{key}/rise", *_difference(scored, before["raw"]), n=n)
+        yield Finding(f"{key}/yardstick_auroc", *mean_interval([best]), n=n)
+        yield Finding(f"{key}/rise_over_yardstick", *_difference(scored, best), n=n)
+
+
+def _score(context: AuditContext, splits: Sequence[Split], views: Mapping[str, Profiles]) -> Scored:
+    task, model = DmsoVsTreated(), RowNorm()
+    folds = [evaluate(views[split.name], split, task, model, seed=context.seed) for split in splits]
+    return summarize(folds, resamples(folds, context.n_resamples))
+
+
+def _difference(one: Scored, other: Scored) -> tuple[float, float, float]:
+    """Return the paired difference of two AUROCs and its interval: the same draws, Student's quantile."""
+    value, draws = one.value - other.value, one.draws - other.draws
+    freedom = degrees_of_freedom(one.wells)
+    if freedom < 1:
+        return value, float("nan"), float("nan")
+    half = t.ppf((1 + LEVEL) / 2, freedom) * float(np.nanstd(draws)) * np.sqrt((freedom + 1) / freedom)
+    return value, float(max(value - half, -1.0)), float(min(value + half, 1.0))
