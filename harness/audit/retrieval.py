@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.components import standardized
-from harness.audit.replicate.labelled import SUMMARIES, Labelled, labelled, labels_of
+from harness.audit.replicate.labelled import Labelled, labelled, labels_of
 from harness.audit.replicate.nearest import Excluded, rank
 from harness.audit.shared.views import normalized_wells
 from harness.audit.shared.whitening import whitening
@@ -21,7 +21,7 @@ from harness.settings.types import Count, FileName, Name
 from harness.types import Doubles, Floats, InputError, NotApplicable, Profiles
 
 COMPOUND = "compound"
-LEVELS = tuple(SUMMARIES)
+LEVELS = ("well", "treatment_mean", "treatment_median")
 SPACES = ("scaled", "as_is", "whitened")
 MOST_ROWS = 4_000
 
