@@ -28,12 +28,12 @@ OTHER_PLACES = PairRule(batch=False, position=True)
 def prevalence_by_plate(context: AuditContext) -> Prevalence:
     """Estimate which share of treated wells is active, on raw profiles minus their plate's controls, once in a process.
 
-    A treatment is active if its wells on other plates at other positions agree more than noise does (p < 0.05); rows'
-    and columns' mean effects are taken off first. If controls stand among treated wells, 0 lies at the controls, so
-    that a phenotype that most wells share counts too. If they stand in rows or columns of their own it lies at the mean of
-    the treated wells, and if these vary along one direction above all, which of them are like controls is not known:
-    the value is then that against sets of wells of different compounds, a floor, and the upper bound that with 0 at the
-    controls (``shared_direction``).
+    A treatment is active if its wells on other plates at other positions agree more than noise does (p < 0.05); mean
+    effects of rows and columns are taken off first. If controls stand among treated wells, 0 lies at the controls, so
+    that a phenotype that most wells share counts too. If they stand in rows or columns of their own it lies at the mean
+    of the treated wells, and if these vary along one direction above all, it is not known which of them are like
+    controls: the value is then that against sets of wells of different compounds, a floor, and the upper bound that
+    with 0 at the controls (``shared_direction``).
     Effects too weak, or in too few batches, to be repeated are not seen, and heavy tails hide more: it is a floor.
 
     Raises
