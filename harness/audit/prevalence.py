@@ -11,9 +11,9 @@ from harness.audit.replicate.prevalence import prevalence_by_plate
 class PrevalenceCheck(Check):
     """``audit/prevalence``: share of treated wells that are active, by the agreement of replicates on other plates.
 
-    Further ``audit/prevalence/highest_plate`` and ``/lowest_plate``. Measured on profiles scaled by each plate's
-    controls, whatever the run's method. Effects that are weak, or that the replicates do not repeat, are not counted:
-    the number is a floor.
+    Further ``audit/prevalence/highest_plate`` and ``/lowest_plate``. Measured on raw profiles minus
+    their plate's controls, whatever the run's method. Effects that are weak, or that replicates do not repeat, are not
+    counted: the number is a floor. See :func:`harness.audit.replicate.prevalence.prevalence_by_plate`.
     """
 
     needs = ("replicated_treatments >= 1",)

@@ -23,10 +23,10 @@ def screen(effect: float = 1.5, seed: int = 0, *, batch_shift: float = 0.0) -> P
     profiles = compound_screen(effect=effect, batch_shift=batch_shift, seed=seed)
     code = pd.factorize(profiles.wells["compound"])[0]
     order = profiles.wells["compound"].str[1:].where(profiles.wells["role"] == "treated", "-1").astype(int)
-    label = np.where(order >= 0, np.array(CLASSES)[order % 3], "")
+    label = np.where(order >= 0, np.array(CLASSES)[order // 4], "")
     towards = np.random.default_rng(9).standard_normal((3, profiles.X.shape[1]))
     scale = profiles.X.std(axis=0) * effect
-    X = profiles.X + np.where(order.to_numpy()[:, None] >= 0, towards[order % 3] * scale, 0)
+    X = profiles.X + np.where(order.to_numpy()[:, None] >= 0, towards[order // 4] * scale, 0)
     assert len(code) == len(label)
     return profiles.replace(X=X.astype(np.float32), wells=profiles.wells.assign(moa=label))
 

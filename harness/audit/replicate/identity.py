@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from harness.audit.base import AuditContext
+from harness.audit.replicate.controls import spread_controls
 from harness.audit.replicate.crossed import Draws, Score, crossed
 from harness.audit.replicate.retrieval import Retrieval, retrieve
 from harness.audit.replicate.selection import PairRule, ReplicateWells, replicate_wells
@@ -17,11 +17,7 @@ from harness.audit.shared.views import normalized_wells, raw_wells, yardstick_we
 from harness.audit.shared.whitening import whitening
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.normalize import normalize
-from harness.seeding import generator
-from harness.types import Floats, InputError, Mask, NotApplicable, Profiles
-
-MOST_CONTROLS = 1_000  # that the whitened space is fitted on: more do not change it, and cost the cube
-FEWEST_OF_PLATE = 4
+from harness.types import Floats, InputError, NotApplicable, Profiles
 
 
 @dataclass(frozen=True)
@@ -118,21 +114,10 @@ def _recentred(profiles: Profiles) -> Profiles:
 
 def _unit(profiles: Profiles, selected: ReplicateWells, seed: int) -> Floats:
     """Whitened profiles of the selected wells, of unit length; 0 for one at the mean of the controls."""
-    fitted_on = _spread(profiles.wells, seed)
+    fitted_on = spread_controls(profiles.wells, seed)
     Z = whitening(profiles.X, profiles.wells, fitted_on)(profiles.X[selected.rows])
     length = np.sqrt(np.einsum("ij,ij->i", Z, Z, dtype=np.float64))[:, None]
     return np.asarray(np.divide(Z, length, out=np.zeros_like(Z), where=length > 0))
-
-
-def _spread(wells: pd.DataFrame, seed: int) -> Mask:
-    """At most 1,000 of the control wells, as many of each plate, (n_wells,); whatever the order of rows."""
-    controls = wells[wells["role"] == "negcon"].sort_values(["plate", "well"])
-    order = generator(seed, "controls of the whitened space").permutation(len(controls))
-    place = controls.iloc[order].groupby("plate").cumcount()
-    most = max(FEWEST_OF_PLATE, MOST_CONTROLS // max(1, controls["plate"].nunique()))
-    mask = np.zeros(len(wells), dtype=bool)
-    mask[wells.index.get_indexer(place.index[place < most])] = True
-    return mask
 
 
 def _code(rule: PairRule) -> str:

@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext
 from harness.audit.components import once
-from harness.audit.replicate.agreement import Agreement, agreement
-from harness.audit.replicate.selection import PairRule, ReplicateWells, replicate_wells
-from harness.audit.replicate.shrinkage import shrunk
-from harness.audit.shared.views import raw_wells, yardstick_wells
-from harness.audit.shared.whitening import whitening
-from harness.bootstrap import interval
-from harness.seeding import generator
+from harness.audit.replicate.agreement import Agreement
+from harness.audit.replicate.displacement import displacements
+from harness.audit.replicate.position import share_with_controls
+from harness.audit.replicate.selection import PairRule, replicate_wells
+from harness.audit.replicate.shares import ALPHA, Shares
+from harness.audit.replicate.shares import Prevalence as Prevalence
+from harness.audit.shared.views import raw_wells
 from harness.types import Doubles, NotApplicable
 
-ALPHA = 0.05
-N_DRAWS = 200
+COVERED = 0.8  # share of treated wells in rows and columns of controls, from which on position is told from biology
+DOMINANT = 0.5  # share of agreement along one direction, from which on most treatments may share it
+APART = "controls stand in rows or columns of their own: a phenotype that nearly all treated wells share is not seen"
+SHARED = (
+    "treatments differ in something that many of them share, and controls stand in rows or columns of their own: which "
+    "of them are like controls is not known"
+)
 OTHER_PLACES = PairRule(batch=False, position=True)
 
 
-@dataclass(frozen=True)
-class Prevalence:
-    """Share of treated wells that are active.
-
-    Attributes
-    ----------
-    by_plate : share, lower and upper bound (95%) among the treated wells of each plate of the screen, by its name.
-    overall, lower, upper : over all treated wells.
-    code : one word if the numbers need a caveat; empty if they do not.
-    reason : what they rest on, for people.
-    n : treatments they rest on.
-    """
-
-    by_plate: Mapping[str, tuple[float, float, float]]
-    overall: float
-    lower: float
-    upper: float
-    code: str = ""
-    reason: str = ""
-    n: int = 0
-
-
 def prevalence_by_plate(context: AuditContext) -> Prevalence:
-    """Estimate which share of treated wells is active, on the yardstick's profiles, once in a process.
+    """Estimate which share of treated wells is active, on raw profiles minus their plate's controls, once in a process.
 
-    A treatment is active if its wells on other plates at other positions agree more than wells of different compounds
-    of the same plates do (p < 0.05). Effects too weak or too seldom to be repeated are not seen: the number is a floor.
+    A treatment is active if its wells on other plates at other positions agree more than noise does (p < 0.05); mean
+    effects of rows and columns are taken off first. If controls stand among treated wells, 0 lies at the controls, so
+    that a phenotype that most wells share counts too. If they stand in rows or columns of their own it lies at the mean
+    of the treated wells, and if these vary along one direction above all, it is not known which of them are like
+    controls: the value is then that against sets of wells of different compounds, a floor, and the upper bound that
+    with 0 at the controls (``shared_direction``).
+    Effects too weak, or in too few batches, to be repeated are not seen, and heavy tails hide more: it is a floor.
 
     Raises
     ------
@@ -62,9 +45,8 @@ def prevalence_by_plate(context: AuditContext) -> Prevalence:
 
 
 def _prevalence(context: AuditContext) -> Prevalence:
-    views = yardstick_wells(context)
-    profiles = views.get("dmso_within", views["raw"])
-    wells = raw_wells(context).wells
+    profiles = raw_wells(context)
+    wells = profiles.wells
     selected = replicate_wells(wells, context.seed)
     if not selected.rule().position:
         raise NotApplicable(
@@ -72,41 +54,23 @@ def _prevalence(context: AuditContext) -> Prevalence:
             "replicates at other positions would settle it",
             code="same_position",
         )
-    white = whitening(profiles.X, wells, (wells["role"] == "negcon").to_numpy(dtype=bool))
-    agreed = agreement(white(profiles.X[selected.rows]), selected, OTHER_PLACES, context.seed)
-    names = wells["plate"].iloc[selected.rows].astype(str).to_numpy(dtype=str)
+    profile = displacements(profiles, selected, context.seed)
+    agreement = Agreement(profile.treated, selected, OTHER_PLACES, context.seed)
+    plates = wells["plate"].iloc[selected.rows].astype(str).to_numpy(dtype=str)
     batch_of = wells.drop_duplicates("plate").assign(plate=lambda t: t["plate"].astype(str)).set_index("plate")["batch"]
-    return _shares(agreed, selected, names, batch_of, context.seed)
 
+    def shares(p: Doubles) -> Shares:
+        return Shares.of(p < ALPHA, ~np.isnan(p), selected.treatment, plates, batch_of, context.seed)
 
-def _shares(
-    agreed: Agreement, selected: ReplicateWells, names: NDArray[np.str_], batch_of: pd.Series[str], seed: int
-) -> Prevalence:
-    """Shares of active wells over the screen and by plate, with intervals from resampled treatments."""
-    active = agreed.p < ALPHA
-    defined = ~np.isnan(agreed.p[selected.treatment])
-    plates, plate = np.unique(names[defined], return_inverse=True)
-    treatment = selected.treatment[defined]
-    n = len(agreed.p)
-    weights = np.vstack([np.ones(n), generator(seed, "prevalence", n).multinomial(n, np.full(n, 1 / n), N_DRAWS)])
-    wells_of = np.zeros((n, len(plates)))
-    np.add.at(wells_of, (treatment, plate), 1.0)
-    count, positive = weights @ wells_of, (weights * active) @ wells_of
-    overall = corrected(positive.sum(axis=1) / count.sum(axis=1))
-    share = np.divide(positive, count, out=np.full_like(count, np.nan), where=count > 0)
-    batch = batch_of.loc[list(plates)].to_numpy()
-    smooth = (positive + 0.5) / (count + 1)
-    noise = smooth * (1 - smooth) / (count + 1)
-    drawn = np.array([shrunk(corrected(s), v, batch) for s, v in zip(share, noise, strict=True)])
-    value, draws = np.clip(drawn[0], 0, 1), np.clip(drawn[1:], 0, 1)
-    bounds = [interval(draws[:, i]) for i in range(len(plates))]
-    everywhere = float(np.clip(overall[0], 0, 1))
-    lower, upper = interval(np.clip(overall[1:], 0, 1))
-    by_plate = {str(p): (everywhere, lower, upper) for p in batch_of.index}
-    by_plate |= {str(p): (float(v), *b) for p, v, b in zip(plates, value, bounds, strict=True)}
-    return Prevalence(by_plate, everywhere, lower, upper, "", selected.caveat, int((~np.isnan(agreed.p)).sum()))
-
-
-def corrected(share: Doubles) -> Doubles:
-    """Take off the 5% of inactive treatments that pass by chance."""
-    return (share - ALPHA) / (1 - ALPHA)
+    n = len(np.unique(selected.treatment[selected.pairs(OTHER_PLACES)[0]]))
+    noise = shares(agreement.against_noise(profile.origin_errors))
+    if share_with_controls(wells) >= COVERED:
+        return noise.prevalence(n, selected.caveat)
+    reason = "; ".join(filter(None, [APART, selected.caveat]))
+    others, centred = shares(agreement.against_others()), agreement.centred()
+    among = shares(centred.against_noise(lambda _: np.zeros((len(np.unique(plates)), profile.treated.shape[1]))))
+    if among.overall[1] <= others.overall[2]:
+        return others.prevalence(n, reason)
+    if centred.dominance() < DOMINANT:
+        return among.prevalence(n, reason)
+    return others.up_to(noise).prevalence(n, "; ".join(filter(None, [SHARED, selected.caveat])), "shared_direction")
