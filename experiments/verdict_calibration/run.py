@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from harness.audit.batch_probe import BatchProbe
 from harness.audit.controls_vs_controls import ControlsVsControls
-from harness.audit.detection import Detection
+from harness.audit.effects_kept import EffectsKept
 from harness.audit.pseudo_control import PseudoControl
 from harness.audit.real_labels import RealLabels
 from harness.audit.spike_in import SpikeIn
@@ -110,8 +110,8 @@ def one(cell: tuple[str, str, dict[str, float], int]) -> dict[str, Any]:
             "pseudo_control": PseudoControl(n_repeats=2),
             "batch_probe": BatchProbe(),
             "real_labels": RealLabels(),
+            "effects_kept": EffectsKept(),
             "spike_in": SpikeIn(n_others=1),
-            "detection": Detection(arms=["matched"]),
         },
         verdict=Verdict(),
         seed=seed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.audit.base import Finding
-from harness.audit.spike import COMMON, SPARSE
+from harness.audit.spike.design import COMMON, SPARSE
 
 DESIGNS = {  # arms of harness.audit.spike_in other than the matched one
     "sparse": f"{SPARSE:.0%} of the wells of every plate were active",

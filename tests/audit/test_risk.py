@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pandas as pd
 import pytest
 
 from harness.audit.base import Finding
 from harness.audit.risk import DESIGNS, risk
-from harness.audit.spike_in import SpikeIn
+from harness.audit.spike.arms import others_of
 from harness.audit.verdict import Call, Verdict
 
 NAN = float("nan")
@@ -59,4 +57,4 @@ def test_the_margin_is_the_verdicts_own_and_the_risk_decides_nothing() -> None:
 
 def test_every_arm_but_the_matched_one_is_described() -> None:
     wells = pd.DataFrame({"plate": list("ppqq"), "batch": list("aabb"), "well": "A01", "role": "treated"})
-    assert {arm.name for arm in SpikeIn().others(SimpleNamespace(wells=wells), 0)} == set(DESIGNS)
+    assert {"sparse", *(arm.name for arm in others_of(wells, 0))} == set(DESIGNS)
