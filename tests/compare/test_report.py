@@ -71,13 +71,9 @@ def audit(contrast: float) -> pd.DataFrame:
         ("audit/spike_in/matched/prevalence", 0.11, np.nan, np.nan),
         ("audit/spike_in/matched/contrast", contrast, contrast - 0.03, contrast + 0.02),
         ("audit/spike_in/matched/retention", contrast - 0.1, np.nan, np.nan),
-        ("audit/detection/matched/auroc_at_0.1", 0.55, 0.51, 0.6),
-        ("audit/detection/matched/auroc_at_0.8", 0.9, 0.85, 0.95),
-        ("audit/detection/matched/raw_auroc_at_0.1", 0.52, 0.5, 0.56),
-        ("audit/detection/matched/raw_auroc_at_0.8", 0.8, 0.7, 0.85),
-        ("audit/detection/matched/mde", 0.4321, 0.3, 0.6),
-        ("audit/detection/matched/raw_mde", 0.7, 0.6, np.inf),
-        ("audit/detection/matched/mde_ratio", 0.617, 0.4, 0.9),
+        ("audit/effects_kept/ratio", 0.4321, 0.3, 0.6),
+        ("audit/effects_kept/worst_ratio", 0.7, 0.6, 1.25),
+        ("audit/effects_kept/auroc", 0.617, 0.4, 0.9),
     ]
     return pd.DataFrame(rows, columns=["key", "value", "lower", "upper"]).assign(n=9, reason="")
 
@@ -257,7 +253,7 @@ def test_markup_from_data_is_text(where: str) -> None:
     elif where == "experiment":
         experiment = EVIL
     elif where == "reason":
-        row = pd.DataFrame({"key": ["audit/detection"], "reason": [EVIL]})
+        row = pd.DataFrame({"key": ["audit/effects_kept"], "reason": [EVIL]})
         second.tables = {**second.tables, "audit": pd.concat([second.tables["audit"], row])}
     page = page_of(first, second, experiment=experiment)
     assert "<img src=x" not in page
@@ -290,7 +286,7 @@ def test_pictures_are_the_stored_ones() -> None:
 def test_spike_in_tables_are_those_of_the_audit() -> None:
     reader = Reader(page_of(run("raw", 0.6, full=True), run("mean", 0.7, full=True), run("rank", 0.65)))
     rows = [row for row in reader.rows if row and row[0] == "mean"]
-    assert ["mean", "0.432 [0.300, 0.600]", "0.700 [0.600, inf]", "0.617 [0.400, 0.900]"] in rows
+    assert ["mean", "0.432 [0.300, 0.600]", "0.700 [0.600, 1.250]", "-", "0.617 [0.400, 0.900]", "-"] in rows
     assert "spiked: 11% of treated wells" in reader.text
     assert "Without spike-ins: rank." in reader.text
 

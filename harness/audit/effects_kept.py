@@ -1,0 +1,89 @@
+"""Does a normalization keep small effects in many directions, and tell them apart?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.shared.bounded import bounded_interval
+from harness.audit.spike.bench import bench
+from harness.audit.spike.draws import Draws, draws_of
+from harness.audit.spike.sparse import KINDS, Readings, limit_readings, relative, spike_levels, step_ratio
+from harness.settings.types import Count
+from harness.types import Doubles
+
+KEY = "audit/effects_kept"
+
+
+class EffectsKept(Check):
+    """Add known effects to a tenth of the treated wells before normalization and see what is left of them afterwards.
+
+    Every direction is a pseudo-compound in wells of its own, one or two on every plate; half of the directions are
+    those of single real compounds, half are random where control wells vary alike in all directions. Effects are as
+    strong as the yardstick can just find (AUROC 0.8, chosen analytically), so that a loss shows. The yardstick is
+    ``dmso_within``, which is invertible on every plate (``raw`` if a plate has fewer than 8 controls).
+
+    ``ratio``: d' of spiked against unspiked wells along the best direction, over the yardstick's, the mean over
+    directions; ``worst_ratio`` that of the worst one. 1 if effects keep their size in units of the noise, 0 if they are
+    gone, more than 1 if they are inflated. The noise is that of control wells within plates, which the normalization
+    did not read if there are 12 or more on each plate.
+
+    ``auroc``: spiked against unspiked wells of the same plate, on held-out batches (plates with fewer than 4 batches).
+    ``told_apart``: AUROC of wells of one direction against those of another, the mean over pairs. Each also by the
+    yardstick, and the paired difference to it.
+
+    ``strength_ratio``: d' of a small step in strength on top of effects like the strongest real ones, in units of how
+    wells with these vary, over the yardstick's: saturation loses it, a smooth compression does not.
+
+    Methods fitted on training rows are fitted on every row here: spikes are few, and it is the readers that must not
+    see the wells that they are scored on.
+
+    Parameters
+    ----------
+    n_directions : pseudo-compounds. n_passes : with effects at the limit, each in other wells.
+    """
+
+    needs = ("plates >= 2", "controls_per_plate >= 2")
+
+    def __init__(self, *, n_directions: Count = 8, n_passes: Count = 2) -> None:
+        self.n_directions = n_directions
+        self.n_passes = n_passes
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        n = self.n_directions
+        readings = limit_readings(context, n, self.n_passes)
+        draws = draws_of(bench(context).base.wells, context.n_resamples, context.seed)
+        yield from _ratios(readings, draws)
+        for kind in KINDS:
+            yield from _scores(kind, readings, draws)
+        ratio, n_wells = step_ratio(context, n, draws)
+        mean = draws.mean(ratio)
+        yield Finding(f"{KEY}/strength_ratio", float(mean[0]), *draws.interval(mean), n_wells)
+        strengths = spike_levels(context, n)
+        for name, effects in (("limit", strengths.limit), ("strong", strengths.strong)):
+            yield Finding(f"{KEY}/{name}_sd", float(np.sqrt(np.square(effects).mean())), n=n)
+
+
+def _ratios(readings: Readings, draws: Draws) -> Iterator[Finding]:
+    """The size of effects relative to the yardstick's."""
+    own, yardstick = readings.sizes(draws)
+    ratio = relative(own, yardstick)
+    mean = draws.mean(ratio)
+    yield Finding(f"{KEY}/ratio", float(mean[0]), *draws.interval(mean), readings.n_wells, readings.reason)
+    worst = int(np.nanargmin(ratio[0])) if np.isfinite(ratio[0]).any() else 0
+    yield Finding(f"{KEY}/worst_ratio", float(ratio[0, worst]), *draws.interval(ratio[:, worst]), readings.n_wells)
+    for name, values in (("d_prime", own), ("d_prime_yardstick", yardstick)):
+        yield Finding(f"{KEY}/{name}", float(np.mean(values[0])), n=readings.n_wells)
+
+
+def _scores(kind: str, readings: Readings, draws: Draws) -> Iterator[Finding]:
+    """A score on held-out plates, the yardstick's on the same wells, and their difference."""
+    own, yardstick = (draws.mean(draws.by_direction(s.total, s.count)) for s in readings.scores[kind])
+    n = int(readings.scores[kind][0].count.sum())
+    for name, values in ((kind, own), (f"{kind}_yardstick", yardstick)):
+        bounds = bounded_interval(float(values[0]), values[1:], freedom=draws.freedom)
+        yield Finding(f"{KEY}/{name}", float(values[0]), *bounds, n)
+    difference: Doubles = own - yardstick
+    yield Finding(f"{KEY}/{kind}_minus_yardstick", float(difference[0]), *draws.interval(difference), n)

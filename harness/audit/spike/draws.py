@@ -1,0 +1,67 @@
+"""Resamples of plates and directions together, and the intervals that they give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from harness.audit.shared.bounded import degrees_of_freedom
+from harness.bootstrap import LEVEL, resample
+from harness.seeding import generator
+from harness.types import Doubles
+
+MOST_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Multiplicities of plates, (1 + R, n_plates), in the order in which they appear; the first row is all ones.
+
+    ``freedom`` : degrees of freedom that an interval from them rests on.
+    """
+
+    plates: Doubles
+    freedom: int
+    seed: int
+
+    def directions(self, n: int) -> Doubles:
+        """Return multiplicities of ``n`` directions, (1 + R, n), drawn together with the plates."""
+        drawn = generator(self.seed, "directions", n).multinomial(n, np.full(n, 1 / n), len(self.plates) - 1)
+        return np.vstack([np.ones(n), drawn])
+
+    def mean(self, values: Doubles) -> Doubles:
+        """Return the mean over directions of ``values`` (1 + R, n) under each draw, (1 + R,)."""
+        weight = np.where(np.isfinite(values), self.directions(values.shape[1]), 0.0)
+        return _ratio((weight * np.nan_to_num(values)).sum(axis=1), weight.sum(axis=1))
+
+    def by_direction(self, total: Doubles, count: Doubles) -> Doubles:
+        """Return means of wells from their sums by direction and plate, (n, n_plates): (1 + R, n) under each draw."""
+        return _ratio(self.plates @ total.T, self.plates @ count.T)
+
+    def interval(self, values: Doubles) -> tuple[float, float]:
+        """Return Student's interval around the first of ``values``, (1 + R,), from the spread of the others.
+
+        NaN, NaN if fewer than half of the draws are defined, or there is no degree of freedom.
+        """
+        defined = values[1:][np.isfinite(values[1:])]
+        if not np.isfinite(values[0]) or self.freedom < 1 or len(defined) < max(2, len(values) / 2):
+            return float("nan"), float("nan")
+        spread = defined.std() * np.sqrt((self.freedom + 1) / self.freedom)
+        half = t.ppf((1 + LEVEL) / 2, self.freedom) * spread
+        return float(values[0] - half), float(values[0] + half)
+
+
+def draws_of(wells: pd.DataFrame, n: int, seed: int) -> Draws:
+    """Draw plates within batches, and batches above them, for a table of wells; at most 200 times."""
+    drawn = resample(wells, n=min(n, MOST_DRAWS), seed=seed)
+    order = pd.Index(drawn.plates).get_indexer(pd.Index(wells["plate"].unique()))
+    multiplicity = (drawn.within * drawn.above)[:, order]
+    plates = np.vstack([np.ones(len(order)), multiplicity])
+    return Draws(plates, degrees_of_freedom(wells), seed)
+
+
+def _ratio(a: Doubles, b: Doubles) -> Doubles:
+    return np.asarray(np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0))

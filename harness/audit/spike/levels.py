@@ -1,0 +1,96 @@
+"""How strong spikes must be: at the yardstick's own limit of detection, and as strong as the strongest real effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from harness.audit.spike.bench import Bench
+from harness.audit.spike.detection import Reader
+from harness.audit.spike.directions import deviations
+from harness.types import Doubles, Floats
+
+TARGET = 0.8  # AUROC of the yardstick at its limit of detection
+STRONGEST = 0.98  # quantile of treated wells whose distance from controls is the strong level
+STRONG = (2.0, 10.0)  # its bounds, in control sd
+CLEAR = 4.0  # sd of treated wells between wells with and without a clear effect
+CLEAR_SD = (0.25, 1.0)  # its bounds, in control sd of single features, root mean square
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Effects to add, in control sd of each plate, (n_directions, n_features) each.
+
+    Attributes
+    ----------
+    limit : at the yardstick's limit of detection.
+    clear : so that wells are told from others at a glance.
+    strong : like the strongest real ones. stronger : the same and as much more as the yardstick can just tell.
+    """
+
+    limit: Doubles
+    clear: Doubles
+    strong: Doubles
+    stronger: Doubles
+
+
+def levels(bench: Bench, reader: Reader, directions: Sequence[Doubles], *, n_each: float) -> Levels:
+    """Choose amplitudes analytically, for readers that learn a direction from ``n_each`` wells.
+
+    A score along a learned direction, the mean of n wells in a space with p white dimensions, has the signal q = |s|^2
+    and the variance q + p / n, so that AUROC = Phi(q / sqrt(2 (q + p / n))); solved for q at an AUROC of 0.8.
+
+    Parameters
+    ----------
+    reader : of the yardstick's wells.
+    """
+    unit = np.asarray(directions)
+    mean_gain = bench.gain[bench.treated].mean(axis=0, dtype=np.float64)
+    length = np.linalg.norm(reader.white.displacements(unit * mean_gain), axis=1).astype(np.float64)
+    length = np.maximum(length, np.finfo(np.float32).tiny)[:, None]
+    dimensions = _dimensions(bench, reader)
+    strong = unit * strongest(bench)
+    return Levels(
+        limit=unit * _signal(dimensions / n_each) / length,
+        clear=unit * np.clip(CLEAR / length, *CLEAR_SD),
+        strong=strong,
+        stronger=strong + unit * _signal(2 * dimensions / n_each) / length,
+    )
+
+
+def strongest(bench: Bench) -> float:
+    """Return the distance of the strongest treated wells from controls in control sd, root mean square over features.
+
+    Their own noise is taken off; at least 2, so that saturation shows on a screen without strong effects too, and at
+    most 10.
+    """
+    deviation = deviations(bench.base)
+    varies = np.isfinite(deviation).all(axis=0)
+    square = np.square(deviation[:, varies], dtype=np.float32)
+    squares = np.minimum(square, 100.0).mean(axis=1)
+    controls = (bench.base.wells["role"] == "negcon").to_numpy(dtype=bool)
+    noise = float(np.median(squares[controls]))
+    top = float(np.quantile(squares[bench.treated], STRONGEST)) - noise
+    return float(np.clip(np.sqrt(max(top, 0.0)), *STRONG))
+
+
+def _signal(noise: float) -> float:
+    """Length of an effect that is found with :data:`TARGET` if the learned direction adds this variance."""
+    z2 = norm.ppf(TARGET) ** 2
+    return float(np.sqrt(z2 + np.sqrt(z2**2 + 2 * z2 * noise)))
+
+
+def _dimensions(bench: Bench, reader: Reader) -> float:
+    """How many dimensions of variance 1 the treated wells fill in the reader's space: tr(S^2), from pairs of wells."""
+    rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // 400)]
+    X: Floats = bench.yardstick_plain[rows]
+    centre = np.zeros((int(bench.plate.max()) + 1, X.shape[1]))
+    count = np.bincount(bench.plate[rows], minlength=len(centre))
+    np.add.at(centre, bench.plate[rows], X.astype(np.float64))
+    Z = reader.white.displacements(X - centre[bench.plate[rows]] / np.maximum(count, 1)[bench.plate[rows], None])
+    product = np.square(Z @ Z.T, dtype=np.float64)
+    other = bench.plate[rows][:, None] != bench.plate[rows]
+    return float(product[other].mean()) if other.any() else float(X.shape[1])

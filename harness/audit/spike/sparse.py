@@ -1,0 +1,155 @@
+"""The sparse spikes: many pseudo-compounds in few wells each, normalized in one pass for all that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.audit.base import AuditContext
+from harness.audit.components import once
+from harness.audit.spike.bench import bench
+from harness.audit.spike.design import UNSPIKED, deal
+from harness.audit.spike.detection import PerWell, Reader, reader
+from harness.audit.spike.directions import directions
+from harness.audit.spike.draws import Draws
+from harness.audit.spike.levels import Levels, levels
+from harness.audit.spike.size import halves_of_plates, sizes
+from harness.audit.spike.step import step, step_sizes
+from harness.audit.spike.sums import Moved
+from harness.seeding import derive, generator
+from harness.types import Doubles, Mask
+
+SHARE = 0.1  # of each plate's treated wells
+KINDS = ("auroc", "told_apart")
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What was measured on one or more passes with sparse spikes.
+
+    Attributes
+    ----------
+    moves : by the run's method and by the yardstick, for each pass. halves : of the plates.
+    scores : by kind, of the run's method and of the yardstick, summed over passes.
+    n_wells : spiked. reason : what the noise rests on.
+    """
+
+    moves: Sequence[tuple[Moved, Moved]]
+    halves: Mask
+    scores: Mapping[str, tuple[PerWell, ...]]
+    n_wells: int
+    reason: str = ""
+
+    def sizes(self, draws: Draws) -> tuple[Doubles, Doubles]:
+        """Return d' of the method and of the yardstick by direction under each draw, (1 + R, n_directions) each."""
+        own, yardstick = (
+            np.mean([sizes(pair[i], self.halves, draws.plates).contrast for pair in self.moves], axis=0)
+            for i in range(2)
+        )
+        return own, yardstick
+
+
+def spike_directions(context: AuditContext, n: int) -> list[Doubles]:
+    """Return the directions of a run, remembered for all checks of a process."""
+    base = bench(context).base
+    return once(
+        context.profiles, ("directions", n, context.seed), lambda: directions(base, n, derive(context.seed, "spikes"))
+    )
+
+
+def yardstick_reader(context: AuditContext) -> Reader:
+    """Return the reader of the yardstick's wells, remembered."""
+    place = bench(context)
+    return once(
+        context.profiles,
+        ("yardstick reader", context.seed),
+        lambda: reader(place.yardstick_plain, place.base.wells, place.treated, context.seed),
+    )
+
+
+def own_reader(context: AuditContext) -> Reader:
+    """Return the reader of the wells by the run's method, remembered."""
+    place = bench(context)
+    return once(
+        context.profiles,
+        ("own reader", context.seed),
+        lambda: reader(place.plain, place.base.wells, place.treated, context.seed),
+    )
+
+
+def spike_levels(context: AuditContext, n: int) -> Levels:
+    """Return the strengths of a run's spikes, remembered."""
+
+    def make() -> Levels:
+        place = bench(context)
+        n_each = max(0.8 * SHARE * float(place.treated.sum()) / n, 2.0)  # in four of five folds
+        return levels(place, yardstick_reader(context), spike_directions(context, n), n_each=n_each)
+
+    return once(context.profiles, ("levels", n, context.seed), make)
+
+
+def plate_halves(context: AuditContext, prevalence: Doubles | None = None) -> Mask:
+    """Deal the plates of a run to two halves, alike in batch and prevalence (n_plates,)."""
+    place = bench(context)
+    level = np.zeros(len(place.scale)) if prevalence is None else prevalence
+    return halves_of_plates(place.base.wells, level, generator(context.seed, "halves"))
+
+
+def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
+    """Spike ``n`` directions at the yardstick's limit of detection, in other wells in each pass; remembered."""
+
+    def make() -> Readings:
+        effects = spike_levels(context, n).limit
+        return _together([_limit_pass(context, number, effects) for number in range(n_passes)])
+
+    return once(context.profiles, ("limit readings", n, n_passes, context.seed), make)
+
+
+def step_ratio(context: AuditContext, n: int, draws: Draws) -> tuple[Doubles, int]:
+    """Return d' of a step on top of strong effects over the yardstick's, (1 + R, n), and the number of wells.
+
+    Two passes: the same wells with strong effects, and with slightly stronger ones.
+    """
+    place, strengths = bench(context), spike_levels(context, n)
+    code = deal(place.base.wells, n, SHARE, derive(context.seed, "strong"))
+    halves = plate_halves(context)
+    values = []
+    for read, view in ((own_reader(context), place.normalized), (yardstick_reader(context), place.by_yardstick)):
+        steps = step(read, view(code, strengths.strong), view(code, strengths.stronger), code)
+        values.append(step_sizes(read, steps, halves, draws.plates, n))
+    return relative(*values), int((code != UNSPIKED).sum())
+
+
+def relative(own: Doubles, yardstick: Doubles) -> Doubles:
+    """Return ``own`` over ``yardstick``, NaN if that is not positive."""
+    return np.asarray(np.divide(own, yardstick, out=np.full(own.shape, np.nan), where=yardstick > 0))
+
+
+def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> Readings:
+    """Normalize wells of which a tenth has one of the effects, and read them."""
+    place = bench(context)
+    n = len(effects)
+    code = deal(place.base.wells, n, SHARE, derive(context.seed, "limit", number))
+    own, yardstick = own_reader(context), yardstick_reader(context)
+    after, after_yardstick = place.normalized(code, effects), place.by_yardstick(code, effects)
+    moves = (place.moved(after, code, n), place.moved_by_yardstick(after_yardstick, code, n))
+    auroc = (own.told_from_unspiked(after, code, n), yardstick.told_from_unspiked(after_yardstick, code, n))
+    apart = (own.told_apart(after, code, n), yardstick.told_apart(after_yardstick, code, n))
+    reason = "" if place.noise.has_replicates else "no replicates: the effects of compounds count as noise"
+    n_wells = int((code != UNSPIKED).sum())
+    return Readings([moves], plate_halves(context), {"auroc": auroc, "told_apart": apart}, n_wells, reason)
+
+
+def _together(passes: Sequence[Readings]) -> Readings:
+    """Add the scores of passes with the same directions."""
+    first = passes[0]
+    scores = {kind: tuple(_sum([p.scores[kind][i] for p in passes]) for i in range(2)) for kind in first.scores}
+    moves = [pair for readings in passes for pair in readings.moves]
+    n_wells = sum(readings.n_wells for readings in passes)
+    return Readings(moves, first.halves, scores, n_wells, first.reason)
+
+
+def _sum(parts: Sequence[PerWell]) -> PerWell:
+    return PerWell(np.sum([p.total for p in parts], axis=0), np.sum([p.count for p in parts], axis=0))
