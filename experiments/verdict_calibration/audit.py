@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.verdict_calibration.cells import Cell
 from experiments.verdict_calibration.methods import method
 from harness.audit.base import Finding
+from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Decision, Verdict
 from harness.cli.evaluation import make_plan
 from harness.plan import Plan
@@ -94,8 +95,6 @@ def audit(cell: Cell, seed: int) -> Row:
 
 def decide_again(row: Row) -> Row:
     """Return the row with the verdict that today's margins give on its findings, without auditing again."""
-    from harness.audit.scorecard.evidence import Design
-
     findings = [Finding(**{**f, **{k: _number(f[k]) for k in ("value", "lower", "upper")}}) for f in row["findings"]]
     decision = verdict().decide(findings, Design(**row["design"]))
     return {**row, "verdict": decision.call.value, "answers": answers(decision)}

@@ -13,6 +13,7 @@ from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.chain import Chain
 from harness.norm.combat import Combat
+from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
 from harness.norm.raw import Raw
@@ -33,6 +34,7 @@ PROJECT: dict[str, Make] = {
     "well_mean": WellMean,
     "well_position": WellPosition,
     "combat": Combat,
+    "dmso_across": DmsoAcross,
 }
 DESTROYERS: dict[str, Make] = {
     "one_axis": destroyers.OneAxis,

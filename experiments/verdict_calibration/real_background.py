@@ -19,14 +19,18 @@ def is_available() -> bool:
     return (SHARED / "bbbc021").is_dir()
 
 
+def measured(table: pd.DataFrame) -> list[str]:
+    """Return the columns that hold measurements of cells: no metadata, no place on the plate or in the image."""
+    return [c for c in table.select_dtypes("number") if not c.startswith(PREFIX) and not NOT_MEASURED.search(c)]
+
+
 @cache
 def control_wells() -> tuple[pd.Series[str], Doubles]:
-    """Return the plate of each DMSO well, and its features that vary on each week, (330, n_features)."""
+    """Return the plate of each DMSO well, and the features that vary in every week, (330, n_features)."""
     table = prepare(SHARED / "bbbc021")
     table = table[table["moa"] == "DMSO"].reset_index(drop=True)
     plates = table[f"{PREFIX}Plate"].astype(str)
-    measured = [c for c in table.select_dtypes("number") if not c.startswith("Image_") and not NOT_MEASURED.search(c)]
-    X = table[measured].to_numpy(dtype=np.float64)
+    X = table[measured(table)].to_numpy(dtype=np.float64)
     within = pd.DataFrame(X).groupby(plates).std().groupby(lambda plate: str(plate).split("_")[0]).median()
     varies = (within.to_numpy() > 1e-6 * np.abs(X).max(axis=0)).all(axis=0) & np.isfinite(X).all(axis=0)
     return plates, X[:, varies]

@@ -106,3 +106,14 @@ def test_real_control_wells_carry_batches_and_planted_effects() -> None:
     assert np.isfinite(profiles.X).all()
     assert retrieval(normalize(profiles, DmsoWithin())) > 0.15
     assert len(np.unique(profiles.X, axis=0)) == len(profiles.X)
+
+
+@pytest.mark.skipif(not is_available(), reason="the files of BBBC021 are absent; set HARNESS_SHARED_DATA")
+def test_mechanisms_of_bbbc021_say_that_whole_plate_scores_lose_what_control_scores_keep() -> None:
+    from experiments.verdict_calibration.bbbc021 import mechanisms, profiles
+
+    screen = profiles()
+    assert len(screen.wells) == 632
+    kept, lost = (mechanisms(normalize(screen, method(name))) for name in ("dmso_within", "all_within"))
+    assert kept[0] > lost[0] + 0.05
+    assert kept[1] > lost[1] + 0.05
