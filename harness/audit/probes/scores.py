@@ -130,9 +130,9 @@ def _largest_under_null(table: Doubles, room: Doubles) -> Doubles:
 
 
 def _prediction_bound(values: Doubles) -> float:
-    """Return the upper 95% bound of one more value, no less than the largest seen; infinite for a single one."""
+    """Return the upper 95% bound of one more value, no less than the largest seen; NaN for a single one."""
     n = len(values)
     if n < 2:
-        return float("inf")
+        return float("nan")
     bound = values.mean() + t.ppf(LEVEL, n - 1) * values.std(ddof=1) * np.sqrt(1 + 1 / n)
     return float(max(bound, values.max()))
