@@ -39,7 +39,7 @@ class BatchCost(Check):
     n_components : principal components.
     """
 
-    needs = ("batches_of_two_plates >= 2", "controls >= 1", "treated >= 1")
+    needs = ("batches_of_two_plates >= 2", "controls >= 1")
 
     def __init__(self, *, n_wells: Count = 2000, n_components: Count = 50) -> None:
         self.n_wells, self.n_components = n_wells, n_components

@@ -26,6 +26,7 @@ from harness.types import NotApplicable
 
 FEWEST_PARTITIONS = 20
 READ = "the normalization read these controls: it cannot be shown that the batch is gone from others"
+ALONE = "treated wells tell the batch and hidden controls do not: compounds may act differently in each batch"
 FEW = "{} other ways to deal these plates into batches: too few for a null; more plates or batches would settle it"
 
 
@@ -64,7 +65,8 @@ class BatchProbe(Check):
         self.clear, self.n_wells = clear, n_wells
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        plates, alone = probed_plates(raw_wells(context).wells)
+        table = raw_wells(context).wells
+        plates, alone = probed_plates(table[table["role"] == "negcon"])
         normalize, hidden = _normalize(context)
         screens = normalize(context, None)
         wells = control_wells(screens, plates, self.n_wells, context.seed)
@@ -88,24 +90,31 @@ class BatchProbe(Check):
         if n_ways < FEWEST_PARTITIONS:
             yield plates_told(wells, wells.profiles(screens), context.seed)
         yield from mixing(context, trials["controls"].panel)
-        if unfit is not None:
-            yield Finding("audit/batch_probe/treated/excess", float("nan"), reason=unfit.reason, code=unfit.code)
-        else:
-            few = code if code == "few_partitions" else ""
-            yield from of_set("treated", trials["treated"], few, reason if few else "")
+        yield from self._treated(trials, unfit, reason if n_ways < FEWEST_PARTITIONS else "")
 
     def _permute(self, context: AuditContext, trials: dict[str, Trial], anew: Anew) -> None:
         """Add permutations to the trials until each is settled."""
         batch = trials["controls"].wells.batch
         rng = generator(context.seed, "batch probe", *anew.plates)
+        open_trials = list(trials.values())
         for i, partition in enumerate(distinct_partitions(batch, self.n_permutations, rng)):
-            look = i and i % self.n_first == 0
-            open_trials = [trial for trial in trials.values() if not (look and trial.settled(self.clear))]
+            if i and i % self.n_first == 0:
+                open_trials = [trial for trial in open_trials if not trial.settled(self.clear)]
             if not open_trials:
                 return
             screens = anew(partition)
             for trial in open_trials:
                 trial.permute(partition, screens)
+
+    def _treated(self, trials: dict[str, Trial], unfit: NotApplicable | None, few: str) -> Iterator[Finding]:
+        """Findings of treated wells; ``few`` is the reason if there are too few partitions."""
+        if unfit is not None:
+            yield Finding("audit/batch_probe/treated/excess", float("nan"), reason=unfit.reason, code=unfit.code)
+            return
+        controls, treated = (trials[name].excess() for name in ("controls", "treated"))
+        alone = treated.lower > self.clear > controls.upper
+        code, reason = ("few_partitions", few) if few else ("treated_alone", ALONE) if alone else ("", "")
+        yield from of_set("treated", trials["treated"], code, reason)
 
 
 def _normalize(context: AuditContext) -> tuple[Normalize, bool]:

@@ -206,3 +206,14 @@ def test_the_order_of_rows_does_not_matter(audited: Any, noise_screen: Any) -> N
     found, other = findings(audited, profiles), findings(audited, shuffled(profiles))
     for key in (CONTROLS, TREATED):
         assert other[key].value == pytest.approx(found[key].value, abs=0.05)
+
+
+def test_plates_without_controls_are_left_out(audited: Any, noise_screen: Any) -> None:
+    profiles = noise_screen(n_plates=12, n_batches=3)
+    role = profiles.wells["role"].where(profiles.wells["plate"] != "p00", "treated")
+    found = findings(audited, profiles.replace(wells=profiles.wells.assign(role=role)))
+    assert found[CONTROLS].code == "controls_were_read"
+    assert found[CONTROLS].n == 11 * 8
+    with pytest.raises(NotApplicable, match="no control wells") as caught:
+        findings(audited, profiles.replace(wells=profiles.wells.assign(role="treated")))
+    assert caught.value.code == "no_controls"

@@ -40,7 +40,7 @@ def neighbours(view: View) -> Predict:
     def predict(batch: Codes, test: Mask) -> Codes:
         rows = test[view.plate]
         label = batch[view.plate[~rows]]
-        size = np.bincount(label, minlength=int(batch.max()) + 1)
+        size = np.maximum(np.bincount(label, minlength=int(batch.max()) + 1), 1)
         k = int(min(N_NEIGHBOURS, size.min()))
         near = np.argpartition(distance[np.ix_(rows, ~rows)], k - 1, axis=1)[:, :k]
         vote = np.eye(len(size))[label[near]].sum(axis=1) / size
@@ -57,7 +57,7 @@ def linear(view: View) -> Predict:
 
     def predict(batch: Codes, test: Mask) -> Codes:
         member = _members(batch, test)
-        size = member @ n
+        size = np.maximum(member @ n, 1)
         mean = member @ first / size[:, None]
         pooled = np.tensordot(member.sum(axis=0), second, axes=1) - (mean.T * size) @ mean
         pooled /= size.sum()
@@ -86,7 +86,7 @@ def spread(view: View) -> Predict:
 
     def predict(batch: Codes, test: Mask) -> Codes:
         member = _members(batch, test)
-        size = member @ n
+        size = np.maximum(member @ n, 1)
         covariance = np.tensordot(member, second, axes=1) / size[:, None, None]
         pooled = np.tensordot(size / size.sum(), covariance, axes=1)
         tested, d = Z[test[plate]], Z.shape[1]
@@ -131,7 +131,7 @@ def trees(view: View, *, seed: int) -> Predict:
 
     def predict(batch: Codes, test: Mask) -> Codes:
         member = _members(batch, test)
-        share = (member @ count) / (member @ n)[:, None]
+        share = (member @ count) / np.maximum(member @ n, 1)[:, None]
         total = share.sum(axis=0)
         share = np.divide(share, total, out=np.full_like(share, 1 / len(share)), where=total > 0)
         score = _summed(share, leaf[test[view.plate]])

@@ -44,5 +44,7 @@ def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]
         reason = f"{reason}; a probe tells permuted batches too: the method leaves its labels in the profiles"
     by = f"by {answer.probe}; {reason}".replace("; ; ", "; ").removesuffix("; ")
     yield Finding(f"{key}/excess", answer.value, answer.lower, answer.upper, n=n, reason=by, code=code)
+    for probe, (value, lower, upper) in answer.by_probe.items():
+        yield Finding(f"{key}/excess_{probe}", value, lower, upper, n=n)
     yield Finding(f"{key}/null_upper", answer.null_upper, n=answer.n)
     yield Finding(f"{key}/fingerprint", fingerprint, n=answer.n)

@@ -52,6 +52,7 @@ class Excess:
     ----------
     probe : its name. value, lower, upper : the largest over the probes, with its interval.
     least_lower, least_upper : the same interval if the null's mean had no error.
+    by_probe : value, lower and upper of each probe alone.
     null_upper : what the same maximum reaches under permuted batches. p : of the permutation test.
     null_mean : of each probe. n : number of permutations.
     """
@@ -62,6 +63,7 @@ class Excess:
     upper: float
     least_lower: float
     least_upper: float
+    by_probe: Mapping[str, tuple[float, float, float]]
     null_upper: float
     p: float
     null_mean: Mapping[str, float]
@@ -88,17 +90,18 @@ def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]]
     largest = _largest_under_null(table, room)
     exact = np.zeros(len(names))
     of_mean = table.var(axis=0, ddof=1) / n if n > 1 else exact
-    (lower, upper), (least_lower, least_upper) = (
-        _widest(gain, [observed[name] for name in names], variance, n, room) for variance in (of_mean, exact)
-    )
+    intervals = _intervals(gain, [observed[name] for name in names], of_mean, n, room)
+    intervals = np.clip(intervals, -mean / room, (1 - mean) / room)
+    least = _intervals(gain, [observed[name] for name in names], exact, n, room)
     best = int(np.argmax(gain))
     return Excess(
         names[best],
         float(gain[best]),
-        max(lower, float((-mean / room).min())),
-        min(upper, float(((1 - mean) / room).max())),
-        least_lower,
-        least_upper,
+        float(intervals[0].max()),
+        float(intervals[1].max()),
+        float(least[0].max()),
+        float(least[1].max()),
+        {name: (float(gain[i]), *intervals[:, i].tolist()) for i, name in enumerate(names)},
         _prediction_bound(largest),
         float((1 + (largest >= gain[best]).sum()) / (1 + n)),
         dict(zip(names, mean.tolist(), strict=True)),
@@ -106,18 +109,15 @@ def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]]
     )
 
 
-def _widest(
-    gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: int, room: Doubles
-) -> tuple[float, float]:
-    """Return the largest lower and the largest upper bound of the probes, with variances of their nulls' means."""
+def _intervals(gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: int, room: Doubles) -> Doubles:
+    """Return lower and upper bounds of the probes, (2, P), with the variances of their nulls' means."""
     of_plates = np.array([result.sd**2 for result in observed])
     plates = max(observed[0].freedom, 1)
     variance = of_plates + of_mean
     freedom = variance**2 / (of_plates**2 / plates + of_mean**2 / max(n - 1, 1))  # Welch, Satterthwaite
     sd = np.sqrt(variance) / room
-    lower = gain - t.ppf(1 - (1 - LEVEL) / 2 / len(gain), freedom) * sd
-    upper = gain + t.ppf((1 + LEVEL) / 2, freedom) * sd
-    return float(lower.max()), float(upper.max())
+    below, above = (t.ppf(p, freedom) for p in (1 - (1 - LEVEL) / 2 / len(gain), (1 + LEVEL) / 2))
+    return np.stack([gain - below * sd, gain + above * sd])
 
 
 def _largest_under_null(table: Doubles, room: Doubles) -> Doubles:
@@ -130,9 +130,9 @@ def _largest_under_null(table: Doubles, room: Doubles) -> Doubles:
 
 
 def _prediction_bound(values: Doubles) -> float:
-    """Return the upper 95% bound of one more value, no less than the largest seen; infinite for a single one."""
+    """Return the upper 95% bound of one more value, no less than the largest seen; NaN for a single one."""
     n = len(values)
     if n < 2:
-        return float("inf")
+        return float("nan")
     bound = values.mean() + t.ppf(LEVEL, n - 1) * values.std(ddof=1) * np.sqrt(1 + 1 / n)
     return float(max(bound, values.max()))

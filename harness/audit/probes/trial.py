@@ -25,7 +25,6 @@ class Trial:
         self.panel = self._panel(screens)
         self.observed = self._accuracies(self.panel.correct(wells.batch), wells.batch)
         self.null: list[Mapping[str, float]] = []
-        self._open = True
 
     def permute(self, batch: Codes, screens: Screens | None) -> None:
         """Add a permutation, batch (Q,) of each plate; ``screens`` normalized for it, None if they stay the same."""
@@ -43,7 +42,7 @@ class Trial:
         return float(1 / (1 + self.wells.batch.max()))
 
     def settled(self, limit: float) -> bool:
-        """Whether more permutations are of no use; once so, so forever.
+        """Whether more permutations are of no use.
 
         That is if the interval of the excess lies on one side of ``limit``, and beyond the null if above; or if it
         would reach over ``limit`` even if the null's mean had no error.
@@ -51,8 +50,7 @@ class Trial:
         answer = self.excess()
         below, above = answer.upper < limit, answer.lower > limit and answer.value > answer.null_upper
         hopeless = answer.least_lower < limit < answer.least_upper
-        self._open = self._open and not (below or above or hopeless)
-        return not self._open
+        return below or above or hopeless
 
     def _panel(self, screens: Screens) -> Panel:
         X = self.wells.profiles(screens)

@@ -108,12 +108,17 @@ def _anew(context: AuditContext, profiles: Profiles) -> Profiles:
 
 
 def probed_plates(wells: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the sorted plates of batches with two plates or more, and the batches that are left out.
+    """Return the sorted plates of ``wells`` in batches with two of them or more, and the batches that are left out.
 
     Raises
     ------
-    NotApplicable : ``one_batch``, ``plate_is_batch``, or ``few_plates`` if fewer than 2 batches have 2 plates.
+    NotApplicable : ``no_controls``, ``one_batch``, ``plate_is_batch``, or ``few_plates`` if fewer than 2 batches have 2
+        plates.
     """
+    if wells.empty:
+        raise NotApplicable(
+            "no control wells; batches are told apart by controls on 2 plates of each", code="no_controls"
+        )
     batch_of = wells.drop_duplicates("plate").set_index("plate")["batch"]
     per_batch = batch_of.value_counts()
     alone = sorted(per_batch.index[per_batch < 2].astype(str))
