@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -79,20 +79,35 @@ def score(
     normalized = context.normalize(relabelled.profiles)
     # compounds are not kept apart: relabelled controls would be spared it, and the two classes no longer alike
     wells = relabelled.profiles.wells.assign(compound="")
-    seed = derive(context.seed, axis)
-    scored: dict[str, Scored] = {}
+    seed, task = derive(context.seed, axis), DmsoVsTreated()
+    samples = _sample(relabelled, PER_CLASS, seed), _sample(relabelled, PER_CLASS_CHEAP, seed)
+    folds: dict[str, list[Evaluation]] = {name: [] for name in models}
+    whole: Profiles | None = None
+    views: tuple[Profiles, Profiles] | None = None
     try:
-        splits = few_folds(list(context.splitter.split(wells)))
-        for cheap, n in ((False, PER_CLASS), (True, PER_CLASS_CHEAP)):
-            members = {name: model for name, model in models.items() if isinstance(model, RowNorm) is cheap}
-            if members:
-                sample = _sample(relabelled, n, seed)
-                evaluations = _evaluate(normalized, splits, sample, members, not cheap, context.seed)
-                draws = resamples(next(iter(evaluations.values())), context.n_resamples)
-                scored |= {name: summarize(folds, draws) for name, folds in evaluations.items()}
+        for split in few_folds(list(context.splitter.split(wells))):
+            before, whole = whole, normalized(split)
+            if views is None or whole is not before:
+                views = _narrow(_take(whole, samples[0])), _take(whole, samples[1])
+            for name, model in models.items():
+                long = isinstance(model, RowNorm)
+                fold = Split(split.name, split.train[samples[long]], split.test[samples[long]])
+                folds[name].append(evaluate(views[long], fold, task, model, seed=context.seed))
     except InputError as reason:
         raise NotApplicable(f"after relabelling: {reason}", code="few_controls") from reason
-    return scored
+    draws = resamples([one for evaluations in folds.values() for one in evaluations], context.n_resamples)
+    return {name: summarize(evaluations, draws) for name, evaluations in folds.items()}
+
+
+def _take(profiles: Profiles, sample: Mask) -> Profiles:
+    return Profiles(profiles.X[sample], profiles.wells[sample])
+
+
+def _narrow(profiles: Profiles) -> Profiles:
+    """Return principal components of wide profiles."""
+    if profiles.X.shape[1] <= WIDE:
+        return profiles
+    return Profiles(components(profiles.X, N_COMPONENTS), profiles.wells)
 
 
 def few_folds(splits: Sequence[Split]) -> list[Split]:
@@ -150,27 +165,3 @@ def _sample(relabelled: Relabelled, n: int, seed: int) -> Mask:
     wells = relabelled.profiles.wells
     classes = [relabelled.tested & (wells["role"] == role).to_numpy() for role in ("negcon", "treated")]
     return np.logical_or(*(evenly(wells, mask, n, seed, i) for i, mask in enumerate(classes)))
-
-
-def _evaluate(
-    normalized: Callable[[Split], Profiles],
-    splits: Sequence[Split],
-    sample: Mask,
-    models: Mapping[str, Any],
-    reduce_wide: bool,
-    seed: int,
-) -> dict[str, list[Evaluation]]:
-    """Evaluations of each model on the wells of ``sample``, one per fold."""
-    evaluations: dict[str, list[Evaluation]] = {name: [] for name in models}
-    task = DmsoVsTreated()
-    whole: Profiles | None = None
-    for split in splits:
-        if normalized(split) is not whole:
-            whole = normalized(split)
-            subset = Profiles(whole.X[sample], whole.wells[sample])
-            if reduce_wide and subset.X.shape[1] > WIDE:
-                subset = Profiles(components(subset.X, N_COMPONENTS), subset.wells)
-        fold = Split(split.name, split.train[sample], split.test[sample])
-        for name, model in models.items():
-            evaluations[name].append(evaluate(subset, fold, task, model, seed=seed))
-    return evaluations
