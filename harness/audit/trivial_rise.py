@@ -10,7 +10,16 @@ from scipy.stats import t
 
 from harness.audit.base import AuditContext, BySplit, Check, Finding
 from harness.audit.shared.bounded import degrees_of_freedom
-from harness.audit.shared.relabelled import Scored, few_folds, mean_interval, resamples, summarize
+from harness.audit.shared.relabelled import (
+    FEWEST_FOLDS,
+    MOST_FOLDS,
+    Scored,
+    few_folds,
+    mean_interval,
+    refit_is_costly,
+    resamples,
+    summarize,
+)
 from harness.audit.shared.views import raw_wells, yardstick_wells
 from harness.baseline.row_norm import RowNorm
 from harness.bootstrap import LEVEL
@@ -35,7 +44,8 @@ class TrivialRise(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         profiles = raw_wells(context)
         try:
-            splits = few_folds(list(context.splitter.split(profiles.wells)))
+            most = FEWEST_FOLDS if refit_is_costly(context, profiles) else MOST_FOLDS
+            splits = few_folds(list(context.splitter.split(profiles.wells)), most)
             scored = _score(context, splits, context.normalize(profiles))
             before = {name: _score(context, splits, _always(view)) for name, view in yardstick_wells(context).items()}
         except InputError as reason:

@@ -20,12 +20,14 @@ from harness.baseline.row_norm import RowNorm
 from harness.bootstrap import FEWEST_BATCHES, Resamples, weighted_mean
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
+from harness.norm.base import depends_on_training
 from harness.score import draws_of, weigh
 from harness.seeding import derive
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import Doubles, Evaluation, InputError, Mask, NotApplicable, Profiles, Split
 
-MOST_FOLDS = 5
+MOST_FOLDS, FEWEST_FOLDS = 5, 2
+LARGE = 20_000_000  # numbers in a screen whose normalization takes seconds
 PER_CLASS = 320  # wells of each class give an AUROC of 0.5 a standard error of 0.023
 PER_CLASS_CHEAP = 2000
 ONE_SIDED = 0.95  # level at which both quantiles agree
@@ -69,7 +71,8 @@ def score(
     """Normalize ``relabelled`` and let each model tell its controls from its treated wells on held-out wells.
 
     Wells that are scored are sampled evenly over plates: :data:`PER_CLASS` of a class, :data:`PER_CLASS_CHEAP` for the
-    length of the profile. More than :data:`MOST_FOLDS` folds are merged to as many. Of more than :data:`WIDE` features
+    length of the profile. More than :data:`MOST_FOLDS` folds are merged to as many, or to :data:`FEWEST_FOLDS` if
+    :func:`refit_is_costly`. Of more than :data:`WIDE` features
     models see principal components, the length of the profile reads all.
 
     Raises
@@ -85,7 +88,8 @@ def score(
     whole: Profiles | None = None
     views: tuple[Profiles, Profiles] | None = None
     try:
-        for split in few_folds(list(context.splitter.split(wells))):
+        most = FEWEST_FOLDS if refit_is_costly(context, relabelled.profiles) else MOST_FOLDS
+        for split in few_folds(list(context.splitter.split(wells)), most):
             before, whole = whole, normalized(split)
             if views is None or whole is not before:
                 views = _narrow(_take(whole, samples[0])), _take(whole, samples[1])
@@ -110,16 +114,22 @@ def _narrow(profiles: Profiles) -> Profiles:
     return Profiles(components(profiles.X, N_COMPONENTS), profiles.wells)
 
 
-def few_folds(splits: Sequence[Split]) -> list[Split]:
-    """Merge folds to at most :data:`MOST_FOLDS`: wells held out by any of them, trained on the wells of all."""
-    if len(splits) <= MOST_FOLDS:
+def refit_is_costly(context: AuditContext, profiles: Profiles) -> bool:
+    """Whether a large screen is normalized anew for every fold: nulls then take fewer folds and one relabelling."""
+    trained = context.normalizer is not None and depends_on_training(context.normalizer)
+    return trained and profiles.X.size > LARGE
+
+
+def few_folds(splits: Sequence[Split], most: int = MOST_FOLDS) -> list[Split]:
+    """Merge folds to at most ``most``: wells held out by any of them, trained on the wells of all."""
+    if len(splits) <= most:
         return list(splits)
     merged = []
-    for group in np.array_split(np.arange(len(splits)), MOST_FOLDS):
+    for group in np.array_split(np.arange(len(splits)), most):
         train = reduce(np.logical_and, [splits[i].train for i in group])
         test = reduce(np.logical_or, [splits[i].test for i in group])
-        if train.sum() < len(train) / 2:  # folds that train on few wells share fewer
-            return [splits[i] for i in np.linspace(0, len(splits) - 1, MOST_FOLDS).astype(int)]
+        if train.sum() < len(train) / 3:  # folds that train on few wells share fewer
+            return [splits[i] for i in np.linspace(0, len(splits) - 1, most).astype(int)]
         merged.append(Split("+".join(splits[i].name for i in group), train, test & ~train))
     return merged
 
