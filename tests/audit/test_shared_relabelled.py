@@ -147,6 +147,20 @@ def test_intervals_hold_chance_as_often_as_they_claim_and_are_no_wider_than_well
     assert width < 1.9 * exact
 
 
+def test_a_score_near_one_with_perfect_folds_has_an_interval_near_one(predicted: Any) -> None:
+    folds = evaluations(predicted, 0.5, 5, 0)
+    for i, e in enumerate(folds):
+        e.score[:] = e.y + (0.55 * np.random.default_rng(i).standard_normal(64) if i == 2 else 0)
+    value, lower, upper = mean_interval([summary(folds)])
+    assert 0.95 < value < 1
+    assert 0.5 < lower < value < upper <= 1
+    for e in folds:
+        e.score[:] = e.y
+    value, lower, upper = mean_interval([summary(folds)])
+    assert (value, upper) == (1, 1)
+    assert 0.9 < lower < 1
+
+
 def test_the_mean_of_repeats_is_narrower(predicted: Any) -> None:
     repeats = [summary(evaluations(predicted, 0.5, 5, seed)) for seed in range(3)]
     one, three = mean_interval(repeats[:1]), mean_interval(repeats)

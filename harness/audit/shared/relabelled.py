@@ -13,7 +13,7 @@ from scipy.stats import norm, t
 
 from harness.audit.base import AuditContext
 from harness.audit.components import components
-from harness.audit.shared.bounded import EDGE, auroc_sd, bounded_interval, degrees_of_freedom
+from harness.audit.shared.bounded import auroc_sd, bounded_interval, degrees_of_freedom
 from harness.audit.shared.evenly import evenly
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.baseline.row_norm import RowNorm
@@ -56,13 +56,17 @@ class Scored:
     wells: pd.DataFrame
 
     @property
-    def sd(self) -> float:
-        """Standard error that independent wells would give, on the logit scale; of a perfect score that of one miss."""
+    def miss(self) -> float:
+        """What half a misplaced well costs: scores nearer to 0 or 1 cannot be told from these."""
         control = int((self.wells["role"] == "negcon").sum())
-        treated = len(self.wells) - control
-        miss = 1 / (2 * min(control, treated))
-        value = float(np.clip(self.value, miss, 1 - miss))
-        return auroc_sd(max(value, 1 - value), treated, control) / (value * (1 - value))
+        return 1 / (2 * min(control, len(self.wells) - control))
+
+    @property
+    def sd(self) -> float:
+        """Standard error that independent wells would give, on the logit scale."""
+        control = int((self.wells["role"] == "negcon").sum())
+        value = float(np.clip(self.value, self.miss, 1 - self.miss))
+        return auroc_sd(max(value, 1 - value), len(self.wells) - control, control) / (value * (1 - value))
 
 
 def score(
@@ -162,13 +166,14 @@ def mean_interval(repeats: Sequence[Scored]) -> tuple[float, float, float]:
     Student's quantile is due to the spread between batches, or plates, which is estimated. What wells alone would give
     is computed and is held to the normal quantile: the wider of the two covers either case.
     """
-    value = float(np.mean([one.value for one in repeats]))
-    inside = float(np.clip(value, EDGE, 1 - EDGE))
-    sd = float(np.mean([one.sd for one in repeats]) / np.sqrt(len(repeats))) * inside * (1 - inside)
-    draws = np.mean([one.draws for one in repeats], axis=0)
+    value, miss = (float(np.mean([getattr(one, name) for one in repeats])) for name in ("value", "miss"))
+    inside = float(np.clip(value, miss, 1 - miss))  # else draws of exactly 1 lie far from all others on the logit scale
+    draws = np.clip(np.mean([one.draws for one in repeats], axis=0), miss, 1 - miss)
     freedom = degrees_of_freedom(repeats[0].wells)
+    sd = float(np.mean([one.sd for one in repeats]) / np.sqrt(len(repeats))) * inside * (1 - inside)
     sd *= norm.ppf(ONE_SIDED) / t.ppf(ONE_SIDED, freedom) if freedom else 1.0
-    return value, *bounded_interval(value, draws, freedom=freedom, least_sd=sd)
+    lower, upper = bounded_interval(inside, draws, freedom=freedom, least_sd=sd)
+    return value, float(np.minimum(lower, value)), float(np.maximum(upper, value))
 
 
 def _sample(relabelled: Relabelled, n: int, seed: int) -> Mask:
