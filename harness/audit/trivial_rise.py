@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
 from scipy.stats import t
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, BySplit, Check, Finding
 from harness.audit.shared.bounded import degrees_of_freedom
-from harness.audit.shared.relabelled import Scored, few_folds, mean_interval, resamples, summarize
+from harness.audit.shared.relabelled import (
+    FEWEST_FOLDS,
+    MOST_FOLDS,
+    Scored,
+    few_folds,
+    mean_interval,
+    refit_is_costly,
+    resamples,
+    summarize,
+)
 from harness.audit.shared.views import raw_wells, yardstick_wells
 from harness.baseline.row_norm import RowNorm
 from harness.bootstrap import LEVEL
@@ -35,13 +44,10 @@ class TrivialRise(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         profiles = raw_wells(context)
         try:
-            splits = few_folds(list(context.splitter.split(profiles.wells)))
-            normalized = context.normalize(profiles)
-            scored = _score(context, splits, {split.name: normalized(split) for split in splits})
-            before = {
-                name: _score(context, splits, dict.fromkeys((split.name for split in splits), view))
-                for name, view in yardstick_wells(context).items()
-            }
+            most = FEWEST_FOLDS if refit_is_costly(context, profiles) else MOST_FOLDS
+            splits = few_folds(list(context.splitter.split(profiles.wells)), most)
+            scored = _score(context, splits, context.normalize(profiles))
+            before = {name: _score(context, splits, _always(view)) for name, view in yardstick_wells(context).items()}
         except InputError as reason:
             raise NotApplicable(str(reason), code="few_controls") from reason
         best = max(before.values(), key=lambda one: one.value)
@@ -54,9 +60,13 @@ class TrivialRise(Check):
         yield Finding(f"{key}/rise_over_yardstick", *_difference(scored, best), n=n)
 
 
-def _score(context: AuditContext, splits: Sequence[Split], views: Mapping[str, Profiles]) -> Scored:
+def _always(profiles: Profiles) -> BySplit:
+    return lambda _: profiles
+
+
+def _score(context: AuditContext, splits: Sequence[Split], normalized: BySplit) -> Scored:
     task, model = DmsoVsTreated(), RowNorm()
-    folds = [evaluate(views[split.name], split, task, model, seed=context.seed) for split in splits]
+    folds = [evaluate(normalized(split), split, task, model, seed=context.seed) for split in splits]
     return summarize(folds, resamples(folds, context.n_resamples))
 
 

@@ -11,7 +11,17 @@ from sklearn.metrics import roc_auc_score
 from harness.audit.shared.evenly import evenly
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.nearest_wells import NearestWells
-from harness.audit.shared.relabelled import MOST_FOLDS, few_folds, mean_interval, resamples, summarize
+from harness.audit.shared.relabelled import (
+    MOST_FOLDS,
+    Relabelled,
+    few_folds,
+    mean_interval,
+    resamples,
+    score,
+    summarize,
+)
+from harness.baseline.row_norm import RowNorm
+from harness.norm.raw import Raw
 from harness.types import Split
 
 
@@ -49,6 +59,25 @@ def test_folds_are_merged_to_few_and_hold_every_well_out_once() -> None:
     np.testing.assert_array_equal(np.sum([s.test for s in merged], axis=0), 1)
     assert not any((s.train & s.test).any() for s in merged)
     assert all(len(set(batch[s.train])) + len(set(batch[s.test])) == 12 for s in merged)
+
+
+def test_a_large_screen_that_is_normalized_anew_for_every_fold_has_two_folds(
+    audited: Any, noise_screen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Trained(Raw):
+        def fit(self, plates: Any) -> Any:
+            seen.append(len({plate.name for plate in plates}))
+            return self
+
+    context = audited(noise_screen(), Trained())
+    everything = np.ones(12 * 48, dtype=bool)
+    score(context, Relabelled(context.profiles, everything), {"row_norm": RowNorm()}, axis=0)
+    assert seen == [9] * 4
+    monkeypatch.setattr("harness.audit.shared.relabelled.LARGE", 1000)
+    score(context, Relabelled(context.profiles, everything), {"row_norm": RowNorm()}, axis=0)
+    assert seen == [9] * 4 + [6] * 2
 
 
 def test_folds_that_train_on_little_are_drawn_instead_of_merged() -> None:
@@ -116,6 +145,20 @@ def test_intervals_hold_chance_as_often_as_they_claim_and_are_no_wider_than_well
     width = np.median([high - low for _, low, high in intervals])
     exact = 2 * 1.96 * np.sqrt(1 / 12 * 2 / (32 * n_batches))
     assert width < 1.9 * exact
+
+
+def test_a_score_near_one_with_perfect_folds_has_an_interval_near_one(predicted: Any) -> None:
+    folds = evaluations(predicted, 0.5, 5, 0)
+    for i, e in enumerate(folds):
+        e.score[:] = e.y + (0.55 * np.random.default_rng(i).standard_normal(64) if i == 2 else 0)
+    value, lower, upper = mean_interval([summary(folds)])
+    assert 0.95 < value < 1
+    assert 0.5 < lower < value < upper <= 1
+    for e in folds:
+        e.score[:] = e.y
+    value, lower, upper = mean_interval([summary(folds)])
+    assert (value, upper) == (1, 1)
+    assert 0.9 < lower < 1
 
 
 def test_the_mean_of_repeats_is_narrower(predicted: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.shared.bounded import at_level, degrees_of_freedom
-from harness.audit.shared.relabelled import Relabelled, Scored, mean_interval, models_of, score
+from harness.audit.shared.relabelled import Relabelled, Scored, mean_interval, models_of, refit_is_costly, score
 from harness.audit.shared.views import raw_wells
 from harness.seeding import derive
 from harness.settings.limits import Within
@@ -27,7 +27,8 @@ class Null(Check):
     Parameters
     ----------
     n_repeats : random relabellings at most; the value is their mean, the interval that of the mean over plates and
-        batches (the same draws in every repeat). A model takes no part in a further one if its interval is clear.
+        batches (the same draws in every repeat). A model takes no part in a further one if its interval is clear; large
+        screens that are normalized anew for every fold have one.
     clear_below, clear_above : an interval is clear if its upper bound (one-sided, 95%) is below the one or its lower
         above the other.
     """
@@ -51,7 +52,8 @@ class Null(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         profiles, models = raw_wells(context), models_of(context)
         repeats: dict[str, list[Scored]] = {name: [] for name in models}
-        for repeat in range(self.n_repeats):
+        n_repeats = 1 if refit_is_costly(context, profiles) else self.n_repeats
+        for repeat in range(n_repeats):
             open_ = {name: model for name, model in models.items() if not self._clear(repeats[name])}
             if not open_:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -13,19 +13,21 @@ from scipy.stats import norm, t
 
 from harness.audit.base import AuditContext
 from harness.audit.components import components
-from harness.audit.shared.bounded import EDGE, auroc_sd, bounded_interval, degrees_of_freedom
+from harness.audit.shared.bounded import auroc_sd, bounded_interval, degrees_of_freedom
 from harness.audit.shared.evenly import evenly
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.baseline.row_norm import RowNorm
 from harness.bootstrap import FEWEST_BATCHES, Resamples, weighted_mean
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
+from harness.norm.base import depends_on_training
 from harness.score import draws_of, weigh
 from harness.seeding import derive
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import Doubles, Evaluation, InputError, Mask, NotApplicable, Profiles, Split
 
-MOST_FOLDS = 5
+MOST_FOLDS, FEWEST_FOLDS = 5, 2
+LARGE = 20_000_000  # numbers in a screen whose normalization takes seconds
 PER_CLASS = 320  # wells of each class give an AUROC of 0.5 a standard error of 0.023
 PER_CLASS_CHEAP = 2000
 ONE_SIDED = 0.95  # level at which both quantiles agree
@@ -54,13 +56,17 @@ class Scored:
     wells: pd.DataFrame
 
     @property
-    def sd(self) -> float:
-        """Standard error that independent wells would give, on the logit scale; of a perfect score that of one miss."""
+    def miss(self) -> float:
+        """What half a misplaced well costs: scores nearer to 0 or 1 cannot be told from these."""
         control = int((self.wells["role"] == "negcon").sum())
-        treated = len(self.wells) - control
-        miss = 1 / (2 * min(control, treated))
-        value = float(np.clip(self.value, miss, 1 - miss))
-        return auroc_sd(max(value, 1 - value), treated, control) / (value * (1 - value))
+        return 1 / (2 * min(control, len(self.wells) - control))
+
+    @property
+    def sd(self) -> float:
+        """Standard error that independent wells would give, on the logit scale."""
+        control = int((self.wells["role"] == "negcon").sum())
+        value = float(np.clip(self.value, self.miss, 1 - self.miss))
+        return auroc_sd(max(value, 1 - value), len(self.wells) - control, control) / (value * (1 - value))
 
 
 def score(
@@ -69,7 +75,8 @@ def score(
     """Normalize ``relabelled`` and let each model tell its controls from its treated wells on held-out wells.
 
     Wells that are scored are sampled evenly over plates: :data:`PER_CLASS` of a class, :data:`PER_CLASS_CHEAP` for the
-    length of the profile. More than :data:`MOST_FOLDS` folds are merged to as many. Of more than :data:`WIDE` features
+    length of the profile. More than :data:`MOST_FOLDS` folds are merged to as many, or to :data:`FEWEST_FOLDS` if
+    :func:`refit_is_costly`. Of more than :data:`WIDE` features
     models see principal components, the length of the profile reads all.
 
     Raises
@@ -79,32 +86,54 @@ def score(
     normalized = context.normalize(relabelled.profiles)
     # compounds are not kept apart: relabelled controls would be spared it, and the two classes no longer alike
     wells = relabelled.profiles.wells.assign(compound="")
-    seed = derive(context.seed, axis)
-    scored: dict[str, Scored] = {}
+    seed, task = derive(context.seed, axis), DmsoVsTreated()
+    samples = _sample(relabelled, PER_CLASS, seed), _sample(relabelled, PER_CLASS_CHEAP, seed)
+    folds: dict[str, list[Evaluation]] = {name: [] for name in models}
+    whole: Profiles | None = None
+    views: tuple[Profiles, Profiles] | None = None
     try:
-        splits = few_folds(list(context.splitter.split(wells)))
-        for cheap, n in ((False, PER_CLASS), (True, PER_CLASS_CHEAP)):
-            members = {name: model for name, model in models.items() if isinstance(model, RowNorm) is cheap}
-            if members:
-                sample = _sample(relabelled, n, seed)
-                evaluations = _evaluate(normalized, splits, sample, members, not cheap, context.seed)
-                draws = resamples(next(iter(evaluations.values())), context.n_resamples)
-                scored |= {name: summarize(folds, draws) for name, folds in evaluations.items()}
+        most = FEWEST_FOLDS if refit_is_costly(context, relabelled.profiles) else MOST_FOLDS
+        for split in few_folds(list(context.splitter.split(wells)), most):
+            before, whole = whole, normalized(split)
+            if views is None or whole is not before:
+                views = _narrow(_take(whole, samples[0])), _take(whole, samples[1])
+            for name, model in models.items():
+                long = isinstance(model, RowNorm)
+                fold = Split(split.name, split.train[samples[long]], split.test[samples[long]])
+                folds[name].append(evaluate(views[long], fold, task, model, seed=context.seed))
     except InputError as reason:
         raise NotApplicable(f"after relabelling: {reason}", code="few_controls") from reason
-    return scored
+    draws = resamples([one for evaluations in folds.values() for one in evaluations], context.n_resamples)
+    return {name: summarize(evaluations, draws) for name, evaluations in folds.items()}
 
 
-def few_folds(splits: Sequence[Split]) -> list[Split]:
-    """Merge folds to at most :data:`MOST_FOLDS`: wells held out by any of them, trained on the wells of all."""
-    if len(splits) <= MOST_FOLDS:
+def _take(profiles: Profiles, sample: Mask) -> Profiles:
+    return Profiles(profiles.X[sample], profiles.wells[sample])
+
+
+def _narrow(profiles: Profiles) -> Profiles:
+    """Return principal components of wide profiles."""
+    if profiles.X.shape[1] <= WIDE:
+        return profiles
+    return Profiles(components(profiles.X, N_COMPONENTS), profiles.wells)
+
+
+def refit_is_costly(context: AuditContext, profiles: Profiles) -> bool:
+    """Whether a large screen is normalized anew for every fold: nulls then take fewer folds and one relabelling."""
+    trained = context.normalizer is not None and depends_on_training(context.normalizer)
+    return trained and profiles.X.size > LARGE
+
+
+def few_folds(splits: Sequence[Split], most: int = MOST_FOLDS) -> list[Split]:
+    """Merge folds to at most ``most``: wells held out by any of them, trained on the wells of all."""
+    if len(splits) <= most:
         return list(splits)
     merged = []
-    for group in np.array_split(np.arange(len(splits)), MOST_FOLDS):
+    for group in np.array_split(np.arange(len(splits)), most):
         train = reduce(np.logical_and, [splits[i].train for i in group])
         test = reduce(np.logical_or, [splits[i].test for i in group])
-        if train.sum() < len(train) / 2:  # folds that train on few wells share fewer
-            return [splits[i] for i in np.linspace(0, len(splits) - 1, MOST_FOLDS).astype(int)]
+        if train.sum() < len(train) / 3:  # folds that train on few wells share fewer
+            return [splits[i] for i in np.linspace(0, len(splits) - 1, most).astype(int)]
         merged.append(Split("+".join(splits[i].name for i in group), train, test & ~train))
     return merged
 
@@ -137,40 +166,17 @@ def mean_interval(repeats: Sequence[Scored]) -> tuple[float, float, float]:
     Student's quantile is due to the spread between batches, or plates, which is estimated. What wells alone would give
     is computed and is held to the normal quantile: the wider of the two covers either case.
     """
-    value = float(np.mean([one.value for one in repeats]))
-    inside = float(np.clip(value, EDGE, 1 - EDGE))
-    sd = float(np.mean([one.sd for one in repeats]) / np.sqrt(len(repeats))) * inside * (1 - inside)
-    draws = np.mean([one.draws for one in repeats], axis=0)
+    value, miss = (float(np.mean([getattr(one, name) for one in repeats])) for name in ("value", "miss"))
+    inside = float(np.clip(value, miss, 1 - miss))  # else draws of exactly 1 lie far from all others on the logit scale
+    draws = np.clip(np.mean([one.draws for one in repeats], axis=0), miss, 1 - miss)
     freedom = degrees_of_freedom(repeats[0].wells)
+    sd = float(np.mean([one.sd for one in repeats]) / np.sqrt(len(repeats))) * inside * (1 - inside)
     sd *= norm.ppf(ONE_SIDED) / t.ppf(ONE_SIDED, freedom) if freedom else 1.0
-    return value, *bounded_interval(value, draws, freedom=freedom, least_sd=sd)
+    lower, upper = bounded_interval(inside, draws, freedom=freedom, least_sd=sd)
+    return value, float(np.minimum(lower, value)), float(np.maximum(upper, value))
 
 
 def _sample(relabelled: Relabelled, n: int, seed: int) -> Mask:
     wells = relabelled.profiles.wells
     classes = [relabelled.tested & (wells["role"] == role).to_numpy() for role in ("negcon", "treated")]
     return np.logical_or(*(evenly(wells, mask, n, seed, i) for i, mask in enumerate(classes)))
-
-
-def _evaluate(
-    normalized: Callable[[Split], Profiles],
-    splits: Sequence[Split],
-    sample: Mask,
-    models: Mapping[str, Any],
-    reduce_wide: bool,
-    seed: int,
-) -> dict[str, list[Evaluation]]:
-    """Evaluations of each model on the wells of ``sample``, one per fold."""
-    evaluations: dict[str, list[Evaluation]] = {name: [] for name in models}
-    task = DmsoVsTreated()
-    whole: Profiles | None = None
-    for split in splits:
-        if normalized(split) is not whole:
-            whole = normalized(split)
-            subset = Profiles(whole.X[sample], whole.wells[sample])
-            if reduce_wide and subset.X.shape[1] > WIDE:
-                subset = Profiles(components(subset.X, N_COMPONENTS), subset.wells)
-        fold = Split(split.name, split.train[sample], split.test[sample])
-        for name, model in models.items():
-            evaluations[name].append(evaluate(subset, fold, task, model, seed=seed))
-    return evaluations
