@@ -35,11 +35,13 @@ class Retrieval:
 def retrieve(
     views: Sequence[Floats], wells: ReplicateWells, rule: PairRule, seed: int, *, n_null: int = 2
 ) -> list[Retrieval]:
-    """Rank, for every well, its replicates by ``rule`` among wells of other compounds that ``rule`` allows too.
+    """Rank, for every well, its replicates by ``rule`` among wells of other compounds on the plates of its replicates.
 
-    Ties count half above and half below, so that identical profiles score chance. For ``chance`` labels are moved to
-    wells near by on their plate, so that what a plate, a batch or a region of the plate makes alike stays alike, and
-    pairs that are of one compound in truth are left out.
+    Plates without a replicate take no part: of a compound that is in one batch only, replicates would stand out from
+    the wells of other batches by their batch. ``rule`` holds for the others as for replicates. Ties count half above
+    and half below, so that identical profiles score chance. For ``chance`` labels are moved to wells near by on their
+    plate, so that what a plate, a batch or a region of the plate makes alike stays alike, and pairs that are of one
+    compound in truth are left out.
 
     Parameters
     ----------
@@ -100,6 +102,9 @@ class _Question:
             positive &= differ
             negative &= differ
         row, column = np.divmod(np.flatnonzero(positive), positive.shape[1])
+        replicated = np.zeros((len(rows), int(wells.plate.max()) + 1), dtype=bool)
+        replicated[row, wells.plate[column]] = True
+        negative &= replicated[:, wells.plate]
         count = np.bincount(row, minlength=len(rows))
         return cls(negative, row, column, np.arange(len(row)) - (np.cumsum(count) - count)[row], count)
 
@@ -124,7 +129,7 @@ class _Question:
 
 def _count(mask: Mask) -> Doubles:
     """How many are true in each row, (n_rows,); 16 bits hold it, and add faster."""
-    return mask.sum(axis=1, dtype=np.uint16 if mask.shape[1] < 1 << 16 else np.intp).astype(np.float64)
+    return np.asarray(mask.sum(axis=1, dtype=np.uint16 if mask.shape[1] < 1 << 16 else np.intp), dtype=np.float64)
 
 
 def _mean(draws: Doubles, otherwise: Doubles) -> Doubles:
