@@ -10,7 +10,7 @@ from harness.audit.replicate.identity import Comparison, compare
 
 
 class Identity(Check):
-    """``audit/identity/map``: mean average precision of a compound's replicates among wells of other compounds.
+    """``audit/identity/map``: mean average precision of replicates among the wells of other compounds on their plates.
 
     Replicates stand in other batches at other positions, if the design has such, else on other plates (codes
     ``same_batch``, ``same_position``). Cosine in control-whitened space, centred at the mean of all controls, so that

@@ -71,8 +71,9 @@ def test_a_planted_share_is_estimated(audited: Any, seed: int, one_direction: bo
 
 
 def test_columns_of_controls_do_not_make_treated_wells_active(audited: Any) -> None:
-    nothing = [prevalence_by_plate(audited(layered(0.0, seed, columns=True))).overall for seed in range(3)]
-    assert np.mean(nothing) < 0.06
+    nothing = [prevalence_by_plate(audited(layered(0.0, seed, columns=True))) for seed in range(3)]
+    assert np.mean([estimate.overall for estimate in nothing]) < 0.06
+    assert {estimate.code for estimate in nothing} == {"controls_apart"}
 
 
 def test_a_common_phenotype_beside_columns_of_controls_is_left_open(audited: Any) -> None:

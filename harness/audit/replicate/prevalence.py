@@ -33,7 +33,8 @@ def prevalence_by_plate(context: AuditContext) -> Prevalence:
     that a phenotype that most wells share counts too. If they stand in rows or columns of their own it lies at the mean
     of the treated wells, and if these vary along one direction above all, it is not known which of them are like
     controls: the value is then that against sets of wells of different compounds, a floor, and the upper bound that
-    with 0 at the controls (``shared_direction``).
+    with 0 at the controls (code ``shared_direction``), otherwise
+    code ``controls_apart``: what nearly all wells share is not seen.
     Effects too weak, or in too few batches, to be repeated are not seen, and heavy tails hide more: it is a floor.
 
     Raises
@@ -70,7 +71,7 @@ def _prevalence(context: AuditContext) -> Prevalence:
     others, centred = shares(agreement.against_others()), agreement.centred()
     among = shares(centred.against_noise(lambda _: np.zeros((len(np.unique(plates)), profile.treated.shape[1]))))
     if among.overall[1] <= others.overall[2]:
-        return others.prevalence(n, reason)
+        return others.prevalence(n, reason, "controls_apart")
     if centred.dominance() < DOMINANT:
-        return among.prevalence(n, reason)
+        return among.prevalence(n, reason, "controls_apart")
     return others.up_to(noise).prevalence(n, "; ".join(filter(None, [SHARED, selected.caveat])), "shared_direction")
