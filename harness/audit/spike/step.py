@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from harness.audit.spike.design import UNSPIKED
 from harness.audit.spike.detection import Reader
+from harness.audit.spike.draws import Draws
 from harness.types import Doubles, Floats, Mask
 
 LOCAL_WEIGHT = 0.8  # of the local sd, on the log scale, against that of all treated wells
@@ -34,7 +35,7 @@ class Step:
 
 
 def step(reader: Reader, strong: Floats, stronger: Floats, code: NDArray[np.intp]) -> Step:
-    """Take from two passes, (n_wells, n_features) each, what :func:`step_sizes` needs: the wells of a direction."""
+    """Take from two passes, (n_wells, n_features) each, what :func:`step_size` needs: the wells of a direction."""
     rows = np.flatnonzero(code != UNSPIKED)
     plate = reader.plate[rows]
     centres = reader.centres(strong, code)
@@ -43,40 +44,46 @@ def step(reader: Reader, strong: Floats, stronger: Floats, code: NDArray[np.intp
     return Step(strong[rows] - centres[plate], stronger[rows] - strong[rows], code[rows], plate, usual)
 
 
-def step_sizes(reader: Reader, steps: Step, halves: Mask, weights: Doubles, n: int) -> Doubles:
-    """Return d' of the step by direction, (R, n): mean displacement over the sd of the wells with the strong effect.
+def step_size(reader: Reader, steps: Step, halves: Mask, draws: Draws, n: int) -> Doubles:
+    """Return d' of the step under each draw, (1 + R,): mean displacement over the sd of wells with the strong effect.
 
     Along the direction that is best on the other half of the plates; features are taken in units of how much they vary
-    among wells of the same direction, so that a method that compresses the noise with the effect loses nothing.
+    among wells of the same direction, so that a method that compresses the noise with the effect loses nothing. Means
+    and variances are pooled over directions: a direction alone has too few wells.
 
     Parameters
     ----------
-    halves : (n_plates,) which plates are in the first half. weights : (R, n_plates) multiplicities of plates.
+    halves : (n_plates,) which plates are in the first half. n : directions.
     """
-    result = np.full((2, len(weights), n), np.nan)
+    drawn = draws.directions(n)
+    result = np.zeros((2, len(drawn)))
     for way, fitted in enumerate((halves, ~halves)):
+        signal, variance, total = np.zeros((3, len(drawn)))
         for k in range(n):
             train = (steps.code == k) & fitted[steps.plate]
             test = (steps.code == k) & ~fitted[steps.plate]
             if min(train.sum(), test.sum()) < FEWEST_WELLS:
                 continue
-            unit = _local_sd(steps.strong[train], steps.usual)
-            learned = reader.white.displacements((steps.moved[train].mean(axis=0) / unit)[None])[0]
-            signal = reader.white.displacements(steps.moved[test] / unit) @ learned
-            noise = reader.white.displacements(steps.strong[test] / unit) @ learned
-            result[way, :, k] = _size(signal, noise, weights[:, steps.plate[test]])
+            along, noise = _along(reader, steps, train, test)
+            weight = draws.plates[:, steps.plate[test]] * drawn[:, [k]]
+            signal += weight @ along
+            variance += weight @ noise
+            total += weight.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result[way] = np.where(signal == 0, 0.0, signal / total / np.sqrt(variance / total))
     return np.asarray(result.mean(axis=0))
 
 
-def _size(signal: Floats, noise: Floats, weight: Doubles) -> Doubles:
-    """Weighted mean of ``signal`` over the weighted sd of ``noise``, (R,); 0 if nothing moves."""
-    if not signal.any():
-        return np.zeros(len(weight))
-    total = weight.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean, centre = weight @ signal / total, weight @ noise / total
-        variance = weight @ np.square(noise, dtype=np.float64) / total - centre**2
-        return np.asarray(np.where(variance > 0, mean / np.sqrt(variance), np.nan))
+def _along(reader: Reader, steps: Step, train: Mask, test: Mask) -> tuple[Floats, Floats]:
+    """Displacement and squared deviation of the wells of a direction along what was learned, (n_test,) each."""
+    unit = _local_sd(steps.strong[train], steps.usual)
+    learned = reader.white.displacements((steps.moved[train].mean(axis=0) / unit)[None])[0]
+    length = np.linalg.norm(learned)
+    if length > 0:
+        learned = learned / length
+    noise = reader.white.displacements(steps.strong[test] / unit) @ learned
+    spread = np.square(noise - noise.mean()) * len(noise) / (len(noise) - 1)
+    return reader.white.displacements(steps.moved[test] / unit) @ learned, spread
 
 
 def _local_sd(strong: Floats, usual: Doubles) -> Doubles:
