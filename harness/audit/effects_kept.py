@@ -56,8 +56,8 @@ class EffectsKept(Check):
         yield from _ratios(readings)
         for kind in KINDS:
             yield from _scores(kind, readings)
-        ratio, n_wells = step_ratio(context, n, readings.draws)
-        yield Finding(f"{KEY}/strength_ratio", float(ratio[0]), *readings.draws.interval(ratio), n_wells)
+        ratio, draws, n_wells = step_ratio(context, n)
+        yield Finding(f"{KEY}/strength_ratio", float(ratio[0]), *draws.interval(ratio), n_wells)
         strengths = spike_levels(context, n)
         for name, effects in (("limit", strengths.limit), ("strong", strengths.strong)):
             yield Finding(f"{KEY}/{name}_sd", float(np.sqrt(np.square(effects).mean())), n=n)

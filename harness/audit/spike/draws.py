@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import t
 
 from harness.audit.shared.bounded import degrees_of_freedom
@@ -79,7 +81,7 @@ def draws_at(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: in
     """
     if np.ptp(level) <= SAME_LEVEL:
         return draws_of(wells, n, seed)
-    names = wells["plate"].unique().astype(str)
+    names = np.asarray(wells["plate"].unique(), dtype=str)
     order = np.lexsort((names, level, halves))
     groups: list[list[int]] = []
     for plate in order:
@@ -88,11 +90,17 @@ def draws_at(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: in
             groups[-1].append(int(plate))
         else:
             groups.append([int(plate)])
+    return draws_within(names, groups, n, seed)
+
+
+def draws_within(names: NDArray[np.str_], groups: Sequence[Sequence[int]], n: int, seed: int) -> Draws:
+    """Draw plates among those of the same group, ``names`` (n_plates,) in order of first appearance."""
     n = min(n, MOST_DRAWS)
     plates = np.ones((n + 1, len(names)))
     for group in groups:
         share = np.full(len(group), 1 / len(group))
-        plates[1:, group] = generator(seed, "plates", *names[group]).multinomial(len(group), share, n)
+        drawn = generator(seed, "plates", *sorted(names[list(group)])).multinomial(len(group), share, n)
+        plates[1:, sorted(group, key=lambda plate: str(names[plate]))] = drawn
     freedom = len(names) - len(groups)
     return Draws(plates, freedom, seed, widening=np.sqrt(len(names) / freedom) if freedom else 1.0)
 

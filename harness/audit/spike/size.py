@@ -49,14 +49,13 @@ def sizes(moves: Moved, halves: Mask, weights: Doubles) -> Sizes:
         n_noise = weight.sum(axis=1)
         for k in range(n_directions):
             stacks = np.concatenate([white.displacements(moves.spiked[:, k]), other])
-            learned = _contrast(moves, k, weights, fitted)
-            gram, noisy = stacks @ stacks.T, noise @ stacks.T
-            along = noisy @ learned.T
+            direction = _contrast(moves, k, np.ones((1, len(halves))), fitted) @ stacks
+            along = np.square(noise @ direction[0], dtype=np.float64)
+            towards = stacks @ direction[0]
             with np.errstate(invalid="ignore", divide="ignore"):
-                sd = np.sqrt(np.einsum("rn,nr,nr->r", weight, along, along) / n_noise)
-                towards = learned @ gram
+                sd = np.sqrt(weight @ along / n_noise)
                 for i, measured in enumerate(_coefficients(moves, k, weights, ~fitted)):
-                    signal = (towards * measured).sum(axis=1)
+                    signal = measured @ towards
                     results[i, way, :, k] = np.where(signal == 0, 0.0, signal / sd)
     results[~np.isfinite(results)] = np.nan
     contrast, retention, spillover = results.mean(axis=1)

@@ -11,18 +11,19 @@ import numpy as np
 from harness.audit.base import AuditContext
 from harness.audit.components import once
 from harness.audit.spike.bench import bench
-from harness.audit.spike.design import UNSPIKED, deal
+from harness.audit.spike.design import UNSPIKED, deal, deal_plates
 from harness.audit.spike.detection import PerWell, Reader, reader
 from harness.audit.spike.directions import directions
-from harness.audit.spike.draws import Draws, draws_of
+from harness.audit.spike.draws import Draws, draws_of, draws_within
 from harness.audit.spike.levels import Levels, levels
 from harness.audit.spike.size import Sizes, halves_of_plates, mean_sizes, sizes
-from harness.audit.spike.step import step, step_size
+from harness.audit.spike.step import step, step_size, stepping
 from harness.audit.spike.sums import Moved
 from harness.seeding import derive, generator
 from harness.types import Doubles, Mask
 
 SHARE = 0.1  # of each plate's treated wells
+MOST_STRONG = 4  # directions of strong effects, so that each is on several plates
 KINDS = ("auroc", "told_apart")
 
 
@@ -114,19 +115,27 @@ def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
     return once(context.profiles, ("limit readings", n, n_passes, context.seed), make)
 
 
-def step_ratio(context: AuditContext, n: int, draws: Draws) -> tuple[Doubles, int]:
-    """Return d' of a step on top of strong effects over the yardstick's, (1 + R,), and the number of wells.
+def step_ratio(context: AuditContext, n: int) -> tuple[Doubles, Draws, int]:
+    """Return d' of a step on top of strong effects over the yardstick's, (1 + R,), its draws and the number of wells.
 
-    Two passes: the same wells with strong effects, and with slightly stronger ones.
+    Two passes: the same wells with strong effects, one direction on a plate, and with slightly stronger ones.
     """
     place, strengths = bench(context), spike_levels(context, n)
-    code = deal(place.base.wells, n, SHARE, derive(context.seed, "strong"))
     halves = plate_halves(context)
+    n = max(1, min(n, MOST_STRONG, int(halves.sum()), int((~halves).sum())))
+    code = deal_plates(place.base.wells, halves, n, SHARE, derive(context.seed, "strong"))
+    direction = np.zeros(len(place.scale), dtype=np.intp)
+    direction[place.plate[code != UNSPIKED]] = code[code != UNSPIKED]
+    groups = [np.flatnonzero((halves == half) & (direction == k)).tolist() for half in (False, True) for k in range(n)]
+    names = np.asarray(place.base.wells["plate"].unique(), dtype=str)
+    draws = draws_within(names, [group for group in groups if group], context.n_resamples, context.seed)
+    stepped = stepping(place.base.wells, code, n, derive(context.seed, "strong"))
+    effects = np.vstack([strengths.strong[:n], strengths.stronger[:n]])
     values = []
     for read, view in ((own_reader(context), place.normalized), (yardstick_reader(context), place.by_yardstick)):
-        steps = step(read, view(code, strengths.strong), view(code, strengths.stronger), code)
+        steps = step(read, view(code, effects), view(stepped, effects), code, stepped != code)
         values.append(step_size(read, steps, halves, draws, n))
-    return relative(*values), int((code != UNSPIKED).sum())
+    return relative(*values), draws, int((code != UNSPIKED).sum())
 
 
 def relative(own: Doubles, yardstick: Doubles) -> Doubles:
