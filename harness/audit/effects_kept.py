@@ -8,8 +8,6 @@ import numpy as np
 
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.shared.bounded import bounded_interval
-from harness.audit.spike.bench import bench
-from harness.audit.spike.draws import Draws, draws_of
 from harness.audit.spike.sparse import KINDS, Readings, limit_readings, relative, spike_levels, step_ratio
 from harness.settings.types import Count
 from harness.types import Doubles
@@ -23,12 +21,13 @@ class EffectsKept(Check):
     Every direction is a pseudo-compound in wells of its own, one or two on every plate; half of the directions are
     those of single real compounds, half are random where control wells vary alike in all directions. Effects are as
     strong as the yardstick can just find (AUROC 0.8, chosen analytically), so that a loss shows. The yardstick is
-    ``dmso_within``, which is invertible on every plate (``raw`` if a plate has fewer than 8 controls).
+    ``dmso_within``, which is invertible on every plate; ``raw`` if half of the plates have fewer than 8 controls, whose
+    sd is too noisy to divide by.
 
     ``ratio``: d' of spiked against unspiked wells along the best direction, over the yardstick's, the mean over
     directions; ``worst_ratio`` that of the worst one. 1 if effects keep their size in units of the noise, 0 if they are
-    gone, more than 1 if they are inflated. The noise is that of control wells within plates, which the normalization
-    did not read if there are 12 or more on each plate.
+    gone, more than 1 if they are inflated. The noise is how treated wells differ from their replicates within plates:
+    many wells, and no method reads them as a reference.
 
     ``auroc``: spiked against unspiked wells of the same plate, on held-out batches (plates with fewer than 4 batches).
     ``told_apart``: AUROC of wells of one direction against those of another, the mean over pairs. Each also by the
@@ -54,21 +53,20 @@ class EffectsKept(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         n = self.n_directions
         readings = limit_readings(context, n, self.n_passes)
-        draws = draws_of(bench(context).base.wells, context.n_resamples, context.seed)
-        yield from _ratios(readings, draws)
+        yield from _ratios(readings)
         for kind in KINDS:
-            yield from _scores(kind, readings, draws)
-        ratio, n_wells = step_ratio(context, n, draws)
-        mean = draws.mean(ratio)
-        yield Finding(f"{KEY}/strength_ratio", float(mean[0]), *draws.interval(mean), n_wells)
+            yield from _scores(kind, readings)
+        ratio, draws, n_wells = step_ratio(context, n)
+        yield Finding(f"{KEY}/strength_ratio", float(ratio[0]), *draws.interval(ratio), n_wells)
         strengths = spike_levels(context, n)
         for name, effects in (("limit", strengths.limit), ("strong", strengths.strong)):
             yield Finding(f"{KEY}/{name}_sd", float(np.sqrt(np.square(effects).mean())), n=n)
 
 
-def _ratios(readings: Readings, draws: Draws) -> Iterator[Finding]:
+def _ratios(readings: Readings) -> Iterator[Finding]:
     """The size of effects relative to the yardstick's."""
-    own, yardstick = readings.sizes(draws)
+    own, yardstick = (size.contrast for size in readings.sizes)
+    draws = readings.draws
     ratio = relative(own, yardstick)
     mean = draws.mean(ratio)
     yield Finding(f"{KEY}/ratio", float(mean[0]), *draws.interval(mean), readings.n_wells, readings.reason)
@@ -78,8 +76,9 @@ def _ratios(readings: Readings, draws: Draws) -> Iterator[Finding]:
         yield Finding(f"{KEY}/{name}", float(np.mean(values[0])), n=readings.n_wells)
 
 
-def _scores(kind: str, readings: Readings, draws: Draws) -> Iterator[Finding]:
+def _scores(kind: str, readings: Readings) -> Iterator[Finding]:
     """A score on held-out plates, the yardstick's on the same wells, and their difference."""
+    draws = readings.draws
     own, yardstick = (draws.mean(draws.by_direction(s.total, s.count)) for s in readings.scores[kind])
     n = int(readings.scores[kind][0].count.sum())
     for name, values in ((kind, own), (f"{kind}_yardstick", yardstick)):

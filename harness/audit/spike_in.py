@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -12,7 +12,6 @@ from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.spike.arms import Arm, at_share, is_tied, measure, others_of, sparse_arm
 from harness.audit.spike.bench import bench
 from harness.audit.spike.design import Design
-from harness.audit.spike.draws import Draws, draws_of
 from harness.audit.spike.turning import Bounded, Turning, turning_point
 from harness.seeding import derive
 from harness.settings.limits import Between
@@ -41,13 +40,13 @@ class SpikeIn(Check):
 
     ``matched/contrast_at_lower`` and ``matched/contrast_at_upper``: the same at the bounds of the prevalence; an answer
     has to hold for both. ``turns_at``: the share of active wells on half of the plates at which the contrast falls
-    below 1 - ``margin``; 1 with code ``never`` if it does not up to 90%. If compound is tied to position, all plates
-    have that share at the same positions. Without a prevalence (code ``prevalence_unknown``) the bounds are those of
-    ignorance: the sparse arm and 90%.
+    below 1 - ``margin`` of that of rare effects (of the yardstick's, if that is more); 1 with code ``never`` if it does
+    not up to 90%. If compound is tied to position, all plates have that share at the same positions. Without a
+    prevalence (code ``prevalence_unknown``) the bounds are those of ignorance: the sparse arm and 90%.
 
     Parameters
     ----------
-    n_matched, n_others : directions of the matched arm and of each other arm.
+    n_matched, n_others : directions of the matched arm, and of each other arm and bound: a pass for each.
     margin : loss of contrast that counts, for ``turns_at`` alone.
     tied_above : bias-corrected Cramer's V of compound x position from which on the layout counts as fixed.
     n_directions, n_passes : of the sparse arm; with those of ``effects_kept`` the two share their passes.
@@ -58,8 +57,8 @@ class SpikeIn(Check):
     def __init__(
         self,
         *,
-        n_matched: Count = 4,
-        n_others: Count = 2,
+        n_matched: Count = 3,
+        n_others: Count = 1,
         margin: Annotated[float, Between(0.01, 0.99)] = 0.12,
         tied_above: NotNegative = 0.5,
         n_directions: Count = 8,
@@ -73,34 +72,29 @@ class SpikeIn(Check):
         self.n_passes = n_passes
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        draws = draws_of(bench(context).base.wells, context.n_resamples, context.seed)
         tied = is_tied(context, self.tied_above)
-        sparse = sparse_arm(context, self.n_directions, self.n_passes, draws)
-        yield from _arm("sparse", sparse, draws)
+        sparse = sparse_arm(context, self.n_directions, self.n_passes)
+        yield from _arm("sparse", sparse)
         arms = {"sparse": sparse}
         for design in others_of(bench(context).base.wells, derive(context.seed, "spikes")):
-            arms[design.name] = self._measure(context, design, self._first(self.n_others), draws)
-            yield from _arm(design.name, arms[design.name], draws)
+            arms[design.name] = measure(context, design, self._first(self.n_others), sparse)
+            yield from _arm(design.name, arms[design.name])
 
         def contrast(share: float) -> Bounded:
             if share == 0.9 and not tied:
-                return _with_interval(arms["common"], draws)
-            arm = self._measure(context, at_share(context, share, tied=tied), self._first(1), draws)
-            return _with_interval(arm, draws)
+                return arms["common"].bounded("contrast")
+            arm = measure(context, at_share(context, share, tied=tied), self._first(1), sparse)
+            return arm.bounded("contrast")
 
-        turning = turning_point(contrast, _with_interval(sparse, draws), 1 - self.margin)
-        yield from self._matched(context, draws, turning, sparse, tied=tied)
+        rare = sparse.bounded("contrast")[0]
+        turning = turning_point(contrast, sparse.bounded("contrast"), (1 - self.margin) * max(1.0, rare))
+        yield from self._matched(context, turning, sparse, tied=tied)
         yield Finding(f"{KEY}/turns_at", *turning.point, reason=turning.reason, code=turning.code)
 
     def _first(self, n: int) -> range:
         return range(min(n, self.n_directions))
 
-    def _measure(self, context: AuditContext, design: Design, numbers: Sequence[int], draws: Draws) -> Arm:
-        return measure(context, design, numbers, self.n_directions, draws)
-
-    def _matched(
-        self, context: AuditContext, draws: Draws, turning: Turning, sparse: Arm, *, tied: bool
-    ) -> Iterator[Finding]:
+    def _matched(self, context: AuditContext, turning: Turning, sparse: Arm, *, tied: bool) -> Iterator[Finding]:
         """Contrast at the screen's own prevalence and at the bounds of it."""
         key = f"{KEY}/matched"
         try:
@@ -109,18 +103,18 @@ class SpikeIn(Check):
             reason = unknown.reason if isinstance(unknown, NotApplicable) else "no prevalence from replicates"
             yield Finding(f"{key}/prevalence", np.nan, 0.0, 1.0, reason=reason, code=UNKNOWN)
             yield Finding(f"{key}/contrast", np.nan, reason=reason, code=UNKNOWN)
-            for name, values in (("lower", _with_interval(sparse, draws)), ("upper", turning.highest)):
+            for name, values in (("lower", sparse.bounded("contrast")), ("upper", turning.highest)):
                 yield Finding(f"{key}/contrast_at_{name}", *values, reason=reason, code=UNKNOWN)
             return
-        arm = self._measure(context, _design(prevalence, 0, tied=tied), self._first(self.n_matched), draws)
-        yield from _arm("matched", arm, draws, prevalence)
+        arm = measure(context, _design(prevalence, 0, tied=tied), self._first(self.n_matched), sparse)
+        yield from _arm("matched", arm, prevalence)
         for bound, name in enumerate(("lower", "upper"), start=1):
             design = _design(prevalence, bound, tied=tied)
             if abs(design.mean_prevalence - arm.prevalence) < ALIKE:
                 at_bound = arm
             else:
-                at_bound = self._measure(context, design, self._first(self.n_others), draws)
-            values = _with_interval(at_bound, draws)
+                at_bound = measure(context, design, self._first(self.n_others), sparse)
+            values = at_bound.bounded("contrast")
             reason = f"at a mean prevalence of {at_bound.prevalence:.0%}"
             yield Finding(f"{key}/contrast_at_{name}", *values, at_bound.n_wells, reason)
 
@@ -130,16 +124,10 @@ def _design(prevalence: Any, bound: int, *, tied: bool) -> Design:
     return Design("matched", shares, same_positions=tied)
 
 
-def _with_interval(arm: Arm, draws: Draws) -> Bounded:
-    values = draws.mean(arm.contrast)
-    return float(values[0]), *draws.interval(values)
-
-
-def _arm(name: str, arm: Arm, draws: Draws, prevalence: Any = None) -> Iterator[Finding]:
+def _arm(name: str, arm: Arm, prevalence: Any = None) -> Iterator[Finding]:
     """Prevalence, contrast, retention and spillover of an arm."""
     bounds = (np.nan, np.nan) if prevalence is None else (prevalence.lower, prevalence.upper)
     reason, code = ("", "") if prevalence is None else (prevalence.reason, prevalence.code)
     yield Finding(f"{KEY}/{name}/prevalence", arm.prevalence, bounds[0], bounds[1], arm.n_wells, reason, code)
     for kind in ("contrast", "retention", "spillover"):
-        values = draws.mean(getattr(arm, kind))
-        yield Finding(f"{KEY}/{name}/{kind}", float(values[0]), *draws.interval(values), arm.n_wells)
+        yield Finding(f"{KEY}/{name}/{kind}", *arm.bounded(kind), arm.n_wells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,16 @@ from harness.audit.components import once
 from harness.audit.confounding import cramers_v
 from harness.audit.spike.bench import bench
 from harness.audit.spike.design import COMMON, SPARSE, UNSPIKED, Design, by_batch, everywhere, half_of_plates
-from harness.audit.spike.draws import Draws
+from harness.audit.spike.draws import Draws, draws_at
 from harness.audit.spike.size import Sizes, sizes
 from harness.audit.spike.sparse import limit_readings, plate_halves, relative, spike_levels
+from harness.audit.spike.turning import Bounded
 from harness.seeding import derive
 from harness.types import Doubles
 
 POSITION_BOUND = 0.2
+LOST = 0.5
+MOST_SPECIAL = (0.7, 1.4)
 KINDS = ("contrast", "retention", "spillover")
 
 
@@ -27,7 +30,7 @@ KINDS = ("contrast", "retention", "spillover")
 class Arm:
     """d' of an arm over the yardstick's contrast, (1 + R, n_directions) each: of the first row no plate is resampled.
 
-    ``n_wells`` : spiked. ``prevalence`` : mean share of treated wells that are spiked.
+    ``n_wells`` : spiked. ``prevalence`` : mean share of treated wells that are spiked. ``draws`` : of plates.
     """
 
     contrast: Doubles
@@ -35,41 +38,61 @@ class Arm:
     spillover: Doubles
     n_wells: int
     prevalence: float
+    draws: Draws
+
+    def bounded(self, kind: str) -> Bounded:
+        """Return the mean over directions and its interval over directions and plates."""
+        values = self.draws.mean(getattr(self, kind))
+        return float(values[0]), *self.draws.interval(values)
 
 
-def measure(context: AuditContext, design: Design, numbers: Sequence[int], n: int, draws: Draws) -> Arm:
-    """Spike the wells of a design with some of the run's ``n`` directions, one after the other: a pass for each."""
-    passes = [_measured(context, design, number, n, draws) for number in numbers]
-    own, yardstick, counts = zip(*passes, strict=True)
-    return _arm(own, np.hstack([s.contrast for s in yardstick]), sum(counts), design.mean_prevalence)
+def measure(context: AuditContext, design: Design, numbers: Sequence[int], rare: Arm) -> Arm:
+    """Spike the wells of a design with some of the run's directions, one after the other: a pass for each.
 
-
-def _measured(context: AuditContext, design: Design, number: int, n: int, draws: Draws) -> tuple[Sizes, Sizes, int]:
-    """Sizes by the run's method and by the yardstick, and the number of spiked wells."""
+    What is special about these few directions is taken off: by how much their contrast as ``rare`` effects differs from
+    the mean of all directions (a ratio estimator).
+    """
+    n = rare.contrast.shape[1]
     place = bench(context)
     wells = place.base.wells
-    effect = spike_levels(context, n).clear[[number]]
-    spiked = design.pick(wells, derive(context.seed, "spiked", number))
-    code = np.where(spiked, 0, UNSPIKED).astype(np.intp)
     level = np.array([design.prevalence[str(plate)] for plate in wells["plate"].unique()])
     halves = plate_halves(context, level)
-    own = sizes(place.moved(place.normalized(code, effect), code, 1), halves, draws.plates)
-    yardstick = sizes(place.moved_by_yardstick(place.by_yardstick(code, effect), code, 1), halves, draws.plates)
-    return own, yardstick, int(spiked.sum())
+    draws = draws_at(wells, level, halves, context.n_resamples, context.seed)
+    own, yardstick, n_wells = [], [], 0
+    for number in numbers:
+        effect = spike_levels(context, n).clear[[number]]
+        spiked = design.pick(wells, derive(context.seed, "spiked", number))
+        code = np.where(spiked, 0, UNSPIKED).astype(np.intp)
+        own.append(sizes(place.moved(place.normalized(code, effect), code, 1), halves, draws.plates))
+        moves = place.moved_by_yardstick(place.by_yardstick(code, effect), code, 1)
+        yardstick.append(sizes(moves, halves, draws.plates).contrast)
+        n_wells += int(spiked.sum())
+    arm = _arm(own, np.hstack(yardstick), n_wells, design.mean_prevalence, draws)
+    factor = _typical(rare.contrast[0])[list(numbers)]
+    parts = {name: getattr(arm, name) * factor for name in KINDS}
+    return replace(arm, **parts)
 
 
-def sparse_arm(context: AuditContext, n: int, n_passes: int, draws: Draws) -> Arm:
+def sparse_arm(context: AuditContext, n: int, n_passes: int) -> Arm:
     """Return the arm with many directions in few wells each: the passes of the check of small effects, remembered."""
     readings = limit_readings(context, n, n_passes)
-    own, yardstick = ([sizes(pair[i], readings.halves, draws.plates) for pair in readings.moves] for i in range(2))
+    own, yardstick = readings.sizes
     share = readings.n_wells / n_passes / float(bench(context).treated.sum())
-    together = Sizes(*(np.mean([getattr(s, name) for s in own], axis=0) for name in KINDS))
-    return _arm([together], np.mean([s.contrast for s in yardstick], axis=0), readings.n_wells, share)
+    return _arm([own], yardstick.contrast, readings.n_wells, share, readings.draws)
 
 
-def _arm(own: Sequence[Sizes], yardstick: Doubles, n_wells: int, prevalence: float) -> Arm:
+def _typical(contrast: Doubles) -> Doubles:
+    """Mean contrast over directions by that of each, (n,), within bounds; 1 if rare effects are lost."""
+    mean = float(np.nanmean(contrast)) if np.isfinite(contrast).any() else 0.0
+    if mean < LOST:
+        return np.ones(len(contrast))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.clip(mean / np.nan_to_num(contrast, nan=mean), *MOST_SPECIAL))
+
+
+def _arm(own: Sequence[Sizes], yardstick: Doubles, n_wells: int, prevalence: float, draws: Draws) -> Arm:
     parts = {name: relative(np.hstack([getattr(s, name) for s in own]), yardstick) for name in KINDS}
-    return Arm(**parts, n_wells=n_wells, prevalence=prevalence)
+    return Arm(**parts, n_wells=n_wells, prevalence=prevalence, draws=draws)
 
 
 def is_tied(context: AuditContext, above: float) -> bool:

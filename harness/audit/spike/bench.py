@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, BySplit
@@ -14,11 +15,9 @@ from harness.audit.components import once
 from harness.audit.shared.views import normalized_wells, raw_wells
 from harness.audit.spike.design import UNSPIKED, candidates
 from harness.audit.spike.noise import NoiseWells, noise_wells
-from harness.audit.spike.scale import control_sd, plate_control_sd
+from harness.audit.spike.scale import control_sd, plate_control_sd, steadied
 from harness.audit.spike.sums import Moved, moved
-from harness.norm.dmso_within import DmsoWithin
-from harness.norm.exchange import FEW_CONTROLS, control_wells
-from harness.norm.normalize import normalize
+from harness.audit.spike.yardstick import Yardstick, yardstick
 from harness.types import Doubles, Floats, InputError, Mask, NotApplicable, Profiles
 
 
@@ -30,7 +29,7 @@ class Bench:
     ----------
     base : raw wells. plain : the same normalized by the run's method, (n_wells, n_features). normalize : that method.
     scale : (n_plates, n_features) control sd of the raw plates, 0 for features that do not vary there; ``plate``
-        (n_wells,) the plate of each well. noise : wells that show the noise.
+        (n_wells,) the plate of each well. noise : wells that show the noise. yardstick : what to compare with.
     """
 
     base: Profiles
@@ -39,46 +38,18 @@ class Bench:
     scale: Doubles
     plate: NDArray[np.intp]
     noise: NoiseWells
+    yardstick: Yardstick
 
     @cached_property
     def treated(self) -> Mask:
         """Wells that may be spiked, (n_wells,)."""
         return candidates(self.base.wells)
 
-    @cached_property
-    def yardstick(self) -> str:
-        """``dmso_within``, or ``raw`` if a plate has fewer than 8 controls: their sd is too noisy to divide by."""
-        fewest = min(len(control_wells(plate)) for plate in self.base)
-        return "dmso_within" if fewest >= FEW_CONTROLS else "raw"
-
-    @cached_property
-    def yardstick_plain(self) -> Floats:
-        """The wells without spikes by the yardstick, (n_wells, n_features)."""
-        return self._by_yardstick(self.base)
-
-    @cached_property
-    def gain(self) -> Floats:
-        """How far the yardstick moves a well if each raw feature moves by one control sd of its plate.
-
-        (n_wells, n_features). It is affine on every plate with factors that only control wells decide, and these are
-        not spiked: so no spike needs a pass of its own.
-        """
-        step = self.scale.astype(np.float32)[self.plate]
-        if self.yardstick == "raw":
-            return step
-        X = self.base.X + step * self.treated[:, None]
-        return self._by_yardstick(self.base.replace(X=X)) - self.yardstick_plain
-
-    def _by_yardstick(self, profiles: Profiles) -> Floats:
-        if self.yardstick == "raw":
-            return profiles.X
-        return normalize(profiles.replace(planted=None), DmsoWithin()).X
-
     def spiked(self, code: NDArray[np.intp], effects: Doubles) -> Profiles:
         """Add ``effects`` (n_directions, n_features), in control sd of each plate, to the wells of their ``code``."""
         rows = np.flatnonzero(code != UNSPIKED)
         X = self.base.X.copy()
-        X[rows] += (effects[code[rows]] * self.scale[self.plate[rows]]).astype(np.float32)
+        X[rows] += self._added(rows, code, effects).astype(np.float32)
         if self.base.planted is None:
             return self.base.replace(X=X)
         planted = self.base.planted.copy()
@@ -92,9 +63,12 @@ class Bench:
     def by_yardstick(self, code: NDArray[np.intp], effects: Doubles) -> Floats:
         """Return what the yardstick makes of the spiked wells, (n_wells, n_features)."""
         rows = np.flatnonzero(code != UNSPIKED)
-        X = self.yardstick_plain.copy()
-        X[rows] += (effects[code[rows]] * self.gain[rows]).astype(np.float32)
+        X = self.yardstick.plain.copy()
+        X[rows] += self.yardstick.moved(rows, self._added(rows, code, effects))
         return X
+
+    def _added(self, rows: NDArray[np.intp], code: NDArray[np.intp], effects: Doubles) -> Doubles:
+        return np.asarray(effects[code[rows]] * self.scale[self.plate[rows]])
 
     def moved(self, after: Floats, code: NDArray[np.intp], n_directions: int) -> Moved:
         """Sum the displacements from the plain to the spiked wells of the run's method."""
@@ -104,7 +78,7 @@ class Bench:
     def moved_by_yardstick(self, after: Floats, code: NDArray[np.intp], n_directions: int) -> Moved:
         """Sum the displacements that the yardstick makes."""
         noise = self.noise.residuals(after, code)
-        return moved(self.yardstick_plain, after, code, n_directions, self.base.wells, noise)
+        return moved(self.yardstick.plain, after, code, n_directions, self.base.wells, noise)
 
 
 def bench(context: AuditContext) -> Bench:
@@ -126,5 +100,14 @@ def _bench(context: AuditContext) -> Bench:
     scale[scale <= 8 * np.finfo(np.float32).eps * np.abs(raw.X).max(axis=0, initial=0.0)] = 0.0
     if not candidates(raw.wells).any():
         raise NotApplicable("no treated wells: there are none to spike", code="no_treated")
-    noise = noise_wells(raw.wells, plate, context.seed)
-    return Bench(raw, normalized_wells(context).X, context.normalize, scale, plate, noise)
+    plates = raw.wells.drop_duplicates("plate")
+    n_controls = np.bincount(plate[raw.wells["role"] == "negcon"], minlength=len(plates))
+    return Bench(
+        base=raw,
+        plain=normalized_wells(context).X,
+        normalize=context.normalize,
+        scale=steadied(scale, n_controls, pd.factorize(plates["batch"])[0]),
+        plate=plate,
+        noise=noise_wells(raw.wells, plate, context.seed),
+        yardstick=yardstick(context, plate),
+    )

@@ -77,6 +77,27 @@ def deal(wells: pd.DataFrame, n_directions: int, share: float, seed: int) -> NDA
     return codes
 
 
+def deal_plates(wells: pd.DataFrame, halves: Mask, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
+    """Give ``share`` of each plate's treated wells, 3 at least, one direction: (n_wells,) codes, -1 for no spike.
+
+    Directions change from plate to plate, in turn within each half of the plates, so that both halves have them all.
+
+    Parameters
+    ----------
+    halves : (n_plates,) which plates, in order of first appearance, are in the first half.
+    """
+    codes = np.full(len(wells), UNSPIKED, dtype=np.intp)
+    names = wells["plate"].astype(str).unique()
+    order = [str(names[i]) for i in np.lexsort((names, halves))]
+    number = {
+        name: i - (len(order) - int(halves.sum())) * int(halves[names == name][0]) for i, name in enumerate(order)
+    }
+    for plate, rows in _treated_rows(wells):
+        n = min(max(round(share * len(rows)), 3), max(len(rows) // 2, 1))
+        codes[generator(seed, "dealt plates", plate).permutation(rows)[:n]] = number[plate] % n_directions
+    return codes
+
+
 def half_of_plates(wells: pd.DataFrame, share: float, rest: float, seed: int) -> dict[str, float]:
     """Return ``share`` for a random half of each batch's plates, ``rest`` for the others.
 

@@ -13,6 +13,7 @@ from harness.audit.spike.detection import Reader
 from harness.audit.spike.directions import deviations
 from harness.types import Doubles, Floats
 
+MOST_SAMPLED = 400
 TARGET = 0.8  # AUROC of the yardstick at its limit of detection
 STRONGEST = 0.98  # quantile of treated wells whose distance from controls is the strong level
 STRONG = (2.0, 10.0)  # its bounds, in control sd
@@ -48,9 +49,7 @@ def levels(bench: Bench, reader: Reader, directions: Sequence[Doubles], *, n_eac
     reader : of the yardstick's wells.
     """
     unit = np.asarray(directions)
-    mean_gain = bench.gain[bench.treated].mean(axis=0, dtype=np.float64)
-    length = np.linalg.norm(reader.white.displacements(unit * mean_gain), axis=1).astype(np.float64)
-    length = np.maximum(length, np.finfo(np.float32).tiny)[:, None]
+    length = _lengths(bench, reader, unit)[:, None]
     dimensions = _dimensions(bench, reader)
     strong = unit * strongest(bench)
     return Levels(
@@ -77,6 +76,14 @@ def strongest(bench: Bench) -> float:
     return float(np.clip(np.sqrt(max(top, 0.0)), *STRONG))
 
 
+def _lengths(bench: Bench, reader: Reader, unit: Doubles) -> Doubles:
+    """Length of each direction in the reader's space, (n_directions,): of the mean over a sample of wells."""
+    rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // MOST_SAMPLED)]
+    mean = [bench.yardstick.moved(rows, direction * bench.scale[bench.plate[rows]]).mean(axis=0) for direction in unit]
+    length = np.linalg.norm(reader.white.displacements(np.array(mean)), axis=1).astype(np.float64)
+    return np.asarray(np.maximum(length, np.finfo(np.float32).tiny))
+
+
 def _signal(noise: float) -> float:
     """Length of an effect that is found with :data:`TARGET` if the learned direction adds this variance."""
     z2 = norm.ppf(TARGET) ** 2
@@ -85,8 +92,8 @@ def _signal(noise: float) -> float:
 
 def _dimensions(bench: Bench, reader: Reader) -> float:
     """How many dimensions of variance 1 the treated wells fill in the reader's space: tr(S^2), from pairs of wells."""
-    rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // 400)]
-    X: Floats = bench.yardstick_plain[rows]
+    rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // MOST_SAMPLED)]
+    X: Floats = bench.yardstick.plain[rows]
     centre = np.zeros((int(bench.plate.max()) + 1, X.shape[1]))
     count = np.bincount(bench.plate[rows], minlength=len(centre))
     np.add.at(centre, bench.plate[rows], X.astype(np.float64))

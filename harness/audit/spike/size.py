@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -44,20 +45,26 @@ def sizes(moves: Moved, halves: Mask, weights: Doubles) -> Sizes:
         white = whitening(moves.noise[rows], table, np.ones(len(table), dtype=bool))
         other = white.displacements(moves.other)
         noise = white.displacements(moves.noise[~rows])
+        weight = weights[:, moves.noise_plate[~rows]]
+        n_noise = weight.sum(axis=1)
         for k in range(n_directions):
             stacks = np.concatenate([white.displacements(moves.spiked[:, k]), other])
-            learned = _contrast(moves, k, weights, fitted)
-            gram, noisy = stacks @ stacks.T, noise @ stacks.T
-            along = noisy @ learned.T
-            weight = weights[:, moves.noise_plate[~rows]]
+            direction = _contrast(moves, k, np.ones((1, len(halves))), fitted) @ stacks
+            along = np.square(noise @ direction[0], dtype=np.float64)
+            towards = stacks @ direction[0]
             with np.errstate(invalid="ignore", divide="ignore"):
-                sd = np.sqrt((weight * np.square(along).T).sum(axis=1) / weight.sum(axis=1))
+                sd = np.sqrt(weight @ along / n_noise)
                 for i, measured in enumerate(_coefficients(moves, k, weights, ~fitted)):
-                    signal = np.einsum("ri,rj,ij->r", learned, measured, gram, optimize=True)
+                    signal = measured @ towards
                     results[i, way, :, k] = np.where(signal == 0, 0.0, signal / sd)
     results[~np.isfinite(results)] = np.nan
     contrast, retention, spillover = results.mean(axis=1)
     return Sizes(contrast, retention, spillover)
+
+
+def mean_sizes(several: Sequence[Sizes]) -> Sizes:
+    """Return the mean over passes."""
+    return Sizes(*(np.mean([getattr(s, f.name) for s in several], axis=0) for f in fields(Sizes)))
 
 
 def _contrast(moves: Moved, k: int, weights: Doubles, plates: Mask) -> Doubles:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from harness.audit.base import AuditContext
 from harness.audit.components import once
 from harness.audit.spike.bench import bench
-from harness.audit.spike.design import UNSPIKED, deal
+from harness.audit.spike.design import UNSPIKED, deal, deal_plates
 from harness.audit.spike.detection import PerWell, Reader, reader
 from harness.audit.spike.directions import directions
-from harness.audit.spike.draws import Draws
+from harness.audit.spike.draws import Draws, draws_of, draws_within
 from harness.audit.spike.levels import Levels, levels
-from harness.audit.spike.size import halves_of_plates, sizes
-from harness.audit.spike.step import step, step_sizes
+from harness.audit.spike.size import Sizes, halves_of_plates, mean_sizes, sizes
+from harness.audit.spike.step import step, step_size, stepping
 from harness.audit.spike.sums import Moved
 from harness.seeding import derive, generator
 from harness.types import Doubles, Mask
 
 SHARE = 0.1  # of each plate's treated wells
+MOST_STRONG = 4  # directions of strong effects, so that each is on several plates
 KINDS = ("auroc", "told_apart")
 
 
@@ -31,22 +33,23 @@ class Readings:
 
     Attributes
     ----------
-    moves : by the run's method and by the yardstick, for each pass. halves : of the plates.
+    moves : by the run's method and by the yardstick, for each pass. halves : of the plates. draws : of plates.
     scores : by kind, of the run's method and of the yardstick, summed over passes.
     n_wells : spiked. reason : what the noise rests on.
     """
 
     moves: Sequence[tuple[Moved, Moved]]
     halves: Mask
+    draws: Draws
     scores: Mapping[str, tuple[PerWell, ...]]
     n_wells: int
     reason: str = ""
 
-    def sizes(self, draws: Draws) -> tuple[Doubles, Doubles]:
-        """Return d' of the method and of the yardstick by direction under each draw, (1 + R, n_directions) each."""
+    @cached_property
+    def sizes(self) -> tuple[Sizes, Sizes]:
+        """d' by the run's method and by the yardstick, by direction under each draw, (1 + R, n_directions) each."""
         own, yardstick = (
-            np.mean([sizes(pair[i], self.halves, draws.plates).contrast for pair in self.moves], axis=0)
-            for i in range(2)
+            mean_sizes([sizes(pair[i], self.halves, self.draws.plates) for pair in self.moves]) for i in range(2)
         )
         return own, yardstick
 
@@ -65,7 +68,7 @@ def yardstick_reader(context: AuditContext) -> Reader:
     return once(
         context.profiles,
         ("yardstick reader", context.seed),
-        lambda: reader(place.yardstick_plain, place.base.wells, place.treated, context.seed),
+        lambda: reader(place.yardstick.plain, place.base.wells, place.treated, context.seed),
     )
 
 
@@ -97,6 +100,11 @@ def plate_halves(context: AuditContext, prevalence: Doubles | None = None) -> Ma
     return halves_of_plates(place.base.wells, level, generator(context.seed, "halves"))
 
 
+def plate_draws(context: AuditContext) -> Draws:
+    """Return the resamples of the plates of a run."""
+    return draws_of(bench(context).base.wells, context.n_resamples, context.seed)
+
+
 def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
     """Spike ``n`` directions at the yardstick's limit of detection, in other wells in each pass; remembered."""
 
@@ -107,19 +115,27 @@ def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
     return once(context.profiles, ("limit readings", n, n_passes, context.seed), make)
 
 
-def step_ratio(context: AuditContext, n: int, draws: Draws) -> tuple[Doubles, int]:
-    """Return d' of a step on top of strong effects over the yardstick's, (1 + R, n), and the number of wells.
+def step_ratio(context: AuditContext, n: int) -> tuple[Doubles, Draws, int]:
+    """Return d' of a step on top of strong effects over the yardstick's, (1 + R,), its draws and the number of wells.
 
-    Two passes: the same wells with strong effects, and with slightly stronger ones.
+    Two passes: the same wells with strong effects, one direction on a plate, and with slightly stronger ones.
     """
     place, strengths = bench(context), spike_levels(context, n)
-    code = deal(place.base.wells, n, SHARE, derive(context.seed, "strong"))
     halves = plate_halves(context)
+    n = max(1, min(n, MOST_STRONG, int(halves.sum()), int((~halves).sum())))
+    code = deal_plates(place.base.wells, halves, n, SHARE, derive(context.seed, "strong"))
+    direction = np.zeros(len(place.scale), dtype=np.intp)
+    direction[place.plate[code != UNSPIKED]] = code[code != UNSPIKED]
+    groups = [np.flatnonzero((halves == half) & (direction == k)).tolist() for half in (False, True) for k in range(n)]
+    names = np.asarray(place.base.wells["plate"].unique(), dtype=str)
+    draws = draws_within(names, [group for group in groups if group], context.n_resamples, context.seed)
+    stepped = stepping(place.base.wells, code, n, derive(context.seed, "strong"))
+    effects = np.vstack([strengths.strong[:n], strengths.stronger[:n]])
     values = []
     for read, view in ((own_reader(context), place.normalized), (yardstick_reader(context), place.by_yardstick)):
-        steps = step(read, view(code, strengths.strong), view(code, strengths.stronger), code)
-        values.append(step_sizes(read, steps, halves, draws.plates, n))
-    return relative(*values), int((code != UNSPIKED).sum())
+        steps = step(read, view(code, effects), view(stepped, effects), code, stepped != code)
+        values.append(step_size(read, steps, halves, draws, n))
+    return relative(*values), draws, int((code != UNSPIKED).sum())
 
 
 def relative(own: Doubles, yardstick: Doubles) -> Doubles:
@@ -139,7 +155,9 @@ def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> Reading
     apart = (own.told_apart(after, code, n), yardstick.told_apart(after_yardstick, code, n))
     reason = "" if place.noise.has_replicates else "no replicates: the effects of compounds count as noise"
     n_wells = int((code != UNSPIKED).sum())
-    return Readings([moves], plate_halves(context), {"auroc": auroc, "told_apart": apart}, n_wells, reason)
+    return Readings(
+        [moves], plate_halves(context), plate_draws(context), {"auroc": auroc, "told_apart": apart}, n_wells, reason
+    )
 
 
 def _together(passes: Sequence[Readings]) -> Readings:
@@ -148,7 +166,7 @@ def _together(passes: Sequence[Readings]) -> Readings:
     scores = {kind: tuple(_sum([p.scores[kind][i] for p in passes]) for i in range(2)) for kind in first.scores}
     moves = [pair for readings in passes for pair in readings.moves]
     n_wells = sum(readings.n_wells for readings in passes)
-    return Readings(moves, first.halves, scores, n_wells, first.reason)
+    return Readings(moves, first.halves, first.draws, scores, n_wells, first.reason)
 
 
 def _sum(parts: Sequence[PerWell]) -> PerWell:
