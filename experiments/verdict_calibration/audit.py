@@ -25,7 +25,8 @@ from harness.plan import Plan
 from harness.run import Run
 from harness.settings.members import CONF
 
-OVERRIDES = ("+norm=raw", "figure=[]", "metric=[auroc]", "baseline=[row_norm,position]", "processes=1")
+OVERRIDES = ("+norm=raw", "figure=[]", "metric=[auroc]", "baseline=[row_norm,position]", "processes=1",
+             "model.lightgbm.classifier.n_estimators=40")  # fmt: skip
 NOT_READ = (  # pictures and numbers for people; no question of the scorecard reads them
     "silhouette", "pcr", "graph_connectivity", "plate_correlation", "percent_replicating", "grit", "known_effects",
     "mean_average_precision",

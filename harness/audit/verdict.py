@@ -138,7 +138,8 @@ class Verdict:
     """Summarize the scorecard in a word, the gravest answer first.
 
     1. ``leaks``: it manufactures signal.
-    2. ``over-normalizes``: there is something to keep, and identity, effects, or effects as common as here are lost.
+    2. ``over-normalizes``: there is something to keep (or scores show something, and only position may explain it), and
+       identity, effects, or effects as common as here are lost.
     3. ``under-normalizes``: the batch is not gone.
     4. ``no signal``: there is nothing to keep, by equivalence.
     5. ``sound``: no signal is manufactured, the batch is gone, there is something to keep, and it is kept: all shown.
@@ -223,7 +224,8 @@ def _word(answers: dict[Question, Answer]) -> Call:
     good = {question: answers[question].good for question in SHOWN}
     if good[Question.MANUFACTURES] is False:
         return Call.LEAKS
-    if good[Question.SIGNAL] and any(good[question] is False for question in BIOLOGY):
+    to_lose = good[Question.SIGNAL] or answers[Question.SIGNAL].code == "position"
+    if to_lose and any(good[question] is False for question in BIOLOGY):
         return Call.OVER
     if good[Question.BATCH] is False:
         return Call.UNDER

@@ -114,8 +114,22 @@ def test_few_batches_do_not_hide_a_leak() -> None:
         assert decide({NULL: (0.76, 0.2, 0.99, 400)}, n_batches=n_batches).call is Call.LEAKS
 
 
-def test_a_coin_is_no_leak() -> None:
+def test_what_a_coin_may_do_is_neither_a_leak_nor_none() -> None:
     assert decide({NULL: (0.56, 0.5, 0.62, 300)}).call is Call.INCONCLUSIVE
+
+
+def test_roles_that_share_no_position_never_say_that_position_could_not_do_it() -> None:
+    apart = {
+        "audit/spatial_null": Finding("audit/spatial_null", NAN),
+        "audit/position/auroc": (1.0, 0.99, 1.0),
+        COPY: (0.5, 0.47, 0.53),
+        f"{REAL}/auroc": (0.97, 0.95, 0.99),
+    }
+    decision = decide(apart, SILENT | {f"{REAL}/auroc": (0.97, 0.95, 0.99)})
+    assert reply(decision, Question.POSITION) == (Reply.OPEN, "roles_apart")
+    assert reply(decision, Question.SIGNAL) == (Reply.OPEN, "position")
+    lost = decide(apart, SILENT | {f"{REAL}/auroc": (0.97, 0.95, 0.99)}, LOST_COMMON)
+    assert lost.call is Call.OVER
 
 
 def test_raw_profiles_cannot_manufacture_signal() -> None:

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
-from harness.audit.scorecard.evidence import Evidence, lower_bound, surely_below
+from harness.audit.scorecard.evidence import Evidence, lower_bound
 from harness.audit.scorecard.margins import Margins
 
 NULLS = ("pseudo_control", "controls_vs_controls", "shuffled_wells")
@@ -17,9 +17,9 @@ LEVEL = 0.05
 def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
     """Answer from the tests on wells with nothing to tell; only AUROC above 0.5 counts, the strongest model counts.
 
-    ``yes``: some AUROC exceeds 0.5 + ``leak`` and cannot come from a coin (Bonferroni over tests and models). Labels
-    of these tests are dealt by a coin within plates, so the wells themselves are the units, however few the plates.
-    ``no``: for every test and model AUROC is at most 0.5 + ``leak`` and surely below 0.5 + ``no_leak``.
+    Labels of these tests are dealt by a coin within plates, so that the wells are the units, however few the plates.
+    ``yes``: some AUROC exceeds 0.5 + ``leak`` and a coin's reach (Bonferroni over tests and models). ``no``: for every
+    test and model it is surely below 0.5 + ``no_leak``.
     """
     nulls = tuple(f for name in NULLS for f in evidence.matching(f"audit/{name}/*/auroc"))
     if evidence.design.identity:
@@ -32,12 +32,16 @@ def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
     if leaks:
         worst = max(leaks, key=lambda f: f.value)
         return answer(Question.MANUFACTURES, Reply.YES, worst, limit=0.5 + margins.leak, evidence=nulls)
-    clean = [f.value <= 0.5 + margins.leak and surely_below(f, 0.5 + margins.no_leak) for f in nulls]
-    worst = max(nulls, key=lambda f: f.value if clean[nulls.index(f)] else 1 + f.value)
-    if not all(clean):
+    worst = max(nulls, key=_highest)
+    if _highest(worst) >= 0.5 + margins.no_leak:
         code = "row_norm_rises" if _row_norm_rises(evidence, margins) else "wide_interval"
         return answer(Question.MANUFACTURES, Reply.OPEN, worst, limit=0.5 + margins.no_leak, code=code, evidence=nulls)
     return answer(Question.MANUFACTURES, Reply.NO, worst, limit=0.5 + margins.no_leak, evidence=nulls)
+
+
+def _highest(finding: Finding) -> float:
+    """Return the one-sided 95% upper bound of an AUROC of labels that a coin dealt."""
+    return float(finding.value + norm.ppf(0.95) * coin_sd(finding))
 
 
 def coin_sd(finding: Finding) -> float:

@@ -7,16 +7,19 @@ from harness.audit.scorecard.evidence import Evidence, lower_bound, upper_bound
 from harness.audit.scorecard.margins import Margins
 
 TIED = "audit/confounding/role_x_position_corrected"
+SEPARATE = 0.9  # AUROC of position alone
 COPIES = "audit/spatial_null/*/auroc"
 
 
 def position(evidence: Evidence, margins: Margins) -> Answer:
     """Answer from what position alone can score, on copies of the controls' pattern among treated wells.
 
-    ``no``: roles share positions, or for some model the real labels score surely more than position does.
-    ``yes``: they do not, for any model. What the copies score is compared model by model.
+    ``no``: roles share positions, or they do so in part and for some model the real labels score surely more than the
+    copies. ``yes``: the copies score above chance. If position alone tells the roles nearly always
+    (:data:`SEPARATE`), an edge effect that no copy has can explain any score, so that the answer is never ``no``.
     """
     alone = evidence.get("audit/position/auroc")
+    separate = alone is not None and alone.value > SEPARATE
     if evidence.code("spatial_null") == "roles_share_positions":
         return answer(Question.POSITION, Reply.NO, alone, code="roles_share_positions")
     copies = {f.key.split("/")[2]: f for f in evidence.matching(COPIES) if f.key.count("/") == 3}
@@ -26,8 +29,10 @@ def position(evidence: Evidence, margins: Margins) -> Answer:
     highest = max(pieces, key=lambda f: f.value)
     for model, copy in copies.items():
         for real in evidence.matching(f"audit/real_labels/*/{model}/auroc"):
-            if lower_bound(real) > upper_bound(copy) + margins.signal:
+            if not separate and lower_bound(real) > upper_bound(copy) + margins.signal:
                 return answer(Question.POSITION, Reply.NO, copy, limit=real.value, evidence=(*pieces, real))
     if lower_bound(highest) > 0.5 + margins.signal:
         return answer(Question.POSITION, Reply.YES, highest, limit=0.5 + margins.signal, evidence=pieces)
-    return answer(Question.POSITION, Reply.OPEN, highest, code="wide_interval", evidence=pieces)
+    return answer(
+        Question.POSITION, Reply.OPEN, highest, code="roles_apart" if separate else "wide_interval", evidence=pieces
+    )

@@ -39,7 +39,8 @@ def signal(evidence: Evidence, margins: Margins, position: Answer) -> Answer:
     widest = max((f for f, _ in limits), key=lambda f: np.nan_to_num(upper_bound(f), nan=np.inf))
     if all(surely_below(f, limit) for f, limit in limits):
         return answer(Question.SIGNAL, Reply.NO, widest, limit=0.5 + margins.no_signal, evidence=pieces)
-    code = "position" if position.reply is not Reply.NO else "wide_interval"
+    above = [f for f in scores if surely_above(f, 0.5 + margins.signal)]
+    code = "position" if above and position.reply is not Reply.NO else "wide_interval"
     return answer(Question.SIGNAL, Reply.OPEN, widest, code=code, evidence=pieces)
 
 

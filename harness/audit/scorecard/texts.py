@@ -59,6 +59,7 @@ _REASONS: dict[str, str] = {
     "never": "no share of active wells changes it",
     "always": "any share of active wells loses them",
     "roles_share_positions": "controls and treated wells share positions",
+    "roles_apart": "controls and treated wells share no positions: shared ones on some plates would settle it",
     "row_norm_rises": "the length of the profile alone tells controls from treated wells better than before",
     "position": "controls and treated wells share no positions: their difference may be an edge effect",
     "nothing_varies": "no feature varies after it",
