@@ -22,7 +22,8 @@ class Null(Check):
 
     The truth is AUROC 0.5 for every model of the run, for a neighbour model (``neighbours``) and for the length of the
     profile alone (``row_norm``). An interval above it means that the normalization manufactures the difference; below
-    it no signal is made. Wells, not sites, are normalized: sites are aggregated first.
+    it no signal is made. Wells, not sites, are normalized: sites are aggregated first. ``n`` counts labels that a coin
+    dealt: the scored wells of every repeat.
 
     Parameters
     ----------
@@ -61,7 +62,8 @@ class Null(Check):
             for name, scored in score(context, relabelled, open_, axis=(self.name, repeat)).items():
                 repeats[name].append(scored)
         for name, scores in repeats.items():
-            yield Finding(f"audit/{self.name}/{name}/auroc", *mean_interval(scores), n=len(scores[0].wells))
+            n_dealt = sum(len(scored.wells) for scored in scores)
+            yield Finding(f"audit/{self.name}/{name}/auroc", *mean_interval(scores), n=n_dealt)
 
     def _clear(self, scores: Sequence[Scored]) -> bool:
         if not scores:
