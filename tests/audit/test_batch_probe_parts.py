@@ -177,3 +177,13 @@ def test_the_interval_stays_in_bounds_and_holds_the_value() -> None:
 def test_what_is_fitted_on_one_plate_is_not_normalized_anew(normalizer: Any, reads: bool) -> None:
     assert may_read_batches(normalizer) is reads
     assert may_read_batches(Chain(steps=[DmsoWithin(), normalizer])) is reads
+
+
+def test_a_feature_that_is_constant_on_plates_does_not_hide_the_batch() -> None:
+    """Its value follows the place of the plate within its batch, so that held-out plates are drawn to other batches."""
+    X, plate = wells(n=30)
+    place = np.random.default_rng(1).normal(0, 50, (3, 4))[np.arange(9) % 3][plate].astype(np.float32)
+    actual = BATCH[plate[TEST[plate]]]
+    for probe in (linear, neighbours):
+        alone, beside = (probe(reduced(table, plate))(BATCH, TEST) for table in (X, np.hstack([X, place])))
+        assert (beside == actual).mean() == pytest.approx((alone == actual).mean(), abs=0.02)

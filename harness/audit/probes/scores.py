@@ -46,14 +46,14 @@ def accuracy(correct: Doubles, plate: Codes, batch: Codes) -> Accuracy:
 
 @dataclass(frozen=True)
 class Excess:
-    """How much of the way from chance to certainty the probe that gains most gains over permuted batches.
+    """How much of the way from chance to certainty a probe gains over permuted batches.
 
     Attributes
     ----------
-    probe : its name. value, lower, upper : the largest over the probes, with its interval.
+    probe : the name of the one that decides. value, lower : its own. upper : the largest over the probes.
     least_lower, least_upper : the same interval if the null's mean had no error.
     by_probe : value, lower and upper of each probe alone.
-    null_upper : what the same maximum reaches under permuted batches. p : of the permutation test.
+    null_upper : what it reaches under permuted batches. p : of its permutation test.
     null_mean : of each probe. n : number of permutations.
     """
 
@@ -71,14 +71,15 @@ class Excess:
 
 
 def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]], chance: float) -> Excess:
-    """Compare each probe with its own mean under permuted batches, in units of 1 - chance; the largest counts.
+    """Compare each probe with its own mean under permuted batches, in units of 1 - chance.
 
     In units of 1 - null mean if that is below chance, as after a method that aligns batches by their labels. Not if
     it is above: a probe that tells any batches with 0.94 would turn a difference of 0.01 into 0.17.
-    ``upper`` is the largest of the probes' upper bounds, so that it lies below a limit only if all do. ``lower`` is the
-    largest of lower bounds at a level that allows for the choice among probes (Bonferroni). Both rest on plates within
-    batches and on the error of the null's mean. Under permuted batches each permutation is compared with the mean of
-    the others.
+    The probe that stands highest above what it reaches under permuted batches decides, or if none stands above it the
+    one that gains most: a probe that tells some permuted batches with 1 and others with 0 must not drown one that tells
+    none of them. ``lower`` is its own, at a level that allows for the choice among probes (Bonferroni), as that of
+    ``null_upper`` does. ``upper`` is the largest of all probes, so that it lies below a limit only if all do. Both rest
+    on plates within batches and on the error of the null's mean.
     """
     names = sorted(observed)
     table = np.array([[permuted[name] for name in names] for permuted in null])
@@ -87,23 +88,24 @@ def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]]
     room = 1 - np.minimum(mean, chance)
     gain = (values - mean) / room
     n = len(table)
-    largest = _largest_under_null(table, room)
+    reach = _reach(table) / room
+    standing = np.where(np.isnan(reach), gain, gain - reach)
     exact = np.zeros(len(names))
     of_mean = table.var(axis=0, ddof=1) / n if n > 1 else exact
     intervals = _intervals(gain, [observed[name] for name in names], of_mean, n, room)
     intervals = np.clip(intervals, -mean / room, (1 - mean) / room)
     least = _intervals(gain, [observed[name] for name in names], exact, n, room)
-    best = int(np.argmax(gain))
+    best = int(np.argmax(standing if standing.max() > 0 else gain))
     return Excess(
         names[best],
         float(gain[best]),
-        float(intervals[0].max()),
+        float(intervals[0, best]),
         float(intervals[1].max()),
-        float(least[0].max()),
+        float(least[0, best]),
         float(least[1].max()),
         {name: (float(gain[i]), *intervals[:, i].tolist()) for i, name in enumerate(names)},
-        _prediction_bound(largest),
-        float((1 + (largest >= gain[best]).sum()) / (1 + n)),
+        float(reach[best]),
+        float((1 + (table[:, best] >= values[best]).sum()) / (1 + n)),
         dict(zip(names, mean.tolist(), strict=True)),
         n,
     )
@@ -120,19 +122,14 @@ def _intervals(gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n:
     return np.stack([gain - below * sd, gain + above * sd])
 
 
-def _largest_under_null(table: Doubles, room: Doubles) -> Doubles:
-    """Return for each permutation the largest gain of a probe over its mean in the other permutations, (J,)."""
-    n = len(table)
-    if n < 2:
-        return np.zeros(n)
-    others = (table.sum(axis=0) - table) / (n - 1)
-    return np.asarray(((table - others) / room).max(axis=1))
+def _reach(table: Doubles) -> Doubles:
+    """Return how far above its null's mean each probe gets under one more permutation, (P,); table (J, P).
 
-
-def _prediction_bound(values: Doubles) -> float:
-    """Return the upper 95% bound of one more value, no less than the largest seen; NaN for a single one."""
-    n = len(values)
+    The upper bound of its prediction, at a level that allows for the choice among probes, no less than the largest
+    seen; NaN for a single permutation.
+    """
+    n, n_probes = table.shape
     if n < 2:
-        return float("nan")
-    bound = values.mean() + t.ppf(LEVEL, n - 1) * values.std(ddof=1) * np.sqrt(1 + 1 / n)
-    return float(max(bound, values.max()))
+        return np.full(n_probes, np.nan)
+    above = t.ppf(1 - (1 - LEVEL) / n_probes, n - 1) * table.std(axis=0, ddof=1) * np.sqrt(1 + 1 / n)
+    return np.asarray(np.maximum(above, (table - table.mean(axis=0)).max(axis=0)))

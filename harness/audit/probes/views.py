@@ -11,12 +11,13 @@ from sklearn.utils.extmath import randomized_svd
 
 from harness.audit.components import standardized
 from harness.audit.probes.partitions import Codes
-from harness.types import Doubles, Floats
+from harness.types import Doubles, Floats, Mask
 
 N_LARGE = 50  # components by variance, which is what pictures show
 N_SMALL = 15  # directions beside them in which plates differ most
 N_REST = 150  # components that these are sought on
 N_FEATURES = 60  # features that trees read as they are
+CONSTANT = 1e-4  # share of variance within plates below which a feature is constant on them
 FARTHEST = 10.0  # standard deviations from the mean, so that one well does not make a component
 
 
@@ -52,6 +53,10 @@ class View:
 def view(X: Floats, plate: Codes, group: Codes, n_plates: int) -> View:
     """Reduce profiles (n, n_features) to what probes read. What batches the plates are in has no part in it.
 
+    Features that are constant on every plate are for trees alone. There are few plates to such a feature, it may follow
+    what the plates hold (a feature that controls do not have, in units of the plate's other wells), and would outweigh
+    all others.
+
     Raises
     ------
     NotApplicable : no feature varies.
@@ -59,8 +64,9 @@ def view(X: Floats, plate: Codes, group: Codes, n_plates: int) -> View:
     scaled = standardized(X)
     np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)
     scaled -= scaled.mean(axis=0)
-    most = min(*scaled.shape, N_LARGE + N_REST)
-    U, s, _ = randomized_svd(scaled, most, n_iter=2, random_state=0)
+    inner = scaled[:, _varies_within_plates(scaled, plate)]
+    most = min(*inner.shape, N_LARGE + N_REST)
+    U, s, _ = randomized_svd(inner, most, n_iter=2, random_state=0)
     s = s[s > s[0] * 1e-5] if s[0] > 0 else s[:1]
     U = U[:, : len(s)]
     large = U[:, :N_LARGE] * s[:N_LARGE]
@@ -72,6 +78,14 @@ def view(X: Floats, plate: Codes, group: Codes, n_plates: int) -> View:
         group,
         n_plates,
     )
+
+
+def _varies_within_plates(scaled: Floats, plate: Codes) -> Mask:
+    """Mark the features that vary on some plate; all if none does."""
+    between = np.square(plate_sums(scaled, plate)) / np.maximum(np.bincount(plate), 1)[:, None]
+    total = np.square(scaled, dtype=np.float64).sum(axis=0)
+    varies = total - between.sum(axis=0) > CONSTANT * total
+    return np.asarray(varies if varies.any() else np.ones_like(varies))
 
 
 def _between_plates(U: Floats, plate: Codes, n: int) -> Floats:
