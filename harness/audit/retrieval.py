@@ -84,7 +84,7 @@ class RetrievalCheck(Check):
         U = data.Z / np.maximum(np.linalg.norm(data.Z, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         labellings = self._labellings(data, context.seed)
         for key, fields, excluded in self._questions():
-            ranks = rank(U, data, labellings, excluded, self.k)
+            ranks = rank(U, data, labellings, excluded, 0 if fields == ["nearest"] else self.k)
             for name in fields:
                 full = f"retrieval/{self.by}/{key or self._name(name)}"
                 yield from _findings(full, getattr(ranks, name), data, context)
@@ -113,7 +113,7 @@ class RetrievalCheck(Check):
         position = f"{self._nearest}_other_position"
         yield position, ["nearest"], lambda data, rows: first(data, rows) | data.shared(data.position, rows)
 
-    def _labellings(self, data: Labelled, seed: int) -> NDArray[np.intp]:
+    def _labellings(self, data: Labelled, seed: int) -> NDArray[np.int32]:
         """The labels and ``n_permutations`` of them dealt anew, (1 + n_permutations, n)."""
         labellings = [data.label]
         _, first = np.unique(data.compound, return_index=True)
@@ -126,7 +126,7 @@ class RetrievalCheck(Check):
             else:
                 dealt = rng.permutation(data.label[first])[data.compound]
             labellings.append(dealt)
-        return np.array(labellings)
+        return np.array(labellings, dtype=np.int32)
 
 
 def _same_compound(data: Labelled, rows: slice) -> NDArray[np.bool_]:

@@ -117,6 +117,15 @@ def test_compounds_on_one_plate_have_no_answer(audited: Any) -> None:
     assert undefined.value.code == "no_replicates"
 
 
+def test_a_plate_without_controls_has_no_zero(audited: Any) -> None:
+    profiles = compound_screen()
+    bare = profiles.take(~((profiles.wells["plate"] == "p3") & (profiles.wells["role"] == "negcon")).to_numpy())
+    with pytest.raises(NotApplicable) as undefined:
+        prevalence_by_plate(audited(bare))
+    assert undefined.value.code == "few_controls"
+    assert "'p3' has 0" in undefined.value.reason
+
+
 def test_noise_is_shrunk_and_signal_stays() -> None:
     batch = np.repeat(["a", "b"], 4).astype(object)
     noisy = np.array([0.1, 0.3, 0.2, 0.2, 0.2, 0.1, 0.3, 0.2])

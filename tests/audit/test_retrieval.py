@@ -13,6 +13,7 @@ import harness.audit.replicate.nearest as module
 from harness.audit.components import standardized
 from harness.audit.replicate.labelled import labels_of
 from harness.audit.retrieval import RetrievalCheck
+from harness.cli.words import check_words
 from harness.types import InputError, NotApplicable, Profiles
 
 CLASSES = ("x", "y", "z")
@@ -138,3 +139,8 @@ def test_refusals(audited: Any) -> None:
     with pytest.raises(NotApplicable) as undefined:
         findings(audited, one, by="moa")
     assert undefined.value.code == "few_labels"
+
+
+def test_it_is_a_check_and_no_task() -> None:
+    with pytest.raises(InputError, match=r"audit=\[retrieval\]"):
+        check_words(["task=retrieval"])

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.audit.replicate.controls import spread_controls
 from harness.audit.replicate.position import without_position
 from harness.audit.replicate.selection import Ints, ReplicateWells
 from harness.audit.shared.whitening import whitening
 from harness.seeding import generator
-from harness.types import Doubles, Floats, Profiles
+from harness.types import Doubles, Floats, NotApplicable, Profiles
+
+FEWEST_CONTROLS = 2
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Di
     NotApplicable : too few controls to see how they vary (``few_controls``), or nothing varies (``nothing_varies``).
     """
     wells = profiles.wells
+    _check_controls(wells, wells["plate"].iloc[selected.rows].unique())
     control = spread_controls(wells, seed)
     rows = np.concatenate([selected.rows, np.flatnonzero(control)])
     X, table = _centred(profiles, rows), wells.iloc[rows].reset_index(drop=True)
@@ -67,6 +71,17 @@ def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Di
     controls = Z[n:] - pd.DataFrame(Z[n:]).groupby(plate).transform("mean").to_numpy(dtype=np.float32)
     treated, apart = _pooled(Z[:n], selected.plate, controls, plate)
     return Displacements(treated, controls, plate, len(names), apart, seed)
+
+
+def _check_controls(wells: pd.DataFrame, plates: NDArray[np.object_]) -> None:
+    """Refuse a plate without controls."""
+    count = wells.loc[wells["role"] == "negcon", "plate"].value_counts().reindex(plates, fill_value=0)
+    if count.min() < FEWEST_CONTROLS:
+        raise NotApplicable(
+            f"plate {count.idxmin()!r} has {count.min()} control wells; displacements from controls need "
+            f"{FEWEST_CONTROLS} on each plate",
+            code="few_controls",
+        )
 
 
 def _centred(profiles: Profiles, rows: Ints) -> Floats:

@@ -19,6 +19,9 @@ from harness.norm.dmso_within import DmsoWithin
 from harness.norm.normalize import normalize
 from harness.types import Floats, InputError, NotApplicable, Profiles
 
+WELLS_OF_NULL = 4_000  # over all draws of labels: the fewer wells, the more draws
+DRAWS_OF_NULL = (2, 8)
+
 
 @dataclass(frozen=True)
 class View:
@@ -93,7 +96,8 @@ def compare(context: AuditContext) -> Comparison:
         same_as[name] = next((k for k, p in distinct.items() if np.array_equal(p.X, profiles.X)), name)
         distinct.setdefault(same_as[name], profiles)
     rows = [_unit(profiles, selected, context.seed) for profiles in distinct.values()]
-    retrievals = dict(zip(distinct, retrieve(rows, selected, rule, context.seed), strict=True))
+    n_null = int(np.clip(WELLS_OF_NULL // len(selected.rows), *DRAWS_OF_NULL))
+    retrievals = dict(zip(distinct, retrieve(rows, selected, rule, context.seed, n_null=n_null), strict=True))
     defined = ~np.isnan(retrievals["run"].average_precision)
     if not defined.any():
         raise NotApplicable(f"no well has replicates {rule} and wells of other compounds there", code="few_compounds")

@@ -31,12 +31,13 @@ class Ranks:
     nearest: Doubles
 
 
-def rank(U: Floats, data: Labelled, labellings: NDArray[np.intp], excluded: Excluded, k: int) -> Ranks:
+def rank(U: Floats, data: Labelled, labellings: NDArray[np.int32], excluded: Excluded, k: int) -> Ranks:
     """Rank for each row those that are not ``excluded`` by their product with it, a block of rows at a time.
 
     Parameters
     ----------
     U : (n, p), of unit length. labellings : (L, n) labels; the first is the true one.
+    k : of recall; 0 if only the nearest is asked for, which takes no sorting.
     """
     n = len(U)
     scores = np.full((3, len(labellings), n), np.nan)
@@ -46,6 +47,11 @@ def rank(U: Floats, data: Labelled, labellings: NDArray[np.intp], excluded: Excl
         barred = excluded(data, rows)
         barred[np.arange(len(barred)), np.arange(start, rows.stop)] = True
         similarity[barred] = -np.inf
+        if not k:
+            first, none = similarity.argmax(axis=1), barred.all(axis=1)
+            alike = np.equal(labellings[:, first], labellings[:, rows])
+            scores[2, :, rows] = np.where(none, np.nan, alike)
+            continue
         order = np.argsort(-similarity, axis=1, kind="stable")
         allowed = ~np.take_along_axis(barred, order, axis=1)
         for number, label in enumerate(labellings):

@@ -33,8 +33,8 @@ def prevalence_by_plate(context: AuditContext) -> Prevalence:
     that a phenotype that most wells share counts too. If they stand in rows or columns of their own it lies at the mean
     of the treated wells, and if these vary along one direction above all, it is not known which of them are like
     controls: the value is then that against sets of wells of different compounds, a floor, and the upper bound that
-    with 0 at the controls (code ``shared_direction``), otherwise
-    code ``controls_apart``: what nearly all wells share is not seen.
+    with 0 at the controls (code ``shared_direction``). Otherwise ``controls_apart``: what nearly all wells share is not
+    seen.
     Effects too weak, or in too few batches, to be repeated are not seen, and heavy tails hide more: it is a floor.
 
     Raises
