@@ -8,11 +8,21 @@ import numpy as np
 
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.shared.bounded import bounded_interval
-from harness.audit.spike.sparse import KINDS, Readings, limit_readings, relative, spike_levels, step_ratio
+from harness.audit.spike.sparse import (
+    KINDS,
+    NOISY,
+    Readings,
+    limit_readings,
+    n_directions,
+    relative,
+    spike_levels,
+    step_ratio,
+)
 from harness.settings.types import Count
 from harness.types import Doubles
 
 KEY = "audit/effects_kept"
+NOISY_YARDSTICK = "noisy_yardstick"
 
 
 class EffectsKept(Check):
@@ -57,8 +67,8 @@ class EffectsKept(Check):
         for kind in KINDS:
             yield from _scores(kind, readings)
         ratio, draws, n_wells = step_ratio(context, n)
-        yield Finding(f"{KEY}/strength_ratio", float(ratio[0]), *draws.interval(ratio), n_wells)
-        strengths = spike_levels(context, n)
+        yield _finding("strength_ratio", float(ratio[0]), draws.interval(ratio), n_wells)
+        strengths = spike_levels(context, n_directions(context, n))
         for name, effects in (("limit", strengths.limit), ("strong", strengths.strong)):
             yield Finding(f"{KEY}/{name}_sd", float(np.sqrt(np.square(effects).mean())), n=n)
 
@@ -69,11 +79,12 @@ def _ratios(readings: Readings) -> Iterator[Finding]:
     draws = readings.draws
     ratio = relative(own, yardstick)
     mean = draws.mean(ratio)
-    yield Finding(f"{KEY}/ratio", float(mean[0]), *draws.interval(mean), readings.n_wells, readings.reason)
+    n, reason = readings.n_wells, readings.reason
+    yield _finding("ratio", float(mean[0]), draws.interval(mean), n, reason, NOISY_YARDSTICK if NOISY in reason else "")
     worst = int(np.nanargmin(ratio[0])) if np.isfinite(ratio[0]).any() else 0
-    yield Finding(f"{KEY}/worst_ratio", float(ratio[0, worst]), *draws.interval(ratio[:, worst]), readings.n_wells)
+    yield _finding("worst_ratio", float(ratio[0, worst]), draws.interval(ratio[:, worst]), n)
     for name, values in (("d_prime", own), ("d_prime_yardstick", yardstick)):
-        yield Finding(f"{KEY}/{name}", float(np.mean(values[0])), n=readings.n_wells)
+        yield Finding(f"{KEY}/{name}", float(np.mean(values[0])), n=n)
 
 
 def _scores(kind: str, readings: Readings) -> Iterator[Finding]:
@@ -83,6 +94,15 @@ def _scores(kind: str, readings: Readings) -> Iterator[Finding]:
     n = int(readings.scores[kind][0].count.sum())
     for name, values in ((kind, own), (f"{kind}_yardstick", yardstick)):
         bounds = bounded_interval(float(values[0]), values[1:], freedom=draws.freedom)
-        yield Finding(f"{KEY}/{name}", float(values[0]), *bounds, n)
+        yield _finding(name, float(values[0]), bounds, n)
     difference: Doubles = own - yardstick
-    yield Finding(f"{KEY}/{kind}_minus_yardstick", float(difference[0]), *draws.interval(difference), n)
+    yield _finding(f"{kind}_minus_yardstick", float(difference[0]), draws.interval(difference), n)
+
+
+def _finding(name: str, value: float, bounds: tuple[float, float], n: int, reason: str = "", code: str = "") -> Finding:
+    """A finding, with the code of what is missing if it has no value or no interval."""
+    if np.isnan(value):
+        reason, code = "too few wells to learn an effect on some plates and find it on others", "few_wells"
+    elif np.isnan(bounds[0]):
+        reason, code = "too few plates for an interval", "few_plates"
+    return Finding(f"{KEY}/{name}", value, bounds[0], bounds[1], n, reason, code)

@@ -114,9 +114,8 @@ class SpikeIn(Check):
                 at_bound = arm
             else:
                 at_bound = measure(context, design, self._first(self.n_others), sparse)
-            values = at_bound.bounded("contrast")
             reason = f"at a mean prevalence of {at_bound.prevalence:.0%}"
-            yield Finding(f"{key}/contrast_at_{name}", *values, at_bound.n_wells, reason)
+            yield _finding(f"matched/contrast_at_{name}", at_bound.bounded("contrast"), at_bound.n_wells, reason)
 
 
 def _design(prevalence: Any, bound: int, *, tied: bool) -> Design:
@@ -130,4 +129,14 @@ def _arm(name: str, arm: Arm, prevalence: Any = None) -> Iterator[Finding]:
     reason, code = ("", "") if prevalence is None else (prevalence.reason, prevalence.code)
     yield Finding(f"{KEY}/{name}/prevalence", arm.prevalence, bounds[0], bounds[1], arm.n_wells, reason, code)
     for kind in ("contrast", "retention", "spillover"):
-        yield Finding(f"{KEY}/{name}/{kind}", *arm.bounded(kind), arm.n_wells)
+        yield _finding(f"{name}/{kind}", arm.bounded(kind), arm.n_wells)
+
+
+def _finding(name: str, bounded: Bounded, n: int, reason: str = "") -> Finding:
+    """A finding, with the code of what is missing if it has no value or no interval."""
+    code = ""
+    if np.isnan(bounded[1]):
+        reason, code = "too few plates of the same prevalence for an interval", "few_plates"
+    if np.isnan(bounded[0]):
+        reason, code = "too few plates with and without spikes to learn on some and measure on others", "few_plates"
+    return Finding(f"{KEY}/{name}", *bounded, n, reason, code)

@@ -93,6 +93,8 @@ def bench(context: AuditContext) -> Bench:
 
 def _bench(context: AuditContext) -> Bench:
     raw = raw_wells(context)
+    if len(raw) < 2:
+        raise NotApplicable(f"{len(raw)} plate: effects are learned on one and measured on another", code="few_plates")
     try:
         plate, scale = plate_control_sd(raw.X, raw.wells)
     except InputError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.shared.whitening import whitening
+from harness.audit.spike.draws import SAME_LEVEL
 from harness.audit.spike.sums import Moved
 from harness.types import Doubles, Mask
 
@@ -84,7 +85,7 @@ def _coefficients(moves: Moved, k: int, weights: Doubles, plates: Mask) -> tuple
 
 
 def halves_of_plates(wells: pd.DataFrame, prevalence: Doubles, rng: np.random.Generator) -> Mask:
-    """Deal plates to two halves, (n_plates,): in turn within batches, ordered by prevalence, at random among equals.
+    """Deal plates to two halves, (n_plates,): in turn, ordered by prevalence and batch, at random among equals.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def halves_of_plates(wells: pd.DataFrame, prevalence: Doubles, rng: np.random.Ge
     by_name = np.argsort(plates["plate"].astype(str).to_numpy(), kind="stable")
     draw = np.empty(len(plates))
     draw[by_name] = rng.random(len(plates))
-    order = np.lexsort((draw, prevalence, plates["batch"].astype(str).to_numpy()))
+    order = np.lexsort((draw, plates["batch"].astype(str).to_numpy(), np.round(prevalence / SAME_LEVEL)))
     halves = np.zeros(len(plates), dtype=bool)
     halves[order[::2]] = True
     return halves

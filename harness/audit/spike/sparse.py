@@ -23,7 +23,9 @@ from harness.seeding import derive, generator
 from harness.types import Doubles, Mask
 
 SHARE = 0.1  # of each plate's treated wells
+FEWEST_EACH = 6
 MOST_STRONG = 4  # directions of strong effects, so that each is on several plates
+NOISY = "some plates have fewer than 8 controls: the yardstick is noisy itself, more than 1 is no inflation"
 KINDS = ("auroc", "told_apart")
 
 
@@ -52,6 +54,12 @@ class Readings:
             mean_sizes([sizes(pair[i], self.halves, self.draws.plates) for pair in self.moves]) for i in range(2)
         )
         return own, yardstick
+
+
+def n_directions(context: AuditContext, most: int) -> int:
+    """Return how many directions a tenth of the treated wells can hold, with 6 wells each, at most ``most``."""
+    spiked = deal(bench(context).base.wells, most, SHARE, context.seed) != UNSPIKED
+    return int(np.clip(spiked.sum() // FEWEST_EACH, 1, most))
 
 
 def spike_directions(context: AuditContext, n: int) -> list[Doubles]:
@@ -109,7 +117,7 @@ def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
     """Spike ``n`` directions at the yardstick's limit of detection, in other wells in each pass; remembered."""
 
     def make() -> Readings:
-        effects = spike_levels(context, n).limit
+        effects = spike_levels(context, n_directions(context, n)).limit
         return _together([_limit_pass(context, number, effects) for number in range(n_passes)])
 
     return once(context.profiles, ("limit readings", n, n_passes, context.seed), make)
@@ -120,9 +128,10 @@ def step_ratio(context: AuditContext, n: int) -> tuple[Doubles, Draws, int]:
 
     Two passes: the same wells with strong effects, one direction on a plate, and with slightly stronger ones.
     """
-    place, strengths = bench(context), spike_levels(context, n)
+    place, strengths = bench(context), spike_levels(context, n_directions(context, n))
+    n = len(strengths.strong)
     halves = plate_halves(context)
-    n = max(1, min(n, MOST_STRONG, int(halves.sum()), int((~halves).sum())))
+    n = max(1, min(n, MOST_STRONG, min(int(halves.sum()), int((~halves).sum())) // 2))
     code = deal_plates(place.base.wells, halves, n, SHARE, derive(context.seed, "strong"))
     direction = np.zeros(len(place.scale), dtype=np.intp)
     direction[place.plate[code != UNSPIKED]] = code[code != UNSPIKED]
@@ -154,6 +163,8 @@ def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> Reading
     auroc = (own.told_from_unspiked(after, code, n), yardstick.told_from_unspiked(after_yardstick, code, n))
     apart = (own.told_apart(after, code, n), yardstick.told_apart(after_yardstick, code, n))
     reason = "" if place.noise.has_replicates else "no replicates: the effects of compounds count as noise"
+    if place.yardstick.is_noisy:
+        reason = "; ".join(filter(None, [reason, NOISY]))
     n_wells = int((code != UNSPIKED).sum())
     return Readings(
         [moves], plate_halves(context), plate_draws(context), {"auroc": auroc, "told_apart": apart}, n_wells, reason

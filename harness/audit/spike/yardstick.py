@@ -27,13 +27,14 @@ class Yardstick:
     ----------
     plain : wells without spikes, (n_wells, n_features). plate : (n_wells,) their plates.
     factors : for each plate what raw differences are multiplied by, (n_references, n_features); empty for ``raw``.
-    reference : (n_wells,) the row of ``factors``.
+    reference : (n_wells,) the row of ``factors``. is_noisy : some plate has fewer than 8 controls and is scaled.
     """
 
     plain: Floats
     plate: NDArray[np.intp]
     factors: Sequence[Floats]
     reference: NDArray[np.intp]
+    is_noisy: bool
 
     def moved(self, rows: NDArray[np.intp], difference: Doubles) -> Floats:
         """Return how far wells move by raw differences, (n_rows, n_features)."""
@@ -48,11 +49,12 @@ def yardstick(context: AuditContext, plate: NDArray[np.intp]) -> Yardstick:
     raw = raw_wells(context)
     reference = np.zeros(len(raw.wells), dtype=np.intp)
     views = yardstick_wells(context)
-    if "dmso_within" not in views or np.median([len(control_wells(p)) for p in raw]) < FEW_CONTROLS:
-        return Yardstick(raw.X, plate, (), reference)
+    n_controls = [len(control_wells(part)) for part in raw]
+    if "dmso_within" not in views or np.median(n_controls) < FEW_CONTROLS:
+        return Yardstick(raw.X, plate, (), reference, is_noisy=False)
     factors = []
     for part in raw:
         fitted = DmsoWithin().fit([part])
         factors.append((1 / fitted.sd_).astype(np.float32))
         reference[part.rows] = left_out(part, fitted.reference_, fitted.seed)
-    return Yardstick(views["dmso_within"].X, plate, factors, reference)
+    return Yardstick(views["dmso_within"].X, plate, factors, reference, is_noisy=min(n_controls) < FEW_CONTROLS)
