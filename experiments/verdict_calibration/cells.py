@@ -150,7 +150,8 @@ def _planted() -> Iterator[Cell]:
     rules = (Rule("over-normalizes", at_least=0.9),)
     rich = replace(BASE, active_on_plates=(0.1, 0.9))
     yield Cell("over-normalized", "phenotype-rich plates", rich, "all_within", rules)
-    confounded = replace(BASE, active_in_batches=(0.1, 0.3, 0.5, 0.7, 0.9))
+    shifts = {"plate": 0.1, "gain": 0.0, "plate_gain": 0.0}  # what batch means remove, and no more
+    confounded = replace(BASE, active_in_batches=(0.1, 0.3, 0.5, 0.7, 0.9), shared=2.0, **shifts)
     yield Cell("over-normalized", "active share follows the batch", confounded, "mean", rules)
     fixed = replace(BASE, layout="fixed_compounds")
     yield Cell("over-normalized", "compounds at fixed positions", fixed, "well_mean", rules)

@@ -20,7 +20,6 @@ from harness.types import Doubles, Profiles
 
 N_FACTORS = 8  # of the correlated noise of wells
 FACTOR_SHARE = 0.5  # of its variance
-SHARED_AXIS = 0.5  # length of the part that all effects share (toxicity), relative to a compound's own
 DISTRIBUTIONS = ("normal", "log-normal", "zero-inflated", "heavy-tailed")
 
 
@@ -36,7 +35,8 @@ class Screen:
     active : share of the compounds that do something; ``active_on_plates`` replaces it by shares of the treated wells,
         one a plate, dealt in turn; ``active_in_batches`` by shares one a batch.
     effect : length of the mean effect of an active compound, spread over all features. ``diffuse`` spreads it evenly
-        over compounds; otherwise lengths are log-normal. ``in_some_batches`` : active in half of the batches only.
+        over compounds; otherwise lengths are log-normal. ``shared`` : length of the part that all active compounds
+        have in common (toxicity), relative to a compound's own. ``in_some_batches`` : active in half of the batches.
     batch, plate : sd of additive shifts; ``gain``, ``plate_gain`` : log-normal sd of a feature's scale;
         ``bend`` : sd of a batch's curvature; ``stretch`` : noise of the last batch relative to the first; ``turn`` :
         share of the noise factors that each batch draws anew (correlation only).
@@ -57,6 +57,7 @@ class Screen:
     active_on_plates: tuple[float, ...] = ()
     active_in_batches: tuple[float, ...] = ()
     effect: float = 10.0
+    shared: float = 0.5
     diffuse: bool = False
     in_some_batches: bool = False
     batch: float = 1.5
@@ -92,10 +93,10 @@ class Screen:
         """Effect of each well's compound, (n, n_features): a part that active compounds share and one of its own."""
         n_compounds = int(wells["number"].max()) + 1
         own = rng.standard_normal((n_compounds, self.n_features))
-        shared = SHARED_AXIS * rng.standard_normal(self.n_features)
+        shared = self.shared * rng.standard_normal(self.n_features)
         length = np.full(n_compounds, 0.45) if self.diffuse else np.exp(rng.normal(-0.1, 0.45, n_compounds))
         effects = own + shared
-        effects *= (self.effect * length / np.sqrt(self.n_features * (1 + SHARED_AXIS**2)))[:, None]
+        effects *= (self.effect * length / np.sqrt(self.n_features * (1 + self.shared**2)))[:, None]
         if self.in_some_batches:
             where = rng.permuted(
                 np.tile(np.arange(self.n_batches) < (self.n_batches + 1) // 2, (n_compounds, 1)), axis=1
