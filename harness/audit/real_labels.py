@@ -81,7 +81,7 @@ def _compared(context: AuditContext, views: dict[str, Sequence[Evaluation]], key
     scores = {name: _auroc(score, evaluations, context) for name, evaluations in views.items()}
     for name, (value, draws, n) in scores.items():
         freedom = degrees_of_freedom(pd.concat([e.wells for e in views[name]]))
-        lower, upper = bounded_interval(value, draws, freedom=freedom)
+        lower, upper = bounded_interval(value, draws, freedom=freedom, n=n)
         yield Finding(f"{key}/{name}_auroc".replace("/_", "/"), value, lower, upper, n)
     own, drawn, n = scores[""]
     for name in (name for name in scores if name):

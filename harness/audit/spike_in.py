@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.replicate.prevalence import Prevalence, prevalence_by_plate
 from harness.audit.spike.arms import Arm, at_share, is_tied, measure, others_of, sparse_arm
 from harness.audit.spike.bench import bench
 from harness.audit.spike.design import Design
@@ -98,9 +98,9 @@ class SpikeIn(Check):
         """Contrast at the screen's own prevalence and at the bounds of it."""
         key = f"{KEY}/matched"
         try:
-            prevalence = import_module("harness.audit.replicate.prevalence").prevalence_by_plate(context)
-        except (NotApplicable, ModuleNotFoundError) as unknown:
-            reason = unknown.reason if isinstance(unknown, NotApplicable) else "no prevalence from replicates"
+            prevalence = prevalence_by_plate(context)
+        except NotApplicable as unknown:
+            reason = unknown.reason
             yield Finding(f"{key}/prevalence", np.nan, 0.0, 1.0, reason=reason, code=UNKNOWN)
             yield Finding(f"{key}/contrast", np.nan, reason=reason, code=UNKNOWN)
             for name, values in (("lower", sparse.bounded("contrast")), ("upper", turning.highest)):
@@ -118,12 +118,12 @@ class SpikeIn(Check):
             yield _finding(f"matched/contrast_at_{name}", at_bound.bounded("contrast"), at_bound.n_wells, reason)
 
 
-def _design(prevalence: Any, bound: int, *, tied: bool) -> Design:
+def _design(prevalence: Prevalence, bound: int, *, tied: bool) -> Design:
     shares = {str(plate): float(np.clip(values[bound], LEAST, 1)) for plate, values in prevalence.by_plate.items()}
     return Design("matched", shares, same_positions=tied)
 
 
-def _arm(name: str, arm: Arm, prevalence: Any = None) -> Iterator[Finding]:
+def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[Finding]:
     """Prevalence, contrast, retention and spillover of an arm."""
     bounds = (np.nan, np.nan) if prevalence is None else (prevalence.lower, prevalence.upper)
     reason, code = ("", "") if prevalence is None else (prevalence.reason, prevalence.code)

@@ -167,7 +167,7 @@ def test_a_batch_within_its_null_is_not_there() -> None:
 def test_the_batch_is_there_if_any_set_of_wells_shows_it() -> None:
     seen = {f"{TREATED}/excess": (0.5, 0.4, 0.6), f"{TREATED}/null_upper": (0.1, NAN, NAN)}
     assert decide(seen).call is Call.UNDER
-    activity = Finding(f"{TREATED}/excess", 0.5, 0.4, 0.6, code="batch_bound_activity")
+    activity = Finding(f"{TREATED}/excess", 0.5, 0.4, 0.6, code="treated_alone")
     assert decide(seen, {f"{TREATED}/excess": activity}).call is Call.INCONCLUSIVE
 
 
@@ -198,12 +198,29 @@ def test_common_effects_must_be_kept_over_the_interval_of_the_prevalence() -> No
 
 
 @pytest.mark.parametrize(
-    ("value", "code", "expected"),
-    [(1.0, "never", Reply.YES), (0.0, "always", Reply.NO), (0.45, "", Reply.OPEN)],
+    ("rare", "most", "expected"), [(1.0, 0.98, Reply.YES), (0.1, 0.1, Reply.NO), (1.0, 0.4, Reply.OPEN)]
 )
-def test_without_replicates_the_turning_point_decides(value: float, code: str, expected: Reply) -> None:
-    turns = {f"{SPIKE}/turns_at": Finding(f"{SPIKE}/turns_at", value, code=code)}
-    assert reply(decide(turns, drop=f"{SPIKE}/matched"), Question.COMMON)[0] is expected
+def test_without_replicates_the_prevalence_may_be_anything(rare: float, most: float, expected: Reply) -> None:
+    unknown = {
+        f"{SPIKE}/matched/contrast_at_lower": (rare, rare - 0.02, rare + 0.02),
+        f"{SPIKE}/matched/contrast_at_upper": (most, most - 0.02, most + 0.02),
+        f"{SPIKE}/matched/contrast": Finding(f"{SPIKE}/matched/contrast", NAN, code="prevalence_unknown"),
+        f"{SPIKE}/turns_at": Finding(f"{SPIKE}/turns_at", 0.45),
+    }
+    decision = decide(unknown)
+    assert reply(decision, Question.COMMON)[0] is expected
+    if expected is Reply.OPEN:
+        assert "less than 45% of the wells" in decision.page()
+
+
+def test_plates_that_cannot_be_told_apart_show_that_the_batch_is_gone() -> None:
+    few = {
+        f"{PROBE}/excess": Finding(f"{PROBE}/excess", 1.0, 0.9, 1.0, code="few_partitions"),
+        f"{PROBE}/null_upper": (0.5, NAN, NAN),
+    }
+    assert reply(decide(few), Question.BATCH) == (Reply.OPEN, "few_partitions")
+    alike = {f"{PROBE}/plates": (0.02, -0.03, 0.07)}
+    assert reply(decide(few, alike), Question.BATCH)[0] is Reply.YES
 
 
 def test_a_method_that_inflates_is_named() -> None:

@@ -8,10 +8,11 @@ from harness.audit.scorecard.evidence import Evidence, surely_above, surely_belo
 from harness.audit.scorecard.margins import Margins
 
 SETS = ("controls", "treated")
-UNFIT = {  # codes of a set of wells that cannot show that the batch is gone, or that it is there
-    "controls_were_read": Reply.YES,
-    "batch_bound_activity": Reply.NO,
-    "few_partitions": Reply.NO,
+UNFIT = {  # codes of a set of wells that cannot show that the batch is gone (yes), or that it is there (no)
+    "controls_were_read": (Reply.YES,),
+    "label_fingerprint": (Reply.YES,),
+    "treated_alone": (Reply.NO,),
+    "few_partitions": (Reply.YES, Reply.NO),
 }
 
 
@@ -21,7 +22,8 @@ def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
     The number is the largest excess of a probe's accuracy over its own null, 0 at chance and 1 for a perfect probe.
     ``no``: on some set of wells it is surely above ``batch`` and beyond what permuted batches reach.
     ``yes``: on every set of wells it is surely below ``batch``; if controls are few, treated wells may show it alone as
-    long as the controls do not contradict.
+    long as the controls do not contradict. Where plates can be dealt into batches in too few ways, only plates that
+    cannot be told apart show that the batch is gone.
     """
     sets = {name: f for name in SETS if (f := evidence.get(f"audit/batch_probe/{name}/excess")) is not None}
     if not sets:
@@ -31,6 +33,9 @@ def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
     if there:
         worst = max(there.values(), key=lambda f: f.value)
         return answer(Question.BATCH, Reply.NO, worst, limit=margins.batch, evidence=pieces)
+    plates = evidence.get("audit/batch_probe/controls/plates")
+    if plates is not None and surely_below(plates, margins.batch):
+        return answer(Question.BATCH, Reply.YES, plates, limit=margins.batch, evidence=(plates, *pieces))
     absent = [name for name, f in sets.items() if surely_below(f, margins.batch) and _may_show(f, Reply.YES)]
     open_ = [f for name, f in sets.items() if name not in absent]
     if not open_ or ("treated" in absent and all(_silent(evidence, f, margins.batch) for f in open_)):
@@ -43,7 +48,7 @@ def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def _may_show(f: Finding, reply: Reply) -> bool:
-    return UNFIT.get(f.code) is not reply
+    return reply not in UNFIT.get(f.code, ())
 
 
 def _there(evidence: Evidence, name: str, f: Finding, margin: float) -> bool:

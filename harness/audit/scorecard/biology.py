@@ -68,25 +68,24 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
 
     The share of active wells comes from the agreement of replicates, and the answer must hold over its interval:
     ``yes``: contrast surely above 1 - ``common`` at its upper end too; ``no``: surely below at its lower end too.
-    Without replicates the share at which the answer turns decides if it turns nowhere, or everywhere.
+    Without replicates the interval is that of ignorance, from rare effects to 90%, and the share at which the answer
+    turns is shown.
     """
     limit = 1 - margins.common
     turns = evidence.get(f"{SPIKE}/turns_at")
     matched = evidence.get(f"{SPIKE}/matched/contrast")
-    if matched is None:
-        if turns is None:
-            return answer(Question.COMMON, Reply.OPEN, code=evidence.code("spike_in"))
-        if turns.code == "never":
-            return answer(Question.COMMON, Reply.YES, turns, code="never")
-        if turns.code == "always":
-            return answer(Question.COMMON, Reply.NO, turns, code="always")
-        return answer(Question.COMMON, Reply.OPEN, turns, code="prevalence_unknown")
     ends = [evidence.get(f"{SPIKE}/matched/contrast_at_{end}") or matched for end in ("lower", "upper")]
-    pieces = (matched, *ends, *([turns] if turns else []))
-    if all(surely_above(f, limit) for f in (matched, ends[1])):
-        return answer(Question.COMMON, Reply.YES, matched, limit=limit, evidence=pieces)
-    if all(surely_below(f, limit) for f in (matched, ends[0])):
-        return answer(Question.COMMON, Reply.NO, matched, limit=limit, evidence=pieces)
+    measured = [f for f in (matched, *ends) if f is not None]
+    if not measured:
+        return answer(Question.COMMON, Reply.OPEN, code=evidence.code("spike_in"))
+    pieces = (*measured, *([turns] if turns else []))
+    central = measured[0] if matched is not None else measured[-1]
+    if all(surely_above(f, limit) for f in measured):
+        return answer(Question.COMMON, Reply.YES, central, limit=limit, evidence=pieces)
+    if surely_below(ends[0], limit) and surely_below(central, limit):
+        return answer(Question.COMMON, Reply.NO, central, limit=limit, evidence=pieces)
+    if matched is None:
+        return answer(Question.COMMON, Reply.OPEN, turns, limit=limit, code="prevalence_unknown", evidence=pieces)
     turns_inside = surely_above(ends[0], limit) and surely_below(ends[1], limit)
     clear = surely_above(matched, limit) or surely_below(matched, limit)
     code = "turns_within_prevalence" if turns_inside or clear else "wide_interval"

@@ -50,6 +50,6 @@ def coin_sd(finding: Finding) -> float:
 
 
 def _row_norm_rises(evidence: Evidence, margins: Margins) -> bool:
-    """Whether the length of the profile alone tells controls from treated wells better than before, by a margin."""
-    rise = evidence.get("audit/trivial_rise/row_norm/rise")
+    """Whether the length of the profile tells controls from treated wells surely better than the yardstick's does."""
+    rise = evidence.get("audit/trivial_rise/row_norm/rise_over_yardstick")
     return rise is not None and lower_bound(rise) > margins.leak

@@ -32,8 +32,11 @@ _SENTENCES: dict[tuple[Question, Reply], str] = {
 
 _SPECIAL: dict[tuple[Question, str], str] = {
     (Question.MANUFACTURES, "identity"): "It leaves profiles as they are; the measurement's own bias: AUROC {value}.",
-    (Question.COMMON, "never"): "Effects are kept whatever the share of active wells.",
-    (Question.COMMON, "always"): "Effects are lost whatever the share of active wells.",
+    (
+        Question.COMMON,
+        "prevalence_unknown",
+    ): "Cannot tell: effects are kept as long as less than {percent} of the wells "
+    "of a plate are active; how many are is not known without replicates.",
     (Question.POSITION, "roles_share_positions"): "Controls and treated wells share positions.",
 }
 
@@ -44,20 +47,31 @@ _REASONS: dict[str, str] = {
     "few_controls": "too few control wells on a plate: 4 or more, better 8, would settle it",
     "few_partitions": "so few plates can be dealt into batches in too few ways: 3 plates in each of 3 batches would do",
     "controls_were_read": "no control well could be hidden from it: more controls on each plate would settle it",
-    "batch_bound_activity": "effects of compounds differ between batches, which looks like a batch effect",
     "one_batch": "there is one batch: a second would settle it",
     "plate_is_batch": "each plate is a batch of its own: two plates in each batch would settle it",
-    "one_batch_per_compound": "each compound is in one batch: replicates in a second batch would settle it",
     "no_compounds": "no column names the compounds: data.columns.compound would settle it",
     "no_replicates": "no compound has replicates on other plates: they would settle it",
     "same_position": "replicates stand in the same well of every plate: other positions would settle it",
     "nothing_retrieved": "replicates are not retrieved before normalization either",
     "hidden": "replicates are hidden, not lost: scaling each plate by its controls once more brings them back",
     "inflated": "effects come out larger than they went in",
-    "prevalence_unknown": "how many wells are active is not known without replicates",
+    "prevalence_unknown": "how many wells are active is not known: replicates at other positions would settle it",
+    "label_fingerprint": "it leaves its batch labels in the profiles, so that a probe tells any batches",
+    "treated_alone": "treated wells tell the batch and controls do not: compounds may act differently in each batch",
+    "few_plates": "too few plates: more would settle it",
+    "few_wells": "too few treated wells: more would settle it",
+    "few_treated": "too few treated wells on a plate: more would settle it",
+    "few_compounds": "too few compounds with replicates: more would settle it",
+    "compounds_in_one_batch": "each compound is in one batch: replicates in a second batch would settle it",
+    "no_controls": "no plate has control wells: they would settle it",
+    "no_treated": "no well is treated: nothing can be lost",
+    "noisy_yardstick": "too few control wells on a plate for a scale: 8 or more would settle it",
+    "not_normalized_anew": "it cannot be normalized with other batches",
+    "no_positions": "positions of wells are not known",
+    "no_copies": "the controls' pattern has no copy among treated wells",
+    "compounds_tied_to_position": "compounds stand at fixed positions, so that a copy of the controls' pattern holds "
+    "biology too",
     "turns_within_prevalence": "it depends on how many wells are active, which is known too roughly",
-    "never": "no share of active wells changes it",
-    "always": "any share of active wells loses them",
     "roles_share_positions": "controls and treated wells share positions",
     "roles_apart": "controls and treated wells share no positions: shared ones on some plates would settle it",
     "row_norm_rises": "the length of the profile alone tells controls from treated wells better than before",
@@ -78,11 +92,12 @@ ACTIONS = {
 
 def sentence(answer: Answer) -> str:
     """Return one sentence for an answer; an open one says why."""
+    if (answer.question, answer.code) in _SPECIAL:
+        percent = "-" if isnan(answer.value) else f"{answer.value:.0%}"
+        return _SPECIAL[answer.question, answer.code].format(value=number(answer.value), percent=percent)
     if answer.reply is Reply.OPEN:
         numbers = "" if isnan(answer.value) else f" ({number(answer.value)}{span(answer)})"
         return f"Cannot tell{numbers}: {reason(answer.code)}."
-    if (answer.question, answer.code) in _SPECIAL:
-        return _SPECIAL[answer.question, answer.code].format(value=number(answer.value))
     text = _SENTENCES[answer.question, answer.reply].format(value=number(answer.value), limit=number(answer.limit))
     return f"{text[:-1]}; {_REASONS[answer.code]}." if answer.code in _REASONS else text
 

@@ -19,6 +19,7 @@ from harness.norm.dmso_within import DmsoWithin
 from harness.norm.exchange import MIN_CONTROLS, control_wells
 from harness.norm.normalize import normalize
 from harness.seeding import generator
+from harness.tuning.base import described
 from harness.types import InputError, NotApplicable, Profiles
 
 View = TypeVar("View")
@@ -121,4 +122,4 @@ def heldout_controls(context: AuditContext, part: int) -> Profiles:
 
 
 def _once(context: AuditContext, key: Hashable, make: Callable[[], View]) -> View:
-    return once(context.profiles, (key, context.seed), make)
+    return once(context.profiles, (key, context.seed, context.aggregate, repr(described(context.normalizer))), make)
