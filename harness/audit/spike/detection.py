@@ -20,6 +20,7 @@ from harness.seeding import generator
 from harness.types import Doubles, Floats, Mask
 
 MOST_FITTED = 800  # wells that the space of the readers is fitted on
+MOST_COMPARED = 3000  # unspiked wells that spiked ones are compared with
 N_FOLDS = 5
 
 
@@ -38,21 +39,31 @@ class Reader:
     Attributes
     ----------
     white : that space. plate : (n_wells,) numbers. folds : (n_plates,) the fold in which a plate is held out.
-    treated : (n_wells,) wells that are read.
+    treated : (n_wells,) wells that may be spiked. compared : (n_wells,) those that spiked ones are compared with.
     """
 
     white: Whitening
     plate: NDArray[np.intp]
     folds: NDArray[np.intp]
     treated: Mask
+    compared: Mask
 
-    def told_from_unspiked(self, X: Floats, code: NDArray[np.intp], n: int) -> PerWell:
+    def read(self, X: Floats, code: NDArray[np.intp], n: int) -> tuple[PerWell, PerWell]:
+        """Score spiked wells of ``n`` directions: told from unspiked wells, and from other directions.
+
+        Parameters
+        ----------
+        X : (n_wells, n_features). code : (n_wells,) direction of the spike, -1 for none.
+        """
+        space = self._space(X, code)
+        return self._told_from_unspiked(*space, n), self._told_apart(*space, n)
+
+    def _told_from_unspiked(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
         """Score each spiked well by the share of unspiked wells of its plate that look less like its direction: AUROC.
 
         The direction is the mean of its wells on training plates minus that of unspiked wells (the linear
         discriminant, as this space is white).
         """
-        Z, plate, codes = self._space(X, code)
         score = np.full(len(Z), np.nan)
         for test, means in self._folds(Z, plate, codes, n):
             along = Z @ means.T.astype(np.float32)
@@ -63,12 +74,11 @@ class Reader:
                     score[i] = _beaten(along[i, codes[i]], unspiked[:, codes[i]])
         return self._by_plate(score, plate, codes, n)
 
-    def told_apart(self, X: Floats, code: NDArray[np.intp], n: int) -> PerWell:
+    def _told_apart(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
         """Score each spiked well by how often it is told from wells of other directions: AUROC, the mean over pairs.
 
         Two directions are told apart along the difference of their means on training plates.
         """
-        Z, plate, codes = self._space(X, code)
         score = np.full(len(Z), np.nan)
         for test, means in self._folds(Z, plate, codes, n):
             rows = np.flatnonzero(test & (codes != UNSPIKED))
@@ -83,8 +93,8 @@ class Reader:
         return self._by_plate(score, plate, codes, n)
 
     def _space(self, X: Floats, code: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
-        """Treated wells, centred by plate and white, their plates and their codes."""
-        rows = np.flatnonzero(self.treated)
+        """Spiked and compared wells, centred by plate and white, their plates and their codes."""
+        rows = np.flatnonzero(self.compared | (code != UNSPIKED))
         Z = self.white.displacements(X[rows] - self.centres(X, code)[self.plate[rows]])
         return Z, self.plate[rows], code[rows]
 
@@ -125,8 +135,9 @@ def reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int) -> Reader:
     NotApplicable : no feature varies.
     """
     plate = np.asarray(pd.factorize(wells["plate"])[0], dtype=np.intp)
-    rows = _evenly(wells, treated, seed)
-    return Reader(whitening(X, wells, rows), plate, held_out(wells, seed), treated)
+    white = whitening(X, wells, _evenly(wells, treated, MOST_FITTED, seed))
+    compared = _evenly(wells, treated, MOST_COMPARED, seed)
+    return Reader(white, plate, held_out(wells, seed), treated, compared)
 
 
 def held_out(wells: pd.DataFrame, seed: int) -> NDArray[np.intp]:
@@ -147,13 +158,13 @@ def held_out(wells: pd.DataFrame, seed: int) -> NDArray[np.intp]:
     return folds
 
 
-def _evenly(wells: pd.DataFrame, treated: Mask, seed: int) -> Mask:
-    """Mark at most :data:`MOST_FITTED` of the treated wells, as many on every plate."""
-    if treated.sum() <= MOST_FITTED:
+def _evenly(wells: pd.DataFrame, treated: Mask, most: int, seed: int) -> Mask:
+    """Mark at most ``most`` of the treated wells, as many on every plate."""
+    if treated.sum() <= most:
         return treated
     marked = np.zeros(len(wells), dtype=bool)
     by_plate = wells[treated].groupby("plate", sort=False)
-    each = max(2, MOST_FITTED // by_plate.ngroups)
+    each = max(2, most // by_plate.ngroups)
     for plate, table in by_plate:
         rows = table.index[np.argsort(table["well"].to_numpy(), kind="stable")].to_numpy()
         marked[generator(seed, "fitted wells", plate).permutation(rows)[:each]] = True

@@ -13,7 +13,7 @@ from harness.audit.spike.design import UNSPIKED, candidates
 from harness.seeding import generator
 from harness.types import Floats, NotApplicable
 
-MOST_WELLS = 2000
+MOST_WELLS = 1500
 FEWEST_RESIDUALS = 10
 N_ROUNDS = 4
 
@@ -67,7 +67,7 @@ class NoiseWells:
 
 
 def noise_wells(wells: pd.DataFrame, plate: NDArray[np.intp], seed: int) -> NoiseWells:
-    """Choose at most 2,000 treated wells: of whole groups of replicates, in random order, if there are any.
+    """Choose at most 1,500 treated wells: of whole groups of replicates, in random order, if there are any.
 
     Parameters
     ----------

@@ -157,18 +157,16 @@ def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> Reading
     place = bench(context)
     n = len(effects)
     code = deal(place.base.wells, n, SHARE, derive(context.seed, "limit", number))
-    own, yardstick = own_reader(context), yardstick_reader(context)
-    after, after_yardstick = place.normalized(code, effects), place.by_yardstick(code, effects)
-    moves = (place.moved(after, code, n), place.moved_by_yardstick(after_yardstick, code, n))
-    auroc = (own.told_from_unspiked(after, code, n), yardstick.told_from_unspiked(after_yardstick, code, n))
-    apart = (own.told_apart(after, code, n), yardstick.told_apart(after_yardstick, code, n))
+    after = place.normalized(code, effects)
+    own, by_own = place.moved(after, code, n), own_reader(context).read(after, code, n)
+    after = place.by_yardstick(code, effects)  # in place of the other: both would take twice the memory
+    yardstick, by_yardstick = place.moved_by_yardstick(after, code, n), yardstick_reader(context).read(after, code, n)
+    scores = {kind: (by_own[i], by_yardstick[i]) for i, kind in enumerate(KINDS)}
     reason = "" if place.noise.has_replicates else "no replicates: the effects of compounds count as noise"
     if place.yardstick.is_noisy:
         reason = "; ".join(filter(None, [reason, NOISY]))
     n_wells = int((code != UNSPIKED).sum())
-    return Readings(
-        [moves], plate_halves(context), plate_draws(context), {"auroc": auroc, "told_apart": apart}, n_wells, reason
-    )
+    return Readings([(own, yardstick)], plate_halves(context), plate_draws(context), scores, n_wells, reason)
 
 
 def _together(passes: Sequence[Readings]) -> Readings:
