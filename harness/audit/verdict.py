@@ -157,7 +157,7 @@ class Verdict:
     effects : 0.2 of the size of known effects; 0.29 is what dropping half of independent features, or noise of one
         control sd, costs. ``worst_effect`` : 0.5 of the size of the worst one. ``told`` : 0.1 in AUROC or accuracy of
         telling them apart.
-    common : 0.12 of the contrast. Power grows with its square: what is lost costs 29% more replicates.
+    contrast : 0.12 of the contrast. Power grows with its square: what is lost costs 29% more replicates.
     signal : 0.02 of AUROC above 0.5. ``no_signal`` : 0.05, and ``retrieval`` : 0.02 of mean average precision above
         chance, surely below which there is none.
     cost : 0.05 of AUROC that a new batch may cost.
@@ -173,7 +173,7 @@ class Verdict:
         effects: Share = 0.2,
         worst_effect: Annotated[float, Within(0, 1)] = 0.5,
         told: Share = 0.1,
-        common: Share = 0.12,
+        contrast: Share = 0.12,
         signal: Share = 0.02,
         no_signal: Share = 0.05,
         retrieval: Share = 0.02,
@@ -186,7 +186,7 @@ class Verdict:
         self.effects = effects
         self.worst_effect = worst_effect
         self.told = told
-        self.common = common
+        self.contrast = contrast
         self.signal = signal
         self.no_signal = no_signal
         self.retrieval = retrieval

@@ -67,11 +67,11 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     """Answer from an effect that is as common, and lies where, this screen's own are: the matched arm of the spike-in.
 
     The share of active wells comes from the agreement of replicates, and the answer must hold over its interval:
-    ``yes``: contrast surely above 1 - ``common`` at its upper end too; ``no``: surely below at its lower end too.
+    ``yes``: contrast surely above 1 - ``contrast`` at its upper end too; ``no``: surely below at its lower end too.
     Without replicates the interval is that of ignorance, from rare effects to 90%, and the share at which the answer
     turns is shown.
     """
-    limit = 1 - margins.common
+    limit = 1 - margins.contrast
     turns = evidence.get(f"{SPIKE}/turns_at")
     matched = evidence.get(f"{SPIKE}/matched/contrast")
     ends = [evidence.get(f"{SPIKE}/matched/contrast_at_{end}") or matched for end in ("lower", "upper")]

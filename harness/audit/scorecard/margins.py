@@ -16,7 +16,7 @@ class Margins:
     effects: float = 0.2
     worst_effect: float = 0.5
     told: float = 0.1
-    common: float = 0.12
+    contrast: float = 0.12
     signal: float = 0.02
     no_signal: float = 0.05
     retrieval: float = 0.02
