@@ -9,10 +9,11 @@ from spike_toys import HARMFUL, HARMLESS, After, plates_of_wells
 
 from harness.audit.effects_kept import EffectsKept
 from harness.norm.all_within import AllWithin
+from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.noise import Noise
 from harness.norm.raw import Raw
-from harness.types import NotApplicable, Profiles
+from harness.types import FitScope, NotApplicable, Profiles
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
 
@@ -50,6 +51,34 @@ def test_harmful_changes_lose_them(audited: Any, screen_of_wells: Profiles, name
     found = findings(audited, screen_of_wells, After(HARMFUL[name]))
     assert found["ratio"].upper < 0.88
     assert found["worst_ratio"].value < found["ratio"].value
+
+
+class Components(Normalizer):
+    """Scale each plate by its controls, then give its first components, fitted anew in every pass."""
+
+    scope = FitScope.TRANSDUCTIVE
+
+    def __init__(self, n: int = 29) -> None:
+        self.n = n
+
+    def fit(self, plates: Any) -> Components:
+        Z = np.concatenate([DmsoWithin().fit([plate]).transform(plate) for plate in plates])
+        self.axes_ = np.linalg.svd(Z - Z.mean(axis=0), full_matrices=False)[2][: self.n]
+        return self
+
+    def transform(self, plate: Any) -> Any:
+        Z = DmsoWithin().fit([plate]).transform(plate)
+        out = np.zeros_like(Z)
+        out[:, : self.n] = Z @ self.axes_.T
+        return out
+
+
+@pytest.mark.parametrize(("n", "keeps"), [(29, True), (5, False)])
+def test_components_that_turn_from_fit_to_fit_count_for_what_they_keep(
+    audited: Any, screen_of_wells: Profiles, n: int, keeps: bool
+) -> None:
+    ratio = findings(audited, screen_of_wells, Components(n))["ratio"]
+    assert ratio.lower > 0.88 if keeps else ratio.upper < 0.88
 
 
 def test_noise_of_one_sd_takes_what_theory_says(audited: Any) -> None:

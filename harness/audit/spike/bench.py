@@ -20,6 +20,9 @@ from harness.audit.spike.sums import Moved, moved
 from harness.audit.spike.yardstick import Yardstick, yardstick
 from harness.types import Doubles, Floats, InputError, Mask, NotApplicable, Profiles
 
+MOST_TURNED = 1000  # features of a linear map between two fits
+TURNED = 0.2  # sd by which unspiked wells move if a method turns its axes
+
 
 @dataclass(frozen=True, eq=False)
 class Bench:
@@ -70,10 +73,28 @@ class Bench:
     def _added(self, rows: NDArray[np.intp], code: NDArray[np.intp], effects: Doubles) -> Doubles:
         return np.asarray(effects[code[rows]] * self.scale[self.plate[rows]])
 
-    def moved(self, after: Floats, code: NDArray[np.intp], n_directions: int) -> Moved:
+    def moved(self, after: Floats, code: NDArray[np.intp], n_directions: int, *, plain: Floats | None = None) -> Moved:
         """Sum the displacements from the plain to the spiked wells of the run's method."""
         noise = self.noise.residuals(after, code)
-        return moved(self.plain, after, code, n_directions, self.base.wells, noise)
+        return moved(self.plain if plain is None else plain, after, code, n_directions, self.base.wells, noise)
+
+    def turned(self, before: Floats, after: Floats, code: NDArray[np.intp]) -> Floats:
+        """Return one pass in the axes of another one with sparse spikes, (n_wells, n_features).
+
+        A method that is fitted anew may turn its axes a little, which moves all wells and is no effect of a spike on
+        its well: the linear map that does most of that to unspiked wells is applied to all. If
+        unspiked wells hardly move, or there are too many features to fit a map, they are left as they are.
+        """
+        rows = np.flatnonzero((code == UNSPIKED) & (self.base.wells["role"] != "empty").to_numpy(dtype=bool))
+        unspiked, turned = before[rows], after[rows]
+        unit = turned.std(axis=0, dtype=np.float64)
+        moves = np.sqrt(np.square(turned - unspiked, dtype=np.float64).mean(axis=0))
+        n_features = unspiked.shape[1]
+        if n_features > MOST_TURNED or len(rows) < 2 * n_features or (moves <= TURNED * unit).all():
+            return before
+        centre = unspiked.mean(axis=0, dtype=np.float64)
+        change = np.linalg.lstsq(unspiked - centre, turned - turned.mean(axis=0, dtype=np.float64), rcond=1e-6)[0]
+        return np.asarray((before - centre) @ change + turned.mean(axis=0), dtype=np.float32)
 
     def moved_by_yardstick(self, after: Floats, code: NDArray[np.intp], n_directions: int) -> Moved:
         """Sum the displacements that the yardstick makes."""

@@ -127,7 +127,7 @@ class Reader:
         return PerWell(total, count)
 
 
-def reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int) -> Reader:
+def reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int, *, spiked: Mask | None = None) -> Reader:
     """Fit the space of the readers on treated wells without spikes, at most 800, evenly over plates.
 
     Raises
@@ -135,7 +135,8 @@ def reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int) -> Reader:
     NotApplicable : no feature varies.
     """
     plate = np.asarray(pd.factorize(wells["plate"])[0], dtype=np.intp)
-    white = whitening(X, wells, _evenly(wells, treated, MOST_FITTED, seed))
+    fitted = treated if spiked is None else treated & ~spiked
+    white = whitening(X, wells, _evenly(wells, fitted, MOST_FITTED, seed))
     compared = _evenly(wells, treated, MOST_COMPARED, seed)
     return Reader(white, plate, held_out(wells, seed), treated, compared)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext
 from harness.audit.components import once
@@ -20,7 +21,7 @@ from harness.audit.spike.size import Sizes, halves_of_plates, mean_sizes, sizes
 from harness.audit.spike.step import step, step_size, stepping
 from harness.audit.spike.sums import Moved
 from harness.seeding import derive, generator
-from harness.types import Doubles, Mask
+from harness.types import Doubles, Floats, Mask
 
 SHARE = 0.1  # of each plate's treated wells
 FEWEST_EACH = 6
@@ -80,14 +81,10 @@ def yardstick_reader(context: AuditContext) -> Reader:
     )
 
 
-def own_reader(context: AuditContext) -> Reader:
-    """Return the reader of the wells by the run's method, remembered."""
+def reader_of(context: AuditContext, X: Floats, code: NDArray[np.intp]) -> Reader:
+    """Return a reader of the wells of a pass, fitted on those without a spike."""
     place = bench(context)
-    return once(
-        context.profiles,
-        ("own reader", context.seed),
-        lambda: reader(place.plain, place.base.wells, place.treated, context.seed),
-    )
+    return reader(X, place.base.wells, place.treated, context.seed, spiked=code != UNSPIKED)
 
 
 def spike_levels(context: AuditContext, n: int) -> Levels:
@@ -140,10 +137,13 @@ def step_ratio(context: AuditContext, n: int) -> tuple[Doubles, Draws, int]:
     draws = draws_within(names, [group for group in groups if group], context.n_resamples, context.seed)
     stepped = stepping(place.base.wells, code, n, derive(context.seed, "strong"))
     effects = np.vstack([strengths.strong[:n], strengths.stronger[:n]])
-    values = []
-    for read, view in ((own_reader(context), place.normalized), (yardstick_reader(context), place.by_yardstick)):
-        steps = step(read, view(code, effects), view(stepped, effects), code, stepped != code)
-        values.append(step_size(read, steps, halves, draws, n))
+    strong, stronger = place.normalized(code, effects), place.normalized(stepped, effects)
+    read = reader_of(context, stronger, code)
+    steps = step(read, place.turned(strong, stronger, code), stronger, code, stepped != code)
+    own = step_size(read, steps, halves, draws, n)
+    strong, stronger = place.by_yardstick(code, effects), place.by_yardstick(stepped, effects)
+    read = reader_of(context, stronger, code)
+    values = own, step_size(read, step(read, strong, stronger, code, stepped != code), halves, draws, n)
     return relative(*values), draws, int((code != UNSPIKED).sum())
 
 
@@ -158,9 +158,13 @@ def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> Reading
     n = len(effects)
     code = deal(place.base.wells, n, SHARE, derive(context.seed, "limit", number))
     after = place.normalized(code, effects)
-    own, by_own = place.moved(after, code, n), own_reader(context).read(after, code, n)
+    own = place.moved(after, code, n, plain=place.turned(place.plain, after, code))
+    by_own = reader_of(context, after, code).read(after, code, n)
     after = place.by_yardstick(code, effects)  # in place of the other: both would take twice the memory
-    yardstick, by_yardstick = place.moved_by_yardstick(after, code, n), yardstick_reader(context).read(after, code, n)
+    yardstick, by_yardstick = (
+        place.moved_by_yardstick(after, code, n),
+        reader_of(context, after, code).read(after, code, n),
+    )
     scores = {kind: (by_own[i], by_yardstick[i]) for i, kind in enumerate(KINDS)}
     reason = "" if place.noise.has_replicates else "no replicates: the effects of compounds count as noise"
     if place.yardstick.is_noisy:
