@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import norm
 
 from harness.audit.base import Finding
+from harness.audit.shared.bounded import freedom_of
 
 ONE_SIDED = float(norm.ppf(0.95) / norm.ppf(0.975))  # a bound of 95% from the half width of a 95% interval
 
@@ -22,12 +23,17 @@ class Design:
     ----------
     n_batches, n_plates, n_wells : of the wells that were audited.
     identity : the normalization gives profiles as they are: ``raw``.
+    freedom : degrees of freedom behind intervals over batches, or over plates if batches are few.
     """
 
     n_batches: int
     n_plates: int
     n_wells: int = 0
     identity: bool = False
+
+    @property
+    def freedom(self) -> int:
+        return freedom_of(self.n_batches, self.n_plates)
 
 
 class Evidence:

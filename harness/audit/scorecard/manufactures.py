@@ -9,6 +9,7 @@ from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, lower_bound
 from harness.audit.scorecard.margins import Margins
+from harness.audit.shared.bounded import at_level
 
 NULLS = ("pseudo_control", "controls_vs_controls", "shuffled_wells")
 LEVEL = 0.05
@@ -17,9 +18,10 @@ LEVEL = 0.05
 def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
     """Answer from the tests on wells with nothing to tell; only AUROC above 0.5 counts, the strongest model counts.
 
-    Labels of these tests are dealt by a coin within plates, so that the wells are the units, however few the plates.
-    ``yes``: some AUROC exceeds 0.5 + ``leak`` and a coin's reach (Bonferroni over tests and models). ``no``: for every
-    test and model it is surely below 0.5 + ``no_leak``.
+    ``yes``: some AUROC exceeds 0.5 + ``leak`` and lies beyond a coin's reach (labels of these tests are dealt by a coin
+    within plates; Bonferroni over tests and models), and either its interval over plates and batches excludes 0.5, or
+    a coin's reach from 0.5 + ``leak``, so that few plates do not hide a strong leak. ``no``: for every test and model
+    AUROC is surely below 0.5 + ``no_leak``.
     """
     nulls = tuple(f for name in NULLS for f in evidence.matching(f"audit/{name}/*/auroc"))
     if evidence.design.identity:
@@ -28,20 +30,28 @@ def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
     if not nulls:
         return answer(Question.MANUFACTURES, Reply.OPEN, code=evidence.code(*NULLS))
     limit = norm.ppf(1 - LEVEL / len(nulls))
-    leaks = [f for f in nulls if f.value > 0.5 + margins.leak and f.value - limit * coin_sd(f) > 0.5]
+    leaks = [f for f in nulls if _leaks(f, limit * coin_sd(f), margins)]
     if leaks:
         worst = max(leaks, key=lambda f: f.value)
         return answer(Question.MANUFACTURES, Reply.YES, worst, limit=0.5 + margins.leak, evidence=nulls)
-    worst = max(nulls, key=_highest)
-    if _highest(worst) >= 0.5 + margins.no_leak:
+    freedom = evidence.design.freedom
+    worst = max(nulls, key=lambda f: _highest(f, freedom))
+    if not _highest(worst, freedom) < 0.5 + margins.no_leak:
         code = "row_norm_rises" if _row_norm_rises(evidence, margins) else "wide_interval"
         return answer(Question.MANUFACTURES, Reply.OPEN, worst, limit=0.5 + margins.no_leak, code=code, evidence=nulls)
     return answer(Question.MANUFACTURES, Reply.NO, worst, limit=0.5 + margins.no_leak, evidence=nulls)
 
 
-def _highest(finding: Finding) -> float:
-    """Return the one-sided 95% upper bound of an AUROC of labels that a coin dealt."""
-    return float(finding.value + norm.ppf(0.95) * coin_sd(finding))
+def _leaks(f: Finding, reach: float, margins: Margins) -> bool:
+    strongly = f.value - reach > 0.5 + margins.leak
+    clearly = f.value > 0.5 + margins.leak and f.value - reach > 0.5 and f.lower > 0.5 + margins.signal
+    return strongly or clearly
+
+
+def _highest(f: Finding, freedom: int) -> float:
+    """Return the one-sided 95% upper bound; infinite without an interval."""
+    upper = at_level(f.value, f.lower, f.upper, freedom=freedom, level=0.9)[1]
+    return float("inf") if np.isnan(upper) else upper
 
 
 def coin_sd(finding: Finding) -> float:

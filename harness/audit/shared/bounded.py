@@ -19,7 +19,11 @@ def degrees_of_freedom(wells: pd.DataFrame) -> int:
     Batches less 1 from :data:`harness.bootstrap.FEWEST_BATCHES` on, else plates less one of each batch; with one plate
     in each batch plates less 1.
     """
-    n_batches, n_plates = wells["batch"].nunique(), wells["plate"].nunique()
+    return freedom_of(wells["batch"].nunique(), wells["plate"].nunique())
+
+
+def freedom_of(n_batches: int, n_plates: int) -> int:
+    """Return the degrees of freedom of so many batches and plates, see :func:`degrees_of_freedom`."""
     if n_batches >= FEWEST_BATCHES:
         return n_batches - 1
     return n_plates - n_batches if n_plates > n_batches else n_plates - 1

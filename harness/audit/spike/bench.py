@@ -11,8 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, BySplit
-from harness.audit.components import once
-from harness.audit.shared.views import normalized_wells, raw_wells
+from harness.audit.shared.views import normalized_wells, once_per_run, raw_wells
 from harness.audit.spike.design import UNSPIKED, candidates
 from harness.audit.spike.noise import NoiseWells, noise_wells
 from harness.audit.spike.scale import control_sd, plate_control_sd, steadied
@@ -109,7 +108,7 @@ def bench(context: AuditContext) -> Bench:
     ------
     NotApplicable : too few controls for a scale; no treated wells.
     """
-    return once(context.profiles, ("bench", context.seed), lambda: _bench(context))
+    return once_per_run(context, "bench", lambda: _bench(context))
 
 
 def _bench(context: AuditContext) -> Bench:

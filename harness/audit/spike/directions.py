@@ -10,6 +10,7 @@ from harness.audit.spike.design import candidates
 from harness.seeding import generator
 from harness.types import Doubles, Floats, NotApplicable, Profiles
 
+REPEATED = 0.01  # of the mean variance of control wells: the difference of two features that correlate by 0.99
 MOST = 10.0  # control sd of one feature, of which a single well may have hundreds
 
 
@@ -17,7 +18,9 @@ def directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
     """Return ``n`` directions in control sd of a plate, root mean square 1 over the features that vary, (n_features,).
 
     In turn that of a random single compound, noise and all, and a random one that is isotropic where control wells
-    vary alike in every direction. None is a mean over compounds.
+    vary alike in every direction. None is a mean over compounds. Directions in which control wells hardly vary, the
+    differences of features that repeat each other, are left out of both: no effect lies there, and a normalization may
+    drop them.
 
     Raises
     ------
@@ -42,6 +45,7 @@ def directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
         else:
             rows = sources[order[(i // 2) % len(order)]]
             direction = np.asarray(np.clip(deviation[rows], -MOST, MOST).mean(axis=0, dtype=np.float64))
+        direction = _without_repeats(white, direction)
         length = np.sqrt(np.mean(direction[varies] ** 2))
         result.append(np.asarray(direction / length if length > 0 else varies, dtype=np.float64))
     return result
@@ -85,6 +89,15 @@ def _sources(wells: pd.DataFrame) -> list[np.ndarray[tuple[int], np.dtype[np.int
         return [group.to_numpy() for _, group in groups]
     names = (table["plate"].astype(str) + "\x1f" + table["well"].astype(str)).to_numpy()
     return [rows[[i]] for i in np.argsort(names)]
+
+
+def _without_repeats(white: Whitening, direction: Doubles) -> Doubles:
+    """Remove what lies in directions of features, in units of their sd, in which control wells hardly vary."""
+    variance = 1 / white.gain**2 - (1 / white.rest**2 if white.rest > 0 else 0.0)
+    quiet = white.axes[:, variance < REPEATED * variance.sum() / len(white.scale)]
+    scale = np.where(np.isfinite(white.scale), white.scale, 0)
+    scaled = direction / white.scale
+    return np.asarray((scaled - quiet @ (quiet.T @ scaled)) * scale)
 
 
 def _coloured(white: Whitening, isotropic: Doubles) -> Doubles:

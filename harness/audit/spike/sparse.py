@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext
-from harness.audit.components import once
+from harness.audit.shared.views import once_per_run
 from harness.audit.spike.bench import bench
 from harness.audit.spike.design import UNSPIKED, deal, deal_plates
 from harness.audit.spike.detection import PerWell, Reader, reader
@@ -66,17 +66,17 @@ def n_directions(context: AuditContext, most: int) -> int:
 def spike_directions(context: AuditContext, n: int) -> list[Doubles]:
     """Return the directions of a run, remembered for all checks of a process."""
     base = bench(context).base
-    return once(
-        context.profiles, ("directions", n, context.seed), lambda: directions(base, n, derive(context.seed, "spikes"))
+    return once_per_run(
+        context, ("directions", n, context.seed), lambda: directions(base, n, derive(context.seed, "spikes"))
     )
 
 
 def yardstick_reader(context: AuditContext) -> Reader:
     """Return the reader of the yardstick's wells, remembered."""
     place = bench(context)
-    return once(
-        context.profiles,
-        ("yardstick reader", context.seed),
+    return once_per_run(
+        context,
+        "yardstick reader",
         lambda: reader(place.yardstick.plain, place.base.wells, place.treated, context.seed),
     )
 
@@ -95,7 +95,7 @@ def spike_levels(context: AuditContext, n: int) -> Levels:
         n_each = max(0.8 * SHARE * float(place.treated.sum()) / n, 2.0)  # in four of five folds
         return levels(place, yardstick_reader(context), spike_directions(context, n), n_each=n_each)
 
-    return once(context.profiles, ("levels", n, context.seed), make)
+    return once_per_run(context, ("levels", n), make)
 
 
 def plate_halves(context: AuditContext, prevalence: Doubles | None = None) -> Mask:
@@ -117,7 +117,7 @@ def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
         effects = spike_levels(context, n_directions(context, n)).limit
         return _together([_limit_pass(context, number, effects) for number in range(n_passes)])
 
-    return once(context.profiles, ("limit readings", n, n_passes, context.seed), make)
+    return once_per_run(context, ("limit readings", n, n_passes), make)
 
 
 def step_ratio(context: AuditContext, n: int) -> tuple[Doubles, Draws, int]:
