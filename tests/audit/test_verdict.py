@@ -164,6 +164,12 @@ def test_a_batch_within_its_null_is_not_there() -> None:
     assert reply(decide(far), Question.BATCH)[0] is Reply.OPEN
 
 
+def test_the_probe_that_tells_the_batch_is_named() -> None:
+    decision = decide(BATCH, {f"{PROBE}/excess_linear": (0.1, 0.0, 0.2), f"{PROBE}/excess_neighbours": (0.7, 0.6, 0.8)})
+    assert reply(decision, Question.BATCH) == (Reply.NO, "neighbours")
+    assert "nearest neighbours tell it best" in decision.headline
+
+
 def test_the_batch_is_there_if_any_set_of_wells_shows_it() -> None:
     seen = {f"{TREATED}/excess": (0.5, 0.4, 0.6), f"{TREATED}/null_upper": (0.1, NAN, NAN)}
     assert decide(seen).call is Call.UNDER

@@ -42,12 +42,12 @@ class Question(StrEnum):
         return _TEXT[self][1]
 
     @property
-    def good(self) -> Reply | None:
-        """The reply that speaks for the normalization; None if neither does."""
+    def good(self) -> Reply:
+        """The reply that speaks for the normalization."""
         return _TEXT[self][2]
 
 
-_TEXT: dict[Question, tuple[str, str, Reply | None]] = {
+_TEXT: dict[Question, tuple[str, str, Reply]] = {
     Question.MANUFACTURES: ("Does it manufacture signal?", "no signal made", Reply.NO),
     Question.POSITION: ("Could position on the plate do it?", "not position", Reply.NO),
     Question.BATCH: ("Is the batch gone?", "batch gone", Reply.YES),
@@ -56,7 +56,7 @@ _TEXT: dict[Question, tuple[str, str, Reply | None]] = {
     Question.EFFECTS: ("Are effects of many kinds kept?", "effects kept", Reply.YES),
     Question.COMMON: ("Are effects kept however common they are here?", "common kept", Reply.YES),
     Question.SIGNAL: ("Is there anything to keep?", "signal there", Reply.YES),
-    Question.HELPS: ("Does it help?", "helps", None),
+    Question.HELPS: ("Does it help?", "helps", Reply.YES),
 }
 
 
@@ -87,7 +87,7 @@ class Answer:
     @property
     def good(self) -> bool | None:
         """Whether it speaks for the normalization (True), against it (False), or neither (None)."""
-        if self.question.good is None or self.reply is Reply.OPEN:
+        if self.reply is Reply.OPEN:
             return None
         return self.reply is self.question.good
 

@@ -32,7 +32,8 @@ def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
     there = {name: f for name, f in sets.items() if _there(evidence, name, f, margins.batch)}
     if there:
         worst = max(there.values(), key=lambda f: f.value)
-        return answer(Question.BATCH, Reply.NO, worst, limit=margins.batch, evidence=pieces)
+        code = _probe(evidence, worst)
+        return answer(Question.BATCH, Reply.NO, worst, limit=margins.batch, code=code, evidence=pieces)
     plates = evidence.get("audit/batch_probe/controls/plates")
     if plates is not None and surely_below(plates, margins.batch):
         return answer(Question.BATCH, Reply.YES, plates, limit=margins.batch, evidence=(plates, *pieces))
@@ -45,6 +46,12 @@ def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
     return answer(
         Question.BATCH, Reply.OPEN, worst, limit=margins.batch, code=worst.code or "wide_interval", evidence=pieces
     )
+
+
+def _probe(evidence: Evidence, excess: Finding) -> str:
+    """Return the name of the probe that an excess is of; empty if it is not known."""
+    by_probe = evidence.matching(f"{excess.key}_*")
+    return next((f.key.rsplit("excess_", 1)[1] for f in by_probe if f.value == excess.value), "")
 
 
 def _may_show(f: Finding, reply: Reply) -> bool:
