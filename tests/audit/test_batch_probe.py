@@ -68,6 +68,16 @@ def test_a_plate_effect_alone_is_no_batch_effect(audited: Any, noise_screen: Any
     assert np.mean([f["_null_mean"].value for f in found]) < 0.45
 
 
+@pytest.mark.parametrize("size", [0.0, 0.3, 2.0])
+def test_above_chance_is_above_the_null_and_above_a_guess(audited: Any, noise_screen: Any, size: float) -> None:
+    found = findings(audited, shifted(noise_screen(n_plates=16, n_batches=4, n_features=15), size))
+    base = max(found["_null_mean"].value, 0.25)
+    above = found["audit/batch_probe/controls/above_chance"]
+    assert above.value == pytest.approx((found[""].value - base) / (1 - base))
+    assert above.lower <= above.value <= above.upper
+    assert above.value <= found["audit/batch_probe/controls/excess"].value + 1e-9
+
+
 def test_only_control_wells_are_read(audited: Any, noise_screen: Any) -> None:
     profiles = shifted(noise_screen(n_features=20), 1.0)
     X = profiles.X.copy()

@@ -170,6 +170,11 @@ def test_the_probe_that_tells_the_batch_is_named() -> None:
     assert "nearest neighbours tell it best" in decision.headline
 
 
+def test_a_probe_at_chance_does_not_tell_the_batch_however_low_its_null() -> None:
+    decision = decide(BATCH, {f"{PROBE}/above_chance": (0.02, -0.05, 0.09)})
+    assert reply(decision, Question.BATCH)[0] is Reply.OPEN
+
+
 def test_the_batch_is_there_if_any_set_of_wells_shows_it() -> None:
     seen = {f"{TREATED}/excess": (0.5, 0.4, 0.6), f"{TREATED}/null_upper": (0.1, NAN, NAN)}
     assert decide(seen).call is Call.UNDER

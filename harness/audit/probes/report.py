@@ -35,6 +35,8 @@ def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]
 
     ``fingerprint``: how well the best probe tells batches that were permuted before the normalization, 1 = certainty;
     a method that leaves its labels in the profiles. Such a probe can no longer show that a batch is gone.
+    ``above_chance``: the same excess over chance if the null's mean is less: batches that were permuted before a method
+    aligned them hold plates of several batches, and can be harder to tell than a guess is.
     """
     answer = trial.excess()
     key, n = f"audit/batch_probe/{name}", len(trial.wells.rows)
@@ -46,5 +48,17 @@ def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]
     yield Finding(f"{key}/excess", answer.value, answer.lower, answer.upper, n=n, reason=by, code=code)
     for probe, (value, lower, upper) in answer.by_probe.items():
         yield Finding(f"{key}/excess_{probe}", value, lower, upper, n=n)
+    yield Finding(f"{key}/above_chance", *_above_chance(trial), n=n)
     yield Finding(f"{key}/null_upper", answer.null_upper, n=answer.n)
     yield Finding(f"{key}/fingerprint", fingerprint, n=answer.n)
+
+
+def _above_chance(trial: Trial) -> tuple[float, float, float]:
+    """Return how far the deciding probe stands above its null's mean or chance, whichever is more: 1 is certainty."""
+    answer = trial.excess()
+    mean, chance = answer.null_mean[answer.probe], trial.chance
+    base = max(mean, chance)
+    value, lower, upper = (
+        (excess * (1 - min(mean, chance)) + mean - base) / (1 - base) for excess in answer.by_probe[answer.probe]
+    )
+    return value, lower, upper

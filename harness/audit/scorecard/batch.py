@@ -20,7 +20,8 @@ def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
     """Answer from probes that predict the batch of wells which the normalization did not read.
 
     The number is the largest excess of a probe's accuracy over its own null, 0 at chance and 1 for a perfect probe.
-    ``no``: on some set of wells it is surely above ``batch`` and beyond what permuted batches reach.
+    ``no``: on some set of wells it is surely above ``batch``, beyond what permuted batches reach, and above chance (a
+    null can lie below: permuted batches that a method has aligned are harder to tell than a guess is).
     ``yes``: on every set of wells it is surely below ``batch``; if controls are few, treated wells may show it alone as
     long as the controls do not contradict. Where plates can be dealt into batches in too few ways, only plates that
     cannot be told apart show that the batch is gone.
@@ -60,8 +61,9 @@ def _may_show(f: Finding, reply: Reply) -> bool:
 
 def _there(evidence: Evidence, name: str, f: Finding, margin: float) -> bool:
     null = evidence.get(f"audit/batch_probe/{name}/null_upper")
+    above_chance = evidence.get(f"audit/batch_probe/{name}/above_chance") or f
     beyond = null is not None and f.value > null.value
-    return beyond and surely_above(f, margin) and _may_show(f, Reply.NO)
+    return beyond and surely_above(f, margin) and surely_above(above_chance, margin) and _may_show(f, Reply.NO)
 
 
 def _silent(evidence: Evidence, f: Finding, margin: float) -> bool:
