@@ -54,11 +54,11 @@ def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]
 
 
 def _above_chance(trial: Trial) -> tuple[float, float, float]:
-    """Return how far the deciding probe stands above its null's mean or chance, whichever is more: 1 is certainty."""
+    """Return how far the deciding probe stands above its null's mean or chance, whichever is more, in units of 1 - chance."""
     answer = trial.excess()
     mean, chance = answer.null_mean[answer.probe], trial.chance
     base = max(mean, chance)
     value, lower, upper = (
-        (excess * (1 - min(mean, chance)) + mean - base) / (1 - base) for excess in answer.by_probe[answer.probe]
+        (excess * (1 - min(mean, chance)) + mean - base) / (1 - chance) for excess in answer.by_probe[answer.probe]
     )
     return value, lower, upper
