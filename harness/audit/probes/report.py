@@ -54,7 +54,7 @@ def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]
 
 
 def _above_chance(trial: Trial) -> tuple[float, float, float]:
-    """Return how far the deciding probe stands above its null's mean or chance, whichever is more, in units of 1 - chance."""
+    """Return how far the deciding probe stands above its null's mean and above chance, in units of 1 - chance."""
     answer = trial.excess()
     mean, chance = answer.null_mean[answer.probe], trial.chance
     base = max(mean, chance)
