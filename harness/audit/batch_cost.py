@@ -47,7 +47,7 @@ class BatchCost(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         normalized = normalized_wells(context)
         table = normalized.wells
-        plates, _ = probed_plates(table)
+        plates, _ = probed_plates(table[table["plate"].isin(_with_both(table))])
         role = table["role"].to_numpy()
         rows = np.concatenate(
             [spread(table, role == name, plates, self.n_wells, context.seed) for name in ("negcon", "treated")]
@@ -59,7 +59,6 @@ class BatchCost(Check):
         batch = np.asarray(pd.factorize(names, sort=True)[0], dtype=np.intp)
         Z = components(normalized.X[rows], self.n_components).astype(np.float64)
         sums = PlateSums(Z / Z.std(axis=0), plate, positive)
-        _check_classes(sums, plates)
         drawn = resample(wells, n=context.n_resamples, seed=context.seed)
         freedom = degrees_of_freedom(wells)
         values, resampled = [], []
@@ -84,11 +83,13 @@ class BatchCost(Check):
         )
 
 
-def _check_classes(sums: PlateSums, plates: Sequence[str]) -> None:
-    """NotApplicable if a plate holds treated wells only, or controls only."""
-    lacking = [plate for plate, n in zip(plates, sums.n.T, strict=True) if (n == 0).any()]
-    if lacking:
-        raise NotApplicable(f"plate {lacking[0]!r} has no control or no treated wells to tell apart", code="no_labels")
+def _with_both(wells: pd.DataFrame) -> pd.Index[str]:
+    """Return the plates that have control and treated wells. Raises NotApplicable if none has."""
+    counts = pd.crosstab(wells["plate"], wells["role"]).reindex(columns=["negcon", "treated"], fill_value=0)
+    both = counts.index[(counts > 0).all(axis=1)]
+    if both.empty:
+        raise NotApplicable("no plate has both control and treated wells to tell apart", code="no_labels")
+    return both
 
 
 def _training_plates(plates: Sequence[str], batch: Codes, seed: int) -> tuple[Mask, Mask]:

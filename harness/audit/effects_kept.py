@@ -23,6 +23,7 @@ from harness.types import Doubles
 
 KEY = "audit/effects_kept"
 NOISY_YARDSTICK = "noisy_yardstick"
+RAW_YARDSTICK = "raw_yardstick"  # too few controls to divide by their sd
 
 
 class EffectsKept(Check):
@@ -80,7 +81,8 @@ def _ratios(readings: Readings) -> Iterator[Finding]:
     ratio = relative(own, yardstick)
     mean = draws.mean(ratio)
     n, reason = readings.n_wells, readings.reason
-    yield _finding("ratio", float(mean[0]), draws.interval(mean), n, reason, NOISY_YARDSTICK if NOISY in reason else "")
+    code = RAW_YARDSTICK if readings.is_raw else NOISY_YARDSTICK if NOISY in reason else ""
+    yield _finding("ratio", float(mean[0]), draws.interval(mean), n, reason, code)
     worst = int(np.nanargmin(ratio[0])) if np.isfinite(ratio[0]).any() else 0
     yield _finding("worst_ratio", float(ratio[0, worst]), draws.interval(ratio[:, worst]), n)
     for name, values in (("d_prime", own), ("d_prime_yardstick", yardstick)):

@@ -100,9 +100,14 @@ def test_too_few_plates_or_batches_do_not_apply(
     assert caught.value.code == code
 
 
-def test_a_plate_of_treated_wells_alone_does_not_apply(audited: Any, noise_screen: Any) -> None:
+def test_a_plate_of_treated_wells_alone_is_left_out(audited: Any, noise_screen: Any) -> None:
     profiles = noise_screen(n_plates=8, n_batches=2)
-    role = profiles.wells["role"].where(profiles.wells["plate"] != "p03", "treated")
-    with pytest.raises(NotApplicable, match="'p03' has no control") as caught:
-        findings(audited, profiles.replace(wells=profiles.wells.assign(role=role)))
-    assert caught.value.code == "no_labels"
+    alone = profiles.wells["plate"] == "p03"
+    changed = profiles.replace(wells=profiles.wells.assign(role=profiles.wells["role"].mask(alone, "treated")))
+    without = profiles.take(~alone.to_numpy())
+    assert [(f.key, f.n) for f in findings(audited, changed).values()] == [
+        (f.key, f.n) for f in findings(audited, without).values()
+    ]
+    nothing = profiles.replace(wells=profiles.wells.assign(role="treated"))
+    with pytest.raises(NotApplicable):
+        findings(audited, nothing)

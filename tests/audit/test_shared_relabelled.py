@@ -14,6 +14,7 @@ from harness.audit.shared.nearest_wells import NearestWells
 from harness.audit.shared.relabelled import (
     MOST_FOLDS,
     Relabelled,
+    alike_in_shares,
     few_folds,
     mean_interval,
     resamples,
@@ -174,3 +175,28 @@ def test_a_neighbour_model_of_the_largest_sample_takes_no_time() -> None:
     start = time.process_time()
     NearestWells().fit(X[:640], y[:640]).predict_proba(X[640:])
     assert time.process_time() - start < 0.5
+
+
+def test_plates_of_different_shares_are_scored_on_as_many_wells_of_either_class() -> None:
+    sizes = {"a": (6, 2), "b": (6, 20), "c": (6, 0), "d": (3, 5)}
+    rows = [(p, "negcon", i) for p, (n, _) in sizes.items() for i in range(n)]
+    rows += [(p, "treated", 50 + i) for p, (_, n) in sizes.items() for i in range(n)]
+    wells = pd.DataFrame(rows, columns=["plate", "role", "well"]).sample(frac=1, random_state=0)
+    wells = wells.sort_values("plate", kind="stable").reset_index(drop=True)
+    tested = alike_in_shares(wells, np.ones(len(wells), dtype=bool), 3)
+    counts = pd.crosstab(wells["plate"][tested], wells["role"][tested])
+    assert counts.loc["a"].tolist() == [2, 2]
+    assert counts.loc["b"].tolist() == [6, 6]
+    assert counts.loc["d"].tolist() == [3, 3]
+    assert "c" not in counts.index
+    again = wells.iloc[::-1].reset_index(drop=True)
+    names = [set(zip(w["plate"][m], w["well"][m], strict=True)) for w, m in
+             ((wells, tested), (again, alike_in_shares(again, np.ones(len(again), dtype=bool), 3)))]  # fmt: skip
+    assert names[0] == names[1]
+
+
+def test_plates_of_one_share_keep_their_wells() -> None:
+    wells = pd.DataFrame({"plate": ["a"] * 10 + ["b"] * 10, "role": (["negcon"] * 4 + ["treated"] * 6) * 2})
+    wells["well"] = [str(i) for i in range(20)]
+    tested = np.ones(20, dtype=bool)
+    assert alike_in_shares(wells, tested, 0).all()

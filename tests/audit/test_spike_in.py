@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,10 @@ import pytest
 from audit_toys import by_key
 from spike_toys import plates_of_wells
 
+from harness.audit.replicate.prevalence import prevalence_by_plate
 from harness.audit.spike.turning import turning_point
 from harness.audit.spike_in import SpikeIn
+from harness.data.demo import Demo
 from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.well_mean import WellMean
@@ -37,10 +38,7 @@ def prevalence_of_replicates(monkeypatch: pytest.MonkeyPatch) -> Any:
             value, lower, upper = answer
             return SimpleNamespace(by_plate=by_plate, overall=value, lower=lower, upper=upper, code="", reason="")
 
-        module = ModuleType("harness.audit.replicate.prevalence")
-        module.prevalence_by_plate = prevalence_by_plate  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "harness.audit.replicate", ModuleType("harness.audit.replicate"))
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr("harness.audit.spike_in.prevalence_by_plate", prevalence_by_plate)
 
     return say
 
@@ -93,3 +91,11 @@ def test_the_turning_point_is_found_by_bisection() -> None:
     assert turning_point(lambda _: (1, 0.9, 1.1), (1, 0.9, 1.1), 0.88).code == "never"
     assert turning_point(lambda _: (0.1, 0.0, 0.2), (0.7, 0.6, 0.8), 0.88).point == (0, 0, 0)
     assert np.isnan(turning_point(lambda _: (np.nan, np.nan, np.nan), (1, 1, 1), 0.88).point[0])
+
+
+def test_with_replicates_the_matched_arm_has_the_prevalence_that_they_show(audited: Any) -> None:
+    screen = Demo(size="tiny", n_batches=4, plates_per_batch=3, share_active=0.5, seed=3).profiles()
+    found = findings(audited, screen, DmsoWithin())
+    estimated = prevalence_by_plate(audited(screen, DmsoWithin()))
+    assert found["matched/prevalence"].value == pytest.approx(estimated.overall, abs=0.1)
+    assert found["matched/contrast"].value == pytest.approx(1, abs=0.01)

@@ -263,6 +263,28 @@ def test_labels_say_nothing_about_biology_that_position_could_do() -> None:
 
 @pytest.mark.parametrize(
     ("difference", "expected"),
+    [((-0.2, -0.25, -0.15), Reply.YES), ((-0.01, -0.04, 0.02), Reply.NO), ((-0.05, -0.1, 0.0), Reply.OPEN)],
+)
+def test_a_new_batch_costs_what_auroc_falls_by(difference: tuple[float, float, float], expected: Reply) -> None:
+    decision = decide({"audit/batch_cost/auroc_difference": difference})
+    assert reply(decision, Question.COST)[0] is expected
+    if expected is Reply.YES:
+        assert "costs 0.20 of AUROC" in decision.page()
+
+
+def test_a_scale_by_few_controls_is_noisy_and_loses_nothing_for_certain() -> None:
+    noisy = {f"{EFFECTS}/ratio": Finding(f"{EFFECTS}/ratio", 0.5, 0.4, 0.6, code="raw_yardstick")}
+    rare = {f"{SPIKE}/sparse/contrast": (0.5, 0.4, 0.6)} | {
+        key: (0.5, 0.47, 0.53) for key in GOOD if key.startswith(f"{SPIKE}/matched")
+    }
+    decision = decide(noisy, rare)
+    assert reply(decision, Question.EFFECTS) == (Reply.OPEN, "noisy_scale")
+    assert reply(decision, Question.COMMON)[0] is Reply.YES
+    assert decision.call is Call.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected"),
     [((0.05, 0.02, 0.08), Reply.YES), ((-0.05, -0.08, -0.02), Reply.NO), ((0.0, -0.02, 0.02), Reply.OPEN)],
 )
 def test_it_helps_if_auroc_surely_rises(difference: tuple[float, float, float], expected: Reply) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, surely_above, surely_below
@@ -77,9 +79,10 @@ def batch_cost(evidence: Evidence, margins: Margins) -> Answer:
 
     ``yes``: a new batch surely costs more than ``cost`` of AUROC; ``no``: it surely costs less.
     """
-    cost = evidence.get("audit/batch_cost/auroc_difference")
-    if cost is None:
+    gain = evidence.get("audit/batch_cost/auroc_difference")
+    if gain is None:
         return answer(Question.COST, Reply.OPEN, code=evidence.code("batch_cost"))
+    cost = replace(gain, value=-gain.value, lower=-gain.upper, upper=-gain.lower)
     if surely_above(cost, margins.cost):
         return answer(Question.COST, Reply.YES, cost, limit=margins.cost)
     reply = Reply.NO if surely_below(cost, margins.cost) else Reply.OPEN

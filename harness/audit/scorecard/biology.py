@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, surely_above, surely_below
 from harness.audit.scorecard.margins import Margins
@@ -38,7 +40,8 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
 
     ``no``: on average surely smaller than 1 - ``effects`` of what the yardstick keeps, or told apart surely worse by
     more than ``told`` of AUROC or accuracy. ``yes``: the mean and the worst effect surely larger than their limits and
-    told apart surely no worse than that.
+    told apart surely no worse than that. If controls are so few that raw profiles are the yardstick, a loss may be
+    nothing but the noise of a scale by few controls, which keeps what lies within a plate: not ``no``.
     """
     ratio = evidence.get(f"{EFFECTS}/ratio")
     if ratio is None:
@@ -52,6 +55,8 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     ]
     pieces = (ratio, *([worst] if worst else []), *detection)
     lost = [f for f in detection if surely_below(f, -margins.told)]
+    if ratio.code == "raw_yardstick" and (lost or surely_below(ratio, limit)):
+        return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code="noisy_scale", evidence=pieces)
     if surely_below(ratio, limit):
         return answer(Question.EFFECTS, Reply.NO, ratio, limit=limit, evidence=pieces)
     if lost:
@@ -69,9 +74,10 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     The share of active wells comes from the agreement of replicates, and the answer must hold over its interval:
     ``yes``: contrast surely above 1 - ``contrast`` at its upper end too; ``no``: surely below at its lower end too.
     Without replicates the interval is that of ignorance, from rare effects to 90%, and the share at which the answer
-    turns is shown.
+    turns is shown. What rare effects lose is the matter of :func:`effects_kept`: contrast is held against theirs.
     """
-    limit = 1 - margins.contrast
+    rare = evidence.get(f"{SPIKE}/sparse/contrast")
+    limit = (1 - margins.contrast) * (1.0 if rare is None else float(np.clip(rare.value, 0.0, 1.0)))
     turns = evidence.get(f"{SPIKE}/turns_at")
     matched = evidence.get(f"{SPIKE}/matched/contrast")
     ends = [evidence.get(f"{SPIKE}/matched/contrast_at_{end}") or matched for end in ("lower", "upper")]

@@ -22,7 +22,7 @@ from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
 from harness.norm.base import depends_on_training
 from harness.score import draws_of, weigh
-from harness.seeding import derive
+from harness.seeding import derive, generator
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.types import Doubles, Evaluation, InputError, Mask, NotApplicable, Profiles, Split
 
@@ -32,6 +32,7 @@ PER_CLASS = 320  # wells of each class give an AUROC of 0.5 a standard error of 
 PER_CLASS_CHEAP = 2000
 ONE_SIDED = 0.95  # level at which both quantiles agree
 WIDE, N_COMPONENTS = 512, 100
+MOST_UNEQUAL = 1.25  # ratios of treated wells to controls, of one plate against another
 
 
 def models_of(context: AuditContext) -> dict[str, Any]:
@@ -87,6 +88,7 @@ def score(
     # compounds are not kept apart: relabelled controls would be spared it, and the two classes no longer alike
     wells = relabelled.profiles.wells.assign(compound="")
     seed, task = derive(context.seed, axis), DmsoVsTreated()
+    relabelled = replace(relabelled, tested=alike_in_shares(relabelled.profiles.wells, relabelled.tested, seed))
     samples = _sample(relabelled, PER_CLASS, seed), _sample(relabelled, PER_CLASS_CHEAP, seed)
     folds: dict[str, list[Evaluation]] = {name: [] for name in models}
     whole: Profiles | None = None
@@ -105,6 +107,30 @@ def score(
         raise NotApplicable(f"after relabelling: {reason}", code="few_controls") from reason
     draws = resamples([one for evaluations in folds.values() for one in evaluations], context.n_resamples)
     return {name: summarize(evaluations, draws) for name, evaluations in folds.items()}
+
+
+def alike_in_shares(wells: pd.DataFrame, tested: Mask, seed: int) -> Mask:
+    """Return the ``tested`` wells, or as many of either class on each plate if their shares differ between plates.
+
+    Where they do, what tells plates apart tells the classes too, with nothing made by a normalization.
+    """
+    role = wells["role"].to_numpy()
+    classes = [tested & (role == name) for name in ("negcon", "treated")]
+    plate, names = pd.factorize(wells["plate"])
+    controls, treated = (np.bincount(plate[mask], minlength=len(names)) for mask in classes)
+    present = (controls + treated) > 0
+    with np.errstate(divide="ignore"):
+        ratio = treated[present] / controls[present]
+    if not len(ratio) or ratio.max() <= MOST_UNEQUAL * ratio.min():
+        return tested
+    fewest = np.minimum(controls, treated)
+    chosen = np.zeros(len(tested), dtype=bool)
+    for number, name in enumerate(names):
+        for mask in classes:
+            rows = np.flatnonzero(mask & (plate == number))
+            by_name = rows[np.argsort(wells["well"].to_numpy()[rows], kind="stable")]
+            chosen[generator(seed, "alike in shares", name).permutation(by_name)[: fewest[number]]] = True
+    return chosen
 
 
 def _take(profiles: Profiles, sample: Mask) -> Profiles:

@@ -38,7 +38,7 @@ class Readings:
     ----------
     moves : by the run's method and by the yardstick, for each pass. halves : of the plates. draws : of plates.
     scores : by kind, of the run's method and of the yardstick, summed over passes.
-    n_wells : spiked. reason : what the noise rests on.
+    n_wells : spiked. reason : what the noise rests on. is_raw : the yardstick is ``raw``.
     """
 
     moves: Sequence[tuple[Moved, Moved]]
@@ -47,6 +47,7 @@ class Readings:
     scores: Mapping[str, tuple[PerWell, ...]]
     n_wells: int
     reason: str = ""
+    is_raw: bool = False
 
     @cached_property
     def sizes(self) -> tuple[Sizes, Sizes]:
@@ -170,7 +171,8 @@ def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> Reading
     if place.yardstick.is_noisy:
         reason = "; ".join(filter(None, [reason, NOISY]))
     n_wells = int((code != UNSPIKED).sum())
-    return Readings([(own, yardstick)], plate_halves(context), plate_draws(context), scores, n_wells, reason)
+    draws, is_raw = plate_draws(context), not place.yardstick.factors
+    return Readings([(own, yardstick)], plate_halves(context), draws, scores, n_wells, reason, is_raw)
 
 
 def _together(passes: Sequence[Readings]) -> Readings:
@@ -179,7 +181,7 @@ def _together(passes: Sequence[Readings]) -> Readings:
     scores = {kind: tuple(_sum([p.scores[kind][i] for p in passes]) for i in range(2)) for kind in first.scores}
     moves = [pair for readings in passes for pair in readings.moves]
     n_wells = sum(readings.n_wells for readings in passes)
-    return Readings(moves, first.halves, first.draws, scores, n_wells, first.reason)
+    return Readings(moves, first.halves, first.draws, scores, n_wells, first.reason, first.is_raw)
 
 
 def _sum(parts: Sequence[PerWell]) -> PerWell:
