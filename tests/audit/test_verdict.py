@@ -279,8 +279,18 @@ def test_a_scale_by_few_controls_is_noisy_and_loses_nothing_for_certain() -> Non
     }
     decision = decide(noisy, rare)
     assert reply(decision, Question.EFFECTS) == (Reply.OPEN, "noisy_scale")
-    assert reply(decision, Question.COMMON)[0] is Reply.YES
+    assert reply(decision, Question.COMMON) == (Reply.OPEN, "noisy_scale")
     assert decision.call is Call.INCONCLUSIVE
+
+
+def test_what_rare_effects_lose_is_not_lost_again_because_effects_are_common() -> None:
+    lost = {f"{EFFECTS}/ratio": (0.5, 0.4, 0.6), f"{SPIKE}/sparse/contrast": (0.5, 0.4, 0.6)} | {
+        key: (0.5, 0.47, 0.53) for key in GOOD if key.startswith(f"{SPIKE}/matched")
+    }
+    decision = decide(lost)
+    assert reply(decision, Question.EFFECTS)[0] is Reply.NO
+    assert reply(decision, Question.COMMON)[0] is Reply.YES
+    assert decision.call is Call.OVER
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     ]
     pieces = (ratio, *([worst] if worst else []), *detection)
     lost = [f for f in detection if surely_below(f, -margins.told)]
-    if ratio.code == "raw_yardstick" and (lost or surely_below(ratio, limit)):
+    if _is_noisy(evidence) and (lost or surely_below(ratio, limit)):
         return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code="noisy_scale", evidence=pieces)
     if surely_below(ratio, limit):
         return answer(Question.EFFECTS, Reply.NO, ratio, limit=limit, evidence=pieces)
@@ -85,6 +85,8 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     if not measured:
         return answer(Question.COMMON, Reply.OPEN, code=evidence.code("spike_in"))
     pieces = (*measured, *([turns] if turns else []))
+    if rare is not None and rare.value < 1 - margins.effects and _is_noisy(evidence):
+        return answer(Question.COMMON, Reply.OPEN, rare, limit=limit, code="noisy_scale", evidence=pieces)
     central = measured[0] if matched is not None else measured[-1]
     if all(surely_above(f, limit) for f in measured):
         return answer(Question.COMMON, Reply.YES, central, limit=limit, evidence=pieces)
@@ -96,3 +98,9 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     clear = surely_above(matched, limit) or surely_below(matched, limit)
     code = "turns_within_prevalence" if turns_inside or clear else "wide_interval"
     return answer(Question.COMMON, Reply.OPEN, matched, limit=limit, code=code, evidence=pieces)
+
+
+def _is_noisy(evidence: Evidence) -> bool:
+    """Whether controls are so few that raw profiles are the yardstick: a scale by them costs without losing anything."""
+    ratio = evidence.get(f"{EFFECTS}/ratio")
+    return ratio is not None and ratio.code == "raw_yardstick"

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 
 from harness.audit.spike.design import UNSPIKED, candidates
 from harness.seeding import generator
-from harness.types import Floats, NotApplicable
+from harness.types import Floats, Mask, NotApplicable
 
 MOST_WELLS = 1500
 FEWEST_RESIDUALS = 10
@@ -42,16 +42,30 @@ class NoiseWells:
     def residuals(self, X: Floats, code: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
         """Return unspiked wells minus the effects of their plate and compound, (m, n_features), and their plates.
 
-        Scaled by what the fit of these effects took from their variance.
+        Scaled by what the fit of these effects took from their variance. If too few are unspiked, spiked wells serve
+        too: those with the same spike, on the same plate, differ by noise as well.
 
         Raises
         ------
         NotApplicable : fewer than 10 degrees of freedom are left.
         """
-        usable = code[self.rows] == UNSPIKED
-        plate = self.plate[usable]
-        group = self.group[usable] if self.has_replicates else np.zeros(0, dtype=np.intp)
+        spike = code[self.rows]
+        unspiked = spike == UNSPIKED
+        try:
+            return self._residuals(X, unspiked, spike)
+        except NotApplicable:
+            if unspiked.all():
+                raise
+            return self._residuals(X, np.ones(len(spike), dtype=bool), spike)
+
+    def _residuals(self, X: Floats, usable: Mask, spike: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
+        """Residuals of the ``usable`` rows; of a plate, and of a compound, spiked and unspiked wells count apart."""
+        usable = usable.copy()
+        number = spike - spike.min(initial=0)
+        plate = (self.plate * (number.max(initial=0) + 1) + number)[usable]
+        group = np.zeros(0, dtype=np.intp)
         if self.has_replicates:
+            group = np.unique(self.group * (number.max(initial=0) + 1) + number, return_inverse=True)[1][usable]
             usable[usable] = repeated = np.bincount(group)[group] > 1
             plate, group = plate[repeated], group[repeated]
         factors = [_means(plate)] + ([_means(group)] if len(group) else [])
@@ -63,7 +77,7 @@ class NoiseWells:
             for average, spread, _ in factors:
                 residual -= spread @ (average @ residual)
         residual *= np.sqrt(len(plate) / freedom)
-        return residual.astype(np.float32), plate
+        return residual.astype(np.float32), self.plate[usable]
 
 
 def noise_wells(wells: pd.DataFrame, plate: NDArray[np.intp], seed: int) -> NoiseWells:
