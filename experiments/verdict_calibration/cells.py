@@ -9,6 +9,8 @@ from fnmatch import fnmatch
 from experiments.verdict_calibration.methods import HARMLESS
 from experiments.verdict_calibration.real_background import is_available
 from experiments.verdict_calibration.simulator import Screen, two_batches
+from harness.data.demo import Demo
+from harness.types import Profiles
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,23 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class DemoScreen:
+    """A scenario of the project's own simulated screen, in the size of the others."""
+
+    scenario: str
+    n_batches: int = 5
+    plates_per_batch: int = 4
+    background: str = "simulated"
+
+    def profiles(self, seed: int) -> Profiles:
+        """Return the screen of a seed."""
+        numbers = {"wells_per_plate": 96, "n_controls": 16, "n_sites": 1, "n_features": 60}
+        demo = Demo(scenario=self.scenario, seed=seed, n_batches=self.n_batches,
+                    plates_per_batch=self.plates_per_batch, **numbers)  # fmt: skip
+        return demo.profiles()
+
+
+@dataclass(frozen=True)
 class Cell:
     """One row of the table: every seed gives one screen, one audit and one verdict.
 
@@ -41,7 +60,7 @@ class Cell:
 
     row: str
     screen: str
-    make: Screen
+    make: Screen | DemoScreen
     method: str
     rules: Sequence[Rule] = ()
     n_seeds: int = 20
@@ -153,6 +172,8 @@ def _planted() -> Iterator[Cell]:
     shifts = {"plate": 0.1, "gain": 0.0, "plate_gain": 0.0}  # what batch means remove, and no more
     confounded = replace(BASE, active_in_batches=(0.1, 0.3, 0.5, 0.7, 0.9), shared=2.0, **shifts)
     yield Cell("over-normalized", "active share follows the batch", confounded, "mean", rules)
+    for scenario, method in (("phenotype_rich", "all_within"), ("confounded", "mean"), ("fixed_layout", "well_mean")):
+        yield Cell("over-normalized", f"demo {scenario}", DemoScreen(scenario), method, rules)
     fixed = replace(BASE, layout="fixed_compounds")
     yield Cell("over-normalized", "compounds at fixed positions", fixed, "well_mean", rules)
 

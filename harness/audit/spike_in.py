@@ -40,9 +40,9 @@ class SpikeIn(Check):
 
     ``matched/contrast_at_lower`` and ``matched/contrast_at_upper``: the same at the bounds of the prevalence; an answer
     has to hold for both. ``turns_at``: the share of active wells on half of the plates at which the contrast falls
-    below 1 - ``margin`` of that of rare effects (of the yardstick's, if that is more); 1 with code ``never`` if it does
-    not up to 90%. If compound is tied to position, all plates have that share at the same positions. Without a
-    prevalence (code ``prevalence_unknown``) the bounds are those of ignorance: the sparse arm and 90%.
+    below 1 - ``margin`` of that of rare effects; 1 with code ``never`` if it does not up to 90%. If compound is tied to
+    position, all plates have that share at the same positions. Without a prevalence (code ``prevalence_unknown``) the
+    bounds are those of ignorance: the sparse arm and 90%.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class SpikeIn(Check):
             return arm.bounded("contrast")
 
         rare = sparse.bounded("contrast")[0]
-        turning = turning_point(contrast, sparse.bounded("contrast"), (1 - self.margin) * max(1.0, rare))
+        turning = turning_point(contrast, sparse.bounded("contrast"), (1 - self.margin) * rare)
         yield from self._matched(context, turning, sparse, tied=tied)
         yield Finding(f"{KEY}/turns_at", *turning.point, reason=turning.reason, code=turning.code)
 

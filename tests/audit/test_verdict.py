@@ -114,6 +114,18 @@ def test_few_batches_do_not_hide_a_leak() -> None:
         assert decide({NULL: (0.76, 0.2, 0.99, 400)}, n_batches=n_batches).call is Call.LEAKS
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        (0.640, 0.560, 0.713, 288),  # nearest neighbours on 9 plates, in one of 12 tests: nothing was there
+        (0.567, 0.526, 0.608, 960),
+    ],
+)
+def test_one_of_many_tests_over_few_plates_is_no_leak(value: tuple[float, ...]) -> None:
+    others = {f"audit/shuffled_wells/model{i}/auroc": (0.5, 0.46, 0.54, 400) for i in range(10)}
+    assert decide({NULL: value}, others, n_batches=3).call is not Call.LEAKS
+
+
 def test_what_a_coin_may_do_is_neither_a_leak_nor_none() -> None:
     assert decide({NULL: (0.56, 0.5, 0.62, 300)}).call is Call.INCONCLUSIVE
 

@@ -101,6 +101,6 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def _is_noisy(evidence: Evidence) -> bool:
-    """Whether controls are so few that raw profiles are the yardstick: a scale by them costs without losing anything."""
+    """Whether controls are so few that raw profiles are the yardstick: a scale by them costs, and loses nothing."""
     ratio = evidence.get(f"{EFFECTS}/ratio")
     return ratio is not None and ratio.code == "raw_yardstick"

@@ -18,10 +18,10 @@ LEVEL = 0.05
 def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
     """Answer from the tests on wells with nothing to tell; only AUROC above 0.5 counts, the strongest model counts.
 
-    ``yes``: some AUROC exceeds 0.5 + ``leak`` and lies beyond a coin's reach (labels of these tests are dealt by a coin
-    within plates; Bonferroni over tests and models), and either its interval over plates and batches excludes 0.5, or
-    a coin's reach from 0.5 + ``leak``, so that few plates do not hide a strong leak. ``no``: for every test and model
-    AUROC is surely below 0.5 + ``no_leak``.
+    ``yes``: some AUROC exceeds 0.5 + ``leak`` and its lower bound over plates and batches, Bonferroni over tests and
+    models, 0.5 + ``signal``; or it exceeds 0.5 + ``no_leak`` by more than a coin does that deals labels to independent
+    wells, so that few plates do not hide a strong leak (wells of a plate that share a reference are not independent,
+    hence the distance). ``no``: for every test and model it is surely below 0.5 + ``no_leak``.
     """
     nulls = tuple(f for name in NULLS for f in evidence.matching(f"audit/{name}/*/auroc"))
     if evidence.design.identity:
@@ -29,12 +29,11 @@ def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
         return answer(Question.MANUFACTURES, Reply.NO, bias, code="identity", evidence=nulls)
     if not nulls:
         return answer(Question.MANUFACTURES, Reply.OPEN, code=evidence.code(*NULLS))
-    limit = norm.ppf(1 - LEVEL / len(nulls))
-    leaks = [f for f in nulls if _leaks(f, limit * coin_sd(f), margins)]
+    freedom = evidence.design.freedom
+    leaks = [f for f in nulls if _leaks(f, LEVEL / len(nulls), freedom, margins)]
     if leaks:
         worst = max(leaks, key=lambda f: f.value)
         return answer(Question.MANUFACTURES, Reply.YES, worst, limit=0.5 + margins.leak, evidence=nulls)
-    freedom = evidence.design.freedom
     worst = max(nulls, key=lambda f: _highest(f, freedom))
     if not _highest(worst, freedom) < 0.5 + margins.no_leak:
         code = "row_norm_rises" if _row_norm_rises(evidence, margins) else "wide_interval"
@@ -42,10 +41,10 @@ def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
     return answer(Question.MANUFACTURES, Reply.NO, worst, limit=0.5 + margins.no_leak, evidence=nulls)
 
 
-def _leaks(f: Finding, reach: float, margins: Margins) -> bool:
-    strongly = f.value - reach > 0.5 + margins.leak
-    clearly = f.value > 0.5 + margins.leak and f.value - reach > 0.5 and f.lower > 0.5 + margins.signal
-    return strongly or clearly
+def _leaks(f: Finding, error: float, freedom: int, margins: Margins) -> bool:
+    lower, _ = at_level(f.value, f.lower, f.upper, freedom=freedom, level=1 - 2 * error)
+    clearly = f.value > 0.5 + margins.leak and lower > 0.5 + margins.signal
+    return clearly or f.value - norm.ppf(1 - error) * coin_sd(f) > 0.5 + margins.no_leak
 
 
 def _highest(f: Finding, freedom: int) -> float:
