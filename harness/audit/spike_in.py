@@ -42,7 +42,7 @@ class SpikeIn(Check):
     has to hold for both. ``turns_at``: the share of active wells on half of the plates at which the contrast falls
     below 1 - ``margin`` of that of rare effects; 1 with code ``never`` if it does not up to 90%. If compound is tied to
     position, all plates have that share at the same positions. Without a prevalence (code ``prevalence_unknown``) the
-    bounds are those of ignorance: the sparse arm and 90%.
+    bounds are those of ignorance: the sparse arm (``position_bound`` if compound is tied to position) and 90%.
 
     Parameters
     ----------
@@ -88,14 +88,17 @@ class SpikeIn(Check):
 
         rare = sparse.bounded("contrast")[0]
         turning = turning_point(contrast, sparse.bounded("contrast"), (1 - self.margin) * rare)
-        yield from self._matched(context, turning, sparse, tied=tied)
+        rarest = arms["position_bound" if tied else "sparse"]
+        yield from self._matched(context, turning, rarest, sparse, tied=tied)
         yield Finding(f"{KEY}/turns_at", *turning.point, reason=turning.reason, code=turning.code)
 
     def _first(self, n: int) -> range:
         return range(min(n, self.n_directions))
 
-    def _matched(self, context: AuditContext, turning: Turning, sparse: Arm, *, tied: bool) -> Iterator[Finding]:
-        """Contrast at the screen's own prevalence and at the bounds of it."""
+    def _matched(
+        self, context: AuditContext, turning: Turning, rarest: Arm, sparse: Arm, *, tied: bool
+    ) -> Iterator[Finding]:
+        """Contrast at the screen's own prevalence and at the bounds of it, or from the ``rarest`` effects to 90%."""
         key = f"{KEY}/matched"
         try:
             prevalence = prevalence_by_plate(context)
@@ -103,7 +106,7 @@ class SpikeIn(Check):
             reason = unknown.reason
             yield Finding(f"{key}/prevalence", np.nan, 0.0, 1.0, reason=reason, code=UNKNOWN)
             yield Finding(f"{key}/contrast", np.nan, reason=reason, code=UNKNOWN)
-            for name, values in (("lower", sparse.bounded("contrast")), ("upper", turning.highest)):
+            for name, values in (("lower", rarest.bounded("contrast")), ("upper", turning.highest)):
                 yield Finding(f"{key}/contrast_at_{name}", *values, reason=reason, code=UNKNOWN)
             return
         arm = measure(context, _design(prevalence, 0, tied=tied), self._first(self.n_matched), sparse)
