@@ -33,7 +33,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class DemoScreen:
-    """A scenario of the project's own simulated screen, in the size of the others."""
+    """A scenario of the project's own simulated screen: 384 wells and 64 controls a plate, 100 features."""
 
     scenario: str
     n_batches: int = 5
@@ -42,9 +42,14 @@ class DemoScreen:
 
     def profiles(self, seed: int) -> Profiles:
         """Return the screen of a seed."""
-        numbers = {"wells_per_plate": 96, "n_controls": 16, "n_sites": 1, "n_features": 60}
-        demo = Demo(scenario=self.scenario, seed=seed, n_batches=self.n_batches,
-                    plates_per_batch=self.plates_per_batch, **numbers)  # fmt: skip
+        demo = Demo(
+            scenario=self.scenario,
+            seed=seed,
+            n_batches=self.n_batches,
+            plates_per_batch=self.plates_per_batch,
+            n_sites=1,
+            n_features=100,
+        )
         return demo.profiles()
 
 
