@@ -132,7 +132,7 @@ def test_controls_in_two_columns_are_tied_to_position_column_and_edge_but_not_to
     assert found["confounding/role_x_edge"].value == pytest.approx(cramers_v(edge["role"], at_edge.astype(str))[0])
     assert found["confounding/role_x_edge_corrected"].reason == "role is tied to edge: a score may be about the edge"
     assert found["position/auroc"].value == 1
-    assert found["position/auroc"].lower > 0.99
+    assert found["position/auroc"].lower > 0.98
     assert found["position/auroc"].n == 576
 
 

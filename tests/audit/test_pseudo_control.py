@@ -105,7 +105,7 @@ def test_raw_profiles_with_strong_phenotypes_score_chance(audited: Any, noise_sc
     for f in found.values():
         assert f.lower < 0.5 < f.upper
         assert abs(f.value - 0.5) < 0.08
-    assert found["logistic"].n == 9 * 25
+    assert found["logistic"].n % (9 * 25) == 0  # of each repeat
 
 
 def test_keeping_compounds_apart_does_not_turn_phenotypes_into_a_leak(audited: Any, noise_screen: Any) -> None:
