@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.relabel import hide_controls
+from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Decision, Verdict
 from harness.beside import beside
 from harness.cores import cores
@@ -41,6 +42,7 @@ class Run:
     Attributes
     ----------
     units : where parts of this run are kept.
+    decision : the verdict, once it is there.
     audited : the run whose checks are made: this one, or of a large screen one of some of its plates.
     """
 
@@ -60,6 +62,7 @@ class Run:
         self.recorder = recorder
         self.units = units or Unkept()
         self.wells, self.splits = plan_splits(plan, profiles)
+        self.decision: Decision | None = None
         self.seconds: dict[str, float] = defaultdict(float)
         self.reports: dict[str, list[pd.DataFrame]] = {}  # by fold; one for all where the split changes nothing
         self.normalized = self.normalize(self.profiles, scored=True)
@@ -143,7 +146,8 @@ class Run:
             findings = [finding for name in plan.checks for finding in found[name]]
             self.recorder.findings(findings)
             if plan.verdict is not None:
-                self.recorder.verdict(self._decide(plan.verdict, findings))
+                self.decision = self._decide(plan.verdict, findings)
+                self.recorder.verdict(self.decision)
             for prepared in warm:
                 prepared.result()
             self.draw(step, scores, findings)
@@ -227,13 +231,18 @@ class Run:
             return [Finding(f"audit/{name}", float("nan"), reason=undefined.reason, code=undefined.code)]
 
     def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
-        n_plates, n_batches = (self.audited.wells[column].nunique() for column in ("plate", "batch"))
-        decision = verdict.decide(findings, n_plates=n_plates, n_batches=n_batches)
-        if self.audited is self:
-            return decision
-        total = self.wells["plate"].nunique()
-        said = f"Audited on {n_plates} of {total} plates, drawn from all batches (audit_wells)."
-        return replace(decision, paragraph=f"{decision.paragraph} {said}")
+        wells = self.audited.wells
+        design = Design(
+            n_batches=wells["batch"].nunique(),
+            n_plates=wells["plate"].nunique(),
+            n_wells=len(wells),
+            identity=self.plan.normalizer.identity,
+        )
+        note = ""
+        if self.audited is not self:
+            total = self.wells["plate"].nunique()
+            note = f"Audited on {design.n_plates} of {total} plates, drawn from all batches (audit_wells)."
+        return verdict.decide(findings, design, note=note)
 
     def draw(self, step: Step, scores: pd.DataFrame, findings: Sequence[Finding]) -> None:
         """Tables and pictures of the figures; one that does not apply is recorded with its reason."""
@@ -256,6 +265,7 @@ class Run:
             raw=self.profiles,
             trials=self.training.tuning.trials,
             n_resamples=plan.n_resamples,
+            scorecard=None if self.decision is None else self.decision.scorecard(),
             batch_tables=plan.batch_tables,
         )
         draw(plan.figures, context, self.recorder, timed=self.timed, step=step)

@@ -124,6 +124,7 @@ class Profiles(Sequence[Plate]):
         self._plates = _contiguous(self.wells["plate"])
         self._tables: dict[int, pd.DataFrame] = {}
         self._facts: dict[tuple[str, str], Any] = {}  # (what, plate or method): made from X once
+        self._views: dict[tuple[str, ...], tuple[pd.DataFrame, dict[int, pd.DataFrame]]] = {}  # of some columns
         self._mask: Mask | None = None
         batches = self.wells.groupby("plate", sort=False)["batch"].nunique(dropna=False)
         if (batches > 1).any():
@@ -193,6 +194,22 @@ class Profiles(Sequence[Plate]):
         view._mask = mask if self._mask is None else mask & self._mask
         return view
 
+    def with_columns(self, columns: Sequence[str]) -> Profiles:
+        """The same rows, whose wells have no other columns than those of ``columns`` that there are.
+
+        The restricted tables, of the screen and of its plates, are the same objects each time and shared by
+        :meth:`replace`, so that what is remembered of them by identity is worked out once.
+        """
+        present = tuple(str(column) for column in self.wells if column in columns)
+        if len(present) == self.wells.shape[1]:
+            return self
+        if present not in self._views:
+            self._views[present] = self.wells[list(present)], {}
+        view = Profiles.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view.wells, view._tables = self._views[present]
+        return view
+
     def by_batch(self) -> dict[str, Profiles]:
         """One view per batch, in order of first appearance."""
         batch = self.wells["batch"].to_numpy()
@@ -218,12 +235,12 @@ class Profiles(Sequence[Plate]):
         }
         other = Profiles(**{**known, **changes})
         if changes.get("wells", self.wells) is self.wells:
-            other._tables = self._tables
+            other._tables, other._views = self._tables, self._views
         return other
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process: without what can be made again."""
-        return {**self.__dict__, "_tables": {}, "_facts": {}, "rescaled": None}
+        return {**self.__dict__, "_tables": {}, "_views": {}, "_facts": {}, "rescaled": None}
 
     @property
     def level(self) -> str:

@@ -117,7 +117,11 @@ def test_a_run_with_two_processes_finds_what_one_finds(tmp_path: Path) -> None:
             tasks={"dmso_vs_treated": DmsoVsTreated()},
             models={"lr": make_pipeline(Projection(), LogisticRegression(C=1e-3))},
             metrics=[Auroc()],
-            checks={"probe": BatchProbe(n_permutations=3), "real": RealLabels(), "spike": SpikeIn(n_directions=2)},
+            checks={
+                "probe": BatchProbe(n_permutations=3),
+                "real": RealLabels(),
+                "spike": SpikeIn(n_directions=2, n_matched=1, n_others=1),
+            },
             n_resamples=20,
             processes=processes,
         )

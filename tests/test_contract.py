@@ -13,9 +13,12 @@ from sklearn.base import clone
 from sklearn.tree import DecisionTreeClassifier
 
 from harness.aggregate import well_table
-from harness.norm.base import Normalizer
+from harness.audit.base import AuditContext
+from harness.audit.shuffled_wells import ShuffledWells
+from harness.norm.base import COLUMNS, Normalizer, declared_columns, depends_on_training
 from harness.norm.normalize import normalize, stream
-from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
+from harness.split.leave_batch_out import LeaveBatchOut
+from harness.types import FitScope, Floats, InputError, NotApplicable, Plate, Profiles, Split
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
 
@@ -87,6 +90,65 @@ class ReadsLabels(Normalizer):
         return np.asarray(plate.X + (plate.wells["moa"] == "x").to_numpy()[:, None], dtype=np.float32)
 
 
+class ShiftsCompounds(Normalizer):
+    """Moves each well by the name of its compound, which it does not declare."""
+
+    scope = FitScope.PLATE
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X + (plate.wells["compound"] != "DMSO").to_numpy()[:, None], dtype=np.float32)
+
+
+class ShiftsDoses(Normalizer):
+    """Moves each well by its dose, which it does not declare."""
+
+    scope = FitScope.PLATE
+
+    def transform(self, plate: Plate) -> Floats:
+        dose = plate.wells["dose"].to_numpy()
+        return np.asarray(plate.X + dose[:, None], dtype=np.float32)
+
+
+class ShiftsDeclaredCompounds(Normalizer):
+    """Moves each well by the name of its compound, and declares that it reads it."""
+
+    scope = FitScope.PLATE
+    reads = ("compound",)
+
+    def transform(self, plate: Plate) -> Floats:
+        moved = (plate.wells["compound"] != "DMSO").to_numpy()[:, None]
+        return np.asarray(plate.X + 5 * moved, dtype=np.float32)
+
+
+class ShiftsDeclaredDoses(ShiftsDeclaredCompounds):
+    """Moves each well that has a dose, and declares that it reads it."""
+
+    reads = ("dose",)
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X + 5 * (plate.wells["dose"] > 0).to_numpy()[:, None], dtype=np.float32)
+
+
+class ShiftsRoles(Normalizer):
+    """Moves treated wells, in which every normalization may see that they are no controls."""
+
+    scope = FitScope.PLATE
+
+    def transform(self, plate: Plate) -> Floats:
+        return np.asarray(plate.X + 5 * ~plate.negcon[:, None], dtype=np.float32)
+
+
+class ShiftsInnerColumns(Normalizer):
+    """Moves the wells in the inner columns, which hold no control on many a layout."""
+
+    scope = FitScope.PLATE
+
+    def transform(self, plate: Plate) -> Floats:
+        column = plate.wells["column"].to_numpy()
+        inner = (column > column.min()) & (column < column.max())
+        return np.asarray(plate.X + 5 * inner[:, None], dtype=np.float32)
+
+
 CHEATS: dict[str, type[Normalizer]] = {
     c.__name__: c
     for c in (
@@ -96,14 +158,18 @@ CHEATS: dict[str, type[Normalizer]] = {
         ReadsHeldOutRoles,
         AdaptsToTreated,
         ReadsLabels,
+        ShiftsCompounds,
+        ShiftsDoses,
+        ShiftsDeclaredCompounds,
+        ShiftsDeclaredDoses,
+        ShiftsRoles,
+        ShiftsInnerColumns,
     )
 }
 
 
-def with_cheats(*names: str) -> Any:
-    caught = [
-        pytest.param(n, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="cheat")) for n in names
-    ]
+def with_cheats(*names: str, raises: Any = AssertionError) -> Any:
+    caught = [pytest.param(n, marks=pytest.mark.xfail(strict=True, raises=raises, reason="cheat")) for n in names]
     return pytest.mark.parametrize("name", [*NAMES, *caught])
 
 
@@ -239,13 +305,114 @@ def test_a_training_scope_reads_no_role_of_a_held_out_well(name: str, make: Any,
     np.testing.assert_array_equal(relabelled, sites(toy, normalizer, split))
 
 
-@with_cheats("ReadsLabels")
-def test_labels_of_compounds_are_not_read(name: str, make: Any, toy: Any) -> None:
+@with_cheats("ReadsLabels", "ShiftsCompounds", "ShiftsDoses", raises=KeyError)
+def test_labels_compounds_and_doses_that_are_not_declared_are_not_there(name: str, make: Any, toy: Any) -> None:
     normalizer = make(name)
     rng = np.random.default_rng(1)
-    other = {c: rng.permutation(toy.wells[c].to_numpy()) for c in ("moa", "dose")}
+    others = [c for c in ("moa", "dose", "compound") if c not in declared_columns(normalizer)]
+    other = {c: rng.permutation(toy.wells[c].to_numpy()) for c in others}
     relabelled = sites(toy.replace(wells=toy.wells.assign(**other)), normalizer)
     np.testing.assert_array_equal(relabelled, sites(toy, normalizer))
+
+
+@each
+def test_the_output_keeps_every_column_of_the_wells(name: str, make: Any, toy: Any) -> None:
+    assert list(normalize(toy, make(name)).wells) == list(well_table(toy.wells))
+
+
+def test_what_a_method_sees_of_the_wells_is_what_all_may_know_and_what_it_declares(toy: Any, make: Any) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    class Looks(Normalizer):
+        scope = FitScope.TRAIN_AND_CONTROLS
+        reads = ("dose",)
+
+        def fit(self, plates: Any) -> Self:
+            seen.extend([tuple(plates.wells), *(tuple(plate.wells) for plate in plates)])
+            return self
+
+        def adapt(self, controls: Any) -> Self:
+            seen.extend([tuple(controls.wells), *(tuple(plate.wells) for plate in controls)])
+            return self
+
+        def transform(self, plate: Plate) -> Floats:
+            seen.append(tuple(plate.wells))
+            return plate.X
+
+    sites(toy, Looks(), hold_out(toy, "p7"))
+    assert {frozenset(columns) for columns in seen} == {frozenset({*COLUMNS, "dose"} & set(toy.wells))}
+    assert declared_columns(make("direct_standardization")) == ("compound",)
+    assert declared_columns(clone(make("combat")).set_params(covariates=["dose", "row"])) == ("dose",)
+
+
+def test_the_tables_that_a_method_sees_are_made_once_for_all_passes(toy: Any) -> None:
+    seen: list[pd.DataFrame] = []
+
+    class Looks(Normalizer):
+        scope = FitScope.PLATE
+
+        def transform(self, plate: Plate) -> Floats:
+            seen.append(plate.wells)
+            return plate.X
+
+    for X in (toy.X, toy.X.copy()):
+        sites(toy.replace(X=X), Looks())
+    assert len(seen) == 2 * len(toy)
+    assert len({id(table) for table in seen}) == len(toy)
+
+
+@pytest.fixture(scope="session")
+def outer_columns(noise_screen: Callable[..., Profiles]) -> Profiles:
+    """Noise with everything a method could read: 8 plates in 4 batches, controls in the two outer columns."""
+    profiles = noise_screen(n_plates=8, n_batches=4, n_wells=48, n_features=15)
+    column = profiles.wells["well"].str[1:].astype(int)
+    outer = column.isin([1, 12])
+    wells = profiles.wells.assign(
+        row=profiles.wells["well"].str[0].map(ord) - 64,
+        column=column,
+        role=np.where(outer, "negcon", "treated"),
+        compound=np.where(outer, "DMSO", "c" + column.astype(str)),
+        dose=np.where(outer, 0.0, 3.0),
+        cell_count=np.random.default_rng(2).integers(20, 90, len(column)),
+    )
+    return profiles.replace(wells=wells, planted=profiles.X)
+
+
+def audited(profiles: Profiles, normalizer: Normalizer) -> AuditContext:
+    """What a run hands to a check that trains no model of its own."""
+
+    def by_split(given: Profiles) -> Callable[[Split | None], Profiles]:
+        whole = normalize(given, normalizer)
+        return lambda split: normalize(given, normalizer, split) if depends_on_training(normalizer) else whole
+
+    return AuditContext(
+        profiles=profiles,
+        wells=well_table(profiles.wells),
+        normalize=by_split,
+        normalized=by_split(profiles),
+        splits=[],
+        splitter=LeaveBatchOut(),
+        tasks={},
+        models={},
+        evaluations={},
+        n_resamples=100,
+        seed=0,
+        normalizer=normalizer,
+    )
+
+
+LEAK = {"dmso_within_textbook": "controls take part in their own reference"}
+
+
+@with_cheats("ShiftsDeclaredCompounds", "ShiftsDeclaredDoses", "ShiftsRoles", "ShiftsInnerColumns")
+def test_no_null_finds_a_signal_that_the_normalization_makes(name: str, make: Any, outer_columns: Profiles) -> None:
+    normalizer = make(name)
+    try:
+        findings = list(ShuffledWells(n_repeats=1).findings(audited(outer_columns, normalizer)))
+    except NotApplicable as undefined:
+        pytest.skip(f"{name}: {undefined.reason}")
+    leaks = max(finding.lower for finding in findings) > 0.55
+    assert leaks == (name in LEAK)
 
 
 @each

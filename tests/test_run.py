@@ -230,7 +230,7 @@ def test_of_a_large_screen_some_plates_are_audited_and_all_are_scored(screen: Sc
     assert n > 12
     assert scores.loc[scores["over"] == "mean", "n"].max() == len(memory.tables["predictions"])
     assert memory.decision is not None
-    assert f"Audited on 12 of {n} plates, drawn from all batches (audit_wells)." in memory.decision.paragraph
+    assert f"Audited on 12 of {n} plates, drawn from all batches (audit_wells)." in memory.decision.note
 
 
 def test_folds_share_what_they_do_not_change(screen: Screen) -> None:

@@ -124,7 +124,8 @@ def test_every_finding_is_a_metric_or_a_reason(sweep: Path) -> None:
 def test_the_description_says_what_came_out_and_how_to_repeat_it(sweep: Path) -> None:
     run = runs_of(sweep)["dmso_within"]
     note = run.data.tags["mlflow.note.content"]
-    assert note.startswith(f"dmso_within (leave_batch_out): dmso_vs_treated/logistic AUROC {run.data.metrics[KEY]:.3f}")
+    assert note.startswith(f"dmso_within is {run.data.tags['verdict']}: ")
+    assert f"dmso_within (leave_batch_out): dmso_vs_treated/logistic AUROC {run.data.metrics[KEY]:.3f}" in note
     assert "`python -m harness " in note
     assert "+norm=dmso_within" in note
     assert "data.size=tiny" in note

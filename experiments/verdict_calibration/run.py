@@ -1,200 +1,98 @@
 """How often is the verdict right? Simulated screens with planted truth, many seeds, one verdict each.
 
-Run again after an interruption: finished cells are kept in out/verdicts.jsonl and skipped.
+Run again after an interruption: finished audits are in out/verdicts.jsonl and are not made again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import warnings
-from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
-from harness.audit.batch_probe import BatchProbe
-from harness.audit.controls_vs_controls import ControlsVsControls
-from harness.audit.detection import Detection
-from harness.audit.pseudo_control import PseudoControl
-from harness.audit.real_labels import RealLabels
-from harness.audit.spike_in import SpikeIn
-from harness.audit.verdict import Call, Decision, Verdict
-from harness.data.demo import Demo
-from harness.metric.auroc import Auroc
-from harness.norm.all_within import AllWithin
-from harness.norm.base import Normalizer
-from harness.norm.dmso_within import DmsoWithin
-from harness.norm.mean import Mean
-from harness.norm.raw import Raw
-from harness.norm.well_mean import WellMean
-from harness.plan import Plan
-from harness.run import Run
-from harness.split.leave_batch_out import LeaveBatchOut
-from harness.task.dmso_vs_treated import DmsoVsTreated
+from experiments.verdict_calibration.audit import Row, audit, decide_again, stored
+from experiments.verdict_calibration.cells import Cell, matching
+from experiments.verdict_calibration.report import draw, frequencies, markdown
 
 OUT = Path(__file__).resolve().parent / "out"
 PICTURE = OUT.parent / "verdicts.png"
-SCREEN = {"n_sites": 1, "n_features": 100}  # 5 batches x 4 plates x 384 wells, 64 controls
-MILD = {**SCREEN, "share_active": 0.05}
-FEW = {"n_sites": 1, "n_features": 300, "n_controls": 16}
-NORMS: dict[str, Normalizer] = {
-    "raw": Raw(),
-    "dmso_within": DmsoWithin(),
-    "dmso_within_textbook": DmsoWithin(exchangeable=False),
-    "all_within": AllWithin(),
-    "mean": Mean(),
-    "well_mean": WellMean(),
-}
-CELLS = [
-    ("balanced", "raw", SCREEN),
-    ("balanced", "dmso_within", SCREEN),
-    ("balanced", "dmso_within_textbook", SCREEN),
-    ("balanced", "all_within", SCREEN),
-    ("phenotype_rich", "dmso_within", SCREEN),
-    ("phenotype_rich", "all_within", SCREEN),
-    ("confounded", "dmso_within", SCREEN),
-    ("confounded", "mean", SCREEN),
-    ("confounded", "mean", MILD),
-    ("fixed_layout", "dmso_within", SCREEN),
-    ("fixed_layout", "well_mean", SCREEN),
-    ("no_batch_effect", "raw", SCREEN),
-    ("null", "raw", FEW),
-    ("null", "dmso_within", FEW),
-    ("null", "dmso_within_textbook", FEW),
-    ("null", "all_within", FEW),
-    ("null", "mean", FEW),
-]
 
 
-def label(scenario: str, numbers: dict[str, float]) -> str:
-    """The scenario, and what is unusual about it."""
-    share = numbers.get("share_active")
-    return scenario if share is None else f"{scenario}, {share:.0%} active"
+def tasks(
+    cells: Sequence[Cell], *, first: int, n_seeds: int | None, done: set[tuple[str, int]]
+) -> list[tuple[Cell, int]]:
+    """Return the audits that are missing, one seed of every cell after the other: a run cut short shows all cells."""
+    asked = [
+        (number, cell, first + number)
+        for cell in cells
+        for number in range(cell.n_seeds if n_seeds is None else n_seeds)
+        if (cell.name, first + number) not in done
+    ]
+    return [(cell, seed) for _, cell, seed in sorted(asked, key=lambda task: task[0])]
 
 
-class Keep:
-    """A recorder that keeps the decision only."""
-
-    decision: Decision
-
-    def verdict(self, decision: Decision) -> None:
-        self.decision = decision
-
-    def __getattr__(self, _: str) -> Any:
-        return lambda *_: None
+def one(task: tuple[Cell, int]) -> Row:
+    """Make one audit on one core."""
+    with threadpool_limits(1):
+        return audit(*task)
 
 
-def one(cell: tuple[str, str, dict[str, float], int]) -> dict[str, Any]:
-    """The verdict of one normalization on one simulated screen."""
-    scenario, norm, numbers, seed = cell
-    warnings.simplefilter("ignore")
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000, random_state=0)
-    )
-    plan = Plan(
-        name=norm,
-        normalizer=NORMS[norm],
-        splitter=LeaveBatchOut(),
-        tasks={"dmso_vs_treated": DmsoVsTreated()},
-        models={"logistic": model},
-        metrics=[Auroc()],
-        checks={
-            "controls_vs_controls": ControlsVsControls(n_repeats=3),
-            "pseudo_control": PseudoControl(n_repeats=2),
-            "batch_probe": BatchProbe(),
-            "real_labels": RealLabels(),
-            "spike_in": SpikeIn(n_others=1),
-            "detection": Detection(arms=["matched"]),
-        },
-        verdict=Verdict(),
-        seed=seed,
-    )
-    kept = Keep()
-    Run(plan, Demo(scenario=scenario, seed=seed, **numbers).profiles(), kept).execute()
-    said = kept.decision
-    contrast = next((e.value for e in said.evidence if e.key.endswith("/contrast")), None)
-    return {
-        "scenario": label(scenario, numbers),
-        "norm": norm,
-        "seed": seed,
-        "verdict": said.call.value,
-        "contrast": contrast,
-    }
+def made(missing: Iterable[tuple[Cell, int]], *, workers: int, seconds: float) -> Iterator[Row]:
+    """Yield audits as they come; none is begun after ``seconds``."""
+    end, todo = time.monotonic() + seconds, iter(missing)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+        running: set[Future[Row]] = {pool.submit(one, task) for task in islice(todo, workers)}
+        while running:
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            if time.monotonic() < end:
+                running |= {pool.submit(one, task) for task in islice(todo, len(finished))}
+            for future in finished:
+                yield future.result()
 
 
-def frequencies(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Scenario x normalization by share of each verdict, with the number of seeds."""
-    table = pd.DataFrame(rows)
-    keys = [table["scenario"], table["norm"]]
-    shares = pd.crosstab(keys, table["verdict"], normalize="index")
-    grouped = table.groupby(["scenario", "norm"])
-    shares = shares.reindex(columns=[call.value for call in Call], fill_value=0.0)
-    return shares.assign(seeds=grouped.size(), contrast=grouped["contrast"].mean())
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A table of numbers with two decimals."""
-    lines = [list(table.columns), ["---"] * len(table.columns)]
-    lines += [[f"{x:.2f}" if isinstance(x, float) else str(x) for x in row] for row in table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """The table as a picture: a row per scenario and normalization, a column per verdict, shares in the cells."""
-    calls = [call.value for call in Call]
-    shares = table[calls].to_numpy()
-    figure = Figure(figsize=(7.6, 0.34 * len(table) + 1.5), dpi=200, layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (i, j), share in np.ndenumerate(shares):
-        if share:
-            axes.text(
-                j, i, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.5 else "black", fontsize=8
-            )
-    axes.set_xticks(range(len(calls)), calls, fontsize=8)
-    axes.set_yticks(
-        range(len(table)), [f"{s}: {n}" for s, n in zip(table["scenario"], table["norm"], strict=True)], fontsize=8
-    )
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    axes.set_xticks(np.arange(-0.5, len(calls)), minor=True)
-    axes.set_yticks(np.arange(-0.5, len(table)), minor=True)
-    axes.grid(which="minor", color="0.9", linewidth=0.8)
-    axes.tick_params(which="minor", length=0)
-    axes.set_title(f"share of {int(table['seeds'].min())} simulated screens that got each verdict", fontsize=9)
-    return figure
+def parsed() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", default="*", metavar="PATTERN", help="part of a cell's name, with * and ?")
+    parser.add_argument("--seeds", type=int, help="screens for each cell (default: 20 or 50, as the cell requires)")
+    parser.add_argument("--first", type=int, default=100, help="first seed; margins were chosen on 0 to 19")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=600.0, help="begin no audit after so long")
+    parser.add_argument("--again", action="store_true", help="only decide again, on the findings of finished audits")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the finished audits")
+    parser.add_argument("--picture", type=Path, help=f"draw the table into this file, e.g. {PICTURE.name}")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Run what is missing, print the table, draw it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=50, help="screens for each cell (default: %(default)s)")
-    parser.add_argument("--first", type=int, default=100, help="first seed; 0 to 9 were used to choose margins")
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    OUT.mkdir(exist_ok=True)
-    path = OUT / "verdicts.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(row["scenario"], row["norm"], row["seed"]) for row in rows}
-    seeds = range(options.first, options.first + options.seeds)
-    missing = [
-        (*cell, seed) for seed in seeds for cell in CELLS if (label(cell[0], cell[2]), cell[1], seed) not in done
-    ]
-    with ProcessPoolExecutor(options.workers) as pool, path.open("a") as file:
-        for row in pool.map(one, missing):
-            rows.append(row)
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-    table = frequencies([r for r in rows if r["seed"] in seeds]).reset_index()
+    """Make the audits that are missing, print the table, draw it."""
+    options = parsed()
+    options.out.mkdir(parents=True, exist_ok=True)
+    path, cells = options.out / "verdicts.jsonl", matching(options.cells)
+    rows = list(stored(path))
+    if options.again:
+        rows = [decide_again(row) for row in rows]
+    else:
+        done = {(row["cell"], row["seed"]) for row in rows}
+        missing = tasks(cells, first=options.first, n_seeds=options.seeds, done=done)
+        with path.open("a") as file:
+            for row in made(missing, workers=options.workers, seconds=60 * options.minutes):
+                rows.append(row)
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+    used = [row for row in rows if options.first <= row["seed"]]
+    if options.first < 100:
+        used = [row for row in used if row["seed"] < 100]
+    table = frequencies(cells, used)
     print(markdown(table))
-    draw(table).savefig(PICTURE)
+    if options.picture and len(table):
+        draw(table).savefig(options.picture)
 
 
 if __name__ == "__main__":

@@ -1,91 +1,129 @@
-"""Can the batch still be told from control wells?"""
+"""Is the batch gone, or can it be told from wells that the normalization did not read?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
 
 from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import components
+from harness.audit.probes.anew import Anew, Normalize
+from harness.audit.probes.mixing import mixing
+from harness.audit.probes.panel import alike
+from harness.audit.probes.partitions import distinct_partitions, n_partitions
+from harness.audit.probes.plates import plates_told
+from harness.audit.probes.report import of_controls, of_set
+from harness.audit.probes.trial import Trial
+from harness.audit.probes.wells import (
+    control_wells,
+    probed_plates,
+    screens_as_hidden,
+    screens_as_read,
+    treated_wells,
+)
+from harness.audit.shared.views import n_hidden_parts, raw_wells
 from harness.seeding import generator
 from harness.settings.types import Count, Folds, Positive
-from harness.types import Floats, NotApplicable
+from harness.types import NotApplicable
+
+FEWEST_PARTITIONS = 20
+READ = "the normalization read these controls: it cannot be shown that the batch is gone from others"
+ALONE = "treated wells tell the batch and hidden controls do not: compounds may act differently in each batch"
+FEW = "{} other ways to deal these plates into batches: too few for a null; more plates or batches would settle it"
 
 
 class BatchProbe(Check):
-    """Balanced accuracy of logistic regression that predicts the batch of control wells, plates held out.
+    """Tell the batch of wells on held-out plates by four probes, against the same with batches permuted over plates.
 
-    Beside it the same after permuting batches over plates, which is what the probe scores where nothing is left to
-    find: mean and 95th percentile of that null, and p = (1 + number of permutations at least as good) / (1 + number).
+    The wells are controls that the normalization did not read (each part of a plate's controls is hidden once), and
+    treated wells minus the mean of their compound, if compounds are in several batches. A linear discriminant, one of
+    how wells vary, 15 nearest neighbours and trees predict the batch; whole plates are held out, and each fold trains
+    on plates of every batch. Batches are permuted over plates, distinct partitions only and never the true one; a
+    method whose result depends on the batches is normalized anew with them.
+
+    ``audit/batch_probe/<controls or treated>/excess``: how much better than under permuted batches the best probe
+    does, 1 = certainty (see :func:`harness.audit.probes.scores.excess`).
 
     Parameters
     ----------
     n_folds : groups of whole plates, each held out once; a batch's plates are dealt over the groups.
-    n_permutations : of the null.
-    n_components : principal components of the standardized profiles that the probe reads (fitted without labels on
-        all controls, in the same way for every permutation).
-    C : inverse penalty of the logistic regression.
+    n_permutations : of the null, at most. n_first : before the first look at the answer; then as many more, and so on.
+    clear : no more permutations if the interval of the excess lies on one side of this number, or never will.
+    n_wells : of each set, at most about, evenly over plates.
     """
 
     needs = ("batches_of_two_plates >= 2",)
 
     def __init__(
-        self, *, n_folds: Folds = 5, n_permutations: Count = 20, n_components: Count = 50, C: Positive = 0.1
+        self,
+        *,
+        n_folds: Folds = 5,
+        n_permutations: Count = 20,
+        n_first: Count = 6,
+        clear: Positive = 0.15,
+        n_wells: Count = 1000,
     ) -> None:
-        self.n_folds = n_folds
-        self.n_permutations = n_permutations
-        self.n_components = n_components
-        self.C = C
+        self.n_folds, self.n_permutations, self.n_first = n_folds, n_permutations, n_first
+        self.clear, self.n_wells = clear, n_wells
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        normalized = context.normalized(None)
-        controls = (normalized.wells["role"] == "negcon").to_numpy()
-        wells = normalized.wells[controls].reset_index(drop=True)
-        batch_of = wells.drop_duplicates("plate").set_index("plate")["batch"]
-        plates_per_batch = batch_of.value_counts()
-        alone = sorted(plates_per_batch.index[plates_per_batch < 2].astype(str))
-        if len(plates_per_batch) - len(alone) < 2:
-            raise NotApplicable(f"batches {alone or list(plates_per_batch.index)}: needs 2 batches of 2 plates or more")
-        chosen = ~wells["batch"].isin(alone)
-        wells, batch_of = wells[chosen].reset_index(drop=True), batch_of[~batch_of.isin(alone)]
-        Z = components(normalized.X[controls][chosen.to_numpy()], self.n_components)
-        rng = generator(context.seed, "batch probe", *batch_of.index)
-        value = self._accuracy(Z, wells, batch_of, rng)
-        null = np.array(
-            [
-                self._accuracy(Z, wells, pd.Series(rng.permutation(batch_of.to_numpy()), batch_of.index), rng)
-                for _ in range(self.n_permutations)
-            ]
-        )
-        key, n = "batch_effect/probe_balanced_accuracy", len(wells)
-        skipped = f"batches with one plate left out: {alone}" if alone else ""
-        yield Finding(key, value, n=n, reason=skipped)
-        yield Finding(f"{key}_chance", 1 / batch_of.nunique(), n=n)
-        yield Finding(f"{key}_null_mean", float(null.mean()), n=len(null))
-        yield Finding(f"{key}_null_upper", float(np.quantile(null, 0.95)), n=len(null))
-        yield Finding(f"{key}_p", float((1 + (null >= value).sum()) / (1 + len(null))), n=len(null))
+        table = raw_wells(context).wells
+        plates, alone = probed_plates(table[table["role"] == "negcon"])
+        normalize, hidden = _normalize(context)
+        screens = normalize(context, None)
+        wells = control_wells(screens, plates, self.n_wells, context.seed)
+        together = alike(screens)
+        trials = {"controls": Trial(wells, screens, together=together, n_folds=self.n_folds, seed=context.seed)}
+        code, reason = ("", "") if hidden else ("controls_were_read", READ)
+        if alone:
+            reason = f"{reason}; batches with one plate left out: {alone}".removeprefix("; ")
+        unfit: NotApplicable | None = None
+        try:
+            compounds = treated_wells(screens[0], plates, self.n_wells, context.seed)
+            trials["treated"] = Trial(compounds, screens, together=True, n_folds=self.n_folds, seed=context.seed)
+        except NotApplicable as undefined:
+            unfit = undefined
+        n_ways = n_partitions(wells.batch)
+        self._permute(context, trials, Anew(context, normalize, plates, wells.batch))
+        if n_ways < FEWEST_PARTITIONS:
+            code, reason = "few_partitions", f"{FEW.format(n_ways)}; {reason}".removesuffix("; ")
+        yield from of_controls(trials["controls"], reason)
+        yield from of_set("controls", trials["controls"], code, reason)
+        if n_ways < FEWEST_PARTITIONS:
+            yield plates_told(wells, wells.profiles(screens), context.seed)
+        yield from mixing(context, trials["controls"].panel)
+        yield from self._treated(trials, unfit, reason if n_ways < FEWEST_PARTITIONS else "")
 
-    def _accuracy(self, Z: Floats, wells: pd.DataFrame, batch_of: Any, rng: np.random.Generator) -> float:
-        batch = wells["plate"].map(batch_of).to_numpy()
-        fold = wells["plate"].map(_deal(batch_of, self.n_folds, rng)).to_numpy()
-        predicted = np.empty(len(batch), dtype=object)
-        for number in np.unique(fold):
-            test = fold == number
-            probe = LogisticRegression(C=self.C, class_weight="balanced", max_iter=300).fit(Z[~test], batch[~test])
-            predicted[test] = probe.predict(Z[test])
-        return float(balanced_accuracy_score(batch, predicted.astype(str)))
+    def _permute(self, context: AuditContext, trials: dict[str, Trial], anew: Anew) -> None:
+        """Add permutations to the trials until each is settled."""
+        batch = trials["controls"].wells.batch
+        rng = generator(context.seed, "batch probe", *anew.plates)
+        open_trials = list(trials.values())
+        for i, partition in enumerate(distinct_partitions(batch, self.n_permutations, rng)):
+            if i and i % self.n_first == 0:
+                open_trials = [trial for trial in open_trials if not trial.settled(self.clear)]
+            if not open_trials:
+                return
+            screens = anew(partition)
+            for trial in open_trials:
+                trial.permute(partition, screens)
+
+    def _treated(self, trials: dict[str, Trial], unfit: NotApplicable | None, few: str) -> Iterator[Finding]:
+        """Findings of treated wells; ``few`` is the reason if there are too few partitions."""
+        if unfit is not None:
+            yield Finding("audit/batch_probe/treated/excess", float("nan"), reason=unfit.reason, code=unfit.code)
+            return
+        controls, treated = (trials[name].excess() for name in ("controls", "treated"))
+        alone = treated.lower > self.clear > controls.upper
+        code, reason = ("few_partitions", few) if few else ("treated_alone", ALONE) if alone else ("", "")
+        yield from of_set("treated", trials["treated"], code, reason)
 
 
-def _deal(batch_of: Any, n_folds: int, rng: np.random.Generator) -> dict[str, int]:
-    """Plates dealt over folds, each batch's plates spread as evenly as their number allows."""
-    fold: dict[str, int] = {}
-    for _, plates in batch_of.groupby(batch_of):
-        order: NDArray[Any] = rng.permutation(plates.index.to_numpy())
-        fold.update({str(plate): i % min(n_folds, len(order)) for i, plate in enumerate(order)})
-    return fold
+def _normalize(context: AuditContext) -> tuple[Normalize, bool]:
+    """Return what normalizes the screen for other batches, and whether controls are hidden from it."""
+    try:
+        n_hidden_parts(raw_wells(context).wells)
+        screens_as_hidden(context)
+    except NotApplicable as undefined:
+        if undefined.code != "few_controls":
+            raise
+        return screens_as_read, False
+    return screens_as_hidden, True

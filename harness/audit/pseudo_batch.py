@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from harness.aggregate import aggregate
 from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.spike import control_sd
+from harness.audit.spike.scale import control_sd
 from harness.seeding import generator
 from harness.settings.types import Count
 from harness.types import Floats, InputError, NotApplicable

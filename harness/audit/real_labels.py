@@ -1,48 +1,99 @@
-"""Control against treated, against raw: does the normalization keep what raw profiles already showed?"""
+"""The run's own tasks, against raw profiles and against each plate scaled by its controls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
 
 from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
+from harness.audit.shared.strong_wells import strong_wells
 from harness.bootstrap import interval
 from harness.evaluate import evaluate_groups, grouped
 from harness.metric.auroc import Auroc
 from harness.model.folds import Folds
+from harness.norm.dmso_within import DmsoWithin
 from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.score import score_table
 from harness.score_groups import score_groups
+from harness.types import Doubles, Evaluation, InputError, Profiles
+
+Score = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
+REFERENCES = {"raw": Raw(), "yardstick": DmsoWithin()}  # both invertible on every plate: had without risk
 
 
 class RealLabels(Check):
-    """AUROC of the run's tasks and models, on raw profiles and on the run's, on the same folds and resamples.
+    """AUROC of the run's tasks and models, on the run's profiles, on raw ones and on the yardstick's.
 
-    Of a task with many labels: the mean over them.
+    Same folds, same resamples; of a task with many labels the mean over them. Keys
+    ``audit/real_labels/<task>/<model>/...``: ``auroc``, ``raw_auroc``, ``yardstick_auroc``, and the paired differences
+    ``minus_raw`` and ``minus_yardstick``; ``strong_wells``, the share of treated wells that stand out from nearly all
+    controls (:func:`harness.audit.shared.strong_wells.strong_wells`), the largest of the views. The yardstick is
+    ``dmso_within`` and is left out if a plate has too few controls for it.
 
-    The paired difference is the direct evidence of lost biology, and it cannot see all of it: a normalization that
-    halves the phenotype of rich plates can raise it. Raw profiles are standardized on training rows by the models.
+    A difference cannot see all lost biology: a normalization that halves the phenotype of rich plates can raise AUROC.
+    Raw profiles are standardized on training rows by the models.
     """
 
     reads_evaluations = True
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        raw = normalize(context.profiles, Raw())
-        folds = Folds(raw, context.splits)
-        for (task, name), own in context.evaluations.items():
-            if name not in context.models:
-                continue
-            trained = partial(evaluate_groups, raw, task=context.tasks[task], model=context.models[name], folds=folds)
-            same = [e for fold in context.splits for e in trained(fold, seed=context.seed).evaluations]
-            score = score_groups if grouped(context.tasks[task]) else score_table
-            (a, drawn_a), (b, drawn_b) = (
-                score(evaluations, [Auroc()], n_resamples=context.n_resamples) for evaluations in (own, same)
-            )
-            key = f"audit/real_labels/{task}/{name}"
-            means = [table[(table["over"] == "mean") & (table["metric"] == Auroc.name)].iloc[0] for table in (a, b)]
-            for what, mean in zip(("auroc", "raw_auroc"), means, strict=True):
-                yield Finding(f"{key}/{what}", mean["value"], mean["lower"], mean["upper"], int(mean["n"]))
-            lower, upper = interval(drawn_a["value"].to_numpy() - drawn_b["value"].to_numpy())
-            difference = float(means[0]["value"] - means[1]["value"])
-            yield Finding(f"{key}/minus_raw", difference, lower, upper, int(means[0]["n"]))
+        references = dict(_references(context))
+        for (task, model), own in context.evaluations.items():
+            if model in context.models:
+                views = {"": own} | {name: _trained(context, folds, task, model) for name, folds in references.items()}
+                yield from _compared(context, views, f"audit/real_labels/{task}/{model}", task)
+
+
+def _references(context: AuditContext) -> Iterator[tuple[str, Folds]]:
+    """Yield raw and yardstick profiles, aggregated as the run's own are, ready for training."""
+    for name, normalizer in REFERENCES.items():
+        try:
+            profiles = normalize(context.profiles, normalizer, aggregate=context.aggregate)
+        except InputError:
+            continue
+        yield name, Folds(profiles, context.splits)
+
+
+def _trained(context: AuditContext, folds: Folds, task: str, model: str) -> Sequence[Evaluation]:
+    """Return held-out predictions on other profiles; those of the run if the profiles are the same."""
+    profiles = folds.profiles
+    if _same(context, profiles):
+        return context.evaluations[task, model]
+    return [
+        evaluation
+        for split in context.splits
+        for evaluation in evaluate_groups(
+            profiles, split, context.tasks[task], context.models[model], folds=folds, seed=context.seed
+        ).evaluations
+    ]
+
+
+def _same(context: AuditContext, profiles: Profiles) -> bool:
+    return all(np.array_equal(context.normalized(split).X, profiles.X) for split in context.splits)
+
+
+def _compared(context: AuditContext, views: dict[str, Sequence[Evaluation]], key: str, task: str) -> Iterator[Finding]:
+    score: Score = score_groups if grouped(context.tasks[task]) else score_table
+    scores = {name: _auroc(score, evaluations, context) for name, evaluations in views.items()}
+    for name, (value, draws, n) in scores.items():
+        freedom = degrees_of_freedom(pd.concat([e.wells for e in views[name]]))
+        lower, upper = bounded_interval(value, draws, freedom=freedom, n=n)
+        yield Finding(f"{key}/{name}_auroc".replace("/_", "/"), value, lower, upper, n)
+    own, drawn, n = scores[""]
+    for name in (name for name in scores if name):
+        value, draws, _ = scores[name]
+        yield Finding(f"{key}/minus_{name}", own - value, *interval(drawn - draws), n)
+    if score is score_table:
+        strong = [strong_wells(evaluations, n_resamples=context.n_resamples) for evaluations in views.values()]
+        yield Finding(f"{key}/strong_wells", *max(strong, key=lambda s: s[0]), n)
+
+
+def _auroc(score: Score, evaluations: Sequence[Evaluation], context: AuditContext) -> tuple[float, Doubles, int]:
+    """Return mean AUROC over folds (and labels), its resamples, and the number of wells (or labels)."""
+    table, draws = score(evaluations, [Auroc()], n_resamples=context.n_resamples)
+    mean = table[(table["over"] == "mean") & (table["metric"] == Auroc.name)].iloc[0]
+    return float(mean["value"]), draws["value"].to_numpy(), int(mean["n"])

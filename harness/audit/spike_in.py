@@ -3,151 +3,143 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
-import pandas as pd
 
-from harness.aggregate import aggregate
 from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.bench import COLUMNS, STATISTICS, Bench, student
-from harness.audit.confounding import cramers_v
-from harness.audit.spike import (
-    COMMON,
-    FEW,
-    SPARSE,
-    Design,
-    by_batch,
-    control_distance,
-    control_sd,
-    directions,
-    estimated_prevalence,
-    everywhere,
-    half_of_plates,
-)
-from harness.bootstrap import interval
-from harness.seeding import derive, generator
-from harness.settings.types import Count, NotNegative, Positive
-from harness.types import InputError, NotApplicable
+from harness.audit.replicate.prevalence import Prevalence, prevalence_by_plate
+from harness.audit.spike.arms import Arm, at_share, is_tied, measure, others_of, sparse_arm
+from harness.audit.spike.bench import bench
+from harness.audit.spike.design import Design
+from harness.audit.spike.turning import Bounded, Turning, turning_point
+from harness.seeding import derive
+from harness.settings.limits import Between
+from harness.settings.types import Count, NotNegative
+from harness.types import NotApplicable
+
+KEY = "audit/spike_in"
+LEAST = 0.01  # share of wells that are spiked where none is active
+ALIKE = 0.05  # differences of prevalence that need no passes of their own
+UNKNOWN = "prevalence_unknown"
 
 
 class SpikeIn(Check):
-    """Add a known effect to known wells before normalization and see what is left of it afterwards.
+    """Add one known effect to many known wells before normalization and see how far they stand from the others.
 
-    Arms: ``sparse`` (5% of treated wells), ``common`` (90% on half of the plates), ``position_bound`` (20%, the same
-    wells on every plate), ``batch_bound`` (5% to 90%, by batch) and ``matched``, which has this screen's own prevalence
-    by plate (estimated from exchangeable control distances) and its own layout (the same positions everywhere where
-    compound is tied to position). The verdict rests on ``matched``; the others show what would happen.
+    Arms: ``sparse`` (many effects in few wells each), ``common`` (90% of the treated wells on half of the plates),
+    ``batch_bound`` (5% to 90%, by batch), ``position_bound`` (20%, the same wells on every plate) and ``matched``: this
+    screen's own prevalence by plate, from the agreement of replicates, and its own layout (the same positions
+    everywhere if compound is tied to position). One direction at a time: that all active wells look alike is the worst
+    case.
 
-    Displacement: a well's profile normalized with the spike minus without, along the displacement that the same plate
-    shows when only a few of its wells are spiked (1 for them by definition). From it:
+    ``contrast``: d' of spiked against unspiked wells of the whole screen, over the yardstick's (see
+    :class:`harness.audit.effects_kept.EffectsKept`): 1 if prevalence does not matter, 0 if the effect is gone.
+    ``retention``: what of it is the displacement of the spiked wells; ``spillover``: the displacement of the other
+    wells on plates with spikes along the same direction, 0 if they stay.
 
-    ``retention``: mean displacement of the spiked wells. ``spillover``: mean displacement of the other wells of plates
-    with spikes, 0 where they stay. ``contrast``: slope of displacement on being spiked over all wells of the screen,
-    i.e. how far spiked wells stand from unspiked ones, wherever these are: 1 where prevalence does not matter, 0 where
-    the effect is gone. A shift that all wells of the screen share changes retention and spillover but no comparison
-    of wells, so the verdict rests on the contrast. ``response``: length of the displacement of a few spiked wells
-    relative to the spike, in control sd of the normalized profiles: about 1 for methods that keep the scale of
-    features, 0 for one that ignores its input.
-
-    Works on well profiles (sites aggregated first), so that a pass costs a fraction of the screen's.
+    ``matched/contrast_at_lower`` and ``matched/contrast_at_upper``: the same at the bounds of the prevalence; an answer
+    has to hold for both. ``turns_at``: the share of active wells on half of the plates at which the contrast falls
+    below 1 - ``margin`` of that of rare effects; 1 with code ``never`` if it does not up to 90%. If compound is tied to
+    position, all plates have that share at the same positions. Without a prevalence (code ``prevalence_unknown``) the
+    bounds are those of ignorance: the sparse arm (``position_bound`` if compound is tied to position) and 90%.
 
     Parameters
     ----------
-    n_directions : real effects to imitate in the ``matched`` arm; values are means over them, intervals Student's.
-    n_others : the same in the other arms, at most ``n_directions``.
-    amplitude : of the spike, in control sd (root mean square over features).
+    n_matched, n_others : directions of the matched arm, and of each other arm and bound: a pass for each.
+    margin : loss of contrast that counts, for ``turns_at`` alone.
     tied_above : bias-corrected Cramer's V of compound x position from which on the layout counts as fixed.
+    n_directions, n_passes : of the sparse arm; with those of ``effects_kept`` the two share their passes.
     """
 
     needs = ("plates >= 2", "controls_per_plate >= 2")
 
     def __init__(
-        self, *, n_directions: Count = 4, n_others: Count = 2, amplitude: Positive = 1.0, tied_above: NotNegative = 0.5
+        self,
+        *,
+        n_matched: Count = 3,
+        n_others: Count = 1,
+        margin: Annotated[float, Between(0.01, 0.99)] = 0.12,
+        tied_above: NotNegative = 0.5,
+        n_directions: Count = 8,
+        n_passes: Count = 2,
     ) -> None:
-        self.n_directions = n_directions
+        self.n_matched = n_matched
         self.n_others = n_others
-        self.amplitude = amplitude
+        self.margin = margin
         self.tied_above = tied_above
+        self.n_directions = n_directions
+        self.n_passes = n_passes
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        bench = self.bench(context)
-        seed = derive(context.seed, "spike-in")
-        yield from self._matched(bench, seed)
-        n_others = min(self.n_others, self.n_directions)
-        for arm in self.others(bench, seed):
-            tables = [bench.moved(arm, i) for i in range(n_others)]
-            yield from self._other(arm, pd.concat(tables).groupby("plate", as_index=False, sort=False).mean(), context)
-        response = np.mean([bench.response(i) for i in range(self.n_directions)])
-        yield Finding("audit/spike_in/response", float(response), n=len(bench.wells))
+        tied = is_tied(context, self.tied_above)
+        sparse = sparse_arm(context, self.n_directions, self.n_passes)
+        yield from _arm("sparse", sparse)
+        arms = {"sparse": sparse}
+        for design in others_of(bench(context).base.wells, derive(context.seed, "spikes")):
+            arms[design.name] = measure(context, design, self._first(self.n_others), sparse)
+            yield from _arm(design.name, arms[design.name])
 
-    def _matched(self, bench: Bench, seed: int) -> Iterator[Finding]:
-        """Means over directions, each with prevalences estimated anew, with Student's interval over them."""
-        arms = list(self.matched(bench, seed))
-        moved = [bench.moved(arm, i) for i, arm in enumerate(arms)]
-        share = float(np.mean([list(arm.prevalence.values()) for arm in arms]))
-        yield Finding("audit/spike_in/matched/prevalence", share, n=len(arms[0].prevalence))
-        for key, statistic in STATISTICS.items():
-            values = np.array([statistic(*(table[c].to_numpy() for c in COLUMNS)) for table in moved])
-            n = int(sum(table["n_spiked"].sum() for table in moved))
-            yield Finding(f"audit/spike_in/matched/{key}", float(values.mean()), *student(values), n)
+        def contrast(share: float) -> Bounded:
+            if share == 0.9 and not tied:
+                return arms["common"].bounded("contrast")
+            arm = measure(context, at_share(context, share, tied=tied), self._first(1), sparse)
+            return arm.bounded("contrast")
 
-    def _other(self, arm: Design, moved: pd.DataFrame, context: AuditContext) -> Iterator[Finding]:
-        """Statistics of displacements averaged over directions, with intervals from resampled plates.
+        rare = sparse.bounded("contrast")[0]
+        turning = turning_point(contrast, sparse.bounded("contrast"), (1 - self.margin) * rare)
+        rarest = arms["position_bound" if tied else "sparse"]
+        yield from self._matched(context, turning, rarest, sparse, tied=tied)
+        yield Finding(f"{KEY}/turns_at", *turning.point, reason=turning.reason, code=turning.code)
 
-        Then by level of prevalence, where an arm has several: ``retention_at_0.9`` is that of the plates on which 90%
-        of the treated wells are spiked.
-        """
-        key = f"audit/spike_in/{arm.name}"
-        yield Finding(f"{key}/prevalence", float(np.mean(list(arm.prevalence.values()))), n=len(arm.prevalence))
-        draws = generator(context.seed, "plates", arm.name).integers(len(moved), size=(context.n_resamples, len(moved)))
-        values = moved[list(COLUMNS)].to_numpy().T
-        for name, statistic in STATISTICS.items():
-            with np.errstate(invalid="ignore", divide="ignore"):  # a draw of plates without any spike
-                drawn = np.array([statistic(*values[:, rows]) for rows in draws])
-            n = int(moved["n_spiked"].sum())
-            yield Finding(f"{key}/{name}", float(statistic(*values)), *interval(drawn), n)
-        levels = moved["plate"].map(arm.prevalence).round(2)
-        several = levels.unique()
-        for level in np.sort(several[several > 0]) if len(several) > 1 else ():
-            own = values[:, (levels == level).to_numpy()]
-            for name in ("retention", "spillover"):
-                yield Finding(f"{key}/{name}_at_{level:g}", STATISTICS[name](*own), n=int(own[0].sum()))
+    def _first(self, n: int) -> range:
+        return range(min(n, self.n_directions))
 
-    def bench(self, context: AuditContext) -> Bench:
-        """What all arms share. Raises NotApplicable where a plate has too few controls for a scale."""
-        profiles = aggregate(context.profiles, "median")
-        train = context.splits[0].train
+    def _matched(
+        self, context: AuditContext, turning: Turning, rarest: Arm, sparse: Arm, *, tied: bool
+    ) -> Iterator[Finding]:
+        """Contrast at the screen's own prevalence and at the bounds of it, or from the ``rarest`` effects to 90%."""
+        key = f"{KEY}/matched"
         try:
-            scale = control_sd(profiles.X, profiles.wells)
-            found = directions(profiles, train, self.n_directions, derive(context.seed, "spike-in"))
-            return Bench(profiles, context.normalize, scale, found, self.amplitude, context.seed)
-        except InputError as reason:
-            raise NotApplicable(str(reason)) from reason
+            prevalence = prevalence_by_plate(context)
+        except NotApplicable as unknown:
+            reason = unknown.reason
+            yield Finding(f"{key}/prevalence", np.nan, 0.0, 1.0, reason=reason, code=UNKNOWN)
+            yield Finding(f"{key}/contrast", np.nan, reason=reason, code=UNKNOWN)
+            for name, values in (("lower", rarest.bounded("contrast")), ("upper", turning.highest)):
+                yield Finding(f"{key}/contrast_at_{name}", *values, reason=reason, code=UNKNOWN)
+            return
+        arm = measure(context, _design(prevalence, 0, tied=tied), self._first(self.n_matched), sparse)
+        yield from _arm("matched", arm, prevalence)
+        for bound, name in enumerate(("lower", "upper"), start=1):
+            design = _design(prevalence, bound, tied=tied)
+            if abs(design.mean_prevalence - arm.prevalence) < ALIKE:
+                at_bound = arm
+            else:
+                at_bound = measure(context, design, self._first(self.n_others), sparse)
+            reason = f"at a mean prevalence of {at_bound.prevalence:.0%}"
+            yield _finding(f"matched/contrast_at_{name}", at_bound.bounded("contrast"), at_bound.n_wells, reason)
 
-    def matched(self, bench: Bench, seed: int) -> Iterator[Design]:
-        """This screen's own design, its prevalence estimated anew from resampled wells for each direction.
 
-        Raises NotApplicable where control distances cannot be had: one plate, or one with fewer than 3 controls.
-        """
-        wells = bench.wells
-        treated = wells[wells["role"] == "treated"]
-        known = treated.dropna(subset=["compound"]) if "compound" in treated else treated.iloc[:0]
-        tied = cramers_v(known["compound"], known["well"])[1] if len(known) else np.nan
-        try:
-            distance = control_distance(bench.profiles, seed)
-        except InputError as reason:
-            raise NotApplicable(str(reason)) from reason
-        for i in range(self.n_directions):
-            prevalence = estimated_prevalence(distance, wells, generator(seed, "prevalence", i))
-            floor = {plate: max(share, FEW) for plate, share in prevalence.items()}
-            yield Design("matched", floor, same_positions=bool(tied > self.tied_above))
+def _design(prevalence: Prevalence, bound: int, *, tied: bool) -> Design:
+    shares = {str(plate): float(np.clip(values[bound], LEAST, 1)) for plate, values in prevalence.by_plate.items()}
+    return Design("matched", shares, same_positions=tied)
 
-    def others(self, bench: Bench, seed: int) -> list[Design]:
-        """Designs that this screen may not have: what would happen."""
-        wells = bench.wells
-        return [
-            Design("sparse", everywhere(wells, SPARSE)),
-            Design("common", half_of_plates(wells, COMMON, 0.0, seed)),
-            Design("batch_bound", by_batch(wells, SPARSE, COMMON, seed)),
-            Design("position_bound", everywhere(wells, 0.2), same_positions=True),
-        ]
+
+def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[Finding]:
+    """Prevalence, contrast, retention and spillover of an arm."""
+    bounds = (np.nan, np.nan) if prevalence is None else (prevalence.lower, prevalence.upper)
+    reason, code = ("", "") if prevalence is None else (prevalence.reason, prevalence.code)
+    yield Finding(f"{KEY}/{name}/prevalence", arm.prevalence, bounds[0], bounds[1], arm.n_wells, reason, code)
+    for kind in ("contrast", "retention", "spillover"):
+        yield _finding(f"{name}/{kind}", arm.bounded(kind), arm.n_wells)
+
+
+def _finding(name: str, bounded: Bounded, n: int, reason: str = "") -> Finding:
+    """A finding, with the code of what is missing if it has no value or no interval."""
+    code = ""
+    if np.isnan(bounded[1]):
+        reason, code = "too few plates of the same prevalence for an interval", "few_plates"
+    if np.isnan(bounded[0]):
+        reason, code = "too few plates with and without spikes to learn on some and measure on others", "few_plates"
+    return Finding(f"{KEY}/{name}", *bounded, n, reason, code)

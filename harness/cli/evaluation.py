@@ -74,10 +74,12 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
             recorder.text(file, text)
         for table, rows in screen.report.tables.items():
             recorder.table(table, pd.DataFrame(rows))
-        scores = Run(plan, profiles, recorder, units=units, audited=audited).execute()
+        run = Run(plan, profiles, recorder, units=units, audited=audited)
+        scores = run.execute()
+        verdict = "" if run.decision is None else f"{plan.name} is {run.decision.headline}\n"
         taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
-        recorder.note(f"{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
-        print(f"{summary(plan, scores)}{taken}")
+        recorder.note(f"{verdict}{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
+        print(f"{verdict}{summary(plan, scores)}{taken}")
         if int(tags["held_out_batches"]) < FEWEST_BATCHES:
             print(by_fold(plan, scores))
     if units:

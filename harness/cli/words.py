@@ -148,8 +148,14 @@ def _check_member(group: str, value: Any, groups: Groups) -> None:
             expected = f"expected {form} with {', '.join(members)}"
             raise InputError(f"{group}={written(value)}: {written(entry)} is the name of no member; {expected}")
         if entry not in members and not any(mark in entry for mark in "/@$"):
-            near = hint(entry, members)
+            near = _elsewhere(entry, groups) or hint(entry, members)
             raise InputError(f"{group}: there is no {written(entry)}; {near}choose one of {', '.join(members)}")
+
+
+def _elsewhere(name: str, groups: Groups) -> str:
+    """Say how to choose a member that another group has, or nothing."""
+    others = [group for group in groups.groups() if name in groups.members(group) and groups.takes_list(group)]
+    return f"{name} is a member of {others[0]}: {others[0]}=[{name}]; " if others else ""
 
 
 def _check_folder(key: str, value: Any) -> None:

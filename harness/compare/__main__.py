@@ -113,10 +113,11 @@ def show_group(group: Group, options: argparse.Namespace) -> None:
     from harness.bootstrap import FEWEST_BATCHES
     from harness.compare.section import fold_scores, folds, resampled
     from harness.compare.table import HEADLINE, REFERENCE, differing_settings
-    from harness.compare.terminal import show
+    from harness.compare.terminal import show, show_scorecards
 
     tags, finished = group.tags, group.finished
     if finished:
+        show_scorecards(group)
         show(group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
         print(f"Means over held-out folds, in brackets the 95% interval ({resampled(group)}).")
         if 0 < len(folds(group)) < FEWEST_BATCHES:

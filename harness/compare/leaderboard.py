@@ -1,4 +1,4 @@
-"""The leaderboard and the verdicts behind it."""
+"""The leaderboard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from harness.bootstrap import FEWEST_BATCHES
 from harness.compare.group import ANCHORS, Group
 from harness.compare.html import Html, join, note, table, tag
-from harness.compare.section import Section, batches, chip, file_of, fold_scores, folds, resampled
+from harness.compare.section import Section, batches, chip, fold_scores, folds, resampled
 from harness.compare.spikes import with_interval
 from harness.compare.table import CONTRAST, HEADLINE, PROBE, REFERENCE, baselines
 from harness.compare.terminal import number
@@ -101,24 +101,3 @@ def _of_fold(by_fold: pd.DataFrame, fold: str) -> Html:
         return Html("-")
     row: Any = by_fold.loc[fold]
     return with_interval(row["lower"], row["upper"], number(row["value"]))
-
-
-def verdicts(group: Group) -> Section | None:
-    """Why each run was called what it was called."""
-    if group.table.empty:
-        return None
-    parts, without = [], []
-    for row in group.ranked().to_dict("records"):
-        found = file_of(group.runs[row["norm"]], "verdict.txt") if row["verdict"] != "-" else None
-        if found is None:
-            without.append(row["norm"])
-        else:
-            said, cut, why = found.decode(errors="replace").strip().partition("Decided by: ")
-            evidence = tag("small", cut, why) if cut else ""
-            parts.append(join([tag("dt", row["norm"], " ", chip(str(row["verdict"]))), tag("dd", said, evidence)]))
-    content = [tag("dl", *parts)] if parts else []
-    if without:
-        content.append(
-            note(f"No verdict was recorded for: {', '.join(without)}. A run gives one with audit=[..,verdict].")
-        )
-    return Section("verdicts", "Verdicts", content)

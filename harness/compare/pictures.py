@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.compare import plots, spikes
@@ -16,6 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_IMAGES = 24
+EFFECTS = {
+    "ratio": "size of small effects",
+    "worst_ratio": "worst direction",
+    "strength_ratio": "step on a strong effect",
+    "auroc": "AUROC against unspiked wells",
+    "told_apart": "AUROC of one effect against another",
+}
 PICTURES = {"umap": "UMAP", "plate_correlation": "Correlation of plates"}
 
 
@@ -69,7 +75,7 @@ def audits(group: Group) -> Audits:
     found: dict[str, spikes.Found] = {}
     for label in group.ranked()["norm"]:
         run = group.runs[label]
-        if any(key.startswith(("audit/spike_in/", "audit/detection/")) for key in run.metrics):
+        if any(key.startswith(("audit/spike_in/", "audit/effects_kept/")) for key in run.metrics):
             table = stored(run, "audit")
             if table is not None:
                 rows: Any = table.to_dict("records")
@@ -90,38 +96,23 @@ def spike_in(group: Group) -> Section | None:
         content.append(tag("div", *(image(plots.svg(f), "svg+xml", c) for f, c in drawn), class_="charts"))
         content.append(
             note(
-                "Contrast: how far spiked wells stand from unspiked ones, 1 where it does not matter how common the "
-                "effect is; retention: how far spiked wells moved themselves. Bars: 95% intervals, over directions of "
-                "the effect in the matched arm, over plates in the others."
+                "Contrast: how far spiked wells stand from unspiked ones, in sd of the noise, relative to scaling each "
+                "plate by its controls; retention: how far spiked wells moved themselves. Bars: 95% intervals over "
+                "plates and directions of the effect."
             )
         )
         if len(found) > plots.MOST_ROWS:
             content.append(note(f"The first {plots.MOST_ROWS} of {len(found)} normalizations are shown."))
-    if known := spikes.arms(found, "detection", "mde"):
-        content += _detection(found, known)
-    for check in ("spike_in", "detection"):
+    if rows := spikes.summary_rows(found, [f"audit/effects_kept/{name}" for name in EFFECTS]):
+        content.append(tag("h3", "Many small effects"))
+        content.append(table([[("normalization", 1), *((heading, 1) for heading in EFFECTS.values())]], rows))
+        content.append(note("Size and step are relative to scaling each plate by its controls (1: all is kept)."))
+    for check in ("spike_in", "effects_kept"):
         lost = {norm: t[key]["reason"] for norm, t in found.items() if (key := f"audit/{check}") in t}
         content += [note(f"{norm} has no {check}: {reason}.") for norm, reason in lost.items()]
     if without := [label for label in group.table["norm"] if label not in found]:
         content.append(note(f"Without spike-ins: {', '.join(without)}."))
     return Section("spikes", "Spike-in", content)
-
-
-def _detection(found: Audits, known: Sequence[str]) -> Iterator[Html]:
-    yield tag("h3", "Detection on held-out folds")
-    drawn = [(arm, spikes.detection_chart(found, arm)) for arm in known]
-    yield tag("div", *(image(plots.svg(f), "svg+xml", arm) for arm, f in drawn if f is not None), class_="charts")
-    if len(found) > spikes.MOST_CURVES:
-        yield note(f"Curves of the first {spikes.MOST_CURVES} of {len(found)} normalizations; the table has all.")
-    keys = [f"audit/detection/{arm}/{what}" for arm in known for what in ("mde", "raw_mde", "mde_ratio")]
-    second: list[tuple[object, int]] = [("normalization", 1)]
-    second += [(name, 1) for _ in known for name in ("own", "raw", "ratio")]
-    yield tag("h3", "Minimum detectable effect")
-    yield table([[("", 1), *((arm, 3) for arm in known)], second], spikes.summary_rows(found, keys))
-    yield note(
-        "The amplitude (control sd) at which AUROC reaches its target of 0.75 by default; "
-        "inf: not at the largest tried. Ratio above 1: effects must be stronger than in raw profiles to be found."
-    )
 
 
 def images(group: Group) -> Section | None:

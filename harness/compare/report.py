@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from harness.compare import scorecards
 from harness.compare.group import Group
 from harness.compare.html import Html, join, note, page, section, table, tag
-from harness.compare.leaderboard import leaderboard, verdicts
+from harness.compare.leaderboard import leaderboard
 from harness.compare.pictures import differences, images, spike_in, tradeoff
 from harness.compare.section import Section, counts
 from harness.compare.table import differing_settings
@@ -16,7 +17,7 @@ _NAMED = re.compile(r"`(python -m harness[^`]*)`\s*$")
 
 
 def report(groups: Sequence[Group], *, command: str) -> str:
-    """The page: for each group its leaderboard, verdicts, pictures, what failed, and what made it.
+    """The page: for each group its verdicts, leaderboard, pictures, what failed, and what made it.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ def report(groups: Sequence[Group], *, command: str) -> str:
 def _group(group: Group, prefix: str) -> list[Html]:
     tags = group.tags
     body = [
+        scorecards.section(group),
         leaderboard(group),
-        verdicts(group),
         tradeoff(group),
         differences(group),
         spike_in(group),

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.compare.group import Group
+from harness.compare.scorecards import marks
 from harness.compare.table import CONTRAST, HEADLINE, PROBE, REFERENCE, baselines
 
 _NARROWEST = 128
@@ -22,6 +24,16 @@ _TITLES = {
     "balanced_accuracy": "balanced accuracy",
     f"auroc_minus_{REFERENCE}": f"AUROC - {REFERENCE}",
 }
+
+
+def show_scorecards(group: Group) -> None:
+    """Print the verdict of each run and its answers as marks; nothing if no run has a scorecard."""
+    answers = marks(group)
+    if answers is not None:
+        console = Console(width=max(shutil.get_terminal_size((80, 24)).columns, 80), highlight=False)
+        table, legend = answers
+        console.print(table)
+        console.print(legend, style="dim")
 
 
 def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:

@@ -34,6 +34,7 @@ class FigureContext:
     raw : profiles of all sites or wells before normalization, perhaps on disk. None if not kept.
     trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None where nothing was tuned.
     n_resamples : bootstrap draws behind intervals that a figure makes itself.
+    scorecard : the answers of the audit (:meth:`harness.audit.verdict.Decision.scorecard`); None without a verdict.
     batch_tables : how batches were inferred (:class:`harness.batch.assignment.Found`); empty where they were given.
     """
 
@@ -52,6 +53,7 @@ class FigureContext:
     raw: Profiles | None = None
     trials: pd.DataFrame | None = None
     n_resamples: int = 500
+    scorecard: pd.DataFrame | None = None
     batch_tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 

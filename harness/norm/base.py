@@ -8,7 +8,10 @@ from typing import ClassVar, Self
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from harness.types import FitScope, Floats, InputError, Plate
+from harness.types import FitScope, Floats, InputError, Plate, Profiles
+
+# of the wells, what every normalization may know: where a well stands, whether it is a control, how many cells it has
+COLUMNS = ("plate", "well", "row", "column", "site", "batch", "role", "cell_count")
 
 
 class Normalizer(BaseEstimator):
@@ -23,6 +26,9 @@ class Normalizer(BaseEstimator):
     sites of a well need to be transformed. ``identity`` declares that it gives each plate as it is.
 
     ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which it cannot be fitted.
+
+    ``reads`` names columns of the wells table that it reads beside :data:`COLUMNS` and those in its parameter
+    ``covariates``, if it has one; no other column reaches it (:func:`declared_columns`).
     """
 
     scope: FitScope | str = FitScope.TRAIN
@@ -30,6 +36,7 @@ class Normalizer(BaseEstimator):
     identity: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     needs_planted: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()  # modules of an optional extra
 
     def fit(self, plates: Sequence[Plate]) -> Self:  # noqa: ARG002
@@ -68,6 +75,18 @@ def check_scope(scope: FitScope | str) -> FitScope:
         return FitScope(scope)
     except ValueError:
         raise InputError(f"norm: scope {scope!r} is unknown; choose one of {[s.value for s in FitScope]}") from None
+
+
+def declared_columns(normalizer: Normalizer) -> tuple[str, ...]:
+    """Return the columns of wells beyond :data:`COLUMNS` that a method, or a stage of a chain, declares to read."""
+    stages = normalizer.stages()
+    columns = {str(c) for stage in stages for c in (*stage.reads, *getattr(stage, "covariates", ()))}
+    return tuple(sorted(columns - set(COLUMNS)))
+
+
+def permitted(profiles: Profiles, normalizer: Normalizer) -> Profiles:
+    """Return ``profiles`` as a method may see them: compounds, doses, labels and the rest only if it declares them."""
+    return profiles.with_columns((*COLUMNS, *declared_columns(normalizer)))
 
 
 def depends_on_training(normalizer: Normalizer) -> bool:

@@ -64,6 +64,7 @@ class DirectStandardization(CrossFitted):
 
     scope = FitScope.TRAIN_AND_CONTROLS
     needs = ("batches >= 3", "controls_per_batch >= 4")
+    reads = ("compound",)
     own_: list[Transfer]
 
     def __init__(

@@ -16,7 +16,7 @@ from harness.aggregate import aggregate as to_wells
 from harness.aggregate import check_method, expand, middle_sites, raw_wells, sites_to_wells, well_codes, well_table
 from harness.middle import halfway
 from harness.norm.affine import Affine, from_raw_wells
-from harness.norm.base import Normalizer, check_scope
+from harness.norm.base import Normalizer, check_scope, permitted
 from harness.norm.step import Step, Stepwise, check_finite, ordered
 from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 
@@ -32,8 +32,10 @@ def fit(
 
     What has scope ``plate`` or ``batch`` stays unfitted, and ``train_and_controls`` unadapted: :func:`stream` does
     that, for any plates. Without a split, TRAIN and TRAIN_AND_CONTROLS read every row: a descriptive view, never one
-    that is scored on held-out wells. A stage of a chain reads what the stages before it made of these rows.
+    that is scored on held-out wells. A stage of a chain reads what the stages before it made of these rows. Of the
+    wells a method sees what every normalization may know and the columns that it declares.
     """
+    profiles = permitted(profiles, normalizer)
     fitted: list[Normalizer] = []
     steps: list[Step] = []
     for stage in normalizer.stages():
@@ -80,6 +82,7 @@ def stream(
     ------
     InputError : the method's needs are not met; the message names the plate.
     """
+    profiles = permitted(profiles, normalizer)
     ready = normalizer if fitted else fit(profiles, normalizer, split, report=report)
     steps: list[Step] = []
     for stage in ready.stages():
@@ -166,7 +169,7 @@ def normalize(
     else:
         fitted = fit(profiles, normalizer, split, report=report)
         assert isinstance(fitted, Affine)
-        parts = from_raw_wells(raw, profiles, fitted)
+        parts = from_raw_wells(permitted(raw, normalizer), permitted(profiles, normalizer), fitted)
         result.rescaled = raw if fitted.rescales() else None
     for rows, Z in parts:
         X[rows] = Z

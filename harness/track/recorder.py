@@ -68,10 +68,11 @@ class MlflowRecorder:
         self.table("audit", pd.DataFrame([vars(f) for f in findings], columns=list(_FINDING_COLUMNS)))
 
     def verdict(self, decision: Decision) -> None:
-        """Tag ``verdict``, table ``verdict`` with the evidence, and ``verdict.txt`` in plain words."""
+        """Tag ``verdict``, tables ``scorecard`` and ``verdict`` (the evidence), and ``verdict.txt`` in plain words."""
         self.outlet.put(Call("tags", {"verdict": decision.call.value}))
+        self.table("scorecard", decision.scorecard())
         self.table("verdict", decision.table())
-        self.text("verdict.txt", decision.paragraph + "\n")
+        self.text("verdict.txt", decision.page() + "\n")
 
     def metrics(self, values: Mapping[str, float]) -> None:
         self._metrics([(key, value, 0) for key, value in values.items()])

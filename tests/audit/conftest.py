@@ -40,6 +40,7 @@ def make_context(
         "evaluations": {},
         "n_resamples": 100,
         "seed": 0,
+        "normalizer": normalizer or Raw(),
     }
     return AuditContext(**{**context, **changes})
 

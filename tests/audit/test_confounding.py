@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats.contingency import association
 
 from harness.audit.confounding import Confounding, cramers_v
+from harness.norm.base import Normalizer
+from harness.norm.raw import Raw
+from harness.split.leave_batch_out import LeaveBatchOut
 
 
 def bergsma(a: Any, b: Any) -> float:
@@ -64,7 +67,7 @@ def design(seed: int = 0, *, tied: bool = False) -> pd.DataFrame:
 def test_a_balanced_design_is_clean_and_a_tied_one_is_named(audited: Any) -> None:
     clean, tied = findings(audited, design()), findings(audited, design(tied=True))
     assert clean["role_x_batch_corrected"].value < 0.06
-    assert all(f.reason == "" for f in clean.values())
+    assert all(f.reason == "" for key, f in clean.items() if key.startswith(("role_x_batch", "compound")))
     assert tied["role_x_batch"].value > 0.6
     assert tied["role_x_batch"].reason == "role is tied to batch: a score may be about the batch"
     assert tied["role_x_batch"].n == 2000
@@ -91,6 +94,83 @@ def test_controls_empty_wells_and_wells_without_a_compound_do_not_count_as_a_com
     after = findings(audited, pd.concat([wells, nameless, empty], ignore_index=True))
     assert (after["compound_x_batch"].value, after["compound_x_batch"].n) == (before.value, before.n)
     assert after["role_x_batch"].n == 2500
+
+
+def grid(role: Any, *, n_plates: int = 6, n_batches: int = 3, seed: int = 0) -> pd.DataFrame:
+    """8 x 12 wells a plate; ``role(row, column, rng)`` says which are controls."""
+    rng = np.random.default_rng(seed)
+    row, column = np.divmod(np.arange(96), 12)
+    tables = []
+    for p in range(n_plates):
+        control = role(row + 1, column + 1, rng)
+        table = {"plate": f"p{p}", "batch": f"b{p * n_batches // n_plates}", "row": row + 1, "column": column + 1}
+        table["well"] = [f"{chr(65 + r)}{c + 1:02d}" for r, c in zip(row, column, strict=True)]
+        tables.append(pd.DataFrame({**table, "role": np.where(control, "negcon", "treated"), "compound": "c"}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def outer(row: Any, column: Any, rng: Any) -> Any:  # noqa: ARG001
+    return (column == 1) | (column == 12)
+
+
+def anywhere(row: Any, column: Any, rng: Any) -> Any:  # noqa: ARG001
+    return rng.permutation(96) < 16
+
+
+def of(audited: Any, wells: pd.DataFrame, normalizer: Any = None) -> dict[str, Any]:
+    context = audited(wells=wells, splits=list(LeaveBatchOut().split(wells)), normalizer=normalizer)
+    return {f.key.removeprefix("audit/"): f for f in Confounding().findings(context)}
+
+
+def test_controls_in_two_columns_are_tied_to_position_column_and_edge_but_not_to_the_row(audited: Any) -> None:
+    found = of(audited, grid(outer))
+    assert found["confounding/role_x_position"].value == pytest.approx(1)
+    assert found["confounding/role_x_column"].value == pytest.approx(1)
+    assert found["confounding/role_x_row_corrected"].value == 0
+    edge = grid(outer)
+    at_edge = edge["row"].isin([1, 8]) | edge["column"].isin([1, 12])
+    assert found["confounding/role_x_edge"].value == pytest.approx(cramers_v(edge["role"], at_edge.astype(str))[0])
+    assert found["confounding/role_x_edge_corrected"].reason == "role is tied to edge: a score may be about the edge"
+    assert found["position/auroc"].value == 1
+    assert found["position/auroc"].lower > 0.98
+    assert found["position/auroc"].n == 576
+
+
+def test_controls_at_random_positions_are_tied_to_none_of_them(audited: Any) -> None:
+    scores = []
+    for seed in range(5):
+        found = of(audited, grid(anywhere, n_plates=12, seed=seed))
+        for place in ("position", "row", "column", "edge"):
+            assert found[f"confounding/role_x_{place}_corrected"].value < 0.15
+        scores.append(found["position/auroc"])
+    assert abs(np.mean([score.value for score in scores]) - 0.5) < 0.04
+    assert sum(score.lower > 0.5 for score in scores) <= 1
+
+
+def test_wells_without_rows_and_columns_are_told_by_their_names_alone(audited: Any) -> None:
+    found = of(audited, grid(outer).drop(columns=["row", "column"]))
+    assert found["position/auroc"].value == 1
+    assert found["confounding/role_x_position"].value == pytest.approx(1)
+    for place in ("row", "column", "edge"):
+        assert np.isnan(found[f"confounding/role_x_{place}"].value)
+        assert found[f"confounding/role_x_{place}"].reason == f"no {place} is known"
+
+
+def test_position_is_not_scored_without_a_fold_that_holds_both_roles(audited: Any) -> None:
+    wells = grid(outer)
+    found = of(audited, wells.assign(role="treated"))
+    assert found["position/auroc"].code == "one_role"
+
+
+def test_columns_that_the_normalization_declares_are_named(audited: Any) -> None:
+    class Reads(Normalizer):
+        reads = ("plate_map", "compound")
+
+    key = "confounding/declared_columns"
+    assert (of(audited, grid(outer), Raw())[key].value, of(audited, grid(outer), Raw())[key].code) == (0, "")
+    reads = of(audited, grid(outer), Reads())[key]
+    assert (reads.value, reads.code) == (2, "reads_compound")
+    assert reads.reason.startswith("the normalization reads compound, plate_map: ")
 
 
 @pytest.mark.parametrize("compound", [None, "", np.nan])

@@ -52,7 +52,7 @@ def test_hiding_is_seeded_and_does_not_depend_on_the_order_of_rows(screen: Any) 
 
 def findings(audited: Any, profiles: Any, normalizer: Any, models: Any = None, **options: Any) -> dict[str, Any]:
     context = audited(profiles, normalizer, models=models or {}, **options)
-    return {f.key: f for f in ControlsVsControls().findings(context)}
+    return {f.key: f for f in ControlsVsControls(n_repeats=1).findings(context)}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_few_controls_give_the_textbook_form_away_and_not_the_exchangeable_one(
     models = {"lightgbm": lightgbm}
     textbook = findings(audited, profiles, DmsoWithin(exchangeable=False), models)
     exchangeable = findings(audited, profiles, DmsoWithin(), models)
-    assert set(textbook) == {KEY.format("lightgbm"), KEY.format("row_norm")}
+    assert set(textbook) == {KEY.format(name) for name in ("lightgbm", "row_norm", "neighbours")}
     for name in ("lightgbm", "row_norm"):
         caught, fair = textbook[KEY.format(name)], exchangeable[KEY.format(name)]
         assert caught.value > 0.8
@@ -79,13 +79,41 @@ def test_few_controls_give_the_textbook_form_away_and_not_the_exchangeable_one(
     assert textbook[KEY.format("lightgbm")].lower > 0.6
 
 
-def test_treated_wells_have_no_part_in_it(audited: Any, noise_screen: Any) -> None:
+@pytest.mark.parametrize(("k", "hidden"), [(4, 1), (5, 2), (6, 3), (16, 8)])
+def test_half_of_the_controls_are_hidden_or_as_many_as_leave_three(noise_screen: Any, k: int, hidden: int) -> None:
+    profiles = noise_screen(k=k)
+    relabelled = ControlsVsControls().relabel(profiles, 0, 0)
+    after = relabelled.profiles.wells
+    assert (relabelled.tested == (profiles.wells["role"] == "negcon")).all()
+    moved = after[relabelled.tested & (after["role"] == "treated")]
+    assert set(moved.groupby("plate").size()) == {hidden}
+    assert relabelled.profiles.X is profiles.X
+
+
+def test_hidden_controls_bear_the_signs_of_treated_wells_of_their_plate(screen: Any) -> None:
+    profiles = screen(sites=(1,))
+    relabelled = ControlsVsControls().relabel(profiles, 0, 0)
+    before, after = profiles.wells, relabelled.profiles.wells
+    hidden = ((before["role"] == "negcon") & (after["role"] == "treated")).to_numpy()
+    for plate, rows in after[hidden].groupby("plate"):
+        treated = before[(before["plate"] == plate) & (before["role"] == "treated")]
+        signs = set(treated[["compound", "dose", "moa"]].itertuples(index=False, name=None))
+        assert set(rows[["compound", "dose", "moa"]].itertuples(index=False, name=None)) <= signs
+    pd.testing.assert_frame_equal(after[~hidden], before[~hidden])
+
+
+def test_what_treated_wells_look_like_is_not_scored(audited: Any, noise_screen: Any) -> None:
     profiles = noise_screen(k=10)
     treated = (profiles.wells["role"] == "treated").to_numpy()
     X = profiles.X.copy()
     X[treated] *= 100
     straight, moved = (findings(audited, p, DmsoWithin()) for p in (profiles, profiles.replace(X=X)))
     assert straight == moved
+
+
+def test_a_screen_of_controls_alone_has_the_null_too(audited: Any, noise_screen: Any) -> None:
+    profiles = noise_screen(n_wells=12, k=12)
+    assert findings(audited, profiles, Raw())[KEY.format("row_norm")].n == 12 * 12
 
 
 def test_compounds_of_controls_do_not_stand_in_the_way_of_a_compound_disjoint_split(
@@ -100,15 +128,21 @@ def test_compounds_of_controls_do_not_stand_in_the_way_of_a_compound_disjoint_sp
     assert findings(audited, profiles, Raw(), splitter=LeaveBatchOut(compound_disjoint=True)) == plain
 
 
-def test_too_few_controls_to_hide_half_of_them_is_not_applicable(audited: Any, noise_screen: Any) -> None:
-    with pytest.raises(NotApplicable, match="DmsoWithin: plate 'p00' has 2 negative control wells"):
-        findings(audited, noise_screen(k=4), DmsoWithin())
+def test_too_few_controls_to_hide_one_is_not_applicable_to_a_method_that_needs_a_reference(
+    audited: Any, noise_screen: Any
+) -> None:
+    with pytest.raises(NotApplicable, match="after relabelling: DmsoWithin: plate 'p00' has 2") as few:
+        findings(audited, noise_screen(k=3), DmsoWithin())
+    assert few.value.code == "few_controls"
+    assert findings(audited, noise_screen(k=3), Raw())[KEY.format("row_norm")].n == 12 * 3
 
 
 def test_repeats_are_averaged_over_different_relabellings(audited: Any, noise_screen: Any) -> None:
     profiles = noise_screen(n_plates=8, k=24, n_features=10)
     context = audited(profiles, DmsoWithin(exchangeable=False))
-    one, three = (next(iter(ControlsVsControls(n_repeats=n).findings(context))) for n in (1, 3))
+    one, three = (
+        next(iter(ControlsVsControls(n_repeats=n, clear_below=0, clear_above=1).findings(context))) for n in (1, 3)
+    )
     assert one.value != three.value
     assert 0.5 < three.value < 1
-    assert three.lower < three.value < three.upper
+    assert three.upper - three.lower < one.upper - one.lower

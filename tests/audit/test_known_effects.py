@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 
 from harness.audit.base import Finding
 from harness.audit.known_effects import KnownEffects
+from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Verdict
 from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin
@@ -164,5 +165,5 @@ def test_a_table_of_other_compounds_is_refused_with_both_sides(audited: Any, tmp
 def test_the_verdict_does_not_depend_on_it(audited: Any, tmp_path: Path) -> None:
     found = list(known(tmp_path).findings(audited(graded(), Noise())))
     base = [Finding("batch_effect/probe_balanced_accuracy", 0.4, 0.3, 0.5, 90)]
-    decided, again = (Verdict().decide(f, n_plates=8, n_batches=3) for f in (base, [*base, *found]))
+    decided, again = (Verdict().decide(f, Design(3, 8)) for f in (base, [*base, *found]))
     assert decided == again

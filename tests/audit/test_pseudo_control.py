@@ -8,7 +8,6 @@ import pytest
 from audit_toys import by_key
 from sklearn.linear_model import LogisticRegression
 
-from harness.aggregate import well_table
 from harness.audit.pseudo_control import PseudoControl
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.raw import Raw
@@ -26,46 +25,51 @@ def findings(audited: Any, profiles: Profiles, normalizer: Any, *, n_repeats: in
 
 
 def test_each_plate_gets_as_many_pseudo_controls_as_it_had_controls(screen: Any) -> None:
-    """Image level, 8 and 9 controls a plate by turns, a positive control and an empty well on each."""
-    profiles = screen(n_wells=40)
-    relabelled = PseudoControl().relabel(profiles, 1)
-    before, after = well_table(profiles.wells), well_table(relabelled.wells)
-    assert len(after.drop_duplicates(["plate", "well"])) == len(after)
+    """8 and 9 controls a plate by turns, a positive control and an empty well on each."""
+    profiles = screen(n_wells=40, sites=(1,))
+    relabelled = PseudoControl().relabel(profiles, 1, 0)
+    before, after = profiles.wells, relabelled.profiles.wells
     role = before.set_index(["plate", "well"])["role"]
     was = role.loc[list(after[["plate", "well"]].itertuples(index=False, name=None))].to_numpy()
     assert "negcon" not in was
-    assert set(was[after["role"].isin(["negcon", "treated"])]) == {"treated"}
-    for plate, own in after.groupby("plate"):
+    for plate, rows in after.groupby("plate"):
         old = before[before["plate"] == plate]["role"].value_counts()
-        new = own["role"].value_counts()
+        new, tested = rows["role"].value_counts(), rows[relabelled.tested[rows.index]]["role"].value_counts()
         k = old["negcon"]
-        assert new["negcon"] == k
-        assert new["treated"] == min(np.ceil(1.5 * k), old["treated"] - k)
-        assert new["poscon"] == 1 + old["treated"] - k - new["treated"]
-        assert new["empty"] == old["empty"]
-        assert len(own) == len(before[before["plate"] == plate]) - k
+        assert (new["negcon"], tested["negcon"]) == (k, k)
+        assert new["treated"] == old["treated"] - k
+        assert tested["treated"] == min(np.ceil(1.5 * k), old["treated"] - k)
+        assert set(tested.index) == {"negcon", "treated"}
 
 
-def test_profiles_are_those_of_the_same_rows_and_all_sites_of_a_well_go_together(screen: Any) -> None:
-    profiles = screen()
-    relabelled = PseudoControl().relabel(profiles, 1)
+def test_pseudo_controls_bear_every_sign_of_a_control_of_their_plate_and_nothing_else_moves(screen: Any) -> None:
+    profiles = screen(n_wells=40, sites=(1,))
+    wells = profiles.wells.assign(vendor=np.where(profiles.wells["role"] == "negcon", profiles.wells["plate"], "v"))
+    relabelled = PseudoControl().relabel(profiles.replace(wells=wells), 1, 0).profiles
     kept = (profiles.wells["role"] != "negcon").to_numpy()
     np.testing.assert_array_equal(relabelled.X, profiles.X[kept])
-    columns = ["plate", "well", "site", "batch", "compound"]
-    pd.testing.assert_frame_equal(relabelled.wells[columns], profiles.wells.loc[kept, columns].reset_index(drop=True))
-    assert len(relabelled.wells.drop_duplicates(["plate", "well", "role"])) == len(well_table(relabelled.wells))
-    assert relabelled.wells.groupby(["plate", "well"]).size().max() == 3
+    before, after = wells[kept].reset_index(drop=True), relabelled.wells
+    still = ["plate", "well", "row", "column", "site", "batch", "cell_count"]
+    pd.testing.assert_frame_equal(after[still], before[still])
+    pseudo = (after["role"] == "negcon").to_numpy()
+    pd.testing.assert_frame_equal(after[~pseudo], before[~pseudo])
+    assert set(after.loc[pseudo, "compound"]) == {"DMSO"}
+    assert (after.loc[pseudo, "vendor"] == after.loc[pseudo, "plate"]).all()
+    for plate, rows in after[pseudo].groupby("plate"):
+        controls = wells[(wells["plate"] == plate) & (wells["role"] == "negcon")]
+        assert sorted(rows["dose"]) == sorted(controls["dose"])
 
 
-def test_the_draw_is_seeded_and_of_wells_not_of_rows(screen: Any) -> None:
-    profiles = screen()
+def test_the_draw_is_seeded_and_does_not_depend_on_the_order_of_rows(screen: Any) -> None:
+    profiles = screen(sites=(1,))
     rng = np.random.default_rng(0)
     order = np.concatenate([rng.permutation(np.arange(p.rows.start, p.rows.stop)) for p in profiles])
     turned = profiles.replace(X=profiles.X[order], wells=profiles.wells.iloc[order])
 
     def drawn(given: Profiles, seed: int) -> set[Any]:
-        wells = PseudoControl().relabel(given, seed).wells
-        return set(wells.loc[wells["role"] == "negcon", ["plate", "well"]].itertuples(index=False, name=None))
+        wells = PseudoControl().relabel(given, seed, 0).profiles.wells
+        columns = ["plate", "well", "role", "compound", "dose", "moa"]
+        return set(wells[columns].itertuples(index=False, name=None))
 
     assert drawn(turned, 1) == drawn(profiles, 1)
     assert drawn(profiles, 2) != drawn(profiles, 1)
@@ -73,12 +77,11 @@ def test_the_draw_is_seeded_and_of_wells_not_of_rows(screen: Any) -> None:
 
 def test_where_treated_wells_are_few_half_of_them_become_controls(screen: Any) -> None:
     profiles = screen(n_wells=16, n_controls=9, sites=(1,))
-    after = well_table(PseudoControl().relabel(profiles, 0).wells)
-    before = well_table(profiles.wells)
-    for plate, own in after.groupby("plate"):
+    after, before = PseudoControl().relabel(profiles, 0, 0).profiles.wells, profiles.wells
+    for plate, rows in after.groupby("plate"):
         n = ((before["plate"] == plate) & (before["role"] == "treated")).sum()
-        assert (own["role"] == "negcon").sum() == n // 2
-        assert (own["role"] == "treated").sum() == n - n // 2
+        assert (rows["role"] == "negcon").sum() == n // 2
+        assert (rows["role"] == "treated").sum() == n - n // 2
 
 
 def active(noise_screen: Any, **options: Any) -> Profiles:
@@ -98,11 +101,11 @@ def active(noise_screen: Any, **options: Any) -> Profiles:
 
 def test_raw_profiles_with_strong_phenotypes_score_chance(audited: Any, noise_screen: Any) -> None:
     found = findings(audited, active(noise_screen, k=10, n_features=20), Raw(), n_repeats=3)
-    assert set(found) == {"logistic", "row_norm"}
+    assert set(found) == {"logistic", "row_norm", "neighbours"}
     for f in found.values():
         assert f.lower < 0.5 < f.upper
         assert abs(f.value - 0.5) < 0.08
-    assert found["logistic"].n == 9 * 25
+    assert found["logistic"].n % (9 * 25) == 0  # of each repeat
 
 
 def test_keeping_compounds_apart_does_not_turn_phenotypes_into_a_leak(audited: Any, noise_screen: Any) -> None:
@@ -138,10 +141,40 @@ def test_every_treated_well_takes_part_in_the_normalization(audited: Any, noise_
         seen.append(len(given.wells))
         return lambda _: given
 
-    list(PseudoControl().findings(audited(profiles, normalize=normalize)))
+    list(PseudoControl(n_repeats=1).findings(audited(profiles, normalize=normalize)))
     assert seen == [(profiles.wells["role"] != "negcon").sum()]
 
 
+def test_further_repeats_are_for_models_whose_interval_is_not_clear(audited: Any, noise_screen: Any) -> None:
+    profiles = noise_screen(n_plates=6, n_batches=3, k=6)
+
+    def repeats(**limits: float) -> int:
+        seen = []
+
+        def normalize(given: Profiles) -> Any:
+            seen.append(given)
+            return lambda _: given
+
+        list(PseudoControl(n_repeats=3, **limits).findings(audited(profiles, normalize=normalize)))
+        return len(seen)
+
+    assert repeats(clear_below=1.0) == 1
+    assert repeats(clear_below=0.0, clear_above=1.0) == 3
+
+
 def test_a_screen_with_too_few_wells_does_not_apply(audited: Any, noise_screen: Any) -> None:
-    with pytest.raises(NotApplicable, match=r"after relabelling: .*2 negative control wells"):
+    with pytest.raises(NotApplicable, match=r"after relabelling: .*2 negative control wells") as few:
         findings(audited, noise_screen(n_wells=12, k=7), DmsoWithin())
+    assert few.value.code == "few_controls"
+    with pytest.raises(NotApplicable, match="no plate has a control well and 2 treated wells") as few:
+        findings(audited, noise_screen(n_wells=9, k=8), DmsoWithin())
+    assert few.value.code == "few_treated"
+
+
+def test_plates_without_treated_wells_are_left_out(noise_screen: Any) -> None:
+    profiles = noise_screen(k=8)
+    first = (profiles.wells["plate"] == "p00").to_numpy()
+    wells = profiles.wells.assign(role=profiles.wells["role"].where(~first, "negcon"))
+    relabelled = PseudoControl().relabel(profiles.replace(wells=wells), 0, 0)
+    assert "p00" not in set(relabelled.profiles.wells["plate"])
+    assert relabelled.profiles.wells["plate"].nunique() == 11

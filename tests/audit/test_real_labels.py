@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from audit_toys import by_key
 from sklearn.linear_model import LogisticRegression
@@ -11,17 +12,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from harness.audit.real_labels import RealLabels
+from harness.audit.shared.strong_wells import strong_wells
 from harness.baseline.row_norm import RowNorm
 from harness.bootstrap import resample, weighted_mean
 from harness.data.demo import Demo
 from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
 from harness.norm.all_within import AllWithin
+from harness.norm.dmso_within import DmsoWithin
 from harness.norm.noise import Noise
 from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import Profiles
+from harness.types import Evaluation, Profiles, Split
 
 KEY = "audit/real_labels/dmso_vs_treated"
 MODELS = {
@@ -66,7 +69,8 @@ def test_raw_minus_raw_is_exactly_zero(ran: Any) -> None:
 
 def test_it_reports_models_and_not_baselines(ran: Any) -> None:
     found = by_key(RealLabels().findings(ran(AllWithin())))
-    expected = {f"{KEY}/{m}/{w}" for m in MODELS for w in ("auroc", "raw_auroc", "minus_raw")}
+    values = ("auroc", "raw_auroc", "yardstick_auroc", "minus_raw", "minus_yardstick", "strong_wells")
+    expected = {f"{KEY}/{m}/{w}" for m in MODELS for w in values}
     assert set(found) == expected
     assert list(RealLabels().findings(ran(AllWithin(), evaluations={}))) == []
 
@@ -117,3 +121,50 @@ def test_noise_loses_what_raw_profiles_showed(ran: Any) -> None:
     f = by_key(RealLabels().findings(ran(Noise())))[f"{KEY}/logistic/minus_raw"]
     assert f.value < -0.1
     assert f.upper < 0
+
+
+def test_the_yardstick_is_each_plate_scaled_by_its_controls(ran: Any, screen: Profiles) -> None:
+    found = by_key(RealLabels().findings(ran(DmsoWithin())))
+    for model in MODELS:
+        difference = found[f"{KEY}/{model}/minus_yardstick"]
+        assert (difference.value, difference.lower, difference.upper) == (0, 0, 0)
+    other = by_key(RealLabels().findings(ran(Raw())))
+    assert other[f"{KEY}/logistic/yardstick_auroc"].value == pytest.approx(
+        np.mean(by_hand(normalize(screen, DmsoWithin()), ran(Raw()), MODELS["logistic"])), abs=1e-9
+    )
+
+
+def test_without_enough_controls_there_is_no_yardstick(audited: Any, ran: Any, screen: Profiles) -> None:
+    context = ran(Raw())
+    wells = screen.wells.copy()
+    first = wells["plate"] == wells["plate"].iloc[0]
+    controls = wells.index[first & (wells["role"] == "negcon")]
+    wells.loc[controls[2:], "role"] = "poscon"
+    few = screen.replace(wells=wells)
+    settings = {k: getattr(context, k) for k in ("splits", "models", "evaluations", "n_resamples")}
+    found = by_key(RealLabels().findings(audited(few, Raw(), **settings)))
+    assert f"{KEY}/logistic/raw_auroc" in found
+    assert f"{KEY}/logistic/minus_yardstick" not in found
+
+
+def test_it_aggregates_sites_as_the_run_does(audited: Any, ran: Any, screen: Profiles) -> None:
+    context = ran(Raw())
+    settings = {k: getattr(context, k) for k in ("splits", "models", "evaluations", "n_resamples")}
+    by_mean = by_key(RealLabels().findings(audited(screen, Raw(), aggregate="mean", **settings)))
+    expected = np.mean(by_hand(normalize(screen, Raw(), aggregate="mean"), context, MODELS["logistic"]))
+    assert by_mean[f"{KEY}/logistic/raw_auroc"].value == pytest.approx(expected, abs=1e-9)
+
+
+def test_strong_wells_are_those_that_few_controls_exceed() -> None:
+    rng = np.random.default_rng(0)
+    wells = pd.DataFrame({"plate": np.repeat(["a", "b"], 4000), "batch": "x"})
+    y = np.tile(np.r_[np.zeros(1600), np.ones(2400)], 2).astype(np.int8)
+    score = rng.standard_normal(8000)
+    score[np.flatnonzero(y == 1)[::10]] += 20
+    fold = Evaluation(y=y, score=score, threshold=0, wells=wells, split=Split("x", y == 0, y == 1))
+    value, lower, upper = strong_wells([fold], n_resamples=100)
+    assert value == pytest.approx(0.1, abs=0.03)
+    assert 0.03 < lower <= value <= upper < 0.17
+    nothing = Evaluation(y=y, score=rng.standard_normal(8000), threshold=0, wells=wells, split=fold.split)
+    value, lower, upper = strong_wells([nothing], n_resamples=100)
+    assert lower < 0 < upper

@@ -19,11 +19,15 @@ from command import client_of, run_compare, runs_of
 from matplotlib.text import Text
 from PIL import Image
 
+from harness.audit.base import Finding
+from harness.audit.scorecard.evidence import Design
+from harness.audit.verdict import Verdict
 from harness.compare.group import Group, group_up
 from harness.compare.plots import STYLE, removed, tradeoff
 from harness.compare.report import report
 from harness.compare.table import CONTRAST, latest
-from harness.compare.terminal import number
+from harness.compare.terminal import number, show_scorecards
+from harness.figure.scorecard import MARKS
 from harness.score import COLUMNS
 from harness.types import InputError
 
@@ -67,13 +71,9 @@ def audit(contrast: float) -> pd.DataFrame:
         ("audit/spike_in/matched/prevalence", 0.11, np.nan, np.nan),
         ("audit/spike_in/matched/contrast", contrast, contrast - 0.03, contrast + 0.02),
         ("audit/spike_in/matched/retention", contrast - 0.1, np.nan, np.nan),
-        ("audit/detection/matched/auroc_at_0.1", 0.55, 0.51, 0.6),
-        ("audit/detection/matched/auroc_at_0.8", 0.9, 0.85, 0.95),
-        ("audit/detection/matched/raw_auroc_at_0.1", 0.52, 0.5, 0.56),
-        ("audit/detection/matched/raw_auroc_at_0.8", 0.8, 0.7, 0.85),
-        ("audit/detection/matched/mde", 0.4321, 0.3, 0.6),
-        ("audit/detection/matched/raw_mde", 0.7, 0.6, np.inf),
-        ("audit/detection/matched/mde_ratio", 0.617, 0.4, 0.9),
+        ("audit/effects_kept/ratio", 0.4321, 0.3, 0.6),
+        ("audit/effects_kept/worst_ratio", 0.7, 0.6, 1.25),
+        ("audit/effects_kept/auroc", 0.617, 0.4, 0.9),
     ]
     return pd.DataFrame(rows, columns=["key", "value", "lower", "upper"]).assign(n=9, reason="")
 
@@ -104,9 +104,7 @@ def run(
     drawn = pd.DataFrame({"metric": "auroc", "draw": range(DRAWS), "value": spread, "task": "t", "model": "m"})
     predicted = pd.DataFrame({"fold": "b0", "plate": ["p1", "p1", "p2"], "well": ["A01", "A02", "A01"]})
     tables = {"scores": by_fold[COLUMNS], "resamples": drawn, "predictions": pd.concat([predicted, predicted])}
-    files = (
-        {"verdict.txt": f"Verdict: {verdict}. Because of {name}. Decided by: x 1 < 2.\n".encode()} if verdict else {}
-    )
+    files = {"verdict.txt": f"{verdict}: Because of {name},\n1 < 2. Do it.\n\nScorecard\n".encode()} if verdict else {}
     if full:
         tables["audit"] = audit(auroc)
         metrics["audit/spike_in/matched/contrast"] = auroc
@@ -196,10 +194,40 @@ def test_verdicts_rank_and_anchors_come_last() -> None:
     assert {"sound", "leaks", "over-normalizes", "under-normalizes", "inconclusive", "no signal"} == set(STYLE)
 
 
+def card(batch: str) -> pd.DataFrame:
+    """The scorecard of a run, with this answer to whether the batch is gone."""
+    value = {"yes": 0.0, "no": 0.7}[batch]
+    finding = Finding("audit/batch_probe/controls/excess", value, value - 0.05, value + 0.05)
+    null = Finding("audit/batch_probe/controls/null_upper", 0.1)
+    return Verdict().decide([finding, null], Design(5, 20)).scorecard()
+
+
+def test_scorecards_say_what_else_removes_the_batch() -> None:
+    left = run("raw", 0.6, verdict="under-normalizes")
+    left.tables = {**left.tables, "scorecard": card("no")}
+    removed = run("tvn", 0.7, verdict="inconclusive")
+    removed.tables = {**removed.tables, "scorecard": card("yes")}
+    page = page_of(left, removed)
+    text = Reader(page).text
+    assert "Of the runs here, these remove the batch: tvn." in text
+    assert text.count("Is the batch gone?") == 2
+    assert 'alt="Scorecard"' in page
+
+
+def test_marks_stand_in_the_order_of_the_questions(capsys: pytest.CaptureFixture[str]) -> None:
+    left = run("raw", 0.6, verdict="under-normalizes")
+    left.tables = {**left.tables, "scorecard": card("no")}
+    show_scorecards(group_up("toy", [left]))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = [line.split() for line in lines if line.startswith("raw")]
+    assert row == ["raw", "under-normalizes", "?", "?", MARKS["no"], *"??????"]
+
+
 def test_counts_and_paragraphs() -> None:
     text = Reader(page_of(run("raw", 0.6, verdict="inconclusive"), run("mean", 0.7))).text
     assert "3 held-out wells · 2 plates · 5 held-out batches · 2 finished runs" in text
-    assert "Verdict: inconclusive. Because of raw. Decided by: x 1 < 2." in text
+    assert "Because of raw, 1 < 2. Do it." in text
     assert "No verdict was recorded for: mean." in text
 
 
@@ -225,7 +253,7 @@ def test_markup_from_data_is_text(where: str) -> None:
     elif where == "experiment":
         experiment = EVIL
     elif where == "reason":
-        row = pd.DataFrame({"key": ["audit/detection"], "reason": [EVIL]})
+        row = pd.DataFrame({"key": ["audit/effects_kept"], "reason": [EVIL]})
         second.tables = {**second.tables, "audit": pd.concat([second.tables["audit"], row])}
     page = page_of(first, second, experiment=experiment)
     assert "<img src=x" not in page
@@ -258,7 +286,7 @@ def test_pictures_are_the_stored_ones() -> None:
 def test_spike_in_tables_are_those_of_the_audit() -> None:
     reader = Reader(page_of(run("raw", 0.6, full=True), run("mean", 0.7, full=True), run("rank", 0.65)))
     rows = [row for row in reader.rows if row and row[0] == "mean"]
-    assert ["mean", "0.432 [0.300, 0.600]", "0.700 [0.600, inf]", "0.617 [0.400, 0.900]"] in rows
+    assert ["mean", "0.432 [0.300, 0.600]", "0.700 [0.600, 1.250]", "-", "0.617 [0.400, 0.900]", "-"] in rows
     assert "spiked: 11% of treated wells" in reader.text
     assert "Without spike-ins: rank." in reader.text
 

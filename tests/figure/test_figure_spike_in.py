@@ -9,54 +9,37 @@ from harness.audit.base import Finding
 from harness.figure.spike_in import SpikeIn
 from harness.types import NotApplicable
 
-CURVES = [
-    Finding(f"audit/detection/{arm}/{raw}auroc_at_{a:g}", value + 0.1 * a, value - 0.02, value + 0.03)
-    for arm, value in (("matched", 0.6), ("batch_bound", 0.7))
-    for raw in ("", "raw_")
-    for a in (0.8, 0.1, 0.4)
-]
-DISPLACED = [
+ARMS = [
     Finding("audit/spike_in/sparse/prevalence", 0.05),
     Finding("audit/spike_in/sparse/retention", 0.95, 0.9, 1.0),
     Finding("audit/spike_in/sparse/spillover", -0.01, -0.02, 0.0),
     Finding("audit/spike_in/sparse/contrast", 0.96, 0.9, 1.0),
-    Finding("audit/spike_in/batch_bound/prevalence", 0.475),
-    Finding("audit/spike_in/batch_bound/retention", 0.4, 0.3, 0.5),
-    Finding("audit/spike_in/batch_bound/retention_at_0.05", 0.93),
-    Finding("audit/spike_in/batch_bound/retention_at_0.9", 0.2),
-    Finding("audit/spike_in/batch_bound/spillover_at_0.9", -0.6),
+    Finding("audit/spike_in/common/prevalence", 0.45),
+    Finding("audit/spike_in/common/contrast", 0.4, 0.3, 0.5),
+    Finding("audit/spike_in/matched/prevalence", np.nan, 0.0, 1.0, code="prevalence_unknown"),
+    Finding("audit/spike_in/matched/contrast", np.nan, code="prevalence_unknown"),
 ]
 
 
-def test_tables_hold_curves_by_arm_and_displacement_by_prevalence(screen, context):
-    tables = SpikeIn().tables(context(screen(), findings=[*CURVES, Finding("audit/other", 1.0), *DISPLACED]))
-    curves, displaced = tables["spike_in_detection"], tables["spike_in_prevalence"]
-    assert len(curves) == 12
-    own = curves[(curves["arm"] == "matched") & (curves["which"] == "own") & (curves["amplitude"] == 0.8)].iloc[0]
-    assert (own["value"], own["lower"], own["upper"]) == pytest.approx((0.68, 0.58, 0.63))
-    rows = set(displaced[["arm", "what", "prevalence", "value"]].itertuples(index=False, name=None))
+def test_the_table_holds_what_is_left_by_prevalence(screen, context):
+    table = SpikeIn().tables(context(screen(), findings=[Finding("audit/other", 1.0), *ARMS]))["spike_in_prevalence"]
+    rows = set(table[["arm", "what", "prevalence", "value"]].itertuples(index=False, name=None))
     assert rows == {
         ("sparse", "retention", 0.05, 0.95),
         ("sparse", "spillover", 0.05, -0.01),
-        ("batch_bound", "retention", 0.05, 0.93),  # levels in place of the arm's mean
-        ("batch_bound", "retention", 0.9, 0.2),
-        ("batch_bound", "spillover", 0.9, -0.6),
+        ("sparse", "contrast", 0.05, 0.96),
+        ("common", "contrast", 0.45, 0.4),
     }
 
 
-@pytest.mark.parametrize(("findings", "panels"), [(CURVES, 3), (DISPLACED, 1), ([*CURVES, *DISPLACED], 3)])
-def test_a_panel_per_arm_with_raw_beside_it_and_one_of_displacements(screen, context, findings, panels):
-    run = context(screen(), findings=findings)
+def test_contrasts_and_displacements_have_a_panel_each(screen, context):
+    run = context(screen(), findings=ARMS)
     figure = SpikeIn().draw(SpikeIn().tables(run), run)["spike_in"]
     figure.canvas.draw()
-    assert len(figure.axes) == panels
-    if findings is not DISPLACED:
-        lines = {line.get_linestyle(): line for line in figure.axes[0].lines[:2]}
-        assert set(lines) == {"-", "--"}
-        np.testing.assert_allclose(lines["-"].get_xdata(), [0.1, 0.4, 0.8])
-        np.testing.assert_allclose(lines["-"].get_ydata(), [0.61, 0.64, 0.68])
-    boxes = [axes.get_tightbbox() for axes in figure.axes]
-    for left, right in pairwise(boxes):
+    contrasts, displacements = figure.axes
+    assert sorted(line.get_ydata()[0] for line in contrasts.lines if line.get_marker() == "o") == [0.4, 0.96]
+    assert sorted(line.get_ydata()[0] for line in displacements.lines if line.get_marker() == "o") == [-0.01, 0.95]
+    for left, right in pairwise(axes.get_tightbbox() for axes in figure.axes):
         assert left.x1 <= right.x0
 
 

@@ -15,6 +15,7 @@ from harness.norm.base import Normalizer
 from harness.norm.constant import centres
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.normalize import normalize
+from harness.norm.raw import Raw
 from harness.norm.robust_within import RobustWithin
 from harness.norm.well_position import WellPosition
 from harness.types import InputError, Profiles
@@ -45,8 +46,16 @@ def screen(*, threshold: bool) -> Profiles:
 def probed(normalizer: Normalizer, *, threshold: bool) -> float:
     """Balanced accuracy of telling the batch from control wells, plates held out."""
     profiles = normalize(screen(threshold=threshold), normalizer)
-    context: Any = SimpleNamespace(normalized=lambda _: profiles, seed=0)
-    return next(BatchProbe(n_permutations=1).findings(context)).value
+    context: Any = SimpleNamespace(
+        profiles=profiles,
+        normalize=lambda given: lambda _: given,
+        normalizer=Raw(),
+        aggregate="median",
+        n_resamples=10,
+        seed=0,
+    )
+    findings = {finding.key: finding.value for finding in BatchProbe(n_permutations=1).findings(context)}
+    return findings["batch_effect/probe_trees_balanced_accuracy"]
 
 
 @pytest.mark.parametrize("method", [DmsoWithin, AllWithin, RobustWithin, WellPosition])

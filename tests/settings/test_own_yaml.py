@@ -107,7 +107,7 @@ def test_a_broken_yaml_that_is_not_asked_for_does_no_harm(mine: Path) -> None:
 
 def test_anchors_that_stand_for_little_are_accepted(mine: Path) -> None:
     (mine / "experiment/fine.yaml").write_text(
-        f"{HEADER}data: &d {{size: tiny}}\naudit: {{detection: {{arms: [matched]}}}}\n"
+        f"{HEADER}data: &d {{size: tiny}}\naudit: {{ilisi: {{perplexity: 20}}}}\n"
     )
     assert configured("+norm=raw", "+experiment=fine", folder=mine).data.size == "tiny"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sweeps import runs, sweep
 
-CHECKS = "audit=[confounding,batch_probe,pseudo_control,detection,ilisi,pcr,mean_average_precision,grit]"
+CHECKS = "audit=[confounding,batch_probe,pseudo_control,effects_kept,ilisi,pcr,mean_average_precision,grit]"
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dic
             "data.size=tiny",
             "figure=[]",
             "n_resamples=20",
-            "audit.detection.amplitudes=[0.4]",
-            "audit.detection.arms=[matched]",
+            "+audit.effects_kept.n_passes=1",
             CHECKS,
             HARNESS_CORES="2",
         )

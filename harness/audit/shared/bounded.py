@@ -19,14 +19,18 @@ def degrees_of_freedom(wells: pd.DataFrame) -> int:
     Batches less 1 from :data:`harness.bootstrap.FEWEST_BATCHES` on, else plates less one of each batch; with one plate
     in each batch plates less 1.
     """
-    n_batches, n_plates = wells["batch"].nunique(), wells["plate"].nunique()
+    return freedom_of(wells["batch"].nunique(), wells["plate"].nunique())
+
+
+def freedom_of(n_batches: int, n_plates: int) -> int:
+    """Return the degrees of freedom of so many batches and plates, see :func:`degrees_of_freedom`."""
     if n_batches >= FEWEST_BATCHES:
         return n_batches - 1
     return n_plates - n_batches if n_plates > n_batches else n_plates - 1
 
 
 def bounded_interval(
-    value: float, draws: Doubles, *, freedom: int, least_sd: float = 0.0, level: float = LEVEL
+    value: float, draws: Doubles, *, freedom: int, least_sd: float = 0.0, level: float = LEVEL, n: int = 0
 ) -> tuple[float, float]:
     """Return the interval of a score between 0 and 1 from its resamples, symmetric on the logit scale.
 
@@ -36,6 +40,7 @@ def bounded_interval(
         the few plates or batches that were resampled (their spread is too small by sqrt(freedom / (freedom + 1))).
     least_sd : standard error that the wells alone would give at this ``value``, on the scale of the score:
         resampling a handful of plates now and then finds almost no variation.
+    n : wells behind the score: it is taken as no nearer to 0 or 1 than half a well would be, whose logit is infinite.
 
     Returns
     -------
@@ -44,9 +49,10 @@ def bounded_interval(
     defined = draws[~np.isnan(draws)]
     if np.isnan(value) or freedom < 1 or len(defined) < 2 or len(defined) < len(draws) / 2:
         return float("nan"), float("nan")
-    centre = _logit(np.array(value))
-    spread = float(np.std(_logit(defined))) * np.sqrt((freedom + 1) / freedom)
-    inside = float(np.clip(value, EDGE, 1 - EDGE))
+    edge = max(EDGE, 0.5 / (n + 1)) if n else EDGE
+    centre = _logit(np.array(value), edge)
+    spread = float(np.std(_logit(defined, edge))) * np.sqrt((freedom + 1) / freedom)
+    inside = float(np.clip(value, edge, 1 - edge))
     spread = max(spread, least_sd / (inside * (1 - inside)) if least_sd else 0.0)
     half = t.ppf((1 + level) / 2, freedom) * spread
     lower, upper = expit(centre - half), expit(centre + half)
@@ -73,5 +79,5 @@ def at_level(
     )
 
 
-def _logit(values: Doubles) -> Doubles:
-    return np.asarray(logit(np.clip(values, EDGE, 1 - EDGE)))
+def _logit(values: Doubles, edge: float = EDGE) -> Doubles:
+    return np.asarray(logit(np.clip(values, edge, 1 - edge)))

@@ -19,6 +19,7 @@ from harness.norm.dmso_within import DmsoWithin
 from harness.norm.exchange import MIN_CONTROLS, control_wells
 from harness.norm.normalize import normalize
 from harness.seeding import generator
+from harness.tuning.base import described
 from harness.types import InputError, NotApplicable, Profiles
 
 View = TypeVar("View")
@@ -31,13 +32,13 @@ def raw_wells(context: AuditContext) -> Profiles:
     With ``aggregate=none`` sites are aggregated by their median here: replicates, spikes and probes are about wells.
     """
     method = "median" if context.aggregate == "none" else context.aggregate
-    return _once(context, "raw wells", lambda: aggregate(context.profiles, method))
+    return once_per_run(context, "raw wells", lambda: aggregate(context.profiles, method))
 
 
 def normalized_wells(context: AuditContext) -> Profiles:
     """Return the wells normalized by the run's method, fitted on every row: the descriptive view."""
     profiles = raw_wells(context)
-    return _once(context, "normalized wells", lambda: context.normalize(profiles)(None))
+    return once_per_run(context, "normalized wells", lambda: context.normalize(profiles)(None))
 
 
 def yardstick_wells(context: AuditContext) -> dict[str, Profiles]:
@@ -56,7 +57,7 @@ def yardstick_wells(context: AuditContext) -> dict[str, Profiles]:
             return views
         return views
 
-    return _once(context, "yardstick", make)
+    return once_per_run(context, "yardstick", make)
 
 
 def n_hidden_parts(wells: pd.DataFrame) -> int:
@@ -117,8 +118,9 @@ def heldout_controls(context: AuditContext, part: int) -> Profiles:
         except InputError as error:
             raise NotApplicable(str(error), code="few_controls") from error
 
-    return _once(context, ("held-out controls", part), make)
+    return once_per_run(context, ("held-out controls", part), make)
 
 
-def _once(context: AuditContext, key: Hashable, make: Callable[[], View]) -> View:
-    return once(context.profiles, (key, context.seed), make)
+def once_per_run(context: AuditContext, key: Hashable, make: Callable[[], View]) -> View:
+    """Return ``make()``, remembered for a run's profiles, method and seed, as long as the profiles live."""
+    return once(context.profiles, (key, context.seed, context.aggregate, repr(described(context.normalizer))), make)

@@ -1,0 +1,27 @@
+"""A normalization as it is often written, which leaves a fingerprint of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+
+from harness.norm.base import Normalizer
+from harness.types import FitScope, Floats, Plate
+
+
+class MeanInFloat32(Normalizer):
+    """x - mean of the batch, all in float32 (scope: batch).
+
+    What is constant in a batch becomes the rounding of its mean instead of 0, a number of the batch's own.
+    """
+
+    scope = FitScope.BATCH
+
+    def fit(self, plates: Sequence[Plate]) -> Self:
+        self.mean_ = np.concatenate([plate.X for plate in plates]).mean(axis=0, dtype=np.float32)
+        return self
+
+    def transform(self, plate: Plate) -> Floats:
+        return plate.X - self.mean_

@@ -1,0 +1,126 @@
+"""How much worse do scores get on a batch that the model has not seen?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.components import components
+from harness.audit.probes.partitions import Codes
+from harness.audit.probes.transfer import PlateSums, pairs_in_order
+from harness.audit.probes.wells import probed_plates, spread
+from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
+from harness.audit.shared.views import normalized_wells
+from harness.bootstrap import LEVEL, Resamples, resample, weighted_mean
+from harness.seeding import generator
+from harness.settings.types import Count
+from harness.types import Doubles, Mask, NotApplicable
+
+KEY = "audit/batch_cost/auroc"
+
+
+class BatchCost(Check):
+    """AUROC of treated wells against controls on plates of a known batch, of a new batch, and the difference.
+
+    Each plate is scored twice by a linear discriminant on principal components: trained on plates of other batches
+    only, and with some of these replaced by the other plates of its own batch, so that both models read as many plates.
+    AUROC of the wells of a batch together, then the mean over batches. A batch that can be told and costs nothing is
+    another matter than one that costs.
+
+    The wells are normalized in the descriptive view, which reads every batch: the cost is of the model alone.
+
+    Parameters
+    ----------
+    n_wells : read of controls, and of treated wells, at most about, evenly over plates.
+    n_components : principal components.
+    """
+
+    needs = ("batches_of_two_plates >= 2", "controls >= 1")
+
+    def __init__(self, *, n_wells: Count = 2000, n_components: Count = 50) -> None:
+        self.n_wells, self.n_components = n_wells, n_components
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        normalized = normalized_wells(context)
+        table = normalized.wells
+        plates, _ = probed_plates(table[table["plate"].isin(_with_both(table))])
+        role = table["role"].to_numpy()
+        rows = np.concatenate(
+            [spread(table, role == name, plates, self.n_wells, context.seed) for name in ("negcon", "treated")]
+        )
+        wells = table.iloc[rows].reset_index(drop=True)
+        positive = (wells["role"] == "treated").to_numpy()
+        plate = np.asarray(pd.Index(plates).get_indexer(pd.Index(wells["plate"].astype(str))), dtype=np.intp)
+        names = wells.drop_duplicates("plate").set_index("plate")["batch"].loc[plates]
+        batch = np.asarray(pd.factorize(names, sort=True)[0], dtype=np.intp)
+        Z = components(normalized.X[rows], self.n_components).astype(np.float64)
+        sums = PlateSums(Z / Z.std(axis=0), plate, positive)
+        drawn = resample(wells, n=context.n_resamples, seed=context.seed)
+        freedom = degrees_of_freedom(wells)
+        values, resampled = [], []
+        training = _training_plates(plates, batch, context.seed)
+        for name, train in zip(("known_batch", "new_batch"), training, strict=True):
+            score = np.empty(len(Z))
+            for q in range(len(plates)):
+                score[plate == q] = sums.log_odds(train[q], q)
+            ordered = pairs_in_order(score, positive, plate)
+            value, draws = _mean_auroc(ordered, sums.n, batch, *_weights(drawn, plates))
+            values.append(value)
+            resampled.append(draws)
+            yield Finding(f"{KEY}_{name}", value, *bounded_interval(value, draws, freedom=freedom), n=len(rows))
+        difference = values[1] - values[0]
+        half = t.ppf((1 + LEVEL) / 2, freedom) * np.std(resampled[1] - resampled[0]) * np.sqrt((freedom + 1) / freedom)
+        yield Finding(
+            f"{KEY}_difference",
+            difference,
+            max(-1.0, float(difference - half)),
+            min(1.0, float(difference + half)),
+            n=len(rows),
+        )
+
+
+def _with_both(wells: pd.DataFrame) -> pd.Index[str]:
+    """Return the plates that have control and treated wells. Raises NotApplicable if none has."""
+    counts = pd.crosstab(wells["plate"], wells["role"]).reindex(columns=["negcon", "treated"], fill_value=0)
+    both = counts.index[(counts > 0).all(axis=1)]
+    if both.empty:
+        raise NotApplicable("no plate has both control and treated wells to tell apart", code="no_labels")
+    return both
+
+
+def _training_plates(plates: Sequence[str], batch: Codes, seed: int) -> tuple[Mask, Mask]:
+    """Return for each plate (rows) the plates that are trained on, (Q, Q): its batch known, and its batch new.
+
+    With the batch known, its other plates take the place of as many plates of other batches.
+    """
+    new = batch[:, None] != batch[None]
+    known = new.copy()
+    for q, plate in enumerate(plates):
+        siblings = np.flatnonzero((batch == batch[q]) & (np.arange(len(batch)) != q))
+        others = generator(seed, "batch cost", plate).permutation(np.flatnonzero(new[q]))
+        known[q, others[: len(siblings)]] = False
+        known[q, siblings] = True
+    return known, new
+
+
+def _weights(drawn: Resamples, plates: Sequence[str]) -> tuple[Doubles, Doubles]:
+    """Return how often each plate, and its batch, is drawn, (R, Q) each, in the order of ``plates``."""
+    order = pd.Index(drawn.plates).get_indexer(pd.Index(plates))
+    return drawn.within[:, order], drawn.above[:, order]
+
+
+def _mean_auroc(ordered: Doubles, n: Doubles, batch: Codes, within: Doubles, above: Doubles) -> tuple[float, Doubles]:
+    """Return the mean over batches of their AUROC, and its resamples (R,)."""
+    weights = np.vstack([np.ones(len(batch)), within])
+    aurocs = []
+    for b in range(int(batch.max()) + 1):
+        w = weights[:, batch == b]
+        pairs = np.einsum("ri,ij,rj->r", w, ordered[np.ix_(batch == b, batch == b)], w)
+        aurocs.append(pairs / ((w @ n[0, batch == b]) * (w @ n[1, batch == b])))
+    values = np.stack(aurocs, axis=1)
+    first = np.unique(batch, return_index=True)[1]
+    return float(values[0].mean()), weighted_mean(values[1:], above[:, first])

@@ -1,0 +1,110 @@
+"""Does a normalization keep small effects in many directions, and tell them apart?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.shared.bounded import bounded_interval
+from harness.audit.spike.sparse import (
+    KINDS,
+    NOISY,
+    Readings,
+    limit_readings,
+    n_directions,
+    relative,
+    spike_levels,
+    step_ratio,
+)
+from harness.settings.types import Count
+from harness.types import Doubles
+
+KEY = "audit/effects_kept"
+NOISY_YARDSTICK = "noisy_yardstick"
+RAW_YARDSTICK = "raw_yardstick"  # too few controls to divide by their sd
+
+
+class EffectsKept(Check):
+    """Add known effects to a tenth of the treated wells before normalization and see what is left of them afterwards.
+
+    Every direction is a pseudo-compound in wells of its own, one or two on every plate; half of the directions are
+    those of single real compounds, half are random where control wells vary alike in all directions. Effects are as
+    strong as the yardstick can just find (AUROC 0.8, chosen analytically), so that a loss shows. The yardstick is
+    ``dmso_within``, which is invertible on every plate; ``raw`` if half of the plates have fewer than 8 controls, whose
+    sd is too noisy to divide by.
+
+    ``ratio``: d' of spiked against unspiked wells along the best direction, over the yardstick's, the mean over
+    directions; ``worst_ratio`` that of the worst one. 1 if effects keep their size in units of the noise, 0 if they are
+    gone, more than 1 if they are inflated. The noise is how treated wells differ from their replicates within plates:
+    many wells, and no method reads them as a reference.
+
+    ``auroc``: spiked against unspiked wells of the same plate, on held-out batches (plates with fewer than 4 batches).
+    ``told_apart``: AUROC of wells of one direction against those of another, the mean over pairs. Each also by the
+    yardstick, and the paired difference to it.
+
+    ``strength_ratio``: d' of a small step in strength on top of effects like the strongest real ones, in units of how
+    wells with these vary, over the yardstick's: saturation loses it, a smooth compression does not.
+
+    Methods fitted on training rows are fitted on every row here: spikes are few, and it is the readers that must not
+    see the wells that they are scored on.
+
+    Parameters
+    ----------
+    n_directions : pseudo-compounds. n_passes : with effects at the limit, each in other wells.
+    """
+
+    needs = ("plates >= 2", "controls_per_plate >= 2")
+
+    def __init__(self, *, n_directions: Count = 8, n_passes: Count = 2) -> None:
+        self.n_directions = n_directions
+        self.n_passes = n_passes
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        n = self.n_directions
+        readings = limit_readings(context, n, self.n_passes)
+        yield from _ratios(readings)
+        for kind in KINDS:
+            yield from _scores(kind, readings)
+        ratio, draws, n_wells = step_ratio(context, n)
+        yield _finding("strength_ratio", float(ratio[0]), draws.interval(ratio), n_wells)
+        strengths = spike_levels(context, n_directions(context, n))
+        for name, effects in (("limit", strengths.limit), ("strong", strengths.strong)):
+            yield Finding(f"{KEY}/{name}_sd", float(np.sqrt(np.square(effects).mean())), n=n)
+
+
+def _ratios(readings: Readings) -> Iterator[Finding]:
+    """The size of effects relative to the yardstick's."""
+    own, yardstick = (size.contrast for size in readings.sizes)
+    draws = readings.draws
+    ratio = relative(own, yardstick)
+    mean = draws.mean(ratio)
+    n, reason = readings.n_wells, readings.reason
+    code = RAW_YARDSTICK if readings.is_raw else NOISY_YARDSTICK if NOISY in reason else ""
+    yield _finding("ratio", float(mean[0]), draws.interval(mean), n, reason, code)
+    worst = int(np.nanargmin(ratio[0])) if np.isfinite(ratio[0]).any() else 0
+    yield _finding("worst_ratio", float(ratio[0, worst]), draws.interval(ratio[:, worst]), n)
+    for name, values in (("d_prime", own), ("d_prime_yardstick", yardstick)):
+        yield Finding(f"{KEY}/{name}", float(np.mean(values[0])), n=n)
+
+
+def _scores(kind: str, readings: Readings) -> Iterator[Finding]:
+    """A score on held-out plates, the yardstick's on the same wells, and their difference."""
+    draws = readings.draws
+    own, yardstick = (draws.mean(draws.by_direction(s.total, s.count)) for s in readings.scores[kind])
+    n = int(readings.scores[kind][0].count.sum())
+    for name, values in ((kind, own), (f"{kind}_yardstick", yardstick)):
+        bounds = bounded_interval(float(values[0]), values[1:], freedom=draws.freedom)
+        yield _finding(name, float(values[0]), bounds, n)
+    difference: Doubles = own - yardstick
+    yield _finding(f"{kind}_minus_yardstick", float(difference[0]), draws.interval(difference), n)
+
+
+def _finding(name: str, value: float, bounds: tuple[float, float], n: int, reason: str = "", code: str = "") -> Finding:
+    """A finding, with the code of what is missing if it has no value or no interval."""
+    if np.isnan(value):
+        reason, code = "too few wells to learn an effect on some plates and find it on others", "few_wells"
+    elif np.isnan(bounds[0]):
+        reason, code = "too few plates for an interval", "few_plates"
+    return Finding(f"{KEY}/{name}", value, bounds[0], bounds[1], n, reason, code)

@@ -1,0 +1,93 @@
+"""All probes on one set of wells, for any way to deal its plates into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.audit.probes.members import Predict, probes
+from harness.audit.probes.partitions import Codes, deal
+from harness.audit.probes.views import View, view
+from harness.audit.probes.wells import Screens, Wells, treated
+from harness.seeding import derive, generator
+from harness.types import Doubles, Floats, Mask
+
+ALIKE = 0.5  # correlation of treated wells between screens from which on their hidden controls are read together
+MOST_COMPARED = 1500
+MOST_DEALS, ENOUGH = 4, 1600  # deals of plates over folds, and predictions that they give
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Probes that are prepared for the wells of each block; wells are trained on and tested within their block.
+
+    ``blocks`` : the row numbers (m,) of each; ``views`` : what its probes read.
+    """
+
+    wells: Wells
+    blocks: list[Codes]
+    views: list[View]
+    probes: Sequence[Mapping[str, Predict]]
+    n_folds: int
+    seed: int
+
+    def correct(self, batch: Codes) -> dict[str, Doubles]:
+        """Return for each probe how often each well's batch is told, plates held out, (n,); batch : (Q,) of each plate.
+
+        Plates are dealt over folds several times, by the partition: the same wherever it comes from.
+        """
+        deals = [deal(batch, self.n_folds, generator(self.seed, "probe folds", i, *batch)) for i in range(self.n_deals)]
+        return {name: np.mean([self._correct(name, batch, fold) for fold in deals], axis=0) for name in self.probes[0]}
+
+    @property
+    def n_deals(self) -> int:
+        """Times that plates are dealt over folds: more if there are few wells, of which a deal costs little."""
+        return max(1, min(MOST_DEALS, ENOUGH // len(self.wells.rows)))
+
+    def _correct(self, name: str, batch: Codes, fold: Codes) -> Mask:
+        correct = np.zeros(len(self.wells.rows), dtype=bool)
+        for block, prepared in zip(self.blocks, self.probes, strict=True):
+            plate = self.wells.plate[block]
+            for number in np.unique(fold):
+                test = fold == number
+                rows = block[test[plate]]
+                if len(rows):
+                    correct[rows] = prepared[name](batch, test) == batch[self.wells.plate[rows]]
+        return correct
+
+
+def panel(wells: Wells, X: Floats, *, together: bool, n_folds: int, seed: int) -> Panel:
+    """Prepare the probes for wells with profiles X (n, n_features), over all parts or within each."""
+    part = np.zeros_like(wells.part) if together else wells.part
+    blocks = [np.flatnonzero(part == number) for number in np.unique(part)]
+    views = [view(X[block], wells.plate[block], wells.group[block], len(wells.batch)) for block in blocks]
+    prepared = [probes(reduced, derive(seed, "trees")) for reduced in views]
+    return Panel(wells, blocks, views, prepared, n_folds, seed)
+
+
+def alike(screens: Screens) -> bool:
+    """Whether the screens give treated wells about the same profiles, so that their hidden controls can be pooled.
+
+    What is hidden changes the reference of a plate a little; pooled, its error points both ways and is no property of
+    the plate. A method that finds other axes each time gives other profiles: then wells of different screens cannot
+    stand in one table.
+    """
+    mask = np.logical_and.reduce([treated(screen.wells) for screen in screens])
+    rows = np.flatnonzero(mask)
+    rows = rows[:: max(1, len(rows) // MOST_COMPARED)]
+    if len(screens) < 2 or len(rows) < 2:
+        return True
+    first, *others = [_standardized(screen.X[rows]) for screen in screens]
+    return all(
+        float((first * other).sum()) >= ALIKE * float(np.sqrt(np.square(first).sum() * np.square(other).sum()))
+        for other in others
+    )
+
+
+def _standardized(X: Floats) -> Floats:
+    Z = X - X.mean(axis=0)
+    sd = Z.std(axis=0)
+    Z /= np.where(sd > 0, sd, np.inf)
+    return np.asarray(np.clip(Z, -10, 10))

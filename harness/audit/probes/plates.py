@@ -1,0 +1,48 @@
+"""Whether not even plates can be told apart: then no batch can."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import t
+
+from harness.audit.base import Finding
+from harness.audit.probes.members import probes
+from harness.audit.probes.views import view
+from harness.audit.probes.wells import Wells
+from harness.bootstrap import LEVEL
+from harness.seeding import derive, generator
+from harness.types import Floats
+
+N_FOLDS = 4
+
+
+def plates_told(wells: Wells, X: Floats, seed: int) -> Finding:
+    """Balanced accuracy of the best probe that predicts the plate of held-out wells, 0 = chance and 1 = certainty.
+
+    Each plate's wells are dealt over folds. The interval is that of independent wells of these plates; its upper bound
+    is the largest over probes, its lower bound that of the best.
+    """
+    n_plates = len(wells.batch)
+    fold = np.zeros(len(wells.rows), dtype=np.intp)
+    for plate in range(n_plates):
+        rows = np.flatnonzero(wells.plate == plate)
+        fold[generator(seed, "plate folds", str(wells.table["plate"].iloc[rows[0]])).permutation(rows)] = (
+            np.arange(len(rows)) % N_FOLDS
+        )
+    unit = wells.plate * N_FOLDS + fold
+    prepared = probes(view(X, unit, wells.group, n_plates * N_FOLDS), derive(seed, "trees"))
+    plate_of = np.repeat(np.arange(n_plates), N_FOLDS)
+    chance, answers = 1 / n_plates, []
+    count = np.bincount(wells.plate)
+    for predict in prepared.values():
+        right = np.zeros(n_plates)
+        for number in range(N_FOLDS):
+            test = np.arange(n_plates * N_FOLDS) % N_FOLDS == number
+            actual = wells.plate[fold == number]
+            right += np.bincount(actual[predict(plate_of, test) == actual], minlength=n_plates)
+        recall = (right + 0.5) / (count + 1)  # never without an error
+        half = t.ppf((1 + LEVEL) / 2, len(fold) - n_plates) * np.sqrt((recall * (1 - recall) / count).sum()) / n_plates
+        value = (right / count).mean()
+        answers.append([(x - chance) / (1 - chance) for x in (value, value - half, min(1.0, value + half))])
+    value, lower, upper = np.max(answers, axis=0)
+    return Finding("audit/batch_probe/controls/plates", float(value), float(lower), float(upper), n=len(wells.rows))

@@ -1,0 +1,135 @@
+"""How well the probes tell the batch, how sure that is, and how much better it is than under permuted batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t
+
+from harness.audit.probes.partitions import Codes
+from harness.bootstrap import LEVEL
+from harness.types import Doubles
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Balanced accuracy and its standard error over plates within batches, with ``freedom`` plates to spare."""
+
+    value: float
+    sd: float
+    freedom: int
+
+
+def accuracy(correct: Doubles, plate: Codes, batch: Codes) -> Accuracy:
+    """Return the mean over batches of the share of wells whose batch is told, and its standard error.
+
+    Predictions are fixed; plates vary within their batch: the linearized, unbiased form of what a bootstrap of plates
+    gives. The error is no less than that of as many independent wells.
+
+    Parameters
+    ----------
+    correct : (n,) 0 to 1, how often the batch of a well is told. plate : (n,). batch : (Q,) of each plate.
+    """
+    n, right = (np.bincount(plate, weights, minlength=len(batch)) for weights in (None, correct))
+    n_b, right_b = (np.bincount(batch, values) for values in (n, right))
+    recall = right_b / n_b
+    residual = (right - recall[batch] * n) / n_b[batch]
+    plates = np.bincount(batch)
+    variance = plates / np.maximum(plates - 1, 1) * np.bincount(batch, residual**2)
+    value, n_batches = float(recall.mean()), len(plates)
+    inside = (value * n.sum() + 1) / (n.sum() + 2)
+    floor = inside * (1 - inside) / n.sum()
+    return Accuracy(value, float(np.sqrt(max(variance.sum() / n_batches**2, floor))), len(batch) - n_batches)
+
+
+@dataclass(frozen=True)
+class Excess:
+    """How much of the way from chance to certainty a probe gains over permuted batches.
+
+    Attributes
+    ----------
+    probe : the name of the one that decides. value, lower : its own. upper : the largest over the probes.
+    least_lower, least_upper : the same interval if the null's mean had no error.
+    by_probe : value, lower and upper of each probe alone.
+    null_upper : what it reaches under permuted batches. p : of its permutation test.
+    null_mean : of each probe. n : number of permutations.
+    """
+
+    probe: str
+    value: float
+    lower: float
+    upper: float
+    least_lower: float
+    least_upper: float
+    by_probe: Mapping[str, tuple[float, float, float]]
+    null_upper: float
+    p: float
+    null_mean: Mapping[str, float]
+    n: int
+
+
+def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]], chance: float) -> Excess:
+    """Compare each probe with its own mean under permuted batches, in units of 1 - chance.
+
+    In units of 1 - null mean if that is below chance, as after a method that aligns batches by their labels. Not if
+    it is above: a probe that tells any batches with 0.94 would turn a difference of 0.01 into 0.17.
+    The probe that stands highest above what it reaches under permuted batches decides, or if none stands above it the
+    one that gains most: a probe that tells some permuted batches with 1 and others with 0 must not drown one that tells
+    none of them. ``lower`` is its own, at a level that allows for the choice among probes (Bonferroni), as that of
+    ``null_upper`` does. ``upper`` is the largest of all probes, so that it lies below a limit only if all do. Both rest
+    on plates within batches and on the error of the null's mean.
+    """
+    names = sorted(observed)
+    table = np.array([[permuted[name] for name in names] for permuted in null])
+    values = np.array([observed[name].value for name in names])
+    mean = table.mean(axis=0)
+    room = 1 - np.minimum(mean, chance)
+    gain = (values - mean) / room
+    n = len(table)
+    reach = _reach(table) / room
+    standing = np.where(np.isnan(reach), gain, gain - reach)
+    exact = np.zeros(len(names))
+    of_mean = table.var(axis=0, ddof=1) / n if n > 1 else exact
+    intervals = _intervals(gain, [observed[name] for name in names], of_mean, n, room)
+    intervals = np.clip(intervals, -mean / room, (1 - mean) / room)
+    least = _intervals(gain, [observed[name] for name in names], exact, n, room)
+    best = int(np.argmax(standing if standing.max() > 0 else gain))
+    return Excess(
+        names[best],
+        float(gain[best]),
+        float(intervals[0, best]),
+        float(intervals[1].max()),
+        float(least[0, best]),
+        float(least[1].max()),
+        {name: (float(gain[i]), *intervals[:, i].tolist()) for i, name in enumerate(names)},
+        float(reach[best]),
+        float((1 + (table[:, best] >= values[best]).sum()) / (1 + n)),
+        dict(zip(names, mean.tolist(), strict=True)),
+        n,
+    )
+
+
+def _intervals(gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: int, room: Doubles) -> Doubles:
+    """Return lower and upper bounds of the probes, (2, P), with the variances of their nulls' means."""
+    of_plates = np.array([result.sd**2 for result in observed])
+    plates = max(observed[0].freedom, 1)
+    variance = of_plates + of_mean
+    freedom = variance**2 / (of_plates**2 / plates + of_mean**2 / max(n - 1, 1))  # Welch, Satterthwaite
+    sd = np.sqrt(variance) / room
+    below, above = (t.ppf(p, freedom) for p in (1 - (1 - LEVEL) / 2 / len(gain), (1 + LEVEL) / 2))
+    return np.stack([gain - below * sd, gain + above * sd])
+
+
+def _reach(table: Doubles) -> Doubles:
+    """Return how far above its null's mean each probe gets under one more permutation, (P,); table (J, P).
+
+    The upper bound of its prediction, at a level that allows for the choice among probes, no less than the largest
+    seen; NaN for a single permutation.
+    """
+    n, n_probes = table.shape
+    if n < 2:
+        return np.full(n_probes, np.nan)
+    above = t.ppf(1 - (1 - LEVEL) / n_probes, n - 1) * table.std(axis=0, ddof=1) * np.sqrt(1 + 1 / n)
+    return np.asarray(np.maximum(above, (table - table.mean(axis=0)).max(axis=0)))

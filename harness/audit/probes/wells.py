@@ -1,0 +1,186 @@
+"""The wells that probes read: controls that the normalization did not read, and treated wells minus their compound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.audit.base import AuditContext
+from harness.audit.probes.partitions import Codes
+from harness.audit.shared.views import heldout_controls, n_hidden_parts, normalized_wells, raw_wells
+from harness.seeding import generator
+from harness.types import Floats, InputError, Mask, NotApplicable, Profiles
+
+Screens = list[Profiles]
+FEWEST_SHARED = 0.5  # of treated wells whose compound is in several batches
+
+
+@dataclass(frozen=True)
+class Wells:
+    """Which n wells of a screen are told apart.
+
+    Attributes
+    ----------
+    rows : (n,) rows of the table of wells. part : (n,) the screen that each is read from.
+    plate : (n,) 0..Q-1. batch : (Q,) 0..B-1. table : their n rows.
+    group : (n,) the compound whose mean is taken off, -1 for controls.
+    code, reason : a restriction of what they can show.
+    """
+
+    rows: Codes
+    part: Codes
+    plate: Codes
+    batch: Codes
+    table: pd.DataFrame
+    group: Codes
+    code: str = ""
+    reason: str = ""
+
+    def profiles(self, screens: Screens) -> Floats:
+        """Profiles of the wells, (n, n_features), each part with the mean of its wells at 0."""
+        X = np.empty((len(self.rows), len(screens[0].features)), dtype=np.float32)
+        for number in np.unique(self.part):
+            inside = self.part == number
+            values = screens[number].X[self.rows[inside]].astype(np.float64)
+            if (self.group >= 0).any():
+                values -= _compound_means(screens[number], self.group[inside], self.rows[inside])
+            X[inside] = values - values.mean(axis=0)
+        return X
+
+
+def _compound_means(screen: Profiles, group: Codes, rows: Codes) -> Floats:
+    """Return for each row the mean over the wells of its compound, hidden controls not among them."""
+    wells = screen.wells
+    names = wells["compound"].to_numpy()
+    codes = pd.Index(names[rows][np.unique(group, return_index=True)[1]]).get_indexer(names)
+    codes[~treated(wells)] = -1
+    members = np.flatnonzero(codes >= 0)
+    order = members[np.argsort(codes[members], kind="stable")]
+    starts = np.r_[0, np.flatnonzero(np.diff(codes[order])) + 1]
+    sums = np.add.reduceat(screen.X[order].astype(np.float64), starts, axis=0)
+    means = sums / np.diff(np.r_[starts, len(order)])[:, None]
+    return np.asarray(means[codes[rows]])
+
+
+def treated(wells: pd.DataFrame) -> Mask:
+    """Mark treated wells that are no hidden controls."""
+    mask = (wells["role"] == "treated").to_numpy(dtype=bool)
+    if "heldout_control" in wells:
+        mask = mask & ~wells["heldout_control"].to_numpy(dtype=bool)
+    return mask
+
+
+def screens_as_hidden(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
+    """Normalize the screen with each part of the controls hidden, in other batches if ``batch_of`` plates is given.
+
+    Raises
+    ------
+    NotApplicable : ``few_controls``; ``not_normalized_anew`` if the method refuses other batches.
+    """
+    profiles = raw_wells(context)
+    screens = [heldout_controls(context, part) for part in range(n_hidden_parts(profiles.wells))]
+    if batch_of is None:
+        return screens
+    return [_anew(context, in_batches(profiles.replace(wells=screen.wells), batch_of)) for screen in screens]
+
+
+def screens_as_read(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
+    """Normalize the screen with all controls as controls."""
+    if batch_of is None:
+        return [normalized_wells(context)]
+    return [_anew(context, in_batches(raw_wells(context), batch_of))]
+
+
+def in_batches(profiles: Profiles, batch_of: Mapping[str, str]) -> Profiles:
+    """Give the plates that are named other batches."""
+    batch = profiles.wells["plate"].map(batch_of).fillna(profiles.wells["batch"])
+    return profiles.replace(wells=profiles.wells.assign(batch=batch))
+
+
+def _anew(context: AuditContext, profiles: Profiles) -> Profiles:
+    try:
+        return context.normalize(profiles)(None)
+    except InputError as error:
+        raise NotApplicable(f"with batches permuted over plates: {error}", code="not_normalized_anew") from error
+
+
+def probed_plates(wells: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the sorted plates of ``wells`` in batches with two of them or more, and the batches that are left out.
+
+    Raises
+    ------
+    NotApplicable : ``no_controls``, ``one_batch``, ``plate_is_batch``, or ``few_plates`` if fewer than 2 batches have 2
+        plates.
+    """
+    if wells.empty:
+        raise NotApplicable(
+            "no control wells; batches are told apart by controls on 2 plates of each", code="no_controls"
+        )
+    batch_of = wells.drop_duplicates("plate").set_index("plate")["batch"]
+    per_batch = batch_of.value_counts()
+    alone = sorted(per_batch.index[per_batch < 2].astype(str))
+    if len(per_batch) - len(alone) < 2:
+        code = "one_batch" if len(per_batch) < 2 else "plate_is_batch" if (per_batch < 2).all() else "few_plates"
+        names = alone or sorted(per_batch.index.astype(str))
+        raise NotApplicable(f"batches {names}: needs 2 batches of 2 plates or more", code=code)
+    return sorted(batch_of.index[~batch_of.astype(str).isin(alone)].astype(str)), alone
+
+
+def control_wells(screens: Screens, plates: list[str], most: int, seed: int) -> Wells:
+    """Return the control wells that each screen hides, evenly over plates; of a single screen all of its controls."""
+    table = screens[0].wells
+    part = np.full(len(table), -1, dtype=np.intp)
+    if len(screens) == 1:
+        part[(table["role"] == "negcon").to_numpy()] = 0
+    else:
+        for number, screen in enumerate(screens):
+            part[screen.wells["heldout_control"].to_numpy(dtype=bool)] = number
+    rows = spread(table, part >= 0, plates, most, seed)
+    return _wells(table, rows, part[rows], plates, np.full(len(rows), -1, dtype=np.intp))
+
+
+def treated_wells(screen: Profiles, plates: list[str], most: int, seed: int) -> Wells:
+    """Return treated wells whose compound is in several batches, evenly over plates.
+
+    Raises
+    ------
+    NotApplicable : ``no_compounds``, or ``compounds_in_one_batch`` for more than half of the treated wells.
+    """
+    table = screen.wells
+    if "compound" not in table:
+        raise NotApplicable("no compound column, so treated wells are not compared", code="no_compounds")
+    mask = treated(table) & table["plate"].isin(plates).to_numpy() & (table["compound"].fillna("") != "").to_numpy()
+    n_batches = table.loc[mask].groupby("compound")["batch"].nunique()
+    several = mask & table["compound"].isin(n_batches.index[n_batches >= 2]).to_numpy()
+    if not mask.any() or several.sum() < FEWEST_SHARED * mask.sum():
+        raise NotApplicable(
+            f"{int(several.sum())} of {int(mask.sum())} treated wells have a compound that is in several batches",
+            code="compounds_in_one_batch",
+        )
+    rows = spread(table, several, plates, most, seed)
+    group = pd.factorize(table["compound"].iloc[rows], sort=True)[0].astype(np.intp)
+    return _wells(table, rows, np.zeros(len(rows), dtype=np.intp), plates, group)
+
+
+def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], group: Codes) -> Wells:
+    listed = table.iloc[rows].reset_index(drop=True)
+    plate = pd.Index(plates).get_indexer(pd.Index(listed["plate"].astype(str)))
+    batch_of = table.drop_duplicates("plate").set_index("plate")["batch"]
+    batch = pd.factorize(batch_of.loc[plates], sort=True)[0]
+    return Wells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), listed, group)
+
+
+def spread(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
+    """Draw at most about ``most`` of the marked rows, as many from each plate as far as it has them; (n,) rows."""
+    each = max(2, most // len(plates))
+    drawn = []
+    names, wells = table["plate"].to_numpy(), table["well"].to_numpy()
+    for plate in plates:
+        rows = np.flatnonzero(mask & (names == plate))
+        rows = rows[np.argsort(wells[rows].astype(str), kind="stable")]
+        order = generator(seed, "probed wells", plate).permutation(len(rows))
+        drawn.append(rows[order[:each]])
+    return np.concatenate(drawn).astype(np.intp)

@@ -1,0 +1,23 @@
+"""Which control wells the whitened space is fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from harness.seeding import generator
+from harness.types import Mask
+
+MOST_CONTROLS = 1_000  # more do not change the space, and cost the cube
+FEWEST_OF_PLATE = 4
+
+
+def spread_controls(wells: pd.DataFrame, seed: int) -> Mask:
+    """At most 1,000 of the control wells, as many of each plate, (n_wells,); whatever the order of rows."""
+    controls = wells[wells["role"] == "negcon"].sort_values(["plate", "well"])
+    order = generator(seed, "controls of the whitened space").permutation(len(controls))
+    place = controls.iloc[order].groupby("plate").cumcount()
+    most = max(FEWEST_OF_PLATE, MOST_CONTROLS // max(1, controls["plate"].nunique()))
+    mask = np.zeros(len(wells), dtype=bool)
+    mask[wells.index.get_indexer(place.index[place < most])] = True
+    return mask

@@ -1,0 +1,137 @@
+"""Retrieval of replicates by a run's profiles and by the yardstick's, over the same wells and resamples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from harness.audit.base import AuditContext
+from harness.audit.replicate.controls import spread_controls
+from harness.audit.replicate.crossed import Draws, Score, crossed
+from harness.audit.replicate.retrieval import Retrieval, retrieve
+from harness.audit.replicate.selection import PairRule, ReplicateWells, replicate_wells
+from harness.audit.shared.views import normalized_wells, raw_wells, yardstick_wells
+from harness.audit.shared.whitening import whitening
+from harness.norm.dmso_within import DmsoWithin
+from harness.norm.normalize import normalize
+from harness.types import Floats, InputError, NotApplicable, Profiles
+
+WELLS_OF_NULL = 4_000  # over all draws of labels: the fewer wells, the more draws
+DRAWS_OF_NULL = (2, 8)
+
+
+@dataclass(frozen=True)
+class View:
+    """Retrieval by one view of the screen, and the resamples that all views share."""
+
+    retrieval: Retrieval
+    draws: Draws
+
+    def mean(self, what: str) -> Score:
+        """Return the mean over compounds of the mean over their wells, of a field of the retrieval."""
+        return self.draws.mean(getattr(self.retrieval, what))
+
+    def minus(self, other: View) -> Score:
+        """Return by how much mean average precision exceeds another view's."""
+        return self.draws.mean(self.retrieval.average_precision - other.retrieval.average_precision)
+
+    def excess(self) -> Score:
+        """Return by how much mean average precision exceeds chance."""
+        return self.draws.mean(self.retrieval.average_precision - self.retrieval.chance)
+
+    def ratio(self, other: View) -> Score:
+        """Return what lies above chance as a share of what does in another view."""
+        if not other.excess().lower > 0:
+            reason = "replicates are not retrieved above chance by the yardstick: nothing that could be kept"
+            return Score(float("nan"), code="nothing_retrieved", reason=reason)
+        a, b = self.retrieval, other.retrieval
+        return self.draws.ratio(a.average_precision - a.chance, b.average_precision - b.chance)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The views of one screen: ``run``, ``recentred`` (the run's plates scaled by their controls), and yardsticks."""
+
+    run: View
+    recentred: View
+    yardsticks: Mapping[str, View]
+    code: str
+    reason: str
+    n_compounds: int
+
+    @property
+    def raw(self) -> View:
+        return self.yardsticks["raw"]
+
+    @cached_property
+    def yardstick(self) -> View:
+        """The better of the yardsticks."""
+        return max(self.yardsticks.values(), key=lambda view: view.mean("average_precision").value)
+
+    def above_chance(self) -> Score:
+        """Return the excess over chance of the view that has the largest."""
+        views = (self.run, self.recentred, *self.yardsticks.values())
+        return max((view.excess() for view in views), key=lambda score: score.value)
+
+
+def compare(context: AuditContext) -> Comparison:
+    """Retrieve replicates by the run's profiles and by the yardsticks'.
+
+    Raises
+    ------
+    NotApplicable : ``no_compounds``, ``no_replicates``, ``few_compounds`` (no wells of other compounds),
+        ``few_controls``, ``nothing_varies``.
+    """
+    wells = raw_wells(context).wells
+    selected = replicate_wells(wells, context.seed)
+    rule = selected.rule()
+    normalized = normalized_wells(context)
+    views = {"run": normalized, "recentred": _recentred(normalized), **yardstick_wells(context)}
+    distinct: dict[str, Profiles] = {}
+    same_as = {}
+    for name, profiles in views.items():
+        same_as[name] = next((k for k, p in distinct.items() if np.array_equal(p.X, profiles.X)), name)
+        distinct.setdefault(same_as[name], profiles)
+    rows = [_unit(profiles, selected, context.seed) for profiles in distinct.values()]
+    n_null = int(np.clip(WELLS_OF_NULL // len(selected.rows), *DRAWS_OF_NULL))
+    retrievals = dict(zip(distinct, retrieve(rows, selected, rule, context.seed, n_null=n_null), strict=True))
+    defined = ~np.isnan(retrievals["run"].average_precision)
+    if not defined.any():
+        raise NotApplicable(f"no well has replicates {rule} and wells of other compounds there", code="few_compounds")
+    draws = crossed(context, wells.iloc[selected.rows], selected.compound, defined)
+    view = {name: View(retrievals[same_as[name]], draws) for name in views}
+    yardsticks = {name: view[name] for name in views if name not in ("run", "recentred")}
+    n_compounds = len(np.unique(selected.compound[defined]))
+    return Comparison(view["run"], view["recentred"], yardsticks, _code(rule), _reason(rule, selected), n_compounds)
+
+
+def _recentred(profiles: Profiles) -> Profiles:
+    """Plates scaled by their controls; as they are if some plate has too few."""
+    try:
+        return normalize(profiles, DmsoWithin())
+    except InputError:
+        return profiles
+
+
+def _unit(profiles: Profiles, selected: ReplicateWells, seed: int) -> Floats:
+    """Whitened profiles of the selected wells, of unit length; 0 for one at the mean of the controls."""
+    fitted_on = spread_controls(profiles.wells, seed)
+    Z = whitening(profiles.X, profiles.wells, fitted_on)(profiles.X[selected.rows])
+    length = np.sqrt(np.einsum("ij,ij->i", Z, Z, dtype=np.float64))[:, None]
+    return np.asarray(np.divide(Z, length, out=np.zeros_like(Z), where=length > 0))
+
+
+def _code(rule: PairRule) -> str:
+    return "same_position" if not rule.position else "" if rule.batch else "same_batch"
+
+
+def _reason(rule: PairRule, selected: ReplicateWells) -> str:
+    caveats = {
+        "same_position": "replicates share their position: it makes them alike too",
+        "same_batch": "replicates share their batch: it makes them alike too",
+        "": "",
+    }
+    return "; ".join(filter(None, [f"replicates {rule}", caveats[_code(rule)], selected.caveat]))

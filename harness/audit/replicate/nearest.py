@@ -1,0 +1,74 @@
+"""How well profiles with a label retrieve each other, against labels dealt anew. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.audit.replicate.labelled import Labelled
+from harness.types import Doubles, Floats, Mask
+
+BLOCK = 128  # queries at a time
+Excluded = Callable[[Labelled, slice], Mask]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Scores of n queries under L labellings, (L, n) each; NaN for a query without candidates of its label.
+
+    Attributes
+    ----------
+    average_precision : mean over the candidates of the label of how many as near have it too.
+    recall : share of those candidates that are among the k nearest, of k at most.
+    nearest : whether the nearest candidate has the label; NaN for a query without candidates.
+    """
+
+    average_precision: Doubles
+    recall: Doubles
+    nearest: Doubles
+
+
+def rank(U: Floats, data: Labelled, labellings: NDArray[np.int32], excluded: Excluded, k: int) -> Ranks:
+    """Rank for each row those that are not ``excluded`` by their product with it, a block of rows at a time.
+
+    Parameters
+    ----------
+    U : (n, p), of unit length. labellings : (L, n) labels; the first is the true one.
+    k : of recall; 0 if only the nearest is asked for, which takes no sorting.
+    """
+    n = len(U)
+    scores = np.full((3, len(labellings), n), np.nan)
+    for start in range(0, n, BLOCK):
+        rows = slice(start, min(start + BLOCK, n))
+        similarity = U[rows] @ U.T
+        barred = excluded(data, rows)
+        barred[np.arange(len(barred)), np.arange(start, rows.stop)] = True
+        similarity[barred] = -np.inf
+        if not k:
+            first, none = similarity.argmax(axis=1), barred.all(axis=1)
+            alike = np.equal(labellings[:, first], labellings[:, rows])
+            scores[2, :, rows] = np.where(none, np.nan, alike)
+            continue
+        order = np.argsort(-similarity, axis=1, kind="stable")
+        allowed = ~np.take_along_axis(barred, order, axis=1)
+        for number, label in enumerate(labellings):
+            hit = (label[order] == label[rows][:, None]) & allowed
+            scores[:, number, rows] = _scores(hit, allowed, k)
+    return Ranks(*scores)
+
+
+def _scores(hit: Mask, allowed: Mask, k: int) -> Doubles:
+    """Average precision, recall among the first k and whether the first is a hit, (3, n_rows); nearest first."""
+    positives, candidates = hit.sum(axis=1), allowed.sum(axis=1)
+    row, place = np.nonzero(hit)
+    number = np.arange(len(row)) - (np.cumsum(positives) - positives)[row]
+    precision = np.bincount(row, (number + 1) / (place + 1), minlength=len(hit))
+    scores = np.stack(
+        [precision / np.maximum(positives, 1), hit[:, :k].sum(axis=1) / np.clip(positives, 1, k), hit[:, 0]]
+    )
+    scores[:2, positives == 0] = np.nan
+    scores[2, candidates == 0] = np.nan
+    return np.asarray(scores)

@@ -1,0 +1,113 @@
+"""Shares of active wells over a screen and by plate, with intervals from resampled treatments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.audit.replicate.selection import Ints
+from harness.audit.replicate.shrinkage import shrunk
+from harness.bootstrap import interval
+from harness.seeding import generator
+from harness.types import Doubles, Mask
+
+ALPHA = 0.05
+N_DRAWS = 200
+Bounds = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Prevalence:
+    """Share of treated wells that are active.
+
+    Attributes
+    ----------
+    by_plate : share, lower and upper bound (95%) among the treated wells of each plate of the screen, by its name.
+    overall, lower, upper : over all treated wells.
+    code : one word if the numbers need a caveat; empty if they do not.
+    reason : what they rest on, for people.
+    n : treatments they rest on.
+    """
+
+    by_plate: Mapping[str, tuple[float, float, float]]
+    overall: float
+    lower: float
+    upper: float
+    code: str = ""
+    reason: str = ""
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Value, lower and upper bound over the screen, and by the name of a plate."""
+
+    overall: Bounds
+    by_plate: Mapping[str, Bounds]
+
+    @classmethod
+    def of(
+        cls,
+        active: Mask,
+        defined: Mask,
+        treatment: Ints,
+        plate: NDArray[np.str_],
+        batch_of: pd.Series[str],
+        seed: int,
+    ) -> Shares:
+        """Count the wells of active treatments, less the 5% that pass by chance.
+
+        Parameters
+        ----------
+        active, defined : (n_treatments,) whether p < 0.05, and whether there is a p. treatment, plate : (n_wells,).
+        batch_of : the batch of every plate of the screen; a plate without wells takes the mean of the screen.
+        """
+        counted = defined[treatment]
+        names, number = np.unique(plate[counted], return_inverse=True)
+        n = int(defined.sum())
+        code = np.cumsum(defined) - 1
+        wells_of = np.zeros((n, len(names)))
+        np.add.at(wells_of, (code[treatment[counted]], number), 1.0)
+        drawn = generator(seed, "prevalence", n).multinomial(n, np.full(n, 1 / n), N_DRAWS)
+        weights = np.vstack([np.ones(n), drawn])
+        count, positive = weights @ wells_of, (weights * active[defined]) @ wells_of
+        overall = _corrected(positive.sum(axis=1) / count.sum(axis=1))
+        shares = _by_plate(positive, count, batch_of.loc[list(names)].to_numpy(dtype=object))
+        everywhere = _bounds(overall)
+        by_plate = {str(p): everywhere for p in batch_of.index}
+        return cls(everywhere, by_plate | {str(p): _bounds(shares[:, i]) for i, p in enumerate(names)})
+
+    def up_to(self, other: Shares) -> Shares:
+        """Return the same values with the other's upper bounds."""
+
+        def widened(a: Bounds, b: Bounds) -> Bounds:
+            return a[0], a[1], max(a[2], b[2])
+
+        by_plate = {plate: widened(bounds, other.by_plate[plate]) for plate, bounds in self.by_plate.items()}
+        return Shares(widened(self.overall, other.overall), by_plate)
+
+    def prevalence(self, n: int, reason: str, code: str = "") -> Prevalence:
+        return Prevalence(self.by_plate, *self.overall, code=code, reason=reason, n=n)
+
+
+def _by_plate(positive: Doubles, count: Doubles, batch: NDArray[np.object_]) -> Doubles:
+    """Corrected shares of plates, drawn to their batch, (n_draws, n_plates)."""
+    share = np.divide(positive, count, out=np.full_like(count, np.nan), where=count > 0)
+    smooth = (positive + 0.5) / (count + 1)
+    noise = smooth * (1 - smooth) / (count + 1)
+    return np.array([shrunk(_corrected(s), v, batch) for s, v in zip(share, noise, strict=True)])
+
+
+def _bounds(draws: Doubles) -> Bounds:
+    """The first of ``draws`` and the interval of the others, all within 0 and 1."""
+    inside = np.clip(draws, 0.0, 1.0)
+    lower, upper = interval(inside[1:])
+    return float(inside[0]), min(lower, float(inside[0])), max(upper, float(inside[0]))
+
+
+def _corrected(share: Doubles) -> Doubles:
+    return (share - ALPHA) / (1 - ALPHA)

@@ -1,0 +1,45 @@
+"""Shares of plates drawn to the mean of their batch as far as their noise asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.types import Doubles
+
+
+def shrunk(estimate: Doubles, noise: Doubles, batch: NDArray[np.object_]) -> Doubles:
+    """Draw plates to their batch's mean, and batches' means to the mean of all, (n_plates,).
+
+    By the share of their variance that noise explains (James-Stein; Efron & Morris 1975, J. Am. Stat. Assoc. 70).
+
+    Parameters
+    ----------
+    estimate : (n_plates,), NaN where unknown: such a plate takes the mean of its batch, or of all.
+    noise : (n_plates,) variance of the estimates, above 0. batch : (n_plates,) names.
+    """
+    defined = ~np.isnan(estimate)
+    if not defined.any():
+        return estimate
+    names, codes = np.unique(batch, return_inverse=True)
+    here = codes[defined]
+    size = np.bincount(here, minlength=len(names))
+    overall = float(estimate[defined].mean())
+    mean = np.divide(np.bincount(here, estimate[defined], minlength=len(names)), size, where=size > 0,
+                     out=np.full(len(names), overall))  # fmt: skip
+    error = np.bincount(here, noise[defined], minlength=len(names)) / np.maximum(size, 1) ** 2
+    some = size > 0
+    between = mean.copy()
+    between[some] = _drawn(mean[some], error[some], np.full(some.sum(), mean[some].mean()), int(some.sum()) - 1)
+    out = between[codes]
+    inside = _drawn(estimate[defined], noise[defined], mean[here], int(defined.sum() - some.sum()))
+    out[defined] += inside - mean[here]
+    return np.asarray(out)
+
+
+def _drawn(value: Doubles, noise: Doubles, centre: Doubles, freedom: int) -> Doubles:
+    """``value`` drawn to ``centre`` by the share of its variance around it that ``noise`` explains."""
+    if freedom < 1:
+        return value
+    real = max(0.0, float(np.square(value - centre).sum() / freedom - noise.mean()))
+    return np.asarray(centre + (value - centre) * real / (real + noise))

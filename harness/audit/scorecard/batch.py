@@ -1,0 +1,90 @@
+"""Q3: is the batch gone, and what does a new batch cost?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.audit.base import Finding
+from harness.audit.scorecard.answer import Answer, Question, Reply, answer
+from harness.audit.scorecard.evidence import Evidence, surely_above, surely_below
+from harness.audit.scorecard.margins import Margins
+
+SETS = ("controls", "treated")
+UNFIT = {  # codes of a set of wells that cannot show that the batch is gone (yes), or that it is there (no)
+    "controls_were_read": (Reply.YES,),
+    "label_fingerprint": (Reply.YES,),
+    "treated_alone": (Reply.NO,),
+    "few_partitions": (Reply.YES, Reply.NO),
+}
+
+
+def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
+    """Answer from probes that predict the batch of wells which the normalization did not read.
+
+    The number is the largest excess of a probe's accuracy over its own null, 0 at chance and 1 for a perfect probe.
+    ``no``: on some set of wells it is surely above ``batch``, beyond what permuted batches reach, and above chance (a
+    null can lie below: permuted batches that a method has aligned are harder to tell than a guess is).
+    ``yes``: on every set of wells it is surely below ``batch``; if controls are few, treated wells may show it alone as
+    long as the controls do not contradict. Where plates can be dealt into batches in too few ways, only plates that
+    cannot be told apart show that the batch is gone.
+    """
+    sets = {name: f for name in SETS if (f := evidence.get(f"audit/batch_probe/{name}/excess")) is not None}
+    if not sets:
+        return answer(Question.BATCH, Reply.OPEN, code=evidence.code("batch_probe"))
+    pieces = tuple(sets.values())
+    there = {name: f for name, f in sets.items() if _there(evidence, name, f, margins.batch)}
+    if there:
+        worst = max(there.values(), key=lambda f: f.value)
+        code = _probe(evidence, worst)
+        return answer(Question.BATCH, Reply.NO, worst, limit=margins.batch, code=code, evidence=pieces)
+    plates = evidence.get("audit/batch_probe/controls/plates")
+    if plates is not None and surely_below(plates, margins.batch):
+        return answer(Question.BATCH, Reply.YES, plates, limit=margins.batch, evidence=(plates, *pieces))
+    absent = [name for name, f in sets.items() if surely_below(f, margins.batch) and _may_show(f, Reply.YES)]
+    open_ = [f for name, f in sets.items() if name not in absent]
+    if not open_ or ("treated" in absent and all(_silent(evidence, f, margins.batch) for f in open_)):
+        weakest = max(pieces, key=lambda f: f.value)
+        return answer(Question.BATCH, Reply.YES, weakest, limit=margins.batch, evidence=pieces)
+    worst = max(open_, key=lambda f: f.value)
+    return answer(
+        Question.BATCH, Reply.OPEN, worst, limit=margins.batch, code=worst.code or "wide_interval", evidence=pieces
+    )
+
+
+def _probe(evidence: Evidence, excess: Finding) -> str:
+    """Return the name of the probe that an excess is of; empty if it is not known."""
+    by_probe = evidence.matching(f"{excess.key}_*")
+    return next((f.key.rsplit("excess_", 1)[1] for f in by_probe if f.value == excess.value), "")
+
+
+def _may_show(f: Finding, reply: Reply) -> bool:
+    return reply not in UNFIT.get(f.code, ())
+
+
+def _there(evidence: Evidence, name: str, f: Finding, margin: float) -> bool:
+    null = evidence.get(f"audit/batch_probe/{name}/null_upper")
+    above_chance = evidence.get(f"audit/batch_probe/{name}/above_chance") or f
+    beyond = null is not None and f.value > null.value
+    return beyond and surely_above(f, margin) and surely_above(above_chance, margin) and _may_show(f, Reply.NO)
+
+
+def _silent(evidence: Evidence, f: Finding, margin: float) -> bool:
+    """Whether a set that is too small to show anything is at least within its null and below the margin."""
+    null = evidence.get(f.key.replace("/excess", "/null_upper"))
+    return null is not None and f.value <= null.value and f.value < margin and _may_show(f, Reply.YES)
+
+
+def batch_cost(evidence: Evidence, margins: Margins) -> Answer:
+    """Answer from scores on held-out batches against scores on held-out plates of known batches.
+
+    ``yes``: a new batch surely costs more than ``cost`` of AUROC; ``no``: it surely costs less.
+    """
+    gain = evidence.get("audit/batch_cost/auroc_difference")
+    if gain is None:
+        return answer(Question.COST, Reply.OPEN, code=evidence.code("batch_cost"))
+    cost = replace(gain, value=-gain.value, lower=-gain.upper, upper=-gain.lower)
+    if surely_above(cost, margins.cost):
+        return answer(Question.COST, Reply.YES, cost, limit=margins.cost)
+    reply = Reply.NO if surely_below(cost, margins.cost) else Reply.OPEN
+    code = "" if reply is Reply.NO else cost.code or "wide_interval"
+    return answer(Question.COST, reply, cost, limit=margins.cost, code=code)

@@ -1,0 +1,106 @@
+"""Q4: is the biology kept? Identity of compounds, effects of many kinds, effects however common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.audit.scorecard.answer import Answer, Question, Reply, answer
+from harness.audit.scorecard.evidence import Evidence, surely_above, surely_below
+from harness.audit.scorecard.margins import Margins
+
+SPIKE = "audit/spike_in"
+EFFECTS = "audit/effects_kept"
+
+
+def identity_kept(evidence: Evidence, margins: Margins) -> Answer:
+    """Answer from retrieval of replicates, as a share of what the yardstick retrieves above chance.
+
+    ``no``: surely less than 1 - ``identity``, and scaling each plate by its controls once more does not bring it back
+    (what that brings back was hidden, by a batch effect say, and is not lost). ``yes``: surely more.
+    """
+    kept = evidence.get("audit/identity/kept")
+    if kept is None:
+        return answer(Question.IDENTITY, Reply.OPEN, code=evidence.code("identity", "identity/kept"))
+    limit = 1 - margins.identity
+    again = evidence.get("audit/identity/kept_recentred")
+    pieces = tuple(f for f in (kept, again) if f is not None)
+    if surely_above(kept, limit):
+        if kept.code == "same_position":
+            return answer(Question.IDENTITY, Reply.OPEN, kept, limit=limit, code=kept.code, evidence=pieces)
+        return answer(Question.IDENTITY, Reply.YES, kept, limit=limit, evidence=pieces)
+    if surely_below(kept, limit):
+        if again is None or surely_below(again, limit):
+            return answer(Question.IDENTITY, Reply.NO, kept, limit=limit, evidence=pieces)
+        return answer(Question.IDENTITY, Reply.OPEN, kept, limit=limit, code="hidden", evidence=pieces)
+    return answer(Question.IDENTITY, Reply.OPEN, kept, limit=limit, code=kept.code or "wide_interval", evidence=pieces)
+
+
+def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
+    """Answer from known effects of many kinds that were added to known wells: their size, and whether they are told.
+
+    ``no``: on average surely smaller than 1 - ``effects`` of what the yardstick keeps, or told apart surely worse by
+    more than ``told`` of AUROC or accuracy. ``yes``: the mean and the worst effect surely larger than their limits and
+    told apart surely no worse than that. If controls are so few that raw profiles are the yardstick, a loss may be
+    nothing but the noise of a scale by few controls, which keeps what lies within a plate: not ``no``.
+    """
+    ratio = evidence.get(f"{EFFECTS}/ratio")
+    if ratio is None:
+        return answer(Question.EFFECTS, Reply.OPEN, code=evidence.code("effects_kept"))
+    limit = 1 - margins.effects
+    worst = evidence.get(f"{EFFECTS}/worst_ratio")
+    detection = [
+        f
+        for name in ("auroc_minus_yardstick", "told_apart_minus_yardstick")
+        if (f := evidence.get(f"{EFFECTS}/{name}"))
+    ]
+    pieces = (ratio, *([worst] if worst else []), *detection)
+    lost = [f for f in detection if surely_below(f, -margins.told)]
+    if _is_noisy(evidence) and (lost or surely_below(ratio, limit)):
+        return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code="noisy_scale", evidence=pieces)
+    if surely_below(ratio, limit):
+        return answer(Question.EFFECTS, Reply.NO, ratio, limit=limit, evidence=pieces)
+    if lost:
+        return answer(Question.EFFECTS, Reply.NO, lost[0], limit=-margins.told, evidence=pieces)
+    strong = worst is None or surely_above(worst, margins.worst_effect)
+    if surely_above(ratio, limit) and strong and all(surely_above(f, -margins.told) for f in detection):
+        code = "inflated" if surely_above(ratio, 1 + margins.effects) else ""
+        return answer(Question.EFFECTS, Reply.YES, ratio, limit=limit, code=code, evidence=pieces)
+    return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code=ratio.code or "wide_interval", evidence=pieces)
+
+
+def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
+    """Answer from an effect that is as common, and lies where, this screen's own are: the matched arm of the spike-in.
+
+    The share of active wells comes from the agreement of replicates, and the answer must hold over its interval:
+    ``yes``: contrast surely above 1 - ``contrast`` at its upper end too; ``no``: surely below at its lower end too.
+    Without replicates the interval is that of ignorance, from rare effects to 90%, and the share at which the answer
+    turns is shown. What rare effects lose is the matter of :func:`effects_kept`: contrast is held against theirs.
+    """
+    rare = evidence.get(f"{SPIKE}/sparse/contrast")
+    limit = (1 - margins.contrast) * (1.0 if rare is None else float(np.clip(rare.value, 0.0, 1.0)))
+    turns = evidence.get(f"{SPIKE}/turns_at")
+    matched = evidence.get(f"{SPIKE}/matched/contrast")
+    ends = [evidence.get(f"{SPIKE}/matched/contrast_at_{end}") or matched for end in ("lower", "upper")]
+    measured = [f for f in (matched, *ends) if f is not None]
+    if not measured:
+        return answer(Question.COMMON, Reply.OPEN, code=evidence.code("spike_in"))
+    pieces = (*measured, *([turns] if turns else []))
+    if rare is not None and rare.value < 1 - margins.effects and _is_noisy(evidence):
+        return answer(Question.COMMON, Reply.OPEN, rare, limit=limit, code="noisy_scale", evidence=pieces)
+    central = measured[0] if matched is not None else measured[-1]
+    if all(surely_above(f, limit) for f in measured):
+        return answer(Question.COMMON, Reply.YES, central, limit=limit, evidence=pieces)
+    if surely_below(ends[0], limit) and surely_below(central, limit):
+        return answer(Question.COMMON, Reply.NO, central, limit=limit, evidence=pieces)
+    if matched is None:
+        return answer(Question.COMMON, Reply.OPEN, turns, limit=limit, code="prevalence_unknown", evidence=pieces)
+    turns_inside = surely_above(ends[0], limit) and surely_below(ends[1], limit)
+    clear = surely_above(matched, limit) or surely_below(matched, limit)
+    code = "turns_within_prevalence" if turns_inside or clear else "wide_interval"
+    return answer(Question.COMMON, Reply.OPEN, matched, limit=limit, code=code, evidence=pieces)
+
+
+def _is_noisy(evidence: Evidence) -> bool:
+    """Whether controls are so few that raw profiles are the yardstick: a scale by them costs, and loses nothing."""
+    ratio = evidence.get(f"{EFFECTS}/ratio")
+    return ratio is not None and ratio.code == "raw_yardstick"

@@ -1,0 +1,123 @@
+"""What a reader is told: one sentence for each answer, one action for each verdict."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from harness.audit.scorecard.answer import Answer, Question, Reply
+
+_SENTENCES: dict[tuple[Question, Reply], str] = {
+    (Question.MANUFACTURES, Reply.YES): "Models tell wells apart that hold nothing to tell: AUROC {value}.",
+    (Question.MANUFACTURES, Reply.NO): "Wells that hold nothing to tell are not told apart: AUROC {value} at most.",
+    (Question.POSITION, Reply.YES): "Position alone scores as well as the real labels: up to {value}.",
+    (Question.POSITION, Reply.NO): "Position alone does not explain the scores.",
+    (Question.BATCH, Reply.YES): "The batch cannot be told from such wells: {value} above chance on a scale to 1.",
+    (Question.BATCH, Reply.NO): "The batch can still be told: {value} above chance on a scale to 1.",
+    (Question.COST, Reply.YES): "A batch never seen costs {value} of AUROC.",
+    (Question.COST, Reply.NO): "A batch never seen costs no more than {limit} of AUROC.",
+    (Question.IDENTITY, Reply.YES): "Replicates are retrieved as before: {value} of what can be had without risk.",
+    (Question.IDENTITY, Reply.NO): "Replicates are lost: {value} of what can be had without risk is retrieved.",
+    (Question.EFFECTS, Reply.YES): "Known effects of many kinds keep {value} of their size.",
+    (
+        Question.EFFECTS,
+        Reply.NO,
+    ): "Known effects are lost: {value} of what can be had without risk, {limit} is the least.",
+    (Question.COMMON, Reply.YES): "Effects as common as here keep {value} of their contrast.",
+    (Question.COMMON, Reply.NO): "Effects as common as here keep only {value} of their contrast.",
+    (Question.SIGNAL, Reply.YES): "There is biology to keep: {value}, chance excluded.",
+    (Question.SIGNAL, Reply.NO): "No evidence of biology, and more than a trace is excluded.",
+    (Question.HELPS, Reply.YES): "AUROC rises by {value} over raw.",
+    (Question.HELPS, Reply.NO): "AUROC falls by {value} against raw.",
+}
+
+_SPECIAL: dict[tuple[Question, str], str] = {
+    (Question.MANUFACTURES, "identity"): "It leaves profiles as they are; the measurement's own bias: AUROC {value}.",
+    (
+        Question.COMMON,
+        "prevalence_unknown",
+    ): "Cannot tell: effects are kept as long as less than {percent} of the wells "
+    "of a plate are active; how many are is not known without replicates.",
+    (Question.POSITION, "roles_share_positions"): "Controls and treated wells share positions.",
+}
+
+_REASONS: dict[str, str] = {
+    "off": "the check was switched off",
+    "identity": "it leaves profiles as they are",
+    "wide_interval": "the interval is too wide: more plates would settle it",
+    "few_controls": "too few control wells on a plate: 4 or more, better 8, would settle it",
+    "few_partitions": "so few plates can be dealt into batches in too few ways: 3 plates in each of 3 batches would do",
+    "controls_were_read": "no control well could be hidden from it: more controls on each plate would settle it",
+    "linear": "a linear model tells it best",
+    "neighbours": "nearest neighbours tell it best",
+    "trees": "trees tell it best",
+    "spread": "how wells vary and correlate tells it best",
+    "one_batch": "there is one batch: a second would settle it",
+    "plate_is_batch": "each plate is a batch of its own: two plates in each batch would settle it",
+    "no_compounds": "no column names the compounds: data.columns.compound would settle it",
+    "no_replicates": "no compound has replicates on other plates: they would settle it",
+    "same_position": "replicates stand in the same well of every plate: other positions would settle it",
+    "nothing_retrieved": "replicates are not retrieved before normalization either",
+    "hidden": "replicates are hidden, not lost: scaling each plate by its controls once more brings them back",
+    "inflated": "effects come out larger than they went in",
+    "prevalence_unknown": "how many wells are active is not known: replicates at other positions would settle it",
+    "label_fingerprint": "it leaves its batch labels in the profiles, so that a probe tells any batches",
+    "treated_alone": "treated wells tell the batch and controls do not: compounds may act differently in each batch",
+    "few_plates": "too few plates: more would settle it",
+    "few_wells": "too few treated wells: more would settle it",
+    "few_treated": "too few treated wells on a plate: more would settle it",
+    "few_compounds": "too few compounds with replicates: more would settle it",
+    "compounds_in_one_batch": "each compound is in one batch: replicates in a second batch would settle it",
+    "no_labels": "no plate has both control and treated wells",
+    "no_controls": "no plate has control wells: they would settle it",
+    "no_treated": "no well is treated: nothing can be lost",
+    "noisy_scale": "so few controls on a plate make any scale by them noisy: 8 or more would settle it",
+    "noisy_yardstick": "too few control wells on a plate for a scale: 8 or more would settle it",
+    "not_normalized_anew": "it cannot be normalized with other batches",
+    "no_positions": "positions of wells are not known",
+    "no_copies": "the controls' pattern has no copy among treated wells",
+    "compounds_tied_to_position": "compounds stand at fixed positions, so that a copy of the controls' pattern holds "
+    "biology too",
+    "turns_within_prevalence": "it depends on how many wells are active, which is known too roughly",
+    "roles_share_positions": "controls and treated wells share positions",
+    "roles_apart": "controls and treated wells share no positions: shared ones on some plates would settle it",
+    "row_norm_rises": "the length of the profile alone tells controls from treated wells better than before",
+    "position": "controls and treated wells share no positions: their difference may be an edge effect",
+    "nothing_varies": "no feature varies after it",
+    "not_applicable": "the check does not apply to this screen",
+}
+
+ACTIONS = {
+    "leaks": "Do not use scores of this run: use the exchangeable form, or score replicates instead.",
+    "over-normalizes": "Use another method; if you must use this one, the scorecard says what it loses.",
+    "under-normalizes": "Add a step that removes the batch, or block by batch in the analysis.",
+    "sound": "Use it, within these margins and for these batches.",
+    "no signal": "Nothing here to lose or to find with these features: look at assay, dose and features first.",
+    "inconclusive": "Settle first {settle}",
+}
+
+
+def sentence(answer: Answer) -> str:
+    """Return one sentence for an answer; an open one says why."""
+    if (answer.question, answer.code) in _SPECIAL:
+        percent = "-" if isnan(answer.value) else f"{answer.value:.0%}"
+        return _SPECIAL[answer.question, answer.code].format(value=number(answer.value), percent=percent)
+    if answer.reply is Reply.OPEN:
+        numbers = "" if isnan(answer.value) else f" ({number(answer.value)}{span(answer)})"
+        return f"Cannot tell{numbers}: {reason(answer.code)}."
+    text = _SENTENCES[answer.question, answer.reply].format(value=number(answer.value), limit=number(answer.limit))
+    return f"{text[:-1]}; {_REASONS[answer.code]}." if answer.code in _REASONS else text
+
+
+def reason(code: str) -> str:
+    """Return what a code means, in words; a code that has none is shown as it is."""
+    return _REASONS.get(code, code.replace("_", " ") or "the evidence does not suffice")
+
+
+def number(value: float) -> str:
+    """Return two decimals; a dash if undefined."""
+    return "-" if isnan(value) else f"{value:.2f}"
+
+
+def span(answer: Answer) -> str:
+    """Return the interval in brackets, or nothing."""
+    return "" if isnan(answer.lower) else f" [{number(answer.lower)}, {number(answer.upper)}]"

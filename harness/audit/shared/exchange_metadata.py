@@ -1,0 +1,27 @@
+"""Wells that change what they are called: role, compound, dose and every other word about them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+PLACE_AND_MEASUREMENT = ("plate", "well", "row", "column", "site", "batch", "cell_count")
+
+
+def with_metadata(wells: pd.DataFrame, rows: Sequence[int], donors: Sequence[int]) -> pd.DataFrame:
+    """Give ``rows`` the metadata of the rows ``donors``: all columns but where a well stands and what was measured.
+
+    A relabelled well then bears no other sign of what it was, and a method that reads compounds reads those of its
+    new role.
+
+    Returns
+    -------
+    A table of the same n rows, columns in the same order.
+    """
+    source: NDArray[np.intp] = np.arange(len(wells))
+    source[np.asarray(rows, dtype=np.intp)] = np.asarray(donors, dtype=np.intp)
+    names = [str(column) for column in wells if column not in PLACE_AND_MEASUREMENT]
+    return wells.assign(**{name: wells[name].array.take(source) for name in names})

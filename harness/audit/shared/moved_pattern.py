@@ -1,0 +1,82 @@
+"""Copies of the pattern of control wells that stand elsewhere on the plate, in treated wells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.types import Mask
+
+STEPS = (1, 2, 3)
+LEAST_SHARE = 0.75  # of the pattern must find treated wells to stand in
+
+
+@dataclass(frozen=True)
+class Copy:
+    """``name`` of a copy, ``rows`` of the wells table that it holds, and how far they stand from the real controls."""
+
+    name: str
+    rows: NDArray[np.intp]
+    distance: int
+
+
+def copies(wells: pd.DataFrame, most: int) -> list[Copy]:
+    """Return up to ``most`` copies of each plate's own control pattern, those nearest to it first.
+
+    ``shift_+k`` moves every control k columns towards the middle of the plate, ``shift_-k`` away from it, ``mirrored``
+    to the other side; rows take the place of columns if no such copy stands in treated wells (``rows_...``). A copy
+    holds no real control, no position twice, and on every plate at least three of four of the pattern's wells.
+
+    Parameters
+    ----------
+    wells : one row per well, with ``plate, role, row, column``.
+    """
+    for axis, prefix in (("column", ""), ("row", "rows_")):
+        moved = [copy for name, step in _moves() if (copy := _copy(wells, axis, f"{prefix}{name}", step)) is not None]
+        unlike: list[Copy] = []
+        for copy in sorted(moved, key=lambda copy: (copy.distance, copy.name)):
+            if not any(np.array_equal(copy.rows, other.rows) for other in unlike):
+                unlike.append(copy)
+        if unlike:
+            return unlike[:most]
+    return []
+
+
+def _moves() -> Iterator[tuple[str, int]]:
+    """Names and steps; 0 mirrors."""
+    for k, sign in product(STEPS, (1, -1)):
+        yield f"shift_{sign * k:+d}", sign * k
+    yield "mirrored", 0
+
+
+def _copy(wells: pd.DataFrame, axis: str, name: str, step: int) -> Copy | None:
+    other = "row" if axis == "column" else "column"
+    along, across = wells[axis].to_numpy(dtype=np.int64), wells[other].to_numpy(dtype=np.int64)
+    low, high = int(along.min()), int(along.max())
+    control, treated = ((wells["role"] == role).to_numpy(dtype=bool) for role in ("negcon", "treated"))
+    target = low + high - along if step == 0 else along + np.where(2 * along < low + high, step, -step)
+    plate = pd.factorize(wells["plate"])[0]
+    rows = _standing(plate, across, along, treated, np.column_stack([plate, across, target])[control])
+    n_real, n_copy = (np.bincount(plate[x], minlength=plate.max() + 1) for x in (control, rows))
+    if (n_copy < LEAST_SHARE * n_real).any() or not len(rows):
+        return None
+    distance = int(np.abs(target - along)[control].max())
+    return Copy(name, rows, distance)
+
+
+def _standing(
+    plate: NDArray[np.intp],
+    across: NDArray[np.int64],
+    along: NDArray[np.int64],
+    treated: Mask,
+    target: NDArray[np.int64],
+) -> NDArray[np.intp]:
+    """Rows of the treated wells that stand at a ``target``: plate, row, column."""
+    places = pd.MultiIndex.from_arrays([plate, across, along])
+    index = pd.MultiIndex.from_arrays(list(target.T))
+    return np.flatnonzero(treated & places.isin(index))

@@ -1,0 +1,74 @@
+"""Tests on wells with nothing to find: what every null has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar
+
+from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.shared.bounded import at_level, degrees_of_freedom
+from harness.audit.shared.relabelled import Relabelled, Scored, mean_interval, models_of, refit_is_costly, score
+from harness.audit.shared.views import raw_wells
+from harness.seeding import derive
+from harness.settings.limits import Within
+from harness.settings.types import Count
+from harness.types import Profiles
+
+Bound = Annotated[float, Within(0, 1)]
+
+
+class Null(Check):
+    """Relabel wells so that controls and treated do not differ, normalize, train and test as the run does.
+
+    The truth is AUROC 0.5 for every model of the run, for a neighbour model (``neighbours``) and for the length of the
+    profile alone (``row_norm``). An interval above it means that the normalization manufactures the difference; below
+    it no signal is made. Wells, not sites, are normalized: sites are aggregated first. ``n`` counts labels that a coin
+    dealt: the scored wells of every repeat.
+
+    Parameters
+    ----------
+    n_repeats : random relabellings at most; the value is their mean, the interval that of the mean over plates and
+        batches (the same draws in every repeat). A model takes no part in a further one if its interval is clear; large
+        screens that are normalized anew for every fold have one.
+    clear_below, clear_above : an interval is clear if its upper bound (one-sided, 95%) is below the one or its lower
+        above the other. A leak is not called clear on one relabelling.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, *, n_repeats: Count = 3, clear_below: Bound = 0.6, clear_above: Bound = 0.55) -> None:
+        self.n_repeats = n_repeats
+        self.clear_below = clear_below
+        self.clear_above = clear_above
+
+    def relabel(self, profiles: Profiles, seed: int, repeat: int) -> Relabelled:
+        """Wells whose tested ``negcon`` and ``treated`` differ by nothing but a coin.
+
+        Raises
+        ------
+        NotApplicable : a plate has too few wells for that.
+        """
+        raise NotImplementedError
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        profiles, models = raw_wells(context), models_of(context)
+        repeats: dict[str, list[Scored]] = {name: [] for name in models}
+        n_repeats = 1 if refit_is_costly(context, profiles) else self.n_repeats
+        for repeat in range(n_repeats):
+            open_ = {name: model for name, model in models.items() if not self._clear(repeats[name])}
+            if not open_:
+                break
+            relabelled = self.relabel(profiles, derive(context.seed, self.name, repeat), repeat)
+            for name, scored in score(context, relabelled, open_, axis=(self.name, repeat)).items():
+                repeats[name].append(scored)
+        for name, scores in repeats.items():
+            n_dealt = sum(len(scored.wells) for scored in scores)
+            yield Finding(f"audit/{self.name}/{name}/auroc", *mean_interval(scores), n=n_dealt)
+
+    def _clear(self, scores: Sequence[Scored]) -> bool:
+        if not scores:
+            return False
+        value, lower, upper = mean_interval(scores)
+        freedom = degrees_of_freedom(scores[0].wells)
+        one_sided = at_level(value, lower, upper, freedom=freedom, level=0.9)[1]
+        return one_sided < self.clear_below or (lower > self.clear_above and len(scores) > 1)

@@ -1,0 +1,83 @@
+"""Where roles stand on plates: what position alone tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.audit.shared.relabelled import Scored, resamples, summarize
+from harness.types import Doubles, Evaluation, NotApplicable, Split
+
+PLACES = {"position": "well", "row": "row", "column": "column", "edge": "edge"}
+STRENGTH = 2.0  # wells that a prior counts for
+
+
+def places(wells: pd.DataFrame, *, extent: pd.DataFrame) -> pd.DataFrame:
+    """Add the column ``edge``: whether a well stands in an outermost row or column of all plates in ``extent``.
+
+    Without complete rows and columns the table is returned as it is.
+    """
+    if not positioned(extent):
+        return wells
+    edge = np.zeros(len(wells), dtype=bool)
+    for name in ("row", "column"):
+        values = wells[name].to_numpy(dtype=float)
+        edge |= (values == extent[name].min()) | (values == extent[name].max())
+    return wells.assign(edge=np.where(edge, "edge", "inside"))
+
+
+def positioned(wells: pd.DataFrame) -> bool:
+    """Whether every well has a numeric row and column."""
+    return all(
+        name in wells and pd.api.types.is_numeric_dtype(wells[name]) and bool(wells[name].notna().all())
+        for name in ("row", "column")
+    )
+
+
+def held_out(wells: pd.DataFrame, splits: Sequence[Split], *, seed: int, n_resamples: int) -> Scored:
+    """Score held-out wells by how often controls stand where they stand on the training plates, and nothing else.
+
+    Frequencies of a well are shrunken towards those of its row and column, and these towards that of all wells.
+
+    Raises
+    ------
+    NotApplicable : no fold has controls and treated wells on both sides.
+    """
+    y: Doubles = np.asarray(wells["role"].map({"treated": 1.0, "negcon": 0.0}), dtype=np.float64)
+    evaluations = []
+    for split in splits:
+        train, test = split.train & ~np.isnan(y), split.test & ~np.isnan(y)
+        if len(np.unique(y[train])) < 2 or len(np.unique(y[test])) < 2:
+            continue
+        score = treated_frequency(wells[train], y[train], wells[test])
+        held = wells.loc[test, ["plate", "well", "batch", "role"]].reset_index(drop=True)
+        evaluations.append(Evaluation(y[test].astype(np.int8), score, 0.5, held, split, seed))
+    if not evaluations:
+        raise NotApplicable("no fold has controls and treated wells on both sides", code="one_role")
+    return summarize(evaluations, resamples(evaluations, n_resamples))
+
+
+def treated_frequency(train: pd.DataFrame, y: Doubles, test: pd.DataFrame) -> Doubles:
+    """Return the share of treated wells at the positions of ``test``, (n_test,), among training wells labelled y."""
+    overall = float(y.mean())
+    prior_train, prior_test = np.full(len(train), overall), np.full(len(test), overall)
+    if positioned(train) and positioned(test):
+        for name in ("row", "column"):
+            frequency = _shrunken(train[name], y, np.full(len(train), overall))
+            prior_train += train[name].map(frequency).to_numpy() - overall
+            prior_test += test[name].map(frequency).fillna(overall).to_numpy() - overall
+    frequency = _shrunken(train["well"], y, prior_train)
+    by_well = test["well"].map(frequency).to_numpy(dtype=np.float64)
+    return np.where(np.isnan(by_well), prior_test, by_well)
+
+
+def _shrunken(place: pd.Series[Any], y: Doubles, prior: Doubles) -> pd.Series[Any]:
+    """Frequency by place, as if :data:`STRENGTH` more wells stood there with the frequency of the prior."""
+    table = pd.DataFrame({"y": y, "prior": prior}).groupby(place.to_numpy()).agg(["sum", "size"])
+    n = table["y", "size"]
+    mean_prior = table["prior", "sum"] / n
+    frequency: pd.Series[Any] = (table["y", "sum"] + STRENGTH * mean_prior) / (n + STRENGTH)
+    return frequency

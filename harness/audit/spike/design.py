@@ -1,0 +1,135 @@
+"""Which wells carry a spike: one direction in many wells, or many directions in few wells each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.seeding import generator
+from harness.types import Mask
+
+SPARSE = 0.05
+COMMON = 0.9
+UNSPIKED = -1
+
+
+def candidates(wells: pd.DataFrame) -> Mask:
+    """Return the wells that may be spiked, (n_wells,): treated ones."""
+    return (wells["role"] == "treated").to_numpy(dtype=bool)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which wells an arm spikes: share of treated wells by plate, and whether at the same positions everywhere."""
+
+    name: str
+    prevalence: Mapping[str, float]
+    same_positions: bool = False
+
+    @property
+    def mean_prevalence(self) -> float:
+        """The share of treated wells that are spiked, the mean over plates."""
+        return float(np.mean(list(self.prevalence.values())))
+
+    def pick(self, wells: pd.DataFrame, seed: int) -> Mask:
+        """Choose the wells, (n_wells,) bool; see :func:`pick`."""
+        return pick(wells, self.prevalence, same_positions=self.same_positions, seed=seed)
+
+
+def pick(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions: bool, seed: int) -> Mask:
+    """Choose on each plate the given share of treated wells, (n_wells,) bool; at least one if the share is positive.
+
+    Of two shares the smaller one's wells are among the larger one's.
+
+    Parameters
+    ----------
+    prevalence : share by plate, 0 to 1.
+    same_positions : take wells in one order of positions on every plate, so that the same positions are spiked.
+    """
+    spiked = np.zeros(len(wells), dtype=bool)
+    positions = np.sort(wells["well"].unique())
+    rank = pd.Series(generator(seed, "spiked positions").permutation(len(positions)), positions)
+    for plate, rows in _treated_rows(wells):
+        n = int(np.ceil(prevalence[plate] * len(rows)))
+        if same_positions:
+            order = rows[np.argsort(wells["well"].iloc[rows].map(rank).to_numpy())]
+        else:
+            order = generator(seed, "spiked wells", plate).permutation(rows)
+        spiked[order[:n]] = True
+    return spiked
+
+
+def deal(wells: pd.DataFrame, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
+    """Deal ``share`` of each plate's treated wells to the directions, in turn: (n_wells,) codes, -1 for no spike.
+
+    On a plate with enough wells each direction has at least one; no plate gives away more than a quarter.
+    """
+    codes = np.full(len(wells), UNSPIKED, dtype=np.intp)
+    for plate, rows in _treated_rows(wells):
+        n = min(max(round(share * len(rows)), n_directions), max(len(rows) // 4, 1))
+        rng = generator(seed, "dealt wells", plate)
+        order = rng.permutation(rows)[:n]
+        codes[order] = (rng.integers(n_directions) + np.arange(len(order))) % n_directions
+    return codes
+
+
+def deal_plates(wells: pd.DataFrame, halves: Mask, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
+    """Give ``share`` of each plate's treated wells, 3 at least, one direction: (n_wells,) codes, -1 for no spike.
+
+    Directions change from plate to plate, in turn within each half of the plates, so that both halves have them all.
+
+    Parameters
+    ----------
+    halves : (n_plates,) which plates, in order of first appearance, are in the first half.
+    """
+    codes = np.full(len(wells), UNSPIKED, dtype=np.intp)
+    names = wells["plate"].astype(str).unique()
+    order = [str(names[i]) for i in np.lexsort((names, halves))]
+    number = {
+        name: i - (len(order) - int(halves.sum())) * int(halves[names == name][0]) for i, name in enumerate(order)
+    }
+    for plate, rows in _treated_rows(wells):
+        n = min(max(round(share * len(rows)), 3), max(len(rows) // 2, 1))
+        codes[generator(seed, "dealt plates", plate).permutation(rows)[:n]] = number[plate] % n_directions
+    return codes
+
+
+def half_of_plates(wells: pd.DataFrame, share: float, rest: float, seed: int) -> dict[str, float]:
+    """Return ``share`` for a random half of each batch's plates, ``rest`` for the others.
+
+    If batches have odd numbers of plates, halves are rounded up in every second one of them.
+    """
+    prevalence: dict[str, float] = {}
+    plates = wells.drop_duplicates("plate")
+    n_odd = 0
+    for batch, names in plates.groupby("batch")["plate"]:
+        order = generator(seed, "rich plates", batch).permutation(np.sort(names.to_numpy()))
+        n_odd += len(order) % 2
+        rich = set(order[: len(order) // 2 + (len(order) % 2) * (n_odd % 2)])
+        prevalence |= {str(p): share if p in rich else rest for p in names}
+    return prevalence
+
+
+def by_batch(wells: pd.DataFrame, low: float, high: float, seed: int, *, most: int = 6) -> dict[str, float]:
+    """Return shares from ``low`` to ``high`` over the batches, in random order, in at most ``most`` equal steps."""
+    batches = generator(seed, "batch order").permutation(np.sort(wells["batch"].unique()))
+    steps = np.linspace(low, high, min(len(batches), most))
+    level = dict(zip(batches, steps[np.arange(len(batches)) * len(steps) // len(batches)], strict=True))
+    return {str(p): float(level[b]) for p, b in wells.drop_duplicates("plate")[["plate", "batch"]].to_numpy()}
+
+
+def everywhere(wells: pd.DataFrame, share: float) -> dict[str, float]:
+    """Return the same share for every plate."""
+    return dict.fromkeys(wells["plate"].astype(str).unique(), share)
+
+
+def _treated_rows(wells: pd.DataFrame) -> list[tuple[str, NDArray[np.intp]]]:
+    """Rows of the wells that may be spiked by plate, in order of their names, whatever the order of rows."""
+    by_name = np.argsort(wells["well"].to_numpy(), kind="stable")
+    treated = by_name[candidates(wells)[by_name]]
+    by_plate = pd.Series(treated).groupby(wells["plate"].to_numpy()[treated])
+    return [(str(plate), rows.to_numpy()) for plate, rows in by_plate]

@@ -1,0 +1,177 @@
+"""Are wells with a known effect told from others, and from wells with another effect?
+
+All readers compare wells within plates (each plate is centred at its unspiked treated wells) on plates that they have
+not seen: they find what a normalization kept within plates, whether it removed what differs between them or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.audit.shared.whitening import Whitening, whitening
+from harness.audit.spike.design import UNSPIKED
+from harness.bootstrap import FEWEST_BATCHES
+from harness.seeding import generator
+from harness.types import Doubles, Floats, Mask
+
+MOST_FITTED = 800  # wells that the space of the readers is fitted on
+MOST_COMPARED = 3000  # unspiked wells that spiked ones are compared with
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class PerWell:
+    """Sums of a score of spiked wells by direction and plate, (n_directions, n_plates), and the number of wells."""
+
+    total: Doubles
+    count: Doubles
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Held-out plates and a space in which treated wells vary alike in all directions within plates.
+
+    Attributes
+    ----------
+    white : that space. plate : (n_wells,) numbers. folds : (n_plates,) the fold in which a plate is held out.
+    treated : (n_wells,) wells that may be spiked. compared : (n_wells,) those that spiked ones are compared with.
+    """
+
+    white: Whitening
+    plate: NDArray[np.intp]
+    folds: NDArray[np.intp]
+    treated: Mask
+    compared: Mask
+
+    def read(self, X: Floats, code: NDArray[np.intp], n: int) -> tuple[PerWell, PerWell]:
+        """Score spiked wells of ``n`` directions: told from unspiked wells, and from other directions.
+
+        Parameters
+        ----------
+        X : (n_wells, n_features). code : (n_wells,) direction of the spike, -1 for none.
+        """
+        space = self._space(X, code)
+        return self._told_from_unspiked(*space, n), self._told_apart(*space, n)
+
+    def _told_from_unspiked(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
+        """Score each spiked well by the share of unspiked wells of its plate that look less like its direction: AUROC.
+
+        The direction is the mean of its wells on training plates minus that of unspiked wells (the linear
+        discriminant, as this space is white).
+        """
+        score = np.full(len(Z), np.nan)
+        for test, means in self._folds(Z, plate, codes, n):
+            along = Z @ means.T.astype(np.float32)
+            for number in np.unique(plate[test & (codes != UNSPIKED)]):
+                rows = plate == number
+                unspiked = along[rows & (codes == UNSPIKED)]
+                for i in np.flatnonzero(rows & (codes != UNSPIKED)):
+                    score[i] = _beaten(along[i, codes[i]], unspiked[:, codes[i]])
+        return self._by_plate(score, plate, codes, n)
+
+    def _told_apart(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
+        """Score each spiked well by how often it is told from wells of other directions: AUROC, the mean over pairs.
+
+        Two directions are told apart along the difference of their means on training plates.
+        """
+        score = np.full(len(Z), np.nan)
+        for test, means in self._folds(Z, plate, codes, n):
+            rows = np.flatnonzero(test & (codes != UNSPIKED))
+            along, own = Z[rows] @ means.T, codes[rows]
+            lead = along[np.arange(len(rows)), own][:, None] - along  # of the own direction over each other one
+            theirs = along[:, own].T - along[np.arange(len(rows)), own]  # of i's direction over j's own, at well j
+            mine = lead[:, own]
+            better = (mine > theirs) + (mine == theirs) / 2
+            apart = own[:, None] != own
+            compared = apart.sum(axis=1)
+            score[rows[compared > 0]] = ((better * apart).sum(axis=1) / np.maximum(compared, 1))[compared > 0]
+        return self._by_plate(score, plate, codes, n)
+
+    def _space(self, X: Floats, code: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
+        """Spiked and compared wells, centred by plate and white, their plates and their codes."""
+        rows = np.flatnonzero(self.compared | (code != UNSPIKED))
+        Z = self.white.displacements(X[rows] - self.centres(X, code)[self.plate[rows]])
+        return Z, self.plate[rows], code[rows]
+
+    def centres(self, X: Floats, code: NDArray[np.intp]) -> Floats:
+        """Mean of the unspiked treated wells of each plate, (n_plates, n_features); 0 if there are none."""
+        out = np.zeros((len(self.folds), X.shape[1]), dtype=np.float32)
+        usable = self.treated & (code == UNSPIKED)
+        for number in range(len(out)):
+            rows = np.flatnonzero(usable & (self.plate == number))
+            if len(rows):
+                out[number] = X[rows].mean(axis=0, dtype=np.float64)
+        return out
+
+    def _folds(
+        self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int
+    ) -> Iterator[tuple[Mask, Floats]]:
+        """For each fold the rows that are held out and the means of the directions on the others, (n, n_features)."""
+        for fold in range(int(self.folds.max()) + 1):
+            test = self.folds[plate] == fold
+            member = (~test)[:, None] & (codes[:, None] == np.arange(n))
+            count = member.sum(axis=0)
+            if (count > 0).all() and test.any():
+                yield test, np.asarray(member.T.astype(np.float32) @ Z / count[:, None], dtype=np.float32)
+
+    def _by_plate(self, score: Doubles, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
+        defined = ~np.isnan(score)
+        total, count = np.zeros((n, len(self.folds))), np.zeros((n, len(self.folds)))
+        np.add.at(total, (codes[defined], plate[defined]), score[defined])
+        np.add.at(count, (codes[defined], plate[defined]), 1.0)
+        return PerWell(total, count)
+
+
+def reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int, *, spiked: Mask | None = None) -> Reader:
+    """Fit the space of the readers on treated wells without spikes, at most 800, evenly over plates.
+
+    Raises
+    ------
+    NotApplicable : no feature varies.
+    """
+    plate = np.asarray(pd.factorize(wells["plate"])[0], dtype=np.intp)
+    fitted = treated if spiked is None else treated & ~spiked
+    white = whitening(X, wells, _evenly(wells, fitted, MOST_FITTED, seed))
+    compared = _evenly(wells, treated, MOST_COMPARED, seed)
+    return Reader(white, plate, held_out(wells, seed), treated, compared)
+
+
+def held_out(wells: pd.DataFrame, seed: int) -> NDArray[np.intp]:
+    """Return the fold of each plate in order of first appearance, (n_plates,): its batch.
+
+    With fewer than 4 batches plates are dealt to at most 5 folds instead, in turn within batches.
+    """
+    plates = wells.drop_duplicates("plate").reset_index(drop=True)
+    batch = pd.factorize(plates["batch"])[0]
+    if batch.max() + 1 >= FEWEST_BATCHES:
+        return np.asarray(batch, dtype=np.intp)
+    names = plates["plate"].astype(str).to_numpy()
+    draw = np.empty(len(plates))
+    draw[np.argsort(names, kind="stable")] = generator(seed, "held-out plates").random(len(plates))
+    order = np.lexsort((draw, plates["batch"].astype(str).to_numpy()))
+    folds = np.empty(len(plates), dtype=np.intp)
+    folds[order] = np.arange(len(plates)) % min(N_FOLDS, len(plates))
+    return folds
+
+
+def _evenly(wells: pd.DataFrame, treated: Mask, most: int, seed: int) -> Mask:
+    """Mark at most ``most`` of the treated wells, as many on every plate."""
+    if treated.sum() <= most:
+        return treated
+    marked = np.zeros(len(wells), dtype=bool)
+    by_plate = wells[treated].groupby("plate", sort=False)
+    each = max(2, most // by_plate.ngroups)
+    for plate, table in by_plate:
+        rows = table.index[np.argsort(table["well"].to_numpy(), kind="stable")].to_numpy()
+        marked[generator(seed, "fitted wells", plate).permutation(rows)[:each]] = True
+    return marked
+
+
+def _beaten(score: float, others: Floats) -> float:
+    """Share of ``others`` below ``score``, ties counted half."""
+    return float(np.mean(others < score) + np.mean(others == score) / 2) if len(others) else float("nan")

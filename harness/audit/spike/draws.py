@@ -1,0 +1,109 @@
+"""Resamples of plates and directions together, and the intervals that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from harness.audit.shared.bounded import degrees_of_freedom
+from harness.bootstrap import LEVEL, resample
+from harness.seeding import generator
+from harness.types import Doubles, Mask
+
+MOST_DRAWS = 200
+SAME_LEVEL = 0.15  # shares of spiked wells that count as the same
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Multiplicities of plates, (1 + R, n_plates), in the order in which they appear; the first row is all ones.
+
+    ``freedom`` : degrees of freedom that an interval from them rests on; ``widening`` : of the spread of draws of few.
+    """
+
+    plates: Doubles
+    freedom: int
+    seed: int
+    widening: float = 1.0
+
+    def directions(self, n: int) -> Doubles:
+        """Return multiplicities of ``n`` directions, (1 + R, n), drawn together with the plates."""
+        drawn = generator(self.seed, "directions", n).multinomial(n, np.full(n, 1 / n), len(self.plates) - 1)
+        return np.vstack([np.ones(n), drawn])
+
+    def mean(self, values: Doubles) -> Doubles:
+        """Return the mean over directions of ``values`` (1 + R, n) under each draw, (1 + R,)."""
+        weight = np.where(np.isfinite(values), self.directions(values.shape[1]), 0.0)
+        return _ratio((weight * np.nan_to_num(values)).sum(axis=1), weight.sum(axis=1))
+
+    def by_direction(self, total: Doubles, count: Doubles) -> Doubles:
+        """Return means of wells from their sums by direction and plate, (n, n_plates): (1 + R, n) under each draw."""
+        return _ratio(self.plates @ total.T, self.plates @ count.T)
+
+    def interval(self, values: Doubles) -> tuple[float, float]:
+        """Return Student's interval around the first of ``values``, (1 + R,), from the spread of the others.
+
+        NaN, NaN if fewer than half of the draws are defined, or there is no degree of freedom.
+        """
+        defined = values[1:][np.isfinite(values[1:])]
+        if not np.isfinite(values[0]) or self.freedom < 1 or len(defined) < max(2, len(values) / 2):
+            return float("nan"), float("nan")
+        spread = defined.std() * self.widening
+        half = t.ppf((1 + LEVEL) / 2, self.freedom) * spread
+        return float(values[0] - half), float(values[0] + half)
+
+
+def draws_of(wells: pd.DataFrame, n: int, seed: int) -> Draws:
+    """Draw plates within batches, and batches above them, for a table of wells; at most 200 times."""
+    drawn = resample(wells, n=min(n, MOST_DRAWS), seed=seed)
+    order = pd.Index(drawn.plates).get_indexer(pd.Index(wells["plate"].unique()))
+    multiplicity = (drawn.within * drawn.above)[:, order]
+    plates = np.vstack([np.ones(len(order)), multiplicity])
+    freedom = degrees_of_freedom(wells)
+    return Draws(plates, freedom, seed, widening=np.sqrt((freedom + 1) / freedom) if freedom else 1.0)
+
+
+def draws_at(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: int) -> Draws:
+    """Draw plates among those of the same half with nearly the same prevalence: how it is spread is the design.
+
+    A draw with more rich plates, or one without the rich batch, would answer another question. If all plates have the
+    same prevalence these are the draws of :func:`draws_of`.
+
+    Parameters
+    ----------
+    wells : plates are numbered in order of first appearance. level : (n_plates,) share of spiked wells. halves :
+        (n_plates,) the first half.
+    """
+    if np.ptp(level) <= SAME_LEVEL:
+        return draws_of(wells, n, seed)
+    names = np.asarray(wells["plate"].unique(), dtype=str)
+    order = np.lexsort((names, level, halves))
+    groups: list[list[int]] = []
+    for plate in order:
+        first = groups[-1][0] if groups else plate
+        if groups and halves[first] == halves[plate] and level[plate] - level[first] <= SAME_LEVEL:
+            groups[-1].append(int(plate))
+        else:
+            groups.append([int(plate)])
+    return draws_within(names, groups, n, seed)
+
+
+def draws_within(names: NDArray[np.str_], groups: Sequence[Sequence[int]], n: int, seed: int) -> Draws:
+    """Draw plates among those of the same group, ``names`` (n_plates,) in order of first appearance."""
+    n = min(n, MOST_DRAWS)
+    plates = np.ones((n + 1, len(names)))
+    for group in groups:
+        share = np.full(len(group), 1 / len(group))
+        drawn = generator(seed, "plates", *sorted(names[list(group)])).multinomial(len(group), share, n)
+        plates[1:, sorted(group, key=lambda plate: str(names[plate]))] = drawn
+    freedom = len(names) - len(groups)
+    return Draws(plates, freedom, seed, widening=np.sqrt(len(names) / freedom) if freedom else 1.0)
+
+
+def _ratio(a: Doubles, b: Doubles) -> Doubles:
+    return np.asarray(np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0))

@@ -1,0 +1,101 @@
+"""Size of an effect as d': how many sd of the noise lie between spiked and unspiked wells along the best direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from harness.audit.shared.whitening import whitening
+from harness.audit.spike.draws import SAME_LEVEL
+from harness.audit.spike.sums import Moved
+from harness.types import Doubles, Mask
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """d' by direction under each weighting of plates: (n_weightings, n_directions) each.
+
+    ``contrast`` : spiked against all unspiked wells. ``retention``, ``spillover`` : what of it are the displacement of
+    the spiked wells and that of the other wells on plates with spikes, along the same direction.
+    """
+
+    contrast: Doubles
+    retention: Doubles
+    spillover: Doubles
+
+
+def sizes(moves: Moved, halves: Mask, weights: Doubles) -> Sizes:
+    """Return the d' of all directions: the direction is learned on one half of the plates and measured on the other.
+
+    With c the difference of the mean displacements of spiked and unspiked wells and S the covariance of the noise, d' =
+    w'c_B / sqrt(w'S_B w) with w = S_A^-1 c_A, the mean over both ways round. c and S of disjoint plates share no noise,
+    so that neither the noise in c nor the fit of S makes d' larger: it is what a reader of other plates can get.
+
+    Parameters
+    ----------
+    halves : (n_plates,) which plates are in the first half. weights : (R, n_plates) multiplicities of plates.
+    """
+    n_directions = moves.spiked.shape[1]
+    results = np.full((3, 2, len(weights), n_directions), np.nan)
+    for way, fitted in enumerate((halves, ~halves)):
+        rows = fitted[moves.noise_plate]
+        table = pd.DataFrame({"plate": np.zeros(int(rows.sum()), dtype=np.intp)})
+        white = whitening(moves.noise[rows], table, np.ones(len(table), dtype=bool))
+        other = white.displacements(moves.other)
+        noise = white.displacements(moves.noise[~rows])
+        weight = weights[:, moves.noise_plate[~rows]]
+        n_noise = weight.sum(axis=1)
+        for k in range(n_directions):
+            stacks = np.concatenate([white.displacements(moves.spiked[:, k]), other])
+            direction = _contrast(moves, k, np.ones((1, len(halves))), fitted) @ stacks
+            along = np.square(noise @ direction[0], dtype=np.float64)
+            towards = stacks @ direction[0]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                sd = np.sqrt(weight @ along / n_noise)
+                for i, measured in enumerate(_coefficients(moves, k, weights, ~fitted)):
+                    signal = measured @ towards
+                    results[i, way, :, k] = np.where(signal == 0, 0.0, signal / sd)
+    results[~np.isfinite(results)] = np.nan
+    contrast, retention, spillover = results.mean(axis=1)
+    return Sizes(contrast, retention, spillover)
+
+
+def mean_sizes(several: Sequence[Sizes]) -> Sizes:
+    """Return the mean over passes."""
+    return Sizes(*(np.mean([getattr(s, f.name) for s in several], axis=0) for f in fields(Sizes)))
+
+
+def _contrast(moves: Moved, k: int, weights: Doubles, plates: Mask) -> Doubles:
+    return _coefficients(moves, k, weights, plates)[0]
+
+
+def _coefficients(moves: Moved, k: int, weights: Doubles, plates: Mask) -> tuple[Doubles, Doubles, Doubles]:
+    """Coefficients of the sums of spiked and of other wells, (R, 2 n_plates) each: contrast, retention, spillover."""
+    weight = weights * plates
+    touched = weight * (moves.n_spiked[:, k] > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spiked = weight / (weight @ moves.n_spiked[:, k])[:, None]
+        other = weight / (weight @ moves.n_other)[:, None]
+        near = touched / (touched @ moves.n_other)[:, None]
+    nothing = np.zeros_like(weight)
+    return np.hstack([spiked, -other]), np.hstack([spiked, nothing]), np.hstack([nothing, near])
+
+
+def halves_of_plates(wells: pd.DataFrame, prevalence: Doubles, rng: np.random.Generator) -> Mask:
+    """Deal plates to two halves, (n_plates,): in turn, ordered by prevalence and batch, at random among equals.
+
+    Parameters
+    ----------
+    wells : plates are numbered in order of first appearance. prevalence : (n_plates,).
+    """
+    plates = wells.drop_duplicates("plate").reset_index(drop=True)
+    by_name = np.argsort(plates["plate"].astype(str).to_numpy(), kind="stable")
+    draw = np.empty(len(plates))
+    draw[by_name] = rng.random(len(plates))
+    order = np.lexsort((draw, plates["batch"].astype(str).to_numpy(), np.round(prevalence / SAME_LEVEL)))
+    halves = np.zeros(len(plates), dtype=bool)
+    halves[order[::2]] = True
+    return halves

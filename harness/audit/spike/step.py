@@ -1,0 +1,112 @@
+"""Saturation: what is left of a small step in strength on top of a strong effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.audit.spike.design import UNSPIKED
+from harness.audit.spike.detection import Reader
+from harness.audit.spike.draws import Draws
+from harness.seeding import generator
+from harness.types import Doubles, Floats, Mask
+
+LOCAL_WEIGHT = 0.8  # of the local sd, on the log scale, against that of all treated wells
+LEAST_SD = 0.05
+FEWEST_WELLS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Wells with a strong effect, and how far some of them move as it becomes a little stronger.
+
+    All wells of a plate have the same direction; only every fourth takes the step, so that it changes the plate little.
+
+    Attributes
+    ----------
+    strong : (n, n_features) minus the mean of those of the plate, scaled by what that takes from their variance.
+    moved : (m, n_features) of those that take the step. rows : (m,) which of the n these are.
+    code, plate : (n,) direction and plate. usual : (n_features,) sd of treated wells within plates.
+    """
+
+    strong: Floats
+    moved: Floats
+    rows: NDArray[np.intp]
+    code: NDArray[np.intp]
+    plate: NDArray[np.intp]
+    usual: Doubles
+
+
+def stepping(wells: pd.DataFrame, code: NDArray[np.intp], n: int, seed: int) -> NDArray[np.intp]:
+    """Return ``code`` + ``n`` for every fourth of the spiked wells of each plate, one at least, else ``code``."""
+    out = code.copy()
+    for plate, rows in wells[code != UNSPIKED].groupby("plate").groups.items():
+        order = rows.to_numpy()[np.argsort(wells["well"].loc[rows].to_numpy(), kind="stable")]
+        drawn = generator(seed, "stepping wells", plate).permutation(order)[: max(1, len(order) // 4)]
+        out[drawn] += n
+    return out
+
+
+def step(reader: Reader, strong: Floats, stronger: Floats, code: NDArray[np.intp], stepped: Mask) -> Step:
+    """Take from two passes, (n_wells, n_features) each, what :func:`step_size` needs."""
+    rows = np.flatnonzero(code != UNSPIKED)
+    plate = reader.plate[rows]
+    deviation = np.zeros((len(rows), strong.shape[1]), dtype=np.float32)
+    for number in np.unique(plate):
+        own = plate == number
+        values = strong[rows[own]].astype(np.float64)
+        deviation[own] = (values - values.mean(axis=0)) * np.sqrt(own.sum() / max(own.sum() - 1, 1))
+    other = np.flatnonzero(reader.treated & (code == UNSPIKED))
+    usual = (strong[other] - reader.centres(strong, code)[reader.plate[other]]).std(axis=0, dtype=np.float64)
+    moving = np.flatnonzero(stepped[rows])
+    return Step(deviation, stronger[rows[moving]] - strong[rows[moving]], moving, code[rows], plate, usual)
+
+
+def step_size(reader: Reader, steps: Step, halves: Mask, draws: Draws, n: int) -> Doubles:
+    """Return d' of the step under each draw, (1 + R,): mean displacement over the sd of wells with the strong effect.
+
+    Within plates, along the direction that is best on the other half of the plates; features are taken in units of how
+    much they vary among wells of the same direction, so that a method that compresses the noise with the effect loses
+    nothing. Means and variances are pooled over directions: a direction alone has too few wells.
+
+    Parameters
+    ----------
+    halves : (n_plates,) which plates are in the first half. n : directions.
+    """
+    result = np.zeros((2, len(draws.plates)))
+    for way, fitted in enumerate((halves, ~halves)):
+        signal, n_signal, variance, n_noise = np.zeros((4, len(draws.plates)))
+        for k in range(n):
+            train = (steps.code == k) & fitted[steps.plate]
+            test = (steps.code == k) & ~fitted[steps.plate]
+            learning, measured = train[steps.rows], test[steps.rows]
+            if min(train.sum(), test.sum()) < FEWEST_WELLS or not learning.any() or not measured.any():
+                continue
+            unit = _local_sd(steps.strong[train], steps.usual)
+            direction = _learned(reader, steps.moved[learning], unit)
+            weight = draws.plates[:, steps.plate[steps.rows[measured]]]
+            signal += weight @ (reader.white.displacements(steps.moved[measured] / unit) @ direction)
+            n_signal += weight.sum(axis=1)
+            weight = draws.plates[:, steps.plate[test]]
+            variance += weight @ np.square(reader.white.displacements(steps.strong[test] / unit) @ direction)
+            n_noise += weight.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result[way] = np.where(signal == 0, 0.0, signal / n_signal / np.sqrt(variance / n_noise))
+    return np.asarray(result.mean(axis=0))
+
+
+def _learned(reader: Reader, moved: Floats, unit: Doubles) -> Floats:
+    """Direction of the mean displacement in the reader's space, of length 1, (n_features,)."""
+    direction = reader.white.displacements((moved.mean(axis=0) / unit)[None])[0]
+    length = np.linalg.norm(direction)
+    return np.asarray(direction / length if length > 0 else direction, dtype=np.float32)
+
+
+def _local_sd(strong: Floats, usual: Doubles) -> Doubles:
+    """Factors (n_features,) by which features vary more among wells of a direction than among all; 0.05 at least."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.sqrt(np.square(strong, dtype=np.float64).mean(axis=0)) / usual
+    return np.where(usual > 0, np.maximum(np.nan_to_num(factor), LEAST_SD) ** LOCAL_WEIGHT, 1.0)

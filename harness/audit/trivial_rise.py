@@ -1,0 +1,80 @@
+"""Does the length of the profile tell controls from treated wells better than before normalization?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+from scipy.stats import t
+
+from harness.audit.base import AuditContext, BySplit, Check, Finding
+from harness.audit.shared.bounded import degrees_of_freedom
+from harness.audit.shared.relabelled import (
+    FEWEST_FOLDS,
+    MOST_FOLDS,
+    Scored,
+    few_folds,
+    mean_interval,
+    refit_is_costly,
+    resamples,
+    summarize,
+)
+from harness.audit.shared.views import raw_wells, yardstick_wells
+from harness.baseline.row_norm import RowNorm
+from harness.bootstrap import LEVEL
+from harness.evaluate import evaluate
+from harness.task.dmso_vs_treated import DmsoVsTreated
+from harness.types import InputError, NotApplicable, Profiles, Split
+
+
+class TrivialRise(Check):
+    """Score the real controls against the treated wells by the length of the profile alone, before and after.
+
+    Controls that take part in their own reference come to lie close to it: they get shorter, whatever the design and
+    however few they are. So do controls against active wells once the batch effect has gone: the rise over the
+    yardstick, the better of raw and ``dmso_within``, which is exchangeable, has no such share.
+
+    Findings: ``raw_auroc``, ``auroc``, ``rise`` (normalized minus raw), ``yardstick_auroc`` and
+    ``rise_over_yardstick`` under ``audit/trivial_rise/row_norm``.
+    """
+
+    name: ClassVar[str] = "trivial_rise"
+
+    def findings(self, context: AuditContext) -> Iterator[Finding]:
+        profiles = raw_wells(context)
+        try:
+            most = FEWEST_FOLDS if refit_is_costly(context, profiles) else MOST_FOLDS
+            splits = few_folds(list(context.splitter.split(profiles.wells)), most)
+            scored = _score(context, splits, context.normalize(profiles))
+            before = {name: _score(context, splits, _always(view)) for name, view in yardstick_wells(context).items()}
+        except InputError as reason:
+            raise NotApplicable(str(reason), code="few_controls") from reason
+        best = max(before.values(), key=lambda one: one.value)
+        key = f"audit/{self.name}/row_norm"
+        n = len(scored.wells)
+        yield Finding(f"{key}/raw_auroc", *mean_interval([before["raw"]]), n=n)
+        yield Finding(f"{key}/auroc", *mean_interval([scored]), n=n)
+        yield Finding(f"{key}/rise", *_difference(scored, before["raw"]), n=n)
+        yield Finding(f"{key}/yardstick_auroc", *mean_interval([best]), n=n)
+        yield Finding(f"{key}/rise_over_yardstick", *_difference(scored, best), n=n)
+
+
+def _always(profiles: Profiles) -> BySplit:
+    return lambda _: profiles
+
+
+def _score(context: AuditContext, splits: Sequence[Split], normalized: BySplit) -> Scored:
+    task, model = DmsoVsTreated(), RowNorm()
+    folds = [evaluate(normalized(split), split, task, model, seed=context.seed) for split in splits]
+    return summarize(folds, resamples(folds, context.n_resamples))
+
+
+def _difference(one: Scored, other: Scored) -> tuple[float, float, float]:
+    """Return the paired difference of two AUROCs and its interval: the same draws, Student's quantile."""
+    value, draws = one.value - other.value, one.draws - other.draws
+    freedom = degrees_of_freedom(one.wells)
+    if freedom < 1:
+        return value, float("nan"), float("nan")
+    half = t.ppf((1 + LEVEL) / 2, freedom) * float(np.nanstd(draws)) * np.sqrt((freedom + 1) / freedom)
+    return value, float(max(value - half, -1.0)), float(min(value + half, 1.0))
