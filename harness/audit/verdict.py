@@ -93,7 +93,7 @@ class Decision:
         """What to do."""
         first = self.deciding[0]
         why = reason(first.code) if first.reply is Reply.OPEN else "see the scorecard"
-        return ACTIONS[self.call.value].format(settle=f"{first.question.short}: {why}.")
+        return ACTIONS[self.call.value].format(settle=f"{first.question.text} {why[0].upper()}{why[1:]}.")
 
     def scorecard(self) -> pd.DataFrame:
         """Return one row per question, columns :data:`COLUMNS`; ``good`` is yes, no, or empty if neither."""
