@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.audit.scorecard.answer import Question, Reply
-from harness.audit.verdict import Call
+from harness.audit.scorecard.decision import Call
 from harness.compare import plots
 from harness.compare.group import Group
 from harness.compare.html import Html, image, join, note, tag
