@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from harness.audit.base import Finding
-from harness.audit.verdict import Decision
+from harness.audit.scorecard.decision import Decision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from harness.audit.base import AuditContext, BySplit, Finding
 from harness.audit.relabel import hide_controls
+from harness.audit.scorecard.decision import Decision
 from harness.audit.scorecard.evidence import Design
-from harness.audit.verdict import Decision, Verdict
+from harness.audit.verdict import Verdict
 from harness.beside import beside
 from harness.cores import cores
 from harness.drawing import draw

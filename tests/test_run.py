@@ -17,7 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from harness.aggregate import well_table
 from harness.audit.base import AuditContext, Check, Finding
 from harness.audit.real_labels import RealLabels
-from harness.audit.verdict import Decision, Verdict
+from harness.audit.scorecard.decision import Decision
+from harness.audit.verdict import Verdict
 from harness.data.some_plates import choose_plates
 from harness.figure.base import FigureContext
 from harness.figure.roc_pr import RocPr

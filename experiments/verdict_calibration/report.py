@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.verdict_calibration.cells import Cell
-from harness.audit.verdict import Call
+from harness.audit.scorecard.decision import Call
 
 WORDS = [call.value for call in Call]
 Row = dict[str, Any]

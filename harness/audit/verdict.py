@@ -3,135 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Annotated
 
-import pandas as pd
-
 from harness.audit.base import Finding
-from harness.audit.scorecard.answer import Answer, Question, Reply
+from harness.audit.scorecard.answer import Answer, Question
 from harness.audit.scorecard.batch import batch_cost, batch_gone
 from harness.audit.scorecard.biology import common_effects_kept, effects_kept, identity_kept
+from harness.audit.scorecard.decision import BIOLOGY, SHOWN, Call, Decision
 from harness.audit.scorecard.evidence import Design, Evidence
 from harness.audit.scorecard.manufactures import manufactures_signal
 from harness.audit.scorecard.margins import Margins
-from harness.audit.scorecard.page import page
 from harness.audit.scorecard.position import position
 from harness.audit.scorecard.signal import helps, signal
-from harness.audit.scorecard.texts import ACTIONS, reason, sentence
 from harness.bootstrap import FEWEST_BATCHES
 from harness.settings.limits import Within
 from harness.settings.types import Share
-
-COLUMNS = (
-    "question",
-    "text",
-    "answer",
-    "good",
-    "value",
-    "lower",
-    "upper",
-    "limit",
-    "key",
-    "n_batches",
-    "n_plates",
-    "n_wells",
-    "code",
-    "sentence",
-)
-
-
-class Call(StrEnum):
-    """What a verdict can say."""
-
-    LEAKS = "leaks"
-    NO_SIGNAL = "no signal"
-    OVER = "over-normalizes"
-    UNDER = "under-normalizes"
-    SOUND = "sound"
-    INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The word, the answers that it summarizes, and what they rest on.
-
-    Attributes
-    ----------
-    note : on what the answers hold for, e.g. so few batches, or a sample of plates; may be empty.
-    """
-
-    call: Call
-    answers: Sequence[Answer]
-    design: Design
-    note: str = ""
-
-    @property
-    def deciding(self) -> list[Answer]:
-        """The answers that the word comes from."""
-        by_question = {answer.question: answer for answer in self.answers}
-        return [by_question[question] for question in _decides(self.call, by_question)]
-
-    @property
-    def headline(self) -> str:
-        """The word, one sentence, one action."""
-        return f"{self.call.value}: {self._sentence} {self.action}"
-
-    @property
-    def _sentence(self) -> str:
-        match self.call:
-            case Call.SOUND:
-                return "The batch is gone, known effects and replicates are kept, and no signal is made."
-            case Call.INCONCLUSIVE:
-                return f"Not shown: {', '.join(answer.question.short for answer in self.deciding)}."
-            case _:
-                return sentence(self.deciding[0])
-
-    @property
-    def action(self) -> str:
-        """What to do."""
-        first = self.deciding[0]
-        why = reason(first.code) if first.reply is Reply.OPEN else "see the scorecard"
-        return ACTIONS[self.call.value].format(settle=f"{first.question.short}: {why}.")
-
-    def scorecard(self) -> pd.DataFrame:
-        """Return one row per question, columns :data:`COLUMNS`; ``good`` is yes, no, or empty if neither."""
-        rows = [
-            {
-                "question": a.question.value,
-                "text": a.question.text,
-                "answer": a.reply.value,
-                "good": {True: "yes", False: "no", None: ""}[a.good],
-                "value": a.value,
-                "lower": a.lower,
-                "upper": a.upper,
-                "limit": a.limit,
-                "key": a.key,
-                "n_batches": self.design.n_batches,
-                "n_plates": self.design.n_plates,
-                "n_wells": a.n or self.design.n_wells,
-                "code": a.code,
-                "sentence": sentence(a),
-            }
-            for a in self.answers
-        ]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
-
-    def table(self) -> pd.DataFrame:
-        """Return the evidence: ``question, answer, key, value, lower, upper, n, code, decided``."""
-        deciding = {answer.question for answer in self.deciding}
-        rows = [
-            {"question": a.question.value, "answer": a.reply.value, **asdict(f), "decided": a.question in deciding}
-            for a in self.answers
-            for f in a.evidence
-        ]
-        columns = ["question", "answer", "key", "value", "lower", "upper", "n", "code", "decided"]
-        return pd.DataFrame(rows, columns=columns)
-
-    def page(self) -> str:
-        """Return ``verdict.txt``: headline, scorecard, evidence; lines of at most 100 characters."""
-        return page(self.headline, self.answers, self.design, self.note)
 
 
 class Verdict:
@@ -216,10 +102,6 @@ def scorecard(evidence: Evidence, margins: Margins) -> dict[Question, Answer]:
     return {answer.question: answer for answer in answers}
 
 
-BIOLOGY = (Question.IDENTITY, Question.EFFECTS, Question.COMMON)
-SHOWN = (Question.MANUFACTURES, Question.BATCH, Question.SIGNAL, *BIOLOGY)  # that a sound method must have shown
-
-
 def _word(answers: dict[Question, Answer]) -> Call:
     good = {question: answers[question].good for question in SHOWN}
     if good[Question.MANUFACTURES] is False:
@@ -232,22 +114,6 @@ def _word(answers: dict[Question, Answer]) -> Call:
     if good[Question.SIGNAL] is False:
         return Call.NO_SIGNAL
     return Call.SOUND if all(good.values()) else Call.INCONCLUSIVE
-
-
-def _decides(call: Call, answers: dict[Question, Answer]) -> list[Question]:
-    match call:
-        case Call.LEAKS:
-            return [Question.MANUFACTURES]
-        case Call.OVER:
-            return [question for question in BIOLOGY if answers[question].good is False]
-        case Call.UNDER:
-            return [Question.BATCH]
-        case Call.NO_SIGNAL:
-            return [Question.SIGNAL]
-        case Call.SOUND:
-            return list(SHOWN)
-        case _:
-            return [question for question in SHOWN if not answers[question].good]
 
 
 def _few_batches(design: Design) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.audit.verdict import Call
+from harness.audit.scorecard.decision import Call
 from harness.compare.table import REFERENCE, StoredRun, comparison, latest, models_of
 
 ANCHORS = ("noise", "oracle")  # what nothing and what the planted truth would score

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from harness.audit.verdict import Call
+from harness.audit.scorecard.decision import Call
 from harness.compare.group import ANCHORS, Group
 from harness.compare.table import PROBE, REFERENCE
 from harness.figure.style import OKABE_ITO, SMALL, label, legend_below, new_figure

@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.audit.scorecard.answer import Question, Reply
-from harness.audit.verdict import Call
+from harness.audit.scorecard.decision import Call
 from harness.compare import plots
-from harness.compare.group import Group
+from harness.compare.group import ANCHORS, Group
 from harness.compare.html import Html, image, join, note, tag
 from harness.compare.section import Section, chip, file_of, stored
 from harness.figure.scorecard import LEGEND, MARKS, draw_matrix, matrix
@@ -25,12 +25,15 @@ def scorecards(group: Group) -> dict[str, pd.DataFrame]:
     return {label: card for label, card in cards.items() if card is not None and set(card.columns) >= COLUMNS}
 
 
-def removing_the_batch(cards: dict[str, pd.DataFrame]) -> list[str]:
-    """Return the runs whose answer to "is the batch gone?" is yes."""
+def removing_the_batch(group: Group, cards: dict[str, pd.DataFrame]) -> list[str]:
+    """Return the runs after which the batch is gone and that are worth a try: no anchors, no leaks, no lost biology."""
+    verdict = group.table.set_index("norm")["verdict"]
     return [
         label
         for label, card in cards.items()
         if ((card["question"] == Question.BATCH.value) & (card["answer"] == Reply.YES.value)).any()
+        and verdict[label] not in (Call.LEAKS.value, Call.OVER.value)
+        and group.runs[label].name not in ANCHORS
     ]
 
 
@@ -44,6 +47,7 @@ def section(group: Group) -> Section | None:
         figure = draw_matrix(matrix(cards))
         content.append(tag("div", image(plots.svg(figure), "svg+xml", LEGEND, alt="Scorecard"), class_="plot"))
     parts, without = [], []
+    others = removing_the_batch(group, cards)
     for row in group.ranked().to_dict("records"):
         label = str(row["norm"])
         page = file_of(group.runs[label], "verdict.txt") if row["verdict"] != "-" else None
@@ -52,7 +56,7 @@ def section(group: Group) -> Section | None:
             continue
         headline = _headline(page.decode(errors="replace"))
         details = _details(cards[label]) if label in cards else ""
-        advice = _advice(str(row["verdict"]), label, cards)
+        advice = _advice(str(row["verdict"]), others)
         parts.append(join([tag("dt", label, " ", chip(str(row["verdict"]))), tag("dd", headline, advice, details)]))
     content += [tag("dl", *parts)] if parts else []
     if without:
@@ -68,8 +72,7 @@ def _headline(page: str) -> str:
     return first.partition(": ")[2] or first
 
 
-def _advice(verdict: str, label: str, cards: dict[str, pd.DataFrame]) -> str:
-    others = [other for other in removing_the_batch(cards) if other != label]
+def _advice(verdict: str, others: list[str]) -> str:
     if verdict != Call.UNDER.value or not others:
         return ""
     return f" Of the runs here, these remove the batch: {', '.join(others)}."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.audit.base import Finding
-    from harness.audit.verdict import Decision
+    from harness.audit.scorecard.decision import Decision
 
 _FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason", "code")
 

@@ -6,9 +6,10 @@ import pytest
 
 from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Question, Reply
+from harness.audit.scorecard.decision import COLUMNS, Call, Decision
 from harness.audit.scorecard.evidence import Design
 from harness.audit.scorecard.texts import ACTIONS, sentence
-from harness.audit.verdict import COLUMNS, Call, Decision, Verdict
+from harness.audit.verdict import Verdict
 
 NAN = float("nan")
 NULL = "audit/pseudo_control/logistic/auroc"

@@ -207,10 +207,14 @@ def test_scorecards_say_what_else_removes_the_batch() -> None:
     left.tables = {**left.tables, "scorecard": card("no")}
     removed = run("tvn", 0.7, verdict="inconclusive")
     removed.tables = {**removed.tables, "scorecard": card("yes")}
-    page = page_of(left, removed)
+    anchor = run("noise", 0.5, verdict="inconclusive")
+    leaks = run("leaky", 0.9, verdict="leaks")
+    for other in (anchor, leaks):
+        other.tables = {**other.tables, "scorecard": card("yes")}
+    page = page_of(left, removed, anchor, leaks)
     text = Reader(page).text
     assert "Of the runs here, these remove the batch: tvn." in text
-    assert text.count("Is the batch gone?") == 2
+    assert text.count("Is the batch gone?") == 4
     assert 'alt="Scorecard"' in page
 
 

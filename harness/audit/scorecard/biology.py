@@ -65,7 +65,7 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     if surely_above(ratio, limit) and strong and all(surely_above(f, -margins.told) for f in detection):
         code = "inflated" if surely_above(ratio, 1 + margins.effects) else ""
         return answer(Question.EFFECTS, Reply.YES, ratio, limit=limit, code=code, evidence=pieces)
-    return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code=ratio.code or "wide_interval", evidence=pieces)
+    return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code="wide_interval", evidence=pieces)
 
 
 def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:

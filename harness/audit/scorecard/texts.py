@@ -92,7 +92,7 @@ ACTIONS = {
     "under-normalizes": "Add a step that removes the batch, or block by batch in the analysis.",
     "sound": "Use it, within these margins and for these batches.",
     "no signal": "Nothing here to lose or to find with these features: look at assay, dose and features first.",
-    "inconclusive": "Settle first {settle}",
+    "inconclusive": "Settle first: {settle}",
 }
 
 

@@ -28,7 +28,7 @@ class Copy:
 def copies(wells: pd.DataFrame, most: int) -> list[Copy]:
     """Return up to ``most`` copies of each plate's own control pattern, those nearest to it first.
 
-    ``shift_+k`` moves every control k columns towards the middle of the plate, ``shift_-k`` away from it, ``mirrored``
+    ``inward_k`` moves every control k columns towards the middle of the plate, ``outward_k`` away from it, ``mirrored``
     to the other side; rows take the place of columns if no such copy stands in treated wells (``rows_...``). A copy
     holds no real control, no position twice, and on every plate at least three of four of the pattern's wells.
 
@@ -50,7 +50,7 @@ def copies(wells: pd.DataFrame, most: int) -> list[Copy]:
 def _moves() -> Iterator[tuple[str, int]]:
     """Names and steps; 0 mirrors."""
     for k, sign in product(STEPS, (1, -1)):
-        yield f"shift_{sign * k:+d}", sign * k
+        yield f"{'inward' if sign > 0 else 'outward'}_{k}", sign * k
     yield "mirrored", 0
 
 
