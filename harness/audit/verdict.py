@@ -41,7 +41,7 @@ class Verdict:
     batch : 0.15 of the way from a probe's null to perfect: with 5 batches, 0.32 in place of 0.20.
     identity : 0.2 of the mean average precision above chance that the yardstick retrieves.
     effects : 0.2 of the size of known effects; 0.29 is what dropping half of independent features, or noise of one
-        control sd, costs. ``worst_effect`` : 0.5 of the size of the worst one. ``told`` : 0.1 in AUROC or accuracy of
+        control sd, costs. ``worst_effect`` : 0.5 of the size of the worst one. ``apart`` : 0.1 in AUROC or accuracy of
         telling them apart.
     contrast : 0.12 of the contrast. Power grows with its square: what is lost costs 29% more replicates.
     signal : 0.02 of AUROC above 0.5. ``no_signal`` : 0.05, and ``retrieval`` : 0.02 of mean average precision above
@@ -58,7 +58,7 @@ class Verdict:
         identity: Share = 0.2,
         effects: Share = 0.2,
         worst_effect: Annotated[float, Within(0, 1)] = 0.5,
-        told: Share = 0.1,
+        apart: Share = 0.1,
         contrast: Share = 0.12,
         signal: Share = 0.02,
         no_signal: Share = 0.05,
@@ -71,7 +71,7 @@ class Verdict:
         self.identity = identity
         self.effects = effects
         self.worst_effect = worst_effect
-        self.told = told
+        self.apart = apart
         self.contrast = contrast
         self.signal = signal
         self.no_signal = no_signal

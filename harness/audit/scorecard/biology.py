@@ -39,7 +39,7 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
     """Answer from known effects of many kinds that were added to known wells: their size, and whether they are told.
 
     ``no``: on average surely smaller than 1 - ``effects`` of what the yardstick keeps, or told apart surely worse by
-    more than ``told`` of AUROC or accuracy. ``yes``: the mean and the worst effect surely larger than their limits and
+    more than ``apart`` of AUROC or accuracy. ``yes``: the mean and the worst effect surely larger than their limits and
     told apart surely no worse than that. If controls are so few that raw profiles are the yardstick, a loss may be
     nothing but the noise of a scale by few controls, which keeps what lies within a plate: not ``no``.
     """
@@ -54,15 +54,15 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
         if (f := evidence.get(f"{EFFECTS}/{name}"))
     ]
     pieces = (ratio, *([worst] if worst else []), *detection)
-    lost = [f for f in detection if surely_below(f, -margins.told)]
+    lost = [f for f in detection if surely_below(f, -margins.apart)]
     if _is_noisy(evidence) and (lost or surely_below(ratio, limit)):
         return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code="noisy_scale", evidence=pieces)
     if surely_below(ratio, limit):
         return answer(Question.EFFECTS, Reply.NO, ratio, limit=limit, evidence=pieces)
     if lost:
-        return answer(Question.EFFECTS, Reply.NO, lost[0], limit=-margins.told, evidence=pieces)
+        return answer(Question.EFFECTS, Reply.NO, lost[0], limit=-margins.apart, evidence=pieces)
     strong = worst is None or surely_above(worst, margins.worst_effect)
-    if surely_above(ratio, limit) and strong and all(surely_above(f, -margins.told) for f in detection):
+    if surely_above(ratio, limit) and strong and all(surely_above(f, -margins.apart) for f in detection):
         code = "inflated" if surely_above(ratio, 1 + margins.effects) else ""
         return answer(Question.EFFECTS, Reply.YES, ratio, limit=limit, code=code, evidence=pieces)
     return answer(Question.EFFECTS, Reply.OPEN, ratio, limit=limit, code="wide_interval", evidence=pieces)

@@ -15,7 +15,7 @@ class Margins:
     identity: float = 0.2
     effects: float = 0.2
     worst_effect: float = 0.5
-    told: float = 0.1
+    apart: float = 0.1
     contrast: float = 0.12
     signal: float = 0.02
     no_signal: float = 0.05
