@@ -49,7 +49,8 @@ class SpikeIn(Check):
     n_matched, n_others : directions of the matched arm, and of each other arm and bound: a pass for each.
     margin : loss of contrast that counts, for ``turns_at`` alone.
     tied_above : bias-corrected Cramer's V of compound x position from which on the layout counts as fixed.
-    n_directions, n_passes : of the sparse arm; with those of ``effects_kept`` the two share their passes.
+    n_directions, n_passes : of the sparse arm, whose effects are as strong as those of the other arms: a method that
+        bends large effects does so however rare they are.
     """
 
     needs = ("plates >= 2", "controls_per_plate >= 2")

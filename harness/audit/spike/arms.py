@@ -15,7 +15,7 @@ from harness.audit.spike.bench import bench
 from harness.audit.spike.design import COMMON, SPARSE, UNSPIKED, Design, by_batch, everywhere, half_of_plates
 from harness.audit.spike.draws import Draws, draws_at
 from harness.audit.spike.size import Sizes, sizes
-from harness.audit.spike.sparse import limit_readings, plate_halves, relative, spike_levels
+from harness.audit.spike.sparse import clear_readings, plate_halves, relative, spike_levels
 from harness.audit.spike.turning import Bounded
 from harness.seeding import derive
 from harness.types import Doubles
@@ -74,8 +74,8 @@ def measure(context: AuditContext, design: Design, numbers: Sequence[int], rare:
 
 
 def sparse_arm(context: AuditContext, n: int, n_passes: int) -> Arm:
-    """Return the arm with many directions in few wells each: the passes of the check of small effects, remembered."""
-    readings = limit_readings(context, n, n_passes)
+    """Return the arm with many directions in few wells each, as strong as in the other arms."""
+    readings = clear_readings(context, n, n_passes)
     own, yardstick = readings.sizes
     share = readings.n_wells / n_passes / float(bench(context).treated.sum())
     return _arm([own], yardstick.contrast, readings.n_wells, share, readings.draws)

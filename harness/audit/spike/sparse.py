@@ -121,6 +121,16 @@ def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
     return once_per_run(context, ("limit readings", n, n_passes), make)
 
 
+def clear_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
+    """Spike ``n`` directions as strongly as the arms do, in as few wells: what these are held against; remembered."""
+
+    def make() -> Readings:
+        effects = spike_levels(context, n_directions(context, n)).clear
+        return _together([_limit_pass(context, number, effects) for number in range(n_passes)])
+
+    return once_per_run(context, ("clear readings", n, n_passes), make)
+
+
 def step_ratio(context: AuditContext, n: int) -> tuple[Doubles, Draws, int]:
     """Return d' of a step on top of strong effects over the yardstick's, (1 + R,), its draws and the number of wells.
 
