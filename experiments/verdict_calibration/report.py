@@ -81,12 +81,12 @@ def draw(table: pd.DataFrame) -> Figure:
     shares = table[WORDS].to_numpy()
     figure = Figure(figsize=(10.5, 0.24 * len(table) + 1.4), dpi=150, layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="cividis_r", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (i, j), share in np.ndenumerate(shares):
         if share:
             color = "white" if share > 0.5 else "black"
             axes.text(j, i, f"{share:.0%}", ha="center", va="center", color=color, fontsize=7)
-    axes.set_xticks(range(len(WORDS)), WORDS, fontsize=8)
+    axes.set_xticks(range(len(WORDS)), [word.replace("-", "-\n").replace(" ", "\n") for word in WORDS], fontsize=7)
     axes.xaxis.tick_top()
     names = [f"{r}: {s}: {m}" for r, s, m in zip(table["row"], table["screen"], table["method"], strict=True)]
     axes.set_yticks(range(len(table)), names, fontsize=7)
