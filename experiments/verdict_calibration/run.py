@@ -61,7 +61,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", default="*", metavar="PATTERN", help="part of a cell's name, with * and ?")
     parser.add_argument("--seeds", type=int, help="screens for each cell (default: 20 or 50, as the cell requires)")
-    parser.add_argument("--first", type=int, default=100, help="first seed; margins were chosen on 0 to 19")
+    parser.add_argument("--first", type=int, default=100, help="first seed; 0 to 4, 100 and 101 were looked at")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=600.0, help="begin no audit after so long")
     parser.add_argument("--again", action="store_true", help="only decide again, on the findings of finished audits")

@@ -31,8 +31,8 @@ class Verdict:
     5. ``sound``: no signal is manufactured, the batch is gone, there is something to keep, and it is kept: all shown.
     6. ``inconclusive``: otherwise; the action names what would settle it.
 
-    Every claim needs an interval that excludes its opposite by a margin, at 95% one-sided. The margins were chosen on
-    simulated screens of seeds 0 to 19 and their error rates measured on others (experiments/verdict_calibration).
+    Every claim needs an interval that excludes its opposite by a margin, at 95% one-sided. Margins were set
+    before their error rates were measured (experiments/verdict_calibration).
 
     Parameters
     ----------
