@@ -1,4 +1,4 @@
-"""One audit of the calibration, as the harness makes it: the members and margins are those of ``conf/``."""
+"""Make one audit of the calibration as the harness does: the members and margins are those of ``conf/``."""
 
 from __future__ import annotations
 

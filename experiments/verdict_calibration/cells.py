@@ -55,7 +55,7 @@ class DemoScreen:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the table: every seed gives one screen, one audit and one verdict.
+    """Describe one row of the table: every seed gives one screen, one audit and one verdict.
 
     Attributes
     ----------

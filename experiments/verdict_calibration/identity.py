@@ -1,4 +1,4 @@
-"""What is true of a method on a simulated screen, without the audit: can compounds be told from each other?"""
+"""Measure without the audit what a method does to a simulated screen: can compounds be told from each other?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which compound stands in which well of a 96-well plate."""
+"""Place compounds and controls in the wells of a 96-well plate."""
 
 from __future__ import annotations
 

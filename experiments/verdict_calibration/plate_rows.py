@@ -1,4 +1,4 @@
-"""What maps behind a normalization share: rows of several plates, wells drawn by their names, one batch of several."""
+"""Share what maps behind a normalization need: rows of several plates, wells drawn by their names, one batch of several."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class AuditContext:
 
 @dataclass(frozen=True)
 class Finding:
-    """One number of a check: ``key`` is its full metric key; ``value`` is NaN where ``reason`` says why.
+    """Hold one number of a check: ``key`` is its full metric key; ``value`` is NaN where ``reason`` says why.
 
     ``code`` is one word that the verdict reads, e.g. ``few_partitions``; ``reason`` is for people, no code reads it.
     """

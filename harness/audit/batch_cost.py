@@ -1,4 +1,4 @@
-"""How much worse do scores get on a batch that the model has not seen?"""
+"""Measure how much worse scores get on a batch that the model has not seen."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _present(table: pd.DataFrame, column: str) -> pd.Series[Any]:
 
 
 def _position(context: AuditContext) -> Finding:
-    """What position alone scores."""
+    """Score position alone."""
     key = "audit/position/auroc"
     try:
         scored = held_out(context.wells, context.splits, seed=context.seed, n_resamples=context.n_resamples)

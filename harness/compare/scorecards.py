@@ -94,15 +94,15 @@ def marks(group: Group) -> tuple[Table, str] | None:
         return None
     answers = matrix(cards).fillna({"good": ""})
     questions = [question for question in Question if (answers["question"] == question.value).any()]
-    shown = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for name in ("norm", "verdict"):
-        shown.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=True)
     for i, _ in enumerate(questions, 1):
-        shown.add_column(str(i), justify="center")
+        table.add_column(str(i), justify="center")
     verdict = group.table.set_index("norm")["verdict"]
     for label, rows in answers.groupby("norm", sort=False):
         good = rows.set_index("question")["good"]
         cells = [MARKS.get(good.get(question.value, ""), "?") for question in questions]
-        shown.add_row(escape(str(label)), escape(str(verdict[label])), *cells)
+        table.add_row(escape(str(label)), escape(str(verdict[label])), *cells)
     heads = ", ".join(f"{i} {question.short}" for i, question in enumerate(questions, 1))
-    return shown, f"{heads}. {' '.join(LEGEND.split())}"
+    return table, f"{heads}. {' '.join(LEGEND.split())}"

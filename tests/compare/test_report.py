@@ -203,15 +203,15 @@ def card(batch: str) -> pd.DataFrame:
 
 
 def test_scorecards_say_what_else_removes_the_batch() -> None:
-    left = run("raw", 0.6, verdict="under-normalizes")
-    left.tables = {**left.tables, "scorecard": card("no")}
+    uncorrected = run("raw", 0.6, verdict="under-normalizes")
+    uncorrected.tables = {**uncorrected.tables, "scorecard": card("no")}
     removed = run("tvn", 0.7, verdict="inconclusive")
     removed.tables = {**removed.tables, "scorecard": card("yes")}
     anchor = run("noise", 0.5, verdict="inconclusive")
     leaks = run("leaky", 0.9, verdict="leaks")
     for other in (anchor, leaks):
         other.tables = {**other.tables, "scorecard": card("yes")}
-    page = page_of(left, removed, anchor, leaks)
+    page = page_of(uncorrected, removed, anchor, leaks)
     text = Reader(page).text
     assert "Of the runs here, these remove the batch: tvn." in text
     assert text.count("Is the batch gone?") == 4
@@ -219,9 +219,9 @@ def test_scorecards_say_what_else_removes_the_batch() -> None:
 
 
 def test_marks_stand_in_the_order_of_the_questions(capsys: pytest.CaptureFixture[str]) -> None:
-    left = run("raw", 0.6, verdict="under-normalizes")
-    left.tables = {**left.tables, "scorecard": card("no")}
-    show_scorecards(group_up("toy", [left]))
+    uncorrected = run("raw", 0.6, verdict="under-normalizes")
+    uncorrected.tables = {**uncorrected.tables, "scorecard": card("no")}
+    show_scorecards(group_up("toy", [uncorrected]))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     (row,) = [line.split() for line in lines if line.startswith("raw")]
