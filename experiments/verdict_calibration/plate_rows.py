@@ -1,4 +1,4 @@
-"""Share what maps behind a normalization need: rows of several plates, wells drawn by their names, one batch of several."""
+"""Share what maps behind a normalization need: rows of several plates, wells drawn by name, one batch of several."""
 
 from __future__ import annotations
 
