@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.errors import InputError, NotApplicable
-    from harness.evaluate import evaluate
-    from harness.norm.normalize import normalize
-    from harness.score import score_table
-    from harness.types import Profiles
+    from harness.core.exceptions import InputError, NotApplicable
+    from harness.core.profiles import Profiles
+    from harness.data.columns.from_frame import profiles_from_frame
+    from harness.norm.engine.normalize import normalize
+    from harness.scoring.evaluate import evaluate
+    from harness.scoring.score_table import score_table
 
-__all__ = ["InputError", "NotApplicable", "Profiles", "evaluate", "normalize", "score_table"]
+__version__ = "0.2.0"
+__all__ = ["InputError", "NotApplicable", "Profiles", "evaluate", "normalize", "profiles_from_frame", "score_table"]
 
 _MODULES = {
-    "InputError": "harness.errors",
-    "NotApplicable": "harness.errors",
-    "Profiles": "harness.types",
-    "evaluate": "harness.evaluate",
-    "normalize": "harness.norm.normalize",
-    "score_table": "harness.score",
+    "InputError": "harness.core.exceptions",
+    "NotApplicable": "harness.core.exceptions",
+    "Profiles": "harness.core.profiles",
+    "evaluate": "harness.scoring.evaluate",
+    "normalize": "harness.norm.engine.normalize",
+    "profiles_from_frame": "harness.data.columns.from_frame",
+    "score_table": "harness.scoring.score_table",
 }
 
 
-class _Package(ModuleType):
+def __getattr__(name: str) -> Any:
     """Import what is exported when it is first asked for: ``--help`` needs no scikit-learn, which takes seconds."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _MODULES:
-            raise AttributeError(f"module 'harness' has no attribute {name!r}")
-        exported = getattr(import_module(_MODULES[name]), name)
-        self.__dict__[name] = exported
-        return exported
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _MODULES and isinstance(value, ModuleType):
-            return  # the import system sets harness.evaluate to the module, in place of its function of that name
-        super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *__all__})
+    if name not in _MODULES:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    exported = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return exported
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.program.run import run_program
+from harness.program.run_program import run_program
 
 EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends what was
 left there, in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0 where nothing is left to send, 2 with one line on stderr for each run that could not be sent."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     options = parser().parse_args(argv)
-    from harness.track.replay import replay
+    from harness.tracking.resend import replay
 
     outbox = Path(options.outbox or Path(options.folder) / "outbox")
     if options.outbox and not outbox.is_dir():

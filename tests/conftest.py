@@ -14,9 +14,10 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from threadpoolctl import threadpool_limits
 
+from harness.core.evaluation import Evaluation, Split
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.track import Tracking
-from harness.types import Evaluation, Profiles, Split
+from harness.tracking.tracking import Tracking
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: children would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)

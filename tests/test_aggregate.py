@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.aggregate import aggregate, expand, sites_to_wells, well_codes, well_table
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.data.wells.aggregation import aggregate, expand, sites_to_wells, well_codes, well_table
 
 
 def grouped(profiles: Any, X: Any, how: str) -> Any:

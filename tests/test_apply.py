@@ -14,19 +14,21 @@ import pyarrow.parquet as pq
 import pytest
 from command import MAPPING, Outcome, _as_process, wide
 
-from harness import export
+from harness.apply import writers
 from harness.apply.command import cli
 from harness.apply.profiles import ByPlate, with_features
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.norm import state
 from harness.norm.chain import Chain
 from harness.norm.combat import Combat
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.engine import serialization
+from harness.norm.engine.normalize import normalize
 from harness.norm.mean import Mean
-from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
-from harness.types import InputError, Profiles, Split
 
 TINY = ("data.size=tiny", "out=x.parquet")
 THREE = {"x.parquet", "x.statistics.npz", "x.provenance.json"}
@@ -241,7 +243,7 @@ def test_statistics_of_plates_are_kept_for_the_record_unless_they_are_large(
     tmp_path: Path, tiny: Profiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done(tmp_path, "+norm=[dmso_within,mean]", *TINY)
-    kept = state.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"]
+    kept = serialization.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"]
     assert {stage: set(by) for stage, by in kept.items()} == {
         "0": set(tiny.wells["plate"]),
         "1": set(tiny.wells["batch"]),
@@ -251,7 +253,7 @@ def test_statistics_of_plates_are_kept_for_the_record_unless_they_are_large(
     np.testing.assert_array_equal(kept["0"][plate.name].mean_, by_hand.mean_)
     monkeypatch.setattr("harness.apply.profiles.KEPT_BYTES", 1000)
     done(tmp_path, "+norm=dmso_within", *TINY, "force=true")
-    assert state.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"] == {}
+    assert serialization.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"] == {}
     assert "left out" in json.loads((tmp_path / "x.provenance.json").read_text())["statistics_by_plate_or_batch"]
     assert ByPlate().complete
 
@@ -312,7 +314,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], list[str]]] = {
 def test_bad_input_is_one_line_and_leaves_no_file(case: str, tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no statistics")
     np.savez(tmp_path / "pickled.npz", about=np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    state.save(Mean(), tmp_path / "bare.npz")
+    serialization.save(Mean(), tmp_path / "bare.npz")
     (tmp_path / "truncated.npz").write_bytes((tmp_path / "bare.npz").read_bytes()[:-30])
     before = files(tmp_path)
     arguments, named = REFUSED[case]
@@ -349,9 +351,9 @@ def test_row_groups_hold_many_plates_and_types_do_not_change_between_them(
     parts = [pd.DataFrame({"plate": f"p{i}", "note": [None if i else "x"] * 3, "n": i}) for i in range(6)]
     wells = pd.concat(parts, ignore_index=True)
     X = np.random.default_rng(0).normal(5, 2, (18, 4)).astype(np.float32)
-    for limit, groups in ((export._GROUP_BYTES, 1), (150, 3), (1, 6)):
-        monkeypatch.setattr(export, "_GROUP_BYTES", limit)
-        with export.parquet(tmp_path / "x.parquet", wells, ("a", "b", "c", "d")) as write:
+    for limit, groups in ((writers._GROUP_BYTES, 1), (150, 3), (1, 6)):
+        monkeypatch.setattr(writers, "_GROUP_BYTES", limit)
+        with writers.parquet(tmp_path / "x.parquet", wells, ("a", "b", "c", "d")) as write:
             for i in range(6):
                 write(wells.iloc[3 * i : 3 * i + 3], X[3 * i : 3 * i + 3])
         file = pq.ParquetFile(tmp_path / "x.parquet")
@@ -364,7 +366,7 @@ def test_row_groups_hold_many_plates_and_types_do_not_change_between_them(
 def test_a_feature_named_like_metadata_is_refused(screen: Any) -> None:
     profiles = screen()
     with pytest.raises(InputError, match=r"\['well'\] have the names of metadata columns"):
-        export.metadata_first(profiles.wells, ("f0", "well"))
+        writers.metadata_first(profiles.wells, ("f0", "well"))
 
 
 def test_features_are_taken_by_name_and_rows_are_only_read_when_asked_for(screen: Any) -> None:

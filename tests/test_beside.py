@@ -17,18 +17,18 @@ import pytest
 from harness.audit.batch_probe import BatchProbe
 from harness.audit.real_labels import RealLabels
 from harness.audit.spike_in import SpikeIn
-from harness.beside import beside
+from harness.core.exceptions import InputError
 from harness.data.demo import Demo
-from harness.data.readahead import ReadAhead
-from harness.data.store import load
 from harness.metric.auroc import Auroc
 from harness.model.projection import Projection
 from harness.norm.dmso_within import DmsoWithin
-from harness.plan import Plan
-from harness.run import Run
+from harness.run.evaluation_run import Run
+from harness.run.plan import Plan
 from harness.split.leave_batch_out import LeaveBatchOut
+from harness.store.readahead_memmap import ReadAhead
+from harness.store.store import load
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import InputError
+from harness.utils.worker_pool import beside
 
 HERE = os.getpid()
 

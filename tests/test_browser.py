@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from command import runs_of
 
-from harness.track import Tracking
+from harness.tracking.tracking import Tracking
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: browser)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.aggregate import aggregate
-from harness.cache import Cache, DamagedStoreError, lock
-from harness.cache.entries import MARKER
-from harness.data import store
+from harness.core.exceptions import DamagedStoreError, InputError
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.data.readahead import ReadAhead
-from harness.norm.normalize import normalize
+from harness.data.wells.aggregation import aggregate
+from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
-from harness.types import InputError, Profiles
+from harness.store import store
+from harness.store.lru_cache import MARKER, Cache
+from harness.store.readahead_memmap import ReadAhead
+from harness.utils import entry_lock
 
 MB = 1_000_000
 
@@ -166,7 +167,7 @@ def test_a_failure_leaves_nothing_and_the_next_one_makes_it(tmp_path: Path) -> N
 def test_who_waits_says_so_and_takes_what_was_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "PATIENCE", 0.1)
+    monkeypatch.setattr(entry_lock, "PATIENCE", 0.1)
     cache, begun, made = Cache(tmp_path), threading.Event(), []
 
     def slow(folder: Path) -> None:
@@ -210,7 +211,7 @@ def test_wells_of_a_packed_screen_are_kept_and_are_the_same(
 
 def test_kept_wells_are_not_read_from_images_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     aggregate(screen(tmp_path, monkeypatch), "median")
-    monkeypatch.setattr("harness.aggregate.sites_to_wells", None)
+    monkeypatch.setattr("harness.data.wells.aggregation.sites_to_wells", None)
     aggregate(screen(tmp_path, monkeypatch), "median")
     normalize(screen(tmp_path, monkeypatch), Raw())
     with pytest.raises(TypeError):

@@ -15,7 +15,7 @@ from command import MAPPING, SMALL, TABLES, client_of, run_command, runs_of, wid
 from hydra import compose, initialize_config_dir
 
 import harness
-from harness.cli.messages import CONF, available
+from harness.cli.error_messages import CONF, available
 from harness.data.demo import Demo
 
 ROOT = Path(harness.__file__).resolve().parent.parent
@@ -181,7 +181,7 @@ def test_a_defect_is_a_traceback_and_a_failed_run(folder: Path, monkeypatch: pyt
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr("harness.training.evaluate_groups", broken)
+    monkeypatch.setattr("harness.run.training.evaluate_groups", broken)
     outcome = run_command(folder, "+norm=raw", *SMALL)
     assert outcome.status == 1
     assert outcome.err.startswith("Traceback (most recent call last):")
@@ -194,7 +194,7 @@ def test_an_interrupt_is_one_line_and_a_killed_run(folder: Path, monkeypatch: py
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.training.Training.run", interrupted)
+    monkeypatch.setattr("harness.run.training.Training.run", interrupted)
     outcome = run_command(folder, "+norm=raw", *SMALL)
     assert (outcome.status, outcome.line) == (130, "harness: interrupted")
     run = runs_of(folder)["raw"]

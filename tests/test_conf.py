@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from harness.tuning.space import space_of
+from harness.tuning.engine.space import space_of
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF, HARNESS = ROOT / "conf", ROOT / "harness"

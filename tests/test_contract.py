@@ -12,15 +12,19 @@ import pytest
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeClassifier
 
-from harness.aggregate import well_table
 from harness.audit.base import AuditContext
 from harness.audit.shuffled_wells import ShuffledWells
+from harness.core.arrays import Floats
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Plate, Profiles
+from harness.core.scope import FitScope
+from harness.data.wells.aggregation import well_table
 from harness.norm.base import COLUMNS, Normalizer, declared_columns, depends_on_training
-from harness.norm.normalize import normalize, stream
+from harness.norm.engine.normalize import normalize, stream
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import FitScope, Floats, InputError, NotApplicable, Plate, Profiles, Split
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "conf" / "norm").glob("*.yaml"))
 each = pytest.mark.parametrize("name", NAMES)

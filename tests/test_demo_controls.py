@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.aggregate import well_table
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.evaluate import evaluate
+from harness.data.wells.aggregation import well_table
 from harness.metric.auroc import Auroc
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
+from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import Profiles
 
 SEEDS = range(4)
 NORMS = ("raw", "dmso_within", "noise", "shuffle", "oracle")

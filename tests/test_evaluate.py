@@ -10,14 +10,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from harness.aggregate import well_table
-from harness.evaluate import evaluate
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import well_table
 from harness.metric.auroc import Auroc
 from harness.metric.balanced_accuracy import BalancedAccuracy
 from harness.model.pipeline import pipeline
 from harness.model.projection import Projection
+from harness.scoring.evaluate import evaluate
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import InputError, Profiles, Split
 
 TASK = DmsoVsTreated()
 MODELS = ("logistic", "lightgbm")

@@ -12,10 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from harness.baseline.prior import Prior
-from harness.evaluate import evaluate, evaluate_groups
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.metric.auroc import Auroc
+from harness.scoring.evaluate import evaluate, evaluate_groups
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import Evaluation, InputError, Profiles, Split
 
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced"))
 

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from harness.network import merge_exchange, merge_lowest, sort
+from harness.numerics.sorting_network import merge_exchange, merge_lowest, sort
 
 
 @pytest.mark.parametrize("n", range(1, 41))

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from harness.progress import bar
+from harness.utils.progress import bar
 
 
 class Terminal(io.StringIO):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.redact import redacted, without_account
+from harness.utils.redaction import redacted, without_account
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@ from command import SMALL, client_of, run_command, runs_of, table_of
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
-from harness.aggregate import well_table
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.real_labels import RealLabels
 from harness.audit.scorecard.decision import Decision
 from harness.audit.verdict import Verdict
-from harness.data.some_plates import choose_plates
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import well_table
 from harness.figure.base import FigureContext
 from harness.figure.roc_pr import RocPr
 from harness.metric.auroc import Auroc
@@ -27,16 +29,16 @@ from harness.metric.recall import Recall
 from harness.norm.all_within import AllWithin
 from harness.norm.combat import Combat
 from harness.norm.dmso_across import DmsoAcross
+from harness.norm.engine.normalize import normalize
 from harness.norm.noise import Noise
-from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
-from harness.plan import Plan, plan_splits, split_fingerprint
-from harness.run import Run
+from harness.run.evaluation_run import Run
+from harness.run.plan import Plan, plan_splits, split_fingerprint
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.leave_plate_out import LeavePlateOut
+from harness.store.plate_sample import choose_plates
 from harness.task.assay_activity import AssayActivity
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import InputError, NotApplicable, Profiles
 
 Screen = Callable[..., Profiles]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness.runview import LONGEST, saved_view
+from harness.tracking.ui_view import LONGEST, saved_view
 
 PAIR = "dmso_vs_treated/logistic"
 

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.bootstrap import interval, resample, weighted_mean
+from harness.core.evaluation import Evaluation, Split
+from harness.core.seeding import generator
 from harness.metric.auroc import Auroc
 from harness.metric.balanced_accuracy import BalancedAccuracy
 from harness.metric.base_rate import BaseRate
 from harness.metric.brier import Brier
 from harness.metric.precision import Precision
-from harness.score import COLUMNS, predictions, score_table
-from harness.seeding import generator
-from harness.types import Evaluation, Split
+from harness.scoring.bootstrap import interval, resample, weighted_mean
+from harness.scoring.score_table import COLUMNS, predictions, score_table
 
 
 def wells(plates_in: tuple[int, ...] = (3, 2, 4, 2), n_wells: int = 10) -> pd.DataFrame:

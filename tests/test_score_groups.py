@@ -10,14 +10,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from harness.bootstrap import resample
-from harness.evaluate import evaluate_groups
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import InputError
 from harness.metric.auroc import Auroc
 from harness.metric.base_rate import BaseRate
 from harness.metric.brier import Brier
-from harness.score import COLUMNS, draws_of, score_table
-from harness.score_groups import score_groups
-from harness.types import Evaluation, InputError, Split
+from harness.scoring.bootstrap import resample
+from harness.scoring.evaluate import evaluate_groups
+from harness.scoring.score_table import COLUMNS, draws_of, score_table
+from harness.scoring.score_table_multilabel import score_groups
 
 METRICS = [Auroc(), Brier(), BaseRate()]
 R = 40

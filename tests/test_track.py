@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from PIL import Image
 
-from harness.audit.base import Finding
-from harness.score import COLUMNS
-from harness.track import Tracking
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.core.finding import Finding
+from harness.scoring.score_table import COLUMNS
+from harness.tracking.tracking import Tracking
 
 KEY = "dmso_vs_treated/logistic/auroc"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.types import InputError, NotApplicable, Profiles
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
 
 
 def small(**changes: Any) -> Profiles:

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from harness.data.demo import Demo
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.settings.members import CONF
 
 NORMS = (

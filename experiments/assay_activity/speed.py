@@ -25,12 +25,14 @@ from hydra.utils import instantiate
 from scipy.io import mmread
 from threadpoolctl import threadpool_limits
 
-from harness.evaluate import evaluate_groups
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation, Split
+from harness.core.profiles import Profiles
 from harness.metric.auroc import Auroc
-from harness.model.share import Unshared, share
-from harness.score_groups import score_groups
+from harness.model.shared_transform import Unshared, share
+from harness.scoring.evaluate import evaluate_groups
+from harness.scoring.score_table_multilabel import score_groups
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import Doubles, Evaluation, Profiles, Split
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", ROOT.parent / "shared" / "data"))

@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pandas as pd
 
+from harness.core.profiles import Profiles
 from harness.figure.base import FigureContext, FigureMember
 from harness.figure.feature_heatmap import FeatureHeatmap
 from harness.figure.plate_correlation import PlateCorrelation
-from harness.types import Profiles
 
 WELLS, CONTROLS = 384, 64
 BATCHES = 10

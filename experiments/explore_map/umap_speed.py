@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from harness.figure.placing import place
+from harness.figure.shared.project_points import place
 from harness.figure.umap import embed
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from harness.batch.assignment import Found
+from harness.batch.inference.assignment import Found
 from harness.batch.inferred import METHODS, Inferred
+from harness.core.profiles import Profiles
+from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.demo import Demo
 from harness.figure.base import FigureContext
 from harness.figure.inferred_batches import InferredBatches
-from harness.types import Profiles
 
 HERE = Path(__file__).resolve().parent
 SCREENS = {
@@ -108,7 +109,7 @@ def bbbc021() -> Profiles | None:
     table = table.assign(week=table[f"{PREFIX}Plate"].str.split("_").str[0])
     names = {"plate": f"{PREFIX}Plate", "well": f"{PREFIX}Well", "batch": "week"}
     features = [c for c in table if not c.startswith(PREFIX) and c not in ("week", "moa")]
-    return Profiles.from_frame(table, controls="moa == 'DMSO'", features=features, name="BBBC021", **names)
+    return profiles_from_frame(table, controls="moa == 'DMSO'", features=features, name="BBBC021", **names)
 
 
 def main() -> None:

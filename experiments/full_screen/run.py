@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 from session import run
 
-from harness.cache import Cache
 from harness.data.demo import Demo
-from harness.data.store import load
-from harness.track import Tracking
+from harness.store.lru_cache import Cache
+from harness.store.store import load
+from harness.tracking.tracking import Tracking
 
 HERE = Path(__file__).resolve().parent
 NORMS = ("raw", "dmso_within", "all_within", "dmso_across")

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.core.arrays import Floats
+from harness.core.profiles import Profiles
 from harness.norm.base import Normalizer
 from harness.norm.combat import Combat
 from harness.norm.combat_nonparametric import CombatNonparametric
-from harness.types import Floats, Profiles
 
 TOLERANCE = 2e-3  # of a feature's sd: neuroCombat stops iterating at a relative change of 1e-4
 ROWS_PER_PLATE = 384

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.demo import Demo
-from harness.data.store import load, open_store, store_folder
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.quantile import Quantile
 from harness.norm.raw import Raw
 from harness.norm.robust_within import RobustWithin
 from harness.norm.well_position import WellPosition
+from harness.store.store import load, open_store, store_folder
 
 BLOCK = 1 << 24
 PER_BATCH = 5

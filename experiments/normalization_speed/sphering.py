@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 from pycytominer.operations import Spherize
 
+from harness.core.arrays import Doubles
+from harness.core.profiles import Profiles
 from harness.norm.base import Normalizer
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.sphering import Sphering
 from harness.norm.tvn import Tvn
-from harness.types import Doubles, Profiles
 
 CLOSE = 2e-3  # of the largest value
 

@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from harness.norm.normalize import normalize
+from harness.core.profiles import Profiles
+from harness.norm.engine.normalize import normalize
 from harness.norm.sva import Sva
-from harness.types import Profiles
 
 WELLS_PER_PLATE = 384
 CLOSE = 1e-4  # of a feature's sd

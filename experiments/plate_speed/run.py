@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pycytominer
 
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
 from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
-from harness.types import Floats, Plate
 
 SITES, ROWS, COLUMNS, FEATURES, CONTROLS = 6, 16, 24, 4096, 64
 

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from measure import measured
 
-from harness.data.store import load, open_store, store_folder
+from harness.core.arrays import Floats
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
-from harness.types import Floats
+from harness.store.store import load, open_store, store_folder
 
 SITES, ROWS, COLUMNS, FEATURES, CONTROLS, PER_BATCH = 6, 16, 24, 4096, 64, 20
 PLATE_BYTES = SITES * ROWS * COLUMNS * FEATURES * 4
@@ -37,7 +37,7 @@ NORMS: dict[str, Normalizer] = {
 
 
 class RandomScreen:
-    """A source for :func:`harness.data.store.load`: noise, with a shift and a scale per plate and feature."""
+    """A source for :func:`harness.store.store.load`: noise, with a shift and a scale per plate and feature."""
 
     name = "random screen"
 

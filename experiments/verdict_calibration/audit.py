@@ -17,13 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.verdict_calibration.cells import Cell
 from experiments.verdict_calibration.methods import method
-from harness.audit.base import Finding
 from harness.audit.scorecard.decision import Decision
 from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Verdict
 from harness.cli.evaluation import make_plan
-from harness.plan import Plan
-from harness.run import Run
+from harness.core.finding import Finding
+from harness.run.evaluation_run import Run
+from harness.run.plan import Plan
 from harness.settings.members import CONF
 
 OVERRIDES = ("+norm=raw", "figure=[]", "metric=[auroc]", "baseline=[row_norm,position]", "processes=1",

@@ -20,8 +20,9 @@ from experiments.verdict_calibration.cells import Rule
 from experiments.verdict_calibration.methods import PROJECT
 from experiments.verdict_calibration.real_background import measured
 from experiments.verdict_calibration.report import markdown
-from harness.norm.normalize import normalize
-from harness.types import Doubles, Profiles
+from harness.core.arrays import Doubles
+from harness.core.profiles import Profiles
+from harness.norm.engine.normalize import normalize
 
 EXPERIMENT = "verdict_bbbc021"
 RULES = {

@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from experiments.verdict_calibration.methods import HARMLESS
 from experiments.verdict_calibration.real_background import is_available
 from experiments.verdict_calibration.simulator import Screen, two_batches
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.types import Profiles
 
 
 @dataclass(frozen=True)

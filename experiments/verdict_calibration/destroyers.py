@@ -8,9 +8,11 @@ from typing import Self
 import numpy as np
 
 from experiments.verdict_calibration.plate_rows import drawn, is_picked, stacked
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.core.seeding import generator
 from harness.norm.base import Normalizer
-from harness.seeding import generator
-from harness.types import FitScope, Floats, Plate
 
 
 class OneAxis(Normalizer):

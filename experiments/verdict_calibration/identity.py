@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.audit.shared.whitening import whitening
-from harness.types import Profiles
+from harness.core.profiles import Profiles
 
 
 def retrieval(profiles: Profiles) -> float:

@@ -7,8 +7,10 @@ from typing import Self
 
 import numpy as np
 
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.types import FitScope, Floats, Plate
 
 
 class MeanInFloat32(Normalizer):

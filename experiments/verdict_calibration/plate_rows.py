@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.seeding import derive
-from harness.types import Doubles, Plate
+from harness.core.arrays import Doubles
+from harness.core.profiles import Plate
+from harness.core.seeding import derive
 
 
 def stacked(plates: Sequence[Plate]) -> tuple[Doubles, NDArray[np.bool_]]:

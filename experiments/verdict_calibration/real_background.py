@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.bbbc021.prepare import PREFIX, SHARED, prepare
-from harness.types import Doubles
+from harness.core.arrays import Doubles
 
 NOT_MEASURED = re.compile(r"Location|Number|Parent|Children|Center_[XY]|Orientation|EulerNumber")
 

@@ -1,4 +1,4 @@
-"""Simulated screens with planted truth, of another structure than ``data=demo`` (``harness/data/simulate.py``).
+"""Simulated screens with planted truth, of another structure than ``data=demo``.
 
 Additive batches, plates and positions there; here batches also scale, bend, rotate or stretch what they hold, features
 may be log-normal, zero-inflated or heavy-tailed, controls may stand in fixed columns, and each compound lies on several
@@ -15,8 +15,9 @@ import pandas as pd
 
 from experiments.verdict_calibration.layout import lay_out
 from experiments.verdict_calibration.real_background import real_background
-from harness.seeding import generator
-from harness.types import Doubles, Profiles
+from harness.core.arrays import Doubles
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
 
 N_FACTORS = 8  # of the correlated noise of wells
 FACTOR_SHARE = 0.5  # of its variance

@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from experiments.verdict_calibration.plate_rows import drawn, is_picked, stacked
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.core.seeding import generator
 from harness.norm.base import Normalizer
-from harness.seeding import generator
-from harness.types import FitScope, Floats, Plate
 
 
 class OneBatchShuffled(Normalizer):

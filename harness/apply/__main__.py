@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from harness.program.run import run_program
+from harness.program.run_program import run_program
 
 
 def _load() -> Callable[[], int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
+from harness.cli.check_settings import check_settings
 from harness.cli.chosen_norm import chosen_norm
 from harness.cli.command import command
-from harness.cli.settings import check_settings
-from harness.program.interruption import held_back
+from harness.utils.interruption import held_back
 
 
 def apply(cfg: DictConfig) -> None:

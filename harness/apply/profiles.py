@@ -19,18 +19,21 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from harness.aggregate import check_method
+from harness.apply.writers import metadata_first, writer_of
 from harness.cli.chosen_norm import chosen_norm
-from harness.cli.screen import Screen
-from harness.data.text import some
-from harness.export import metadata_first, writer_of
-from harness.file_kinds import refuse_all_but_files
+from harness.cli.load_screen import Screen
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.core.scope import FitScope
+from harness.data.wells.aggregation import check_method
 from harness.norm.base import Normalizer, check_scope
-from harness.norm.normalize import fit, output_table, stream_wells
-from harness.norm.state import encode, existing, load_with_extra, replacing, save
-from harness.progress import bar
-from harness.redact import redacted_config, redacted_value
-from harness.types import FitScope, Floats, InputError, Profiles
+from harness.norm.engine.normalize import fit, output_table, stream_wells
+from harness.norm.engine.serialization import encode, existing, load_with_extra, replacing, save
+from harness.utils.file_kinds import refuse_all_but_files
+from harness.utils.progress import bar
+from harness.utils.redaction import redacted_config, redacted_value
+from harness.utils.text import some
 
 logger = logging.getLogger(__name__)
 KEPT_BYTES = 1 << 28  # statistics by plate or batch are kept for the record, unless they are larger together

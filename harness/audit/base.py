@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from harness.evaluate import Task
-from harness.types import Evaluation, Profiles, Split
+from harness.core.evaluation import Evaluation, Split
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
+from harness.scoring.evaluate import Task
 
 BySplit = Callable[[Split | None], Profiles]
 
@@ -45,22 +47,6 @@ class AuditContext:
     seed: int
     aggregate: str = "median"
     normalizer: Any = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Hold one number of a check: ``key`` is its full metric key; ``value`` is NaN where ``reason`` says why.
-
-    ``code`` is one word that the verdict reads, e.g. ``few_partitions``; ``reason`` is for people, no code reads it.
-    """
-
-    key: str
-    value: float
-    lower: float = float("nan")
-    upper: float = float("nan")
-    n: int = 0
-    reason: str = ""
-    code: str = ""
 
 
 class Check:

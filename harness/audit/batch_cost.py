@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import components
+from harness.audit.base import AuditContext, Check
 from harness.audit.probes.partitions import Codes
 from harness.audit.probes.transfer import PlateSums, pairs_in_order
 from harness.audit.probes.wells import probed_plates, spread
 from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
 from harness.audit.shared.views import normalized_wells
-from harness.bootstrap import LEVEL, Resamples, resample, weighted_mean
-from harness.seeding import generator
-from harness.settings.types import Count
-from harness.types import Doubles, Mask, NotApplicable
+from harness.core.arrays import Doubles, Mask
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.core.seeding import generator
+from harness.numerics.components import components
+from harness.scoring.bootstrap import LEVEL, Resamples, resample, weighted_mean
+from harness.settings.annotated_types import Count
 
 KEY = "audit/batch_cost/auroc"
 

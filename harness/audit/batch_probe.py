@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.probes.anew import Anew, Normalize
 from harness.audit.probes.mixing import mixing
 from harness.audit.probes.panel import alike
@@ -20,9 +20,10 @@ from harness.audit.probes.wells import (
     treated_wells,
 )
 from harness.audit.shared.views import n_hidden_parts, raw_wells
-from harness.seeding import generator
-from harness.settings.types import Count, Folds, Positive
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.core.seeding import generator
+from harness.settings.annotated_types import Count, Folds, Positive
 
 FEWEST_PARTITIONS = 20
 READ = "the normalization read these controls: it cannot be shown that the batch is gone from others"

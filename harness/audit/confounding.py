@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.shared.positions import PLACES, held_out, places
 from harness.audit.shared.relabelled import mean_interval
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
 from harness.norm.base import declared_columns
-from harness.settings.types import NotNegative
-from harness.types import NotApplicable
+from harness.settings.annotated_types import NotNegative
 
 
 class Confounding(Check):

@@ -12,8 +12,9 @@ from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.null import Null
 from harness.audit.shared.relabelled import Relabelled
 from harness.audit.shared.views import n_hidden_parts
-from harness.seeding import generator
-from harness.types import NotApplicable, Profiles
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
 
 
 class ControlsVsControls(Null):

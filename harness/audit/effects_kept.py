@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.shared.bounded import bounded_interval
 from harness.audit.spike.sparse import (
     KINDS,
@@ -18,8 +18,9 @@ from harness.audit.spike.sparse import (
     spike_levels,
     step_ratio,
 )
-from harness.settings.types import Count
-from harness.types import Doubles
+from harness.core.arrays import Doubles
+from harness.core.finding import Finding
+from harness.settings.annotated_types import Count
 
 KEY = "audit/effects_kept"
 NOISY_YARDSTICK = "noisy_yardstick"

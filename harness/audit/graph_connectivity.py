@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import controls
-from harness.settings.types import Count
-from harness.types import NotApplicable
+from harness.audit.base import AuditContext, Check
+from harness.audit.shared.control_embedding import controls
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.settings.annotated_types import Count
 
 
 class GraphConnectivity(Check):

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.replicate_wells import replicates
-from harness.audit.replicates import Replicates, similarities
-from harness.types import Doubles
+from harness.audit.base import AuditContext, Check
+from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.similarity import Replicates, similarities
+from harness.core.arrays import Doubles
+from harness.core.finding import Finding
 
 MIN_CONTROLS = 3
 

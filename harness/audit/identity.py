@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.replicate.crossed import Score
 from harness.audit.replicate.identity import Comparison, compare
+from harness.core.finding import Finding
 
 
 class Identity(Check):

@@ -8,11 +8,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import controls
-from harness.audit.intervals import median_interval
+from harness.audit.base import AuditContext, Check
+from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.intervals import median_interval
+from harness.core.arrays import Doubles
+from harness.core.finding import Finding
 from harness.settings.limits import Between
-from harness.types import Doubles
 
 TOLERANCE = 1e-5  # of the entropy, in nats
 HALVINGS = 60

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import controls
-from harness.audit.intervals import mean_interval
+from harness.audit.base import AuditContext, Check
+from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.intervals import mean_interval
+from harness.core.arrays import Doubles
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
 from harness.settings.limits import Within
-from harness.types import Doubles, NotApplicable
 
 
 class Kbet(Check):

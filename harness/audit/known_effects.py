@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.known.points import points
-from harness.known.scores import KnownScore
-from harness.known.spearman import Correlation
-from harness.types import NotApplicable
+from harness.audit.base import AuditContext, Check
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.known_effects.scores import KnownScore
+from harness.known_effects.spearman import Correlation
+from harness.known_effects.treatments import points
 
 
 class KnownEffects(KnownScore, Check):
     """``audit/known_effects/<measure>/spearman``: rank correlation of a known score of compounds with a measure.
 
     Measures, each the median over the wells of a treatment: ``raw_distance`` and ``distance``, from the controls of
-    the plate before and after normalization (:func:`harness.known.strength.strength`); ``<task>_<model>``, the
+    the plate before and after normalization (:func:`harness.known_effects.strength.strength`); ``<task>_<model>``, the
     held-out probability of each model and trivial baseline; ``cell_count``, relative to the plate's control wells
     (negative where a stronger compound leaves fewer cells). Further ``distance_minus_raw/spearman``, the paired
     difference, and ``cell_count_distance/spearman``, cell count against distance: near -1 the effect may be
@@ -25,7 +26,7 @@ class KnownEffects(KnownScore, Check):
     correlation over the treatments of one compound: between compounds potency decides more than dose.
 
     The sign says in which direction the score runs: an IC50 falls with potency. Intervals resample compounds. Not
-    part of the verdict. The parameters are those of :class:`harness.known.scores.KnownScore`.
+    part of the verdict. The parameters are those of :class:`harness.known_effects.scores.KnownScore`.
     """
 
     whole = True

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.ranking import Ranked, by_chance, p_values
-from harness.audit.replicate_wells import replicates
-from harness.audit.replicates import Ints, Replicates, ordinal, similarities
+from harness.audit.base import AuditContext, Check
+from harness.audit.replicate.chance import Ranked, by_chance, p_values
+from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.similarity import Ints, Replicates, ordinal, similarities
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.settings.annotated_types import Count
 from harness.settings.limits import Within
-from harness.settings.types import Count
-from harness.types import Doubles, Floats, NotApplicable
 
 _DECIMALS = 6
 _BLOCK = 256  # rows of similarities at a time: 10 MB at 10,000 wells

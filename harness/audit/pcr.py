@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import controls
-from harness.types import Floats, NotApplicable
+from harness.audit.base import AuditContext, Check
+from harness.audit.shared.control_embedding import controls
+from harness.core.arrays import Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
 
 
 class Pcr(Check):

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import numpy as np
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.replicate_wells import replicates
-from harness.audit.replicates import Ints, Replicates
-from harness.seeding import generator
+from harness.audit.base import AuditContext, Check
+from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.similarity import Ints, Replicates
+from harness.core.arrays import Doubles, Floats
+from harness.core.finding import Finding
+from harness.core.seeding import generator
+from harness.settings.annotated_types import Count
 from harness.settings.limits import Within
-from harness.settings.types import Count
-from harness.types import Doubles, Floats
 
 _VALUES = 1 << 22  # of profiles at a time: 16 MB
 

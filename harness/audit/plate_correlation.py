@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.relabel import hide_controls
-from harness.bootstrap import interval, resample
-from harness.figure.medians import correlate, plate_medians
-from harness.settings.types import Count
-from harness.types import Doubles, InputError, NotApplicable
+from harness.audit.base import AuditContext, Check
+from harness.audit.shared.relabel import hide_controls
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.finding import Finding
+from harness.data.wells.plate_medians import correlate, plate_medians
+from harness.scoring.bootstrap import interval, resample
+from harness.settings.annotated_types import Count
 
 
 class PlateCorrelation(Check):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.replicate.prevalence import prevalence_by_plate
+from harness.core.finding import Finding
 
 
 class PrevalenceCheck(Check):

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from harness.aggregate import aggregate
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.spike.scale import control_sd
-from harness.seeding import generator
-from harness.settings.types import Count
-from harness.types import Floats, InputError, NotApplicable
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.finding import Finding
+from harness.core.seeding import generator
+from harness.data.wells.aggregation import aggregate
+from harness.settings.annotated_types import Count
 
 
 class PseudoBatch(Check):

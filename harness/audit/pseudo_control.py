@@ -9,9 +9,10 @@ import numpy as np
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.null import Bound, Null
 from harness.audit.shared.relabelled import Relabelled
-from harness.seeding import generator
-from harness.settings.types import Count, Positive
-from harness.types import NotApplicable, Profiles
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
+from harness.settings.annotated_types import Count, Positive
 
 
 class PseudoControl(Null):

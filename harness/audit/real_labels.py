@@ -7,19 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
 from harness.audit.shared.strong_wells import strong_wells
-from harness.bootstrap import interval
-from harness.evaluate import evaluate_groups, grouped
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation
+from harness.core.exceptions import InputError
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
 from harness.metric.auroc import Auroc
-from harness.model.folds import Folds
+from harness.model.fold_pca import Folds
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
-from harness.score import score_table
-from harness.score_groups import score_groups
-from harness.types import Doubles, Evaluation, InputError, Profiles
+from harness.scoring.bootstrap import interval
+from harness.scoring.evaluate import evaluate_groups, grouped
+from harness.scoring.score_table import score_table
+from harness.scoring.score_table_multilabel import score_groups
 
 Score = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
 REFERENCES = {"raw": Raw(), "yardstick": DmsoWithin()}  # both invertible on every plate: had without risk

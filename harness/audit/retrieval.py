@@ -8,17 +8,20 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import standardized
+from harness.audit.base import AuditContext, Check
 from harness.audit.replicate.labelled import SUMMARIES, Labelled, labelled, labels_of
 from harness.audit.replicate.nearest import Excluded, rank
 from harness.audit.shared.views import normalized_wells
 from harness.audit.shared.whitening import whitening
-from harness.bootstrap import interval
-from harness.seeding import generator
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
+from harness.numerics.components import standardized
+from harness.scoring.bootstrap import interval
+from harness.settings.annotated_types import Count, FileName, Name
 from harness.settings.limits import OneOf
-from harness.settings.types import Count, FileName, Name
-from harness.types import Doubles, Floats, InputError, NotApplicable, Profiles
 
 COMPOUND = "compound"
 SPACES = ("scaled", "as_is", "whitened")

@@ -8,9 +8,9 @@ import numpy as np
 
 from harness.audit.shared.null import Bound, Null
 from harness.audit.shared.relabelled import Relabelled
-from harness.seeding import generator
-from harness.settings.types import Count, Positive
-from harness.types import Profiles
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
+from harness.settings.annotated_types import Count, Positive
 
 
 class ShuffledWells(Null):

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.base import AuditContext, Check, Finding
-from harness.audit.components import controls
-from harness.audit.intervals import mean_interval
-from harness.types import Doubles, Floats, NotApplicable
+from harness.audit.base import AuditContext, Check
+from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.intervals import mean_interval
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
 
 
 class Silhouette(Check):

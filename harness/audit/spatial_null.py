@@ -9,17 +9,19 @@ from typing import Annotated, ClassVar
 import numpy as np
 import pandas as pd
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.confounding import cramers_v
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.moved_pattern import Copy, copies
 from harness.audit.shared.positions import held_out, positioned
 from harness.audit.shared.relabelled import Relabelled, mean_interval, models_of, score
 from harness.audit.shared.views import raw_wells
-from harness.seeding import generator
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
+from harness.settings.annotated_types import Count
 from harness.settings.limits import Within
-from harness.settings.types import Count
-from harness.types import NotApplicable, Profiles
 
 TIED_COMPOUNDS = 0.5
 

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import numpy as np
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.replicate.prevalence import Prevalence, prevalence_by_plate
 from harness.audit.spike.arms import Arm, at_share, is_tied, measure, others_of, sparse_arm
-from harness.audit.spike.bench import bench
 from harness.audit.spike.design import Design
+from harness.audit.spike.measurement import bench
 from harness.audit.spike.turning import Bounded, Turning, turning_point
-from harness.seeding import derive
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.core.seeding import derive
+from harness.settings.annotated_types import Count, NotNegative
 from harness.settings.limits import Between
-from harness.settings.types import Count, NotNegative
-from harness.types import NotApplicable
 
 KEY = "audit/spike_in"
 LEAST = 0.01  # share of wells that are spiked where none is active

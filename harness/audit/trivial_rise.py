@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import t
 
-from harness.audit.base import AuditContext, BySplit, Check, Finding
+from harness.audit.base import AuditContext, BySplit, Check
 from harness.audit.shared.bounded import degrees_of_freedom
 from harness.audit.shared.relabelled import (
     FEWEST_FOLDS,
@@ -22,10 +22,13 @@ from harness.audit.shared.relabelled import (
 )
 from harness.audit.shared.views import raw_wells, yardstick_wells
 from harness.baseline.row_norm import RowNorm
-from harness.bootstrap import LEVEL
-from harness.evaluate import evaluate
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
+from harness.scoring.bootstrap import LEVEL
+from harness.scoring.evaluate import evaluate
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import InputError, NotApplicable, Profiles, Split
 
 
 class TrivialRise(Check):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Answer, Question
 from harness.audit.scorecard.batch import batch_cost, batch_gone
 from harness.audit.scorecard.biology import common_effects_kept, effects_kept, identity_kept
@@ -15,9 +14,10 @@ from harness.audit.scorecard.manufactures import manufactures_signal
 from harness.audit.scorecard.margins import Margins
 from harness.audit.scorecard.position import position
 from harness.audit.scorecard.signal import helps, signal
-from harness.bootstrap import FEWEST_BATCHES
+from harness.core.finding import Finding
+from harness.scoring.bootstrap import FEWEST_BATCHES
+from harness.settings.annotated_types import Share
 from harness.settings.limits import Within
-from harness.settings.types import Share
 
 
 class Verdict:

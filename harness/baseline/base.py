@@ -14,7 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from harness.types import Doubles, NotApplicable, Profiles
+from harness.core.arrays import Doubles
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 
 
 class Baseline(ClassifierMixin, BaseEstimator):
@@ -46,7 +48,7 @@ class Baseline(ClassifierMixin, BaseEstimator):
         return self
 
     def shared(self, profiles: Profiles) -> tuple[Callable[[Profiles], Any], LogisticRegression]:
-        """What no label changes (:func:`harness.model.share.share`), fitted on training wells; and what is left."""
+        """Return what no label changes, fitted on training wells, and what is left to fit for each label."""
         columns = self._columns().fit(self.design(profiles))
         return lambda wells: columns.transform(self.design(wells)), self._classifier()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from harness.baseline.base import Baseline, column
-from harness.types import Profiles
+from harness.core.profiles import Profiles
 
 
 class CellCount(Baseline):

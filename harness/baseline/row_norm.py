@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from harness.baseline.base import Baseline
-from harness.types import Profiles
+from harness.core.profiles import Profiles
 
 
 class RowNorm(Baseline):

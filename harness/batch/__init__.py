@@ -7,8 +7,9 @@ from typing import Protocol
 
 import pandas as pd
 
-from harness.data.text import as_text, some
-from harness.types import InputError, Profiles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.utils.text import as_text, some
 
 
 class Batch(Protocol):

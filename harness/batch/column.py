@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from harness.data.text import as_text, some
-from harness.settings.types import Name
-from harness.types import InputError, Profiles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.settings.annotated_types import Name
+from harness.utils.text import as_text, some
 
 
 class Column:

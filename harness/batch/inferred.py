@@ -9,17 +9,19 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from harness.batch.assignment import Found
-from harness.batch.changepoints import Labels, change_points, penalty
-from harness.batch.clusters import clusters, in_order
-from harness.batch.control_profiles import ControlProfiles, control_profiles
-from harness.batch.outliers import CUTOFF, adopt, from_batch, isolated
-from harness.batch.reasons import reasons
-from harness.batch.stability import stability
-from harness.data.text import as_text
+from harness.batch.inference.assignment import Found
+from harness.batch.inference.changepoints import Labels, change_points, penalty
+from harness.batch.inference.clusters import clusters, in_order
+from harness.batch.inference.control_profiles import ControlProfiles, control_profiles
+from harness.batch.inference.outliers import CUTOFF, adopt, from_batch, isolated
+from harness.batch.inference.reasons import reasons
+from harness.batch.inference.stability import stability
+from harness.core.arrays import Doubles, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.settings.annotated_types import Count, Name, Positive, Seed
 from harness.settings.limits import Between, OneOf
-from harness.settings.types import Count, Name, Positive, Seed
-from harness.types import Doubles, InputError, Mask, Profiles
+from harness.utils.text import as_text
 
 METHODS: dict[str, Callable[[Doubles, int], Labels]] = {"changepoints": change_points, "clustering": clusters}
 

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from harness.data.text import one_text, some
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.settings.limits import NotEmpty
-from harness.types import InputError, Profiles
+from harness.utils.text import one_text, some
 
 
 class Ranges:

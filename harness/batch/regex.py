@@ -6,9 +6,10 @@ import re
 
 import pandas as pd
 
-from harness.data.text import as_text, some
-from harness.settings.types import Name, Pattern
-from harness.types import InputError, Profiles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.settings.annotated_types import Name, Pattern
+from harness.utils.text import as_text, some
 
 
 class Regex:

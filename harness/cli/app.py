@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from harness.cli.check_settings import check_settings
 from harness.cli.chosen_norm import chosen_norm
 from harness.cli.command import command
 from harness.cli.notices import say_once
-from harness.cli.settings import check_settings
-from harness.cli.spaces import tuning_node
-from harness.errors import InputError
-from harness.program.interruption import held_back
-from harness.program.run import BAD_INPUT
-from harness.resume.tally import sentence, tally
+from harness.cli.search_spaces import tuning_node
+from harness.cli.sweep_counts import sentence, tally
+from harness.core.exceptions import InputError
+from harness.program.run_program import BAD_INPUT
+from harness.utils.interruption import held_back
 
 
 def evaluate_config(cfg: DictConfig) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hydra._internal.utils import get_args_parser
 
-from harness.errors import InputError
+from harness.core.exceptions import InputError
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from harness.cli.settings import groups
-from harness.cli.written import parsed, task_words
-from harness.errors import InputError
+from harness.cli.check_settings import groups
+from harness.cli.literal_overrides import parsed, task_words
+from harness.core.exceptions import InputError
 from harness.settings.members import Groups
 from harness.settings.problem import hint
 

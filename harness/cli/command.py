@@ -12,18 +12,19 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.cli.argument_order import arguments
-from harness.cli.attempt import Body, attempt, attempt_elsewhere
+from harness.cli.check_overrides import check_sizes, check_words
 from harness.cli.config_source import check_files
-from harness.cli.disk import telling_of_disk
-from harness.cli.mailbox import Mailbox
-from harness.cli.messages import CONF, plain
+from harness.cli.disk_errors import telling_of_disk
+from harness.cli.error_messages import CONF, plain
+from harness.cli.hydra_plugins import register_plugins
+from harness.cli.job import Body, attempt, attempt_elsewhere
 from harness.cli.notices import say_once, settle
 from harness.cli.sweep import listening
-from harness.cli.words import check_sizes, check_words
-from harness.errors import InputError
-from harness.file_kinds import is_working_folder_gone
-from harness.program.interruption import INTERRUPTED, TERMINATED, sentence, status_of
-from harness.program.run import BAD_INPUT, CRASHED
+from harness.cli.worker_channel import Mailbox
+from harness.core.exceptions import InputError
+from harness.program.run_program import BAD_INPUT, CRASHED
+from harness.utils.file_kinds import is_working_folder_gone
+from harness.utils.interruption import INTERRUPTED, TERMINATED, sentence, status_of
 
 _WORST_FIRST = (TERMINATED, INTERRUPTED, CRASHED, BAD_INPUT)
 _KILLED = (
@@ -65,6 +66,7 @@ def command(config_name: str, body: Body) -> int:
             print(help_text(config_name, overrides, given.values.get("config_dir")))
             return 0
         check_words(sys.argv[1:])
+        register_plugins()
         with listening(mailbox, statuses):
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:

@@ -11,7 +11,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 
-from harness.errors import InputError
+from harness.core.exceptions import InputError
 from harness.settings.members import CONF
 from harness.settings.yaml_file import YamlError, compose
 

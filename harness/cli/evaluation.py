@@ -14,24 +14,25 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
-from harness.bootstrap import FEWEST_BATCHES
-from harness.cli.screen import Screen, leak_guard_level
+from harness.cli.load_screen import Screen, leak_guard_level
 from harness.cli.screen_error import about_screen
-from harness.cli.spaces import tuning_node
-from harness.cli.turn import turn
-from harness.labels.base import LABELS, TakesLabels
+from harness.cli.search_spaces import tuning_node
+from harness.cli.skip_finished import turn
+from harness.core.evaluation import Split
+from harness.core.profiles import Profiles
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
-from harness.owner import owner
-from harness.plan import Plan, plan_splits, split_fingerprint
-from harness.program.interruption import held_back
-from harness.redact import redacted_config, redacted_value
-from harness.resume.asked import Asked
-from harness.resume.units import KeptUnits
-from harness.run import Run
-from harness.track import Tracking
-from harness.track.found import PROCESS, RUN_KEY
-from harness.types import Profiles, Split
+from harness.run.checkpoint.checkpoint import KeptUnits
+from harness.run.checkpoint.keys import Asked
+from harness.run.evaluation_run import Run
+from harness.run.plan import Plan, plan_splits, split_fingerprint
+from harness.scoring.bootstrap import FEWEST_BATCHES
+from harness.task.labels.base import LABELS, TakesLabels
+from harness.tracking.run_lookup import PROCESS, RUN_KEY
+from harness.tracking.tracking import Tracking
+from harness.utils.interruption import held_back
+from harness.utils.process_identity import owner
+from harness.utils.redaction import redacted_config, redacted_value
 
 _UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
-from harness.cli.messages import CONF
-from harness.redact import redacted
+from harness.cli.error_messages import CONF
+from harness.utils.redaction import redacted
 
 
 def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Warnings, logs and errors on stderr: one plain line each, once, named after the package that they come from."""
+"""Warnings, logs and errors on stderr: one plain line each, named after the package that they come from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
-from harness.redact import redacted
+from harness.utils.redaction import redacted
 
 WARNING = "harness: warning: "
 _NOTICE = re.compile(r"(harness|[a-z]\w*: warning): \S")  # how a line begins that is said once
@@ -43,7 +43,7 @@ def say_once(line: str) -> None:
 
 
 def relay(text: str) -> None:
-    """Print what a worker wrote to stderr: lines that begin with the name of a package once, tracebacks as they are."""
+    """Print what a worker wrote to stderr: lines that begin with the name of a package tracebacks as they are."""
     for line in text.splitlines():
         if _NOTICE.match(line):
             say_once(line)

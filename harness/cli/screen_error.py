@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from hydra.errors import InstantiationException
 
-from harness.cli.messages import plain
-from harness.errors import InputError
+from harness.cli.error_messages import plain
+from harness.core.exceptions import InputError
 
 
 class ScreenError(InputError):

@@ -9,11 +9,11 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
-from harness.cache import Cache
 from harness.cli.screen_error import about_screen
-from harness.data.store import store_folder
-from harness.errors import InputError
-from harness.program.interruption import held_back
+from harness.core.exceptions import InputError
+from harness.store.lru_cache import Cache
+from harness.store.store import store_folder
+from harness.utils.interruption import held_back
 
 
 def screen_key(cfg: DictConfig) -> str:

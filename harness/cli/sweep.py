@@ -18,15 +18,15 @@ from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from harness.cli.attempt import mistakes
-from harness.cli.mailbox import Mailbox
-from harness.cli.messages import plain
+from harness.cli.error_messages import plain
+from harness.cli.job import mistakes
 from harness.cli.notices import relay, say_once
-from harness.cli.sweep_words import prepare_sweep
-from harness.errors import InputError
-from harness.program import interruption
-from harness.program.run import BAD_INPUT
-from harness.redact import redacted_config
+from harness.cli.sweep_overrides import prepare_sweep
+from harness.cli.worker_channel import Mailbox
+from harness.core.exceptions import InputError
+from harness.program.run_program import BAD_INPUT
+from harness.utils import interruption
+from harness.utils.redaction import redacted_config
 
 _LOOK = 0.2  # seconds between looks into the mailbox
 _PATIENCE = 1.5  # seconds that workers have to record that they were interrupted, of interruption.GRACE
@@ -62,8 +62,8 @@ class BeforeSweep(Callback):
             raise SystemExit(BAD_INPUT) from error
         if config.hydra.launcher._target_.endswith(".BasicLauncher"):
             return
-        from harness.cli.share import share
-        from harness.cores import CORES, cores
+        from harness.cli.worker_threads import share
+        from harness.utils.cpu_count import CORES, cores
 
         tracking = None
         try:
@@ -160,7 +160,7 @@ def _close_runs(sweep: _Sweep) -> None:
     """Record that runs of workers that were ended do not run any more."""
     if sweep.tracking is None:
         return
-    from harness.track.found import close_lost
+    from harness.tracking.run_lookup import close_lost
 
     try:
         close_lost(sweep.tracking)

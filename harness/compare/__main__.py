@@ -9,16 +9,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.errors import InputError
-from harness.output_file import write_output
-from harness.program.run import run_program
-from harness.redact import redacted
+from harness.core.exceptions import InputError
+from harness.program.run_program import run_program
+from harness.utils.output_file import write_output
+from harness.utils.redaction import redacted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.compare.group import Group
-    from harness.track import Tracking
+    from harness.compare.comparison_group import Group
+    from harness.tracking.tracking import Tracking
 
 EPILOG = """examples:
   python -m harness.compare                        the only experiment in mlruns/mlflow.db
@@ -63,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(options: argparse.Namespace, *, command: str) -> None:
     """Read the runs, form groups that may be compared, show each; ``command`` is what was asked for."""
-    from harness.compare.group import group_up
-    from harness.compare.table import StoredRun, group_of
-    from harness.track import COMPARISON, Tracking
+    from harness.compare.comparison_group import group_up
+    from harness.tracking.stored_run import StoredRun, group_of
+    from harness.tracking.tracking import COMPARISON, Tracking
 
     tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
     if options.experiment is None:
@@ -110,10 +110,11 @@ def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
 
 def show_group(group: Group, options: argparse.Namespace) -> None:
     """One table of finished runs, then what did not finish and what to be careful about."""
-    from harness.bootstrap import FEWEST_BATCHES
-    from harness.compare.section import fold_scores, folds, resampled
-    from harness.compare.table import HEADLINE, REFERENCE, differing_settings
+    from harness.compare.report_section import fold_scores, folds, resampled
+    from harness.compare.table import REFERENCE, differing_settings
     from harness.compare.terminal import show, show_scorecards
+    from harness.scoring.bootstrap import FEWEST_BATCHES
+    from harness.tracking.stored_run import HEADLINE
 
     tags, finished = group.tags, group.finished
     if finished:
@@ -145,7 +146,7 @@ def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: 
 
 
 def _write(table: pd.DataFrame, path: str) -> None:
-    from harness.spreadsheet import spreadsheet_csv
+    from harness.utils.spreadsheet_csv import spreadsheet_csv
 
     write_output(path, str(spreadsheet_csv(table)), mark="norm,scope,verdict", option="--csv")
 

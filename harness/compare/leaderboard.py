@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.bootstrap import FEWEST_BATCHES
-from harness.compare.group import ANCHORS, Group
+from harness.compare.comparison_group import ANCHORS, Group
 from harness.compare.html import Html, join, note, table, tag
-from harness.compare.section import Section, batches, chip, fold_scores, folds, resampled
+from harness.compare.report_section import Section, batches, chip, fold_scores, folds, resampled
 from harness.compare.spikes import with_interval
-from harness.compare.table import CONTRAST, HEADLINE, PROBE, REFERENCE, baselines
+from harness.compare.table import CONTRAST, PROBE, REFERENCE, baselines
 from harness.compare.terminal import number
+from harness.scoring.bootstrap import FEWEST_BATCHES
+from harness.tracking.stored_run import HEADLINE
 
 
 def _cell(row: Any, key: str, sign: str = "") -> Html:

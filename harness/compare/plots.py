@@ -14,16 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from harness.audit.scorecard.decision import Call
-from harness.compare.group import ANCHORS, Group
+from harness.compare.comparison_group import ANCHORS, Group
 from harness.compare.table import PROBE, REFERENCE
-from harness.figure.style import OKABE_ITO, SMALL, label, legend_below, new_figure
+from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.types import Doubles
+    from harness.core.arrays import Doubles
 
 STYLE = {  # colour and marker: a verdict is read without colour, too
     Call.SOUND.value: ("#009E73", "o"),

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from harness.compare import scorecards
-from harness.compare.group import Group
+from harness.compare.comparison_group import Group
 from harness.compare.html import Html, join, note, page, section, table, tag
+from harness.compare.html_figures import differences, images, spike_in, tradeoff
 from harness.compare.leaderboard import leaderboard
-from harness.compare.pictures import differences, images, spike_in, tradeoff
-from harness.compare.section import Section, counts
+from harness.compare.report_section import Section, counts
 from harness.compare.table import differing_settings
 
 _NAMED = re.compile(r"`(python -m harness[^`]*)`\s*$")

@@ -11,17 +11,18 @@ from rich.table import Table
 from harness.audit.scorecard.answer import Question, Reply
 from harness.audit.scorecard.decision import Call
 from harness.compare import plots
-from harness.compare.group import ANCHORS, Group
+from harness.compare.comparison_group import ANCHORS, Group
 from harness.compare.html import Html, image, join, note, tag
-from harness.compare.section import Section, chip, file_of, stored
+from harness.compare.report_section import Section, chip
 from harness.figure.scorecard import LEGEND, MARKS, draw_matrix, matrix
+from harness.tracking.stored_run import stored_file, stored_table
 
 COLUMNS = {"question", "answer", "good", "value", "sentence"}
 
 
 def scorecards(group: Group) -> dict[str, pd.DataFrame]:
     """Return the table ``scorecard`` of each finished run that has one, by label, in the order of the leaderboard."""
-    cards = {label: stored(group.runs[label], "scorecard") for label in group.ranked()["norm"]}
+    cards = {label: stored_table(group.runs[label], "scorecard") for label in group.ranked()["norm"]}
     return {label: card for label, card in cards.items() if card is not None and set(card.columns) >= COLUMNS}
 
 
@@ -50,7 +51,7 @@ def section(group: Group) -> Section | None:
     others = removing_the_batch(group, cards)
     for row in group.ranked().to_dict("records"):
         label = str(row["norm"])
-        page = file_of(group.runs[label], "verdict.txt") if row["verdict"] != "-" else None
+        page = stored_file(group.runs[label], "verdict.txt") if row["verdict"] != "-" else None
         if page is None:
             without.append(label)
             continue

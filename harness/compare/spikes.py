@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from harness.compare.html import Html, join, tag
 from harness.compare.plots import MOST_ROWS, plain
 from harness.compare.terminal import number
-from harness.figure.style import OKABE_ITO, SMALL, label, legend_below, new_figure
+from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from harness.types import Doubles
+from harness.core.arrays import Doubles
 
 
 def two_sided(differences: Doubles) -> float:
@@ -14,7 +14,7 @@ def two_sided(differences: Doubles) -> float:
     Twice the smaller share of resamples on one side of 0, those at 0 counting for both (Efron & Tibshirani 1993,
     section 15.4: the level at which the percentile interval just excludes 0). Never below 1 / (R + 1), which is as
     far as R resamples can see, never above 1; NaN where fewer than half of the resamples are defined, as for the
-    interval (:func:`harness.bootstrap.interval`).
+    interval (:func:`harness.scoring.bootstrap.interval`).
     """
     defined = differences[~np.isnan(differences)]
     if len(defined) < 2 or len(defined) < len(differences) / 2:

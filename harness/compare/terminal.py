@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.compare.group import Group
+from harness.compare.comparison_group import Group
 from harness.compare.scorecards import marks
-from harness.compare.table import CONTRAST, HEADLINE, PROBE, REFERENCE, baselines
+from harness.compare.table import CONTRAST, PROBE, REFERENCE, baselines
+from harness.tracking.stored_run import HEADLINE
 
 _NARROWEST = 128
 _TITLES = {

@@ -9,20 +9,21 @@ from typing import Annotated, Any, Literal
 
 import pandas as pd
 
-from harness.data import h5ad, h5ad_trial
-from harness.data.annotated import ScreenOptions
-from harness.data.digest import file_sha256
-from harness.data.features import FeatureSpec
-from harness.data.files import expand
-from harness.data.name_patterns import MAPPED
-from harness.data.reading_report import ReadingReport
-from harness.data.roles import RuleSpec
-from harness.data.rows import Rows, RowsReader
-from harness.data.text import some
-from harness.data.validate import check_unique
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.data.columns.feature_columns import FeatureSpec
+from harness.data.columns.well_roles import RuleSpec
+from harness.data.conventions.name_patterns import MAPPED
+from harness.data.files import h5ad, h5ad_trial
+from harness.data.files.annotated_matrix import ScreenOptions
+from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.table_files import expand
+from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys
-from harness.settings.types import FileName, Name
-from harness.types import Floats, InputError
+from harness.store.reading_report import ReadingReport
+from harness.store.validate import check_unique
+from harness.utils.hashing import file_sha256
+from harness.utils.text import some
 
 VERSION = 1  # of what this reader makes of its input
 NAMES = "obs_names"  # column of the observations' names, unless there is one already

@@ -17,21 +17,21 @@ from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
 
-from harness.data.annotated import ScreenOptions
-from harness.data.deepprofiler_folder import Project, locate
-from harness.data.deepprofiler_sites import COLUMNS, Aggregate, Site, read_site, stacked, words
-from harness.data.digest import file_sha256
-from harness.data.files import read_table
-from harness.data.name_patterns import MAPPED
-from harness.data.reading_report import ReadingReport
-from harness.data.roles import RuleSpec
-from harness.data.rows import Rows, RowsReader
-from harness.data.single_cells import CELL_COUNT
-from harness.data.text import as_text, some
-from harness.data.wells import TEXT, resolve
+from harness.core.exceptions import InputError
+from harness.data.columns.well_roles import RuleSpec
+from harness.data.columns.wells_table import TEXT, resolve
+from harness.data.conventions.name_patterns import MAPPED
+from harness.data.files.annotated_matrix import ScreenOptions
+from harness.data.files.deepprofiler_folder import Project, locate
+from harness.data.files.deepprofiler_sites import COLUMNS, Aggregate, Site, read_site, stacked, words
+from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.single_cells import CELL_COUNT
+from harness.data.files.table_files import read_table
+from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys
-from harness.settings.types import FileName, Name
-from harness.types import InputError
+from harness.store.reading_report import ReadingReport
+from harness.utils.hashing import file_sha256
+from harness.utils.text import as_text, some
 
 VERSION = 1  # of what this reader makes of its input
 WITHOUT_CELLS = "sites_without_cells"  # table of the report

@@ -13,16 +13,19 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from harness.data.biology import Features, Library
-from harness.data.layout import Layout
-from harness.data.platemaps import PlatemapLayout
-from harness.data.scenario import SCENARIOS, SIZES, Scenario, Size, choose, lay_out
-from harness.data.simulate import ADDITIVE, Screen
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.simulation.biology import Features, Library
+from harness.data.simulation.layout import Layout
+from harness.data.simulation.platemaps import PlatemapLayout
+from harness.data.simulation.scenario import SCENARIOS, SIZES, Scenario, Size, choose, lay_out
+from harness.data.simulation.screen import ADDITIVE, Screen
+from harness.settings.annotated_types import Count, FileName, Seed, Share
 from harness.settings.limits import Between, OneOf
-from harness.settings.types import Count, FileName, Seed, Share
-from harness.types import Floats, InputError, Profiles
+from harness.utils.hashing import source_hash
 
-SOURCES = ("demo.py", "scenario.py", "layout.py", "platemaps.py", "biology.py", "simulate.py", "wellname.py")
+SOURCES = ("harness.data.demo", "harness.data.simulation", "harness.data.columns.well_names")
 
 
 class Demo:
@@ -42,7 +45,7 @@ class Demo:
         gaps in the plate numbers. Only for scenarios that do not prescribe a layout of their own.
     n_batches, plates_per_batch, wells_per_plate, n_controls, n_sites, n_features, share_active : in place of the
         size's numbers.
-    exclude_plates : plates that :func:`harness.data.store.load` leaves out.
+    exclude_plates : plates that :func:`harness.store.store.load` leaves out.
 
     Raises
     ------
@@ -65,7 +68,7 @@ class Demo:
         share_active: Share | None = None,
         exclude_plates: str | int | Sequence[str | int] | None = (),
     ) -> None:
-        self.exclude_plates = exclude_plates  # left out by harness.data.store.load
+        self.exclude_plates = exclude_plates  # left out by harness.store.store.load
         self.scenario = "null" if scenario is None else scenario  # what YAML and Hydra make of the word null
         self.size, self.seed, self.platemaps = size, seed, platemaps
         self.numbers = {
@@ -84,8 +87,7 @@ class Demo:
 
     def key(self) -> dict[str, object]:
         """Everything that the content depends on: parameters, source code, plate maps."""
-        here = Path(__file__).parent
-        source = hashlib.sha256(b"".join((here / name).read_bytes() for name in SOURCES)).hexdigest()
+        source = source_hash(*SOURCES)
         maps = None
         if self.platemaps is not None:
             root = Path(self.platemaps)

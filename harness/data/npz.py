@@ -12,17 +12,17 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
-from harness.data.digest import file_sha256
-from harness.data.files import expand
-from harness.data.missing import CHOICES
-from harness.data.reading_report import ReadingReport
-from harness.data.roles import Rule
-from harness.data.rows import Rows, RowsReader
-from harness.data.text import one_text, some
-from harness.data.wells import wells_table
+from harness.core.exceptions import InputError
+from harness.data.columns.missing_values import CHOICES
+from harness.data.columns.well_roles import Rule
+from harness.data.columns.wells_table import wells_table
+from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.table_files import expand
+from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import OneOf
-from harness.settings.types import FileName, Name
-from harness.types import InputError
+from harness.store.reading_report import ReadingReport
+from harness.utils.hashing import file_sha256
+from harness.utils.text import one_text, some
 
 VERSION = 1  # of what this reader makes of its input
 _NAME = re.compile(r"(?P<plate>.+?)_(?P<well>[A-Za-z]{1,2}\d{1,2})(?:_.*)?")
@@ -36,7 +36,7 @@ class Npz(RowsReader):
     path : file with the arrays ``features`` (n, n_features), ``names`` (n,) and, if known, ``sids`` (n,): the
         sample of each row, which becomes ``compound``. A name is plate and well, ``24772_m06``, and holds ``DMSO``
         where the well is a negative control (``24772_m06_DMSO``). Several rows of a well are its images.
-    on_missing : see :mod:`harness.data.missing`.
+    on_missing : see :mod:`harness.data.columns.missing_values`.
 
     Raises
     ------

@@ -11,33 +11,34 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
-from harness.data import features as feature_columns
-from harness.data.array_columns import expand_arrays
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.data.columns import feature_columns
+from harness.data.columns.feature_columns import FeatureSpec
+from harness.data.columns.left_out_columns import left_out_rows, left_out_sentence
+from harness.data.columns.metadata_join import Join, MetadataSpec, attach_all, joins
+from harness.data.columns.missing_values import CHOICES
+from harness.data.columns.well_roles import Rule, RuleSpec
+from harness.data.columns.wells_table import LEVELS, TEXT, claimed, wells_table, without
 from harness.data.conventions.columns import known_names, recognize
 from harness.data.conventions.decision import decide
 from harness.data.conventions.folders import row_folders
+from harness.data.conventions.name_patterns import MAPPED, NamePatterns
 from harness.data.conventions.names import identifiers
 from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.conventions.table import conventions_table, lines, nameless_warning
-from harness.data.dialect import DECIMAL_WORDS, SEPARATOR_WORDS, Dialect
-from harness.data.digest import file_sha256
-from harness.data.features import FeatureSpec
-from harness.data.fileparts import FilePart, OnDifferentFeatures, same_features
-from harness.data.files import expand, read_table
-from harness.data.gct import NOT_FEATURES
-from harness.data.join import Join, MetadataSpec, attach_all, joins
-from harness.data.left_out import left_out_rows, left_out_sentence
-from harness.data.missing import CHOICES
-from harness.data.name_patterns import MAPPED, NamePatterns
-from harness.data.reading_report import ReadingReport
-from harness.data.roles import Rule, RuleSpec
-from harness.data.rows import Rows, RowsReader
-from harness.data.single_cells import aggregate_cells, is_cell_level
-from harness.data.text import as_text, listed, one_text, quoting_hint, some
-from harness.data.wells import LEVELS, TEXT, claimed, wells_table, without
+from harness.data.files.array_columns import expand_arrays
+from harness.data.files.dialect import DECIMAL_WORDS, SEPARATOR_WORDS, Dialect
+from harness.data.files.file_parts import FilePart, OnDifferentFeatures, same_features
+from harness.data.files.gct import NOT_FEATURES
+from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.single_cells import aggregate_cells, is_cell_level
+from harness.data.files.table_files import expand, read_table
+from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
-from harness.settings.types import FileName, Name
-from harness.types import Floats, InputError
+from harness.store.reading_report import ReadingReport
+from harness.utils.hashing import file_sha256
+from harness.utils.text import as_text, listed, one_text, quoting_hint, some
 
 VERSION = 3  # of what this reader makes of its input
 
@@ -60,16 +61,18 @@ class Tables(RowsReader):
     paths : a path or glob, or a list of them. Plates may be spread over files.
     columns : standard name (plate, well, batch, compound, site, dose, cell_count) to column; a standard name that
         is not mapped is the column of that name, where there is one. plate_regex, well_regex, site_regex: see
-        :class:`harness.data.name_patterns.NamePatterns`.
-    controls, poscon, empty : which wells these are, see :meth:`harness.data.roles.Rule.parse`.
-    features : list of columns or prefixes, or a regular expression; see :func:`harness.data.features.choose`.
-    metadata : tables to left-join, see :meth:`harness.data.join.Join.parse`; their columns are never features.
+        :class:`harness.data.conventions.name_patterns.NamePatterns`.
+    controls, poscon, empty : which wells these are, see :meth:`harness.data.columns.well_roles.Rule.parse`.
+    features : list of columns or prefixes, or a regular expression; see
+        :func:`harness.data.columns.feature_columns.choose`.
+    metadata : tables to left-join, see :meth:`harness.data.columns.metadata_join.Join.parse`; their columns are never
+        features.
     exclude_plates : plates to leave out.
-    on_missing : see :mod:`harness.data.missing`.
+    on_missing : see :mod:`harness.data.columns.missing_values`.
     level : auto, well or image, see :func:`wells_table`; cell: rows are single cells (auto recognises them by their
-        object numbers), see :func:`harness.data.single_cells.aggregate_cells`.
-    on_different_features : see :func:`harness.data.fileparts.same_features`.
-    separator, decimal : of CSV and TSV files, see :class:`harness.data.dialect.Dialect`.
+        object numbers), see :func:`harness.data.files.single_cells.aggregate_cells`.
+    on_different_features : see :func:`harness.data.files.file_parts.same_features`.
+    separator, decimal : of CSV and TSV files, see :class:`harness.data.files.dialect.Dialect`.
 
     Raises
     ------

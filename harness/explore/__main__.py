@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness.errors import InputError
-from harness.output_file import write_output
-from harness.program.run import run_program
+from harness.core.exceptions import InputError
+from harness.program.run_program import run_program
+from harness.utils.output_file import write_output
 
 _TITLE = "Map of wells: "
 
@@ -53,7 +53,7 @@ def explore(options: argparse.Namespace) -> None:
     """Read the runs and write the page."""
     from harness.explore.page import page
     from harness.explore.stored import chosen, views_of
-    from harness.track import Tracking
+    from harness.tracking.tracking import Tracking
 
     tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
     if options.experiment is None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.core.arrays import Doubles
     from harness.explore.points import Joined, View
-    from harness.types import Doubles
 
 MISSING = 65535  # of a quantized coordinate
 HALF = 32767  # the middle; coordinates reach from 0 to 2 HALF

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 
 from harness.explore.pack import pack, to_json
 from harness.explore.points import View, join
-from harness.figure.style import OKABE_ITO
+from harness.plotting.style import OKABE_ITO
 
 # In this order: each file uses what stands above it.
 PROGRAM = ("data", "colours", "filter", "plot", "touch", "legend", "selection", "pointer", "plates", "search", "main")

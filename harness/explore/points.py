@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.types import Doubles, Floats, InputError
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError
 
 DESCRIPTION = ("plate", "well", "site", "batch", "role", "compound", "dose")
 REQUIRED = ("plate", "well", "batch", "role")

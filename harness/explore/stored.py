@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from harness.compare.section import stored
-from harness.compare.table import StoredRun, group_of, latest, models_of
+from harness.core.exceptions import InputError
 from harness.explore.points import View
-from harness.types import InputError
+from harness.tracking.stored_run import StoredRun, group_of, latest, models_of, stored_table
 
 TABLES = ("explorer", "umap")  # of the figures with a map, the one with more wells first
 
@@ -47,8 +46,8 @@ def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequenc
 
 
 def _points(run: StoredRun) -> pd.DataFrame | None:
-    points = next((table for name in TABLES if (table := stored(run, name)) is not None), None)
-    predictions = stored(run, "predictions")
+    points = next((table for name in TABLES if (table := stored_table(run, name)) is not None), None)
+    predictions = stored_table(run, "predictions")
     if points is None or predictions is None:
         return points
     known = [pair for pair in models_of(run) if "/".join(pair) not in points]

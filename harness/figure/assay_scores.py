@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-from harness.figure.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
-from harness.settings.types import Share
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.settings.annotated_types import Share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

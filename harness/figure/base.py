@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from harness.audit.base import Finding
-    from harness.types import Evaluation, Profiles
+    from harness.core.evaluation import Evaluation
+    from harness.core.finding import Finding
+    from harness.core.profiles import Profiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class FigureContext:
     trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None where nothing was tuned.
     n_resamples : bootstrap draws behind intervals that a figure makes itself.
     scorecard : the answers of the audit (:meth:`harness.audit.verdict.Decision.scorecard`); None without a verdict.
-    batch_tables : how batches were inferred (:class:`harness.batch.assignment.Found`); empty where they were given.
+    batch_tables : how batches were inferred (:class:`harness.batch.inference.assignment.Found`); empty where they
+        were given.
     """
 
     norm: str

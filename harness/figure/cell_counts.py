@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.aggregate import well_table
-from harness.figure.forest import HEIGHT, draw_rows
-from harness.figure.style import OKABE_ITO, SMALL, headline, label, new_figure
-from harness.known.points import relative_cell_count, well_strength
-from harness.known.scores import ROLES
-from harness.known.spearman import spearman
-from harness.seeding import generator
-from harness.settings.types import Count, Name
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.core.seeding import generator
+from harness.data.wells.aggregation import well_table
+from harness.known_effects.scores import ROLES
+from harness.known_effects.spearman import spearman
+from harness.known_effects.treatments import relative_cell_count, well_strength
+from harness.plotting.forest import HEIGHT, draw_rows
+from harness.plotting.style import OKABE_ITO, SMALL, headline, label, new_figure
+from harness.settings.annotated_types import Count, Name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

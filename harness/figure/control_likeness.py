@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from harness.figure.sampling import sample
-from harness.figure.style import headline, new_figure
+from harness.control_similarity.enrichment import enrichment
+from harness.control_similarity.gaussian import Gaussian
+from harness.control_similarity.scores import Likeness
+from harness.data.wells.sampling import sample
+from harness.figure.shared.control_likeness_panels import FIT, draw_both, draw_distances, draw_map
 from harness.figure.umap import Umap
-from harness.likeness.enrichment import enrichment
-from harness.likeness.gaussian import Gaussian
-from harness.likeness.panels import FIT, draw_both, draw_distances, draw_map
-from harness.likeness.scores import Likeness
+from harness.plotting.style import headline, new_figure
+from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between, OneOf
-from harness.settings.types import Count, Share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,15 +29,16 @@ class ControlLikeness:
 
     ``log_density``: natural logarithm of the density, per squared unit of the map, of a Gaussian fitted robustly to the
     controls on the UMAP. Not a posterior: with one component that is 100% for every well, however far away.
-    ``mahalanobis``: distance from the controls in their own principal components (:mod:`harness.likeness.mahalanobis`).
-    No well is scored by a fit that read it: controls are scored by fits to the controls of other folds.
+    ``mahalanobis``: distance from the controls in their own principal components
+    (:mod:`harness.control_similarity.mahalanobis`). No well is scored by a fit that read it: controls are scored by
+    fits to the controls of other folds.
 
     On simulated screens the distance ranks wells by planted strength far better than the density on the map, which
     only part of a large screen has: it decides the order unless ``rank_by=log_density``.
 
     Parameters
     ----------
-    per, rank_by, n_wells, n_components : see :class:`harness.likeness.scores.Likeness`.
+    per, rank_by, n_wells, n_components : see :class:`harness.control_similarity.scores.Likeness`.
     max_points, n_neighbors, min_dist : of the map (:class:`harness.figure.umap.Umap`).
     """
 
@@ -68,7 +69,7 @@ class ControlLikeness:
         ``control_likeness_spearman``: value and n of the rank correlation of both scores over treated wells;
         ``wells_least_control_like``, ``wells_most_control_like``: rank, plate, well, batch, compound, both scores;
         ``compounds_least_control_like`` (if compounds are known): compound, n_wells, n_chosen (among the least),
-        expected, p, q (:func:`harness.likeness.enrichment.enrichment`).
+        expected, p, q (:func:`harness.control_similarity.enrichment.enrichment`).
 
         Raises NotApplicable where there is no map, or too few control wells.
         """

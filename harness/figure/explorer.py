@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 
+from harness.data.wells.sampling import sample
 from harness.explore.page import page
 from harness.explore.points import View
 from harness.explore.stored import note, with_scores
-from harness.figure.placing import place
-from harness.figure.sampling import sample
+from harness.figure.shared.project_points import place
 from harness.figure.umap import Umap
-from harness.score import predictions
+from harness.scoring.score_table import predictions
+from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between
-from harness.settings.types import Count, Share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ class Explorer(Umap):
     Parameters
     ----------
     max_points : wells that are embedded, a sample spread over plates as for the figure ``umap``. All other control
-        and treated wells are placed beside their neighbours in it (:func:`harness.figure.placing.place`).
+        and treated wells are placed beside their neighbours in it (:func:`harness.figure.shared.project_points.place`).
     """
 
     def __init__(

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 
-from harness.figure.bars import batch_bar, gap
-from harness.figure.control_units import in_control_units, spread
-from harness.figure.heatmap_wells import shown_wells
-from harness.figure.order import by_correlation
-from harness.figure.panels import new_grid
-from harness.figure.style import MEDIUM, SMALL, batch_colours, headline, label, spaced
+from harness.core.exceptions import NotApplicable
+from harness.figure.shared.heatmap_wells import shown_wells
+from harness.plotting.axis_order import by_correlation
+from harness.plotting.batch_bar import batch_bar, gap
+from harness.plotting.control_units import in_control_units, spread
+from harness.plotting.panels import new_grid
+from harness.plotting.style import MEDIUM, SMALL, batch_colours, headline, label, spaced
+from harness.settings.annotated_types import Count
 from harness.settings.limits import Between
-from harness.settings.types import Count
-from harness.types import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from harness.core.arrays import Doubles
     from harness.figure.base import FigureContext
-    from harness.types import Doubles
 
 WIDTH, HEIGHT = 4.4, 2.9  # inches of a panel
 DESCRIBED = ["plate", "well", "batch", "role", "heldout"]

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.figure.style import DPI, MEDIUM, SMALL, batch_colours, headline, label, legend_below, spaced
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.plotting.style import DPI, MEDIUM, SMALL, batch_colours, headline, label, legend_below, spaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ class InferredBatches:
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``inferred_batches`` and ``inferred_boundaries``, as :class:`harness.batch.assignment.Found` describes.
+        """Return ``inferred_batches`` and ``inferred_boundaries`` (:class:`harness.batch.inference.assignment.Found`).
 
         Raises NotApplicable where batches were not inferred.
         """

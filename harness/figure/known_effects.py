@@ -9,20 +9,21 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from harness.aggregate import well_table
-from harness.figure.forest import HEIGHT, draw_rows
-from harness.figure.style import MEDIUM, OKABE_ITO, SMALL, headline, label, new_figure
+from harness.core.exceptions import NotApplicable
+from harness.data.wells.aggregation import well_table
 from harness.figure.umap import Umap
-from harness.known.points import CELLS, NORMALIZED, RAW, SPEARMAN, WITHIN, points, well_strength
-from harness.known.scores import KnownScore
-from harness.known.spearman import Correlation
-from harness.types import NotApplicable
+from harness.known_effects.scores import KnownScore
+from harness.known_effects.spearman import Correlation
+from harness.known_effects.treatments import CELLS, NORMALIZED, RAW, SPEARMAN, WITHIN, points, well_strength
+from harness.plotting.forest import HEIGHT, draw_rows
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from harness.core.arrays import Doubles
+    from harness.core.profiles import Profiles
     from harness.figure.base import FigureContext
-    from harness.types import Doubles, Profiles
 
 MISSING = "0.85"
 WIDE = 50.0  # largest over smallest from which an axis is logarithmic
@@ -36,7 +37,7 @@ class KnownEffects(KnownScore):
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``known_effects``: one row per treatment, see :class:`harness.known.points.Points`;
+        """``known_effects``: one row per treatment, see :class:`harness.known_effects.treatments.Points`;
         ``known_effects_spearman``: measure, how (spearman, within_compound), kind (distance, model, baseline, cell
         count), value, lower, upper, n, controls (median of control wells), reason; ``known_effects_umap``: the table
         ``umap`` with ``known_score``, NaN for control wells and where it is not known; ``known_effects_join``: score,

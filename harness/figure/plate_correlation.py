@@ -8,23 +8,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch
 
-from harness.figure.bars import batch_bar, gap, thinned
-from harness.figure.before import before
-from harness.figure.medians import correlate, plate_medians, within_minus_between
-from harness.figure.order import by_correlation, by_plate
-from harness.figure.outlying import outlying
-from harness.figure.style import MEDIUM, SMALL, batch_colours, headline, label, new_figure
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
+from harness.data.wells.plate_medians import correlate, plate_medians, within_minus_between
+from harness.figure.shared.outlier_plates import outlying
+from harness.figure.shared.raw_profiles import before
+from harness.plotting.axis_order import by_correlation, by_plate
+from harness.plotting.batch_bar import batch_bar, gap, thinned
+from harness.plotting.style import MEDIUM, SMALL, batch_colours, headline, label, new_figure
+from harness.settings.annotated_types import Count
 from harness.settings.limits import OneOf
-from harness.settings.types import Count
-from harness.types import InputError, NotApplicable, Profiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from harness.core.arrays import Doubles
     from harness.figure.base import FigureContext
-    from harness.types import Doubles
 
 SIDE = 4.3  # inches
 OUTLIER = "#D55E00"
@@ -39,7 +40,7 @@ class PlateCorrelation:
     medians of the controls that it did use are about 0 by construction, and their correlations mean nothing.
     Where there are no such wells (no held-out pass, or a plate with fewer than ``min_heldout`` of them) all
     plates are described by the median of their treated wells, and the title says so. Both heatmaps describe
-    the same wells. Outlier plates are those of :func:`harness.figure.outlying.outlying`.
+    the same wells. Outlier plates are those of :func:`harness.figure.shared.outlier_plates.outlying`.
 
     Parameters
     ----------

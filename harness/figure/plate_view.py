@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.figure.panels import new_grid
-from harness.figure.plate_values import plate_values
-from harness.figure.position import position_effect
-from harness.figure.style import SMALL, headline, label
-from harness.settings.types import Count, Name
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.figure.shared.plate_values import plate_values
+from harness.figure.shared.position_effect import position_effect
+from harness.plotting.panels import new_grid
+from harness.plotting.style import SMALL, headline, label
+from harness.settings.annotated_types import Count, Name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +31,9 @@ class PlateView:
     """Medians over the plates of a batch, and single plates, on rows and columns of the plate.
 
     Every value is taken about the median of its plate. Batches and plates shown are those where rows and columns
-    explain most before normalization (adjusted R^2 of :func:`harness.figure.position.position_effect`, written above
-    each panel). All panels have one scale of colours. Compounds that lie in the same well on every plate look like
-    an effect of the position: on a fixed layout nothing can tell them apart.
+    explain most before normalization (adjusted R^2 of :func:`harness.figure.shared.position_effect.position_effect`,
+    written above each panel). All panels have one scale of colours. Compounds that lie in the same well on every
+    plate look like an effect of the position: on a fixed layout nothing can tell them apart.
 
     Parameters
     ----------

@@ -9,17 +9,17 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
-from harness.figure.curve import mean_curve, steps, thin
-from harness.figure.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.core.exceptions import NotApplicable
+from harness.plotting.curve import mean_curve, steps, thin
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
 from harness.settings.limits import Between
-from harness.types import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from harness.core.evaluation import Evaluation
     from harness.figure.base import FigureContext
-    from harness.types import Evaluation
 
 TITLE = {"roc": "ROC", "pr": "precision-recall"}
 AXES = {"roc": ("false positive rate", "true positive rate"), "pr": ("recall", "precision")}

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from harness.audit.scorecard.answer import Question
-from harness.figure.style import MEDIUM, SMALL, headline, label, new_figure
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.plotting.style import MEDIUM, SMALL, headline, label, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
-from harness.figure.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure, spaced
-from harness.settings.types import Name
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure, spaced
+from harness.settings.annotated_types import Name
 
 if TYPE_CHECKING:
     import pandas as pd

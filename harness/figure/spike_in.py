@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from harness.figure.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

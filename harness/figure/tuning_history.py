@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from harness.figure.style import SMALL, batch_colours, headline, label, legend_below, new_figure
-from harness.metric.named import metric_named
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.metric.shared.named_metrics import metric_named
+from harness.plotting.style import SMALL, batch_colours, headline, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd

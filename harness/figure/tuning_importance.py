@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.figure.style import SMALL, headline, label, new_figure
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.plotting.style import SMALL, headline, label, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,9 +14,9 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from harness.audit.components import once
-from harness.figure.sampling import sample
-from harness.figure.style import (
+from harness.core.exceptions import NotApplicable
+from harness.data.wells.sampling import sample
+from harness.plotting.style import (
     MEDIUM,
     OKABE_ITO,
     SMALL,
@@ -27,16 +27,15 @@ from harness.figure.style import (
     new_figure,
     spaced,
 )
+from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between
-from harness.settings.types import Count, Share
-from harness.types import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from harness.core.arrays import Doubles, Floats
     from harness.figure.base import FigureContext
-    from harness.types import Doubles, Floats
 
 EPOCHS = 200  # UMAP's choice for large data; its 500 for small data doubled the time, trustworthiness 0.964 and 0.965
 FEWEST = 10  # wells; below that a neighbourhood graph has no shape
@@ -74,8 +73,7 @@ class Umap:
         if run.normalized.X.shape[1] < 2:
             raise NotApplicable("a single feature; an embedding in two dimensions needs 2")
         # remembered: another figure may show the same points
-        at = once(
-            run.normalized,
+        at = run.normalized.cached(
             ("umap", self.max_points, run.seed, self.n_neighbors, self.min_dist),
             lambda: embed(run.normalized.X[rows], seed=run.seed, n_neighbors=self.n_neighbors, min_dist=self.min_dist),
         )

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from harness.figure.order import by_plate
-from harness.figure.panels import new_grid
-from harness.figure.style import OKABE_ITO, SMALL, headline, label
+from harness.core.seeding import generator
 from harness.figure.umap import Umap
-from harness.seeding import generator
+from harness.plotting.axis_order import by_plate
+from harness.plotting.panels import new_grid
+from harness.plotting.style import OKABE_ITO, SMALL, headline, label
+from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between
-from harness.settings.types import Count, Share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

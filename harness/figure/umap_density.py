@@ -10,9 +10,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from harness.figure.style import MEDIUM, SMALL, headline, new_figure
+from harness.core.exceptions import NotApplicable
 from harness.figure.umap import Umap
-from harness.types import NotApplicable
+from harness.plotting.style import MEDIUM, SMALL, headline, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

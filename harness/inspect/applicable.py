@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from harness.cli.messages import CONF, available
+from harness.cli.error_messages import CONF, available
 from harness.inspect.declared import declared, targets
 from harness.inspect.facts import Facts, lacking
 

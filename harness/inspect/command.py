@@ -6,18 +6,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from harness.cli.check_settings import check_settings
 from harness.cli.command import command
-from harness.cli.settings import check_settings
+from harness.core.exceptions import InputError
 from harness.data.tables import Tables
 from harness.inspect.applicable import members
 from harness.inspect.duration import about, expected_seconds
 from harness.inspect.facts import facts_of
-from harness.inspect.layout import text_width
 from harness.inspect.page import Page
 from harness.inspect.reading import ScreenOutline, read_screen
 from harness.inspect.refusal import columns_of_first_file
 from harness.inspect.suggestion import split_to_choose, suggested_words
-from harness.types import InputError
+from harness.inspect.text_layout import text_width
 
 GROUPS = ("norm", "split", "audit", "baseline")
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.types import Floats, InputError
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
 
 Facts = dict[str, int]
 _NEED = re.compile(r"(\w+) (>=|<=) (\d+)")

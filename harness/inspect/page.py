@@ -9,8 +9,8 @@ import pandas as pd
 
 from harness.data.conventions.table import cells
 from harness.inspect.applicable import Member
-from harness.inspect.layout import columns, command_lines, paragraph
 from harness.inspect.reading import ScreenOutline
+from harness.inspect.text_layout import columns, command_lines, paragraph
 
 MOST_BATCHES = 12  # lines
 _ABOUT = "what is in it and what can be done with it; nothing was computed or recorded"

@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 
 from harness.batch import assign_batches
-from harness.data import missing
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.columns import missing_values
 from harness.data.conventions.processed import names_warning, values_warning
-from harness.data.excluding import Excluding
-from harness.data.reading_report import ReadingReport, report_of
-from harness.data.source import Source
 from harness.data.tables import Tables
-from harness.inspect.skim import ROWS, SkimmedTables, is_large
-from harness.types import Floats, InputError, Profiles
+from harness.inspect.sample_columns import ROWS, SkimmedTables, is_large
+from harness.store.plate_filter import Excluding
+from harness.store.reading_report import ReadingReport, report_of
+from harness.store.source import Source
 
 _PLATES = 4  # of a source that is no table: so many are kept as an example of the values
 
@@ -113,4 +115,4 @@ def _files(n: int) -> str:
 def _missing(values: Sequence[Floats]) -> int:
     if not values:
         return 0
-    return int(np.logical_or.reduce([~missing.known(part).all(axis=0) for part in values]).sum())
+    return int(np.logical_or.reduce([~missing_values.known(part).all(axis=0) for part in values]).sum())

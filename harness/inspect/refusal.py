@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from harness.data.files import read_table
+from harness.core.exceptions import InputError
+from harness.data.files.table_files import read_table
 from harness.data.tables import Tables
-from harness.data.text import as_text
-from harness.inspect.layout import columns
-from harness.inspect.skim import read_header, write_head
-from harness.types import InputError
+from harness.inspect.sample_columns import read_header, write_head
+from harness.inspect.text_layout import columns
+from harness.utils.text import as_text
 
 MOST = 30  # columns
 EXAMPLES = 4

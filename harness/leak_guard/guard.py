@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.arrays import Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.leak_guard import identity, row_order, separation
 from harness.leak_guard.sample import (
     MOST_BATCHES,
@@ -18,7 +21,6 @@ from harness.leak_guard.sample import (
     plates_of,
     read_wells,
 )
-from harness.types import InputError, Mask, Profiles
 
 LEVELS = ("error", "warn", "off")
 AUROC = 0.99

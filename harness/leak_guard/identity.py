@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.core.arrays import Doubles, Floats, Mask
 from harness.leak_guard.sample import Wells
-from harness.types import Doubles, Floats, Mask
 
 Codes = NDArray[np.int64]
 

@@ -8,8 +8,8 @@ from math import lgamma, log
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.core.arrays import Floats, Mask
 from harness.leak_guard.sample import Wells
-from harness.types import Floats, Mask
 
 _STEADY = 0.99  # share of steps in one direction
 _FEWEST_WELLS = 4  # of a plate that tells anything

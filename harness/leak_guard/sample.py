@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.aggregate import sites_to_wells, well_codes, well_table
-from harness.types import Floats, Profiles
+from harness.core.arrays import Floats
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import sites_to_wells, well_codes, well_table
 
 MOST_BATCHES = 12
 MOST_PLATES = 4  # of a batch

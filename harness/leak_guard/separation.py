@@ -7,8 +7,8 @@ from math import lgamma, log
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.core.arrays import Doubles, Floats, Mask
 from harness.leak_guard.sample import Wells
-from harness.types import Doubles, Floats, Mask
 
 _FEW_VALUES = 3
 _FEWEST_WELLS = 7  # that may show whether values differ

@@ -7,8 +7,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import Doubles, Evaluation, NotApplicable
-from harness.weights import Weights
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation
+from harness.core.exceptions import NotApplicable
+from harness.metric.shared.weights import Weights
 
 
 class Metric:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, ratio
-from harness.types import Doubles, Evaluation
-from harness.weights import Weights
+from harness.metric.shared.weights import Weights
 
 
 class Brier(Metric):

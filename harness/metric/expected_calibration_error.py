@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, ratio
-from harness.settings.types import Count
-from harness.types import Doubles, Evaluation
-from harness.weights import Weights
+from harness.metric.shared.weights import Weights
+from harness.settings.annotated_types import Count
 
 
 class ExpectedCalibrationError(Metric):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, confusion, ratio
-from harness.types import Doubles, Evaluation
-from harness.weights import Weights
+from harness.metric.shared.weights import Weights
 
 
 class Precision(Metric):

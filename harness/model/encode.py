@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 
-from harness.model.share import supervised
-from harness.types import Doubles, Floats, InputError, Profiles, Split
+from harness.core.arrays import Doubles, Floats
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.model.shared_transform import supervised
 
 COLUMNS = ("batch", "plate")
 
@@ -45,7 +48,7 @@ class Encoded(ClassifierMixin, BaseEstimator):
         return self
 
     def shared(self, profiles: Profiles) -> tuple[Callable[[Profiles], Floats], Any] | None:
-        """What no label changes (:func:`harness.model.share.share`), fitted on training wells; and what is left."""
+        """Return what no label changes, fitted on training wells, and what is left to fit for each label."""
         return None if supervised(self.model) else (clone(self)._learn(profiles, None).design, self._classifier())
 
     def _learn(self, profiles: Profiles, y: NDArray[np.int8] | None) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from harness.types import InputError
+from harness.core.exceptions import InputError
 
 
 def pipeline(**steps: BaseEstimator | None) -> Pipeline:

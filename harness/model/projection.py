@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 
+from harness.core.arrays import Floats
+from harness.settings.annotated_types import Count, Seed
 from harness.settings.limits import Between
-from harness.settings.types import Count, Seed
-from harness.types import Floats
 
 
 class Projection(TransformerMixin, BaseEstimator):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
 from harness.montage.image import FOUND, REFUSED, Channel, read
 from harness.montage.template import Refused, Template
-from harness.types import Floats, InputError
 
 COLUMNS = ["plate", "well", "site", "channel", "status", "reason", "size", "depth", "path"]
 

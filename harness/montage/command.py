@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from harness.cli.check_settings import check_settings
 from harness.cli.command import command
-from harness.cli.settings import check_settings
-from harness.program.interruption import held_back
+from harness.utils.interruption import held_back
 
 
 def write_montage(cfg: DictConfig) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 
-from harness.types import Floats, InputError
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
 
 Pixels = NDArray[np.uint8]
 DEFAULT = ("#0060ff", "#00ff00", "#ff0000", "#ffff00", "#ff00ff", "#00ffff")  # as stains are usually shown

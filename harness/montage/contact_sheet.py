@@ -7,17 +7,17 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from harness.data.text import listed as as_list
-from harness.file_kinds import refuse_all_but_files
+from harness.core.exceptions import InputError
 from harness.montage.collect import collect
 from harness.montage.compose import colours_of, limits
 from harness.montage.image import FOUND
 from harness.montage.sheet import sheet
 from harness.montage.template import Template
 from harness.montage.wells import listed, recorded, run_of
-from harness.norm.state import existing, replacing
-from harness.spreadsheet import spreadsheet_csv
-from harness.types import InputError
+from harness.norm.engine.serialization import existing, replacing
+from harness.utils.file_kinds import refuse_all_but_files
+from harness.utils.spreadsheet_csv import spreadsheet_csv
+from harness.utils.text import listed as as_list
 
 MOST = 1000  # tiles: more are no sheet that anyone looks at
 
@@ -90,7 +90,7 @@ def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:
     """The wells, and where they come from."""
     if cfg.wells:
         return listed([str(entry) for entry in cfg.wells]), ""
-    from harness.track import Tracking
+    from harness.tracking.tracking import Tracking
 
     tracking = Tracking(uri=cfg.tracking.uri, experiment=cfg.tracking.experiment or "")
     if cfg.tracking.experiment is None:

@@ -7,9 +7,9 @@ import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.data.text import one_text
-from harness.data.wellname import position
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.data.columns.well_names import position
+from harness.utils.text import one_text
 
 FIELDS = ("plate", "well", "row", "column", "site", "channel", "batch")
 _NUMBERS = ("row", "column", "site")

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from harness.compare.section import stored
-from harness.compare.table import StoredRun
-from harness.data.text import as_text
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.tracking.stored_run import StoredRun, stored_table
+from harness.utils.text import as_text
 
 LISTED = "listed wells"
 
@@ -63,7 +62,7 @@ def run_of(runs: Mapping[str, StoredRun], wanted: str | None, tables: Sequence[s
     if wanted is None:
         if not finished:
             raise InputError("no finished run; record one with figure=[umap,control_likeness], or list wells=[...]")
-        kept = (key for key, run in finished.items() if all(stored(run, name) is not None for name in tables))
+        kept = (key for key, run in finished.items() if all(stored_table(run, name) is not None for name in tables))
         key = next(kept, next(iter(finished)))
         return key, finished[key]
     found = [key for key in finished if key.startswith(wanted)]

@@ -8,11 +8,13 @@ from typing import Literal, Self
 import numpy as np
 import pandas as pd
 
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.constant import CENTRED, LEFT_ALONE, centres
-from harness.norm.moments import moments
-from harness.norm.scaling import fallback_report, location_scale, standardize
-from harness.types import FitScope, Floats, Plate
+from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.moments import moments
+from harness.numerics.standardize import fallback_report, location_scale, standardize
 
 
 class AllWithin(Normalizer):

@@ -8,7 +8,10 @@ from typing import ClassVar, Self
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from harness.types import FitScope, Floats, InputError, Plate, Profiles
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.core.scope import FitScope
 
 # of the wells, what every normalization may know: where a well stands, whether it is a control, how many cells it has
 COLUMNS = ("plate", "well", "row", "column", "site", "batch", "role", "cell_count")

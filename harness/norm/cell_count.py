@@ -8,11 +8,14 @@ from typing import Self
 
 import numpy as np
 
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.crossfit import check_folds, fold_of
-from harness.norm.exchange import MIN_CONTROLS
-from harness.settings.types import Folds, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
+from harness.norm.engine.crossfit import check_folds, fold_of
+from harness.norm.engine.exchangeable import MIN_CONTROLS
+from harness.settings.annotated_types import Folds, Seed
 
 
 class MissingCountsWarning(UserWarning):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer, check_scope
 from harness.settings.limits import NotEmpty
-from harness.types import FitScope, Floats, InputError, Plate
 
 _WIDTH = list(FitScope)
 _OWN = {FitScope.PLATE, FitScope.BATCH}
@@ -82,10 +85,12 @@ class Chain(Normalizer):
         return chain
 
     def fit(self, plates: Any) -> Self:  # noqa: ARG002
-        raise TypeError("a chain is fitted by harness.norm.normalize, step by step: use its normalize or fit")
+        raise TypeError("a chain is fitted by harness.norm.engine.normalize, step by step: use its normalize or fit")
 
     def transform(self, plate: Plate) -> Floats:  # noqa: ARG002
-        raise TypeError("a chain is applied by harness.norm.normalize, step by step: use its normalize or stream")
+        raise TypeError(
+            "a chain is applied by harness.norm.engine.normalize, step by step: use its normalize or stream"
+        )
 
 
 def _reads(step: Normalizer) -> bool:

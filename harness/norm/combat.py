@@ -10,19 +10,22 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.canonical import in_order
-from harness.norm.constant import CENTRED, LEFT_ALONE, centres
-from harness.norm.covariates import Design, coefficients, learn
-from harness.norm.crossfit import check_folds, fold_of
-from harness.norm.empirical_bayes import Effect, Prior, parametric, prior_of
-from harness.norm.exchange import MIN_CONTROLS, control_wells
-from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
-from harness.norm.pooled import check_batches, pool, train
-from harness.norm.scaling import affine, fallback_report
+from harness.norm.combat_model.covariates import Design, coefficients, learn
+from harness.norm.combat_model.empirical_bayes import Effect, Prior, parametric, prior_of
+from harness.norm.combat_model.pooled import check_batches, pool, train
+from harness.norm.engine.crossfit import check_folds, fold_of
+from harness.norm.engine.exchangeable import MIN_CONTROLS, control_wells
+from harness.norm.engine.row_order import in_order
+from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.moments import Moments, leave_one_out, moments, moments_by_well
+from harness.numerics.standardize import affine, fallback_report
+from harness.settings.annotated_types import Folds, Name, Seed
 from harness.settings.limits import Distinct, OneOf
-from harness.settings.types import Folds, Name, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 SCOPES = (FitScope.TRAIN_AND_CONTROLS, FitScope.TRANSDUCTIVE)
 
@@ -32,9 +35,9 @@ class Combat(Normalizer):
 
     alpha is the mean of the batch means weighted by their rows, b the coefficients of the covariates C, sigma^2 the
     residual variance pooled over batches (divisor N), g* and d* the empirical Bayes mean and variance of Z in a batch:
-    see :func:`harness.norm.empirical_bayes.parametric`. Every filled row of a training batch counts, images of a well
-    as rows of their own. A feature that is constant, in all or in any one training batch, takes no part in the priors:
-    ``on_constant`` decides, and it is reported. Nothing depends on the order of wells, to the bit.
+    see :func:`harness.norm.combat_model.empirical_bayes.parametric`. Every filled row of a training batch counts,
+    images of a well as rows of their own. A feature that is constant, in all or in any one training batch, takes no
+    part in the priors: ``on_constant`` decides, and it is reported. Nothing depends on the order of wells, to the bit.
 
     A batch that is not among the training rows is known by its control wells only: with the mean c and variance v of
     the training controls after ComBat, in units of sigma, its estimates are d^ = var(Z of its controls) / v and g^ =

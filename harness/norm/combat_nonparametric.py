@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.norm.combat import Combat
-from harness.norm.empirical_bayes import Effect, Prior, nonparametric
+from harness.norm.combat_model.empirical_bayes import Effect, Prior, nonparametric
 
 
 class CombatNonparametric(Combat):

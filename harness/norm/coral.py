@@ -9,13 +9,16 @@ from typing import Literal, Self
 import numpy as np
 import pandas as pd
 
-from harness.norm.constant import CENTRED, LEFT_ALONE, centres
-from harness.norm.covariance import Groups, gather, pooled, union
-from harness.norm.crossfitted import CrossFitted
-from harness.norm.scaling import fallback_report, standardize_groups
-from harness.norm.spectrum import Power
-from harness.settings.types import Folds, NotNegative, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.norm.engine.crossfitted import CrossFitted
+from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.covariance import Groups, gather, pooled, union
+from harness.numerics.eigen import Power
+from harness.numerics.standardize import fallback_report, standardize_groups
+from harness.settings.annotated_types import Folds, NotNegative, Seed
 
 
 class Coral(CrossFitted):

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal, Self, cast
 import numpy as np
 import pandas as pd
 
-from harness.norm.constant import CENTRED, LEFT_ALONE, centres
-from harness.norm.crossfitted import CrossFitted
-from harness.norm.principal import leading_axes, scale_of, well_means
-from harness.norm.scaling import fallback_report
-from harness.norm.standards import (
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.norm.engine.crossfitted import CrossFitted
+from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
+from harness.norm.engine.transfer_set import (
     MIN_SHARED,
     PENALTIES,
     Controls,
@@ -25,9 +27,10 @@ from harness.norm.standards import (
     quantiles_by_batch,
     standards,
 )
+from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.standardize import fallback_report
+from harness.settings.annotated_types import Count, Folds, Name, NotNegative, Seed
 from harness.settings.limits import OneOf
-from harness.settings.types import Count, Folds, Name, NotNegative, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 
 class DirectStandardization(CrossFitted):

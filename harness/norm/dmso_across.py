@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.norm.affine import Affine
-from harness.norm.constant import centres
-from harness.norm.exchange import MIN_CONTROLS, left_out, positions
-from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well
-from harness.norm.scaling import fallback_report, location_scale, standardize, standardize_groups
-from harness.norm.summary import Summarized
+from harness.core.arrays import Floats, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.norm.engine.affine import Affine
+from harness.norm.engine.exchangeable import MIN_CONTROLS, left_out, positions
+from harness.norm.engine.plate_summaries import Summarized
+from harness.numerics.constant_features import centres
+from harness.numerics.moments import Moments, leave_one_out, moments, moments_by_well
+from harness.numerics.standardize import fallback_report, location_scale, standardize, standardize_groups
+from harness.settings.annotated_types import Seed
 from harness.settings.limits import OneOf
-from harness.settings.types import Seed
-from harness.types import Floats, InputError, Mask, Plate
 
 _RESOLUTION = float(np.finfo(np.float32).eps)
 _MANY = 1000  # control wells: to leave one of them out moves no correlation between features by 1e-3

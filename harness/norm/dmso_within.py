@@ -7,13 +7,15 @@ from typing import Literal, Self
 
 import pandas as pd
 
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.constant import centres
-from harness.norm.exchange import check_controls, left_out, positions
-from harness.norm.moments import leave_one_out, moments, moments_by_well, moments_of
-from harness.norm.scaling import fallback_report, location_scale, standardize_groups
-from harness.settings.types import Seed
-from harness.types import FitScope, Floats, Plate
+from harness.norm.engine.exchangeable import check_controls, left_out, positions
+from harness.numerics.constant_features import centres
+from harness.numerics.moments import leave_one_out, moments, moments_by_well, moments_of
+from harness.numerics.standardize import fallback_report, location_scale, standardize_groups
+from harness.settings.annotated_types import Seed
 
 
 class DmsoWithin(Normalizer):

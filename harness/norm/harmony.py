@@ -9,11 +9,14 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.principal import leading_axes, scale_of, well_means
+from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
+from harness.settings.annotated_types import Count, NotNegative, Seed
 from harness.settings.limits import OneOf
-from harness.settings.types import Count, NotNegative, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 KEYS = ("batch", "plate")
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.types import FitScope, Floats, InputError, Plate
 
 
 class Oracle(Normalizer):

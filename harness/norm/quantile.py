@@ -12,16 +12,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.constant import CENTRED, LEFT_ALONE, centres
-from harness.norm.crossfit import check_folds, fold_of
-from harness.norm.exchange import MIN_CONTROLS, check_controls, control_wells, left_out, positions
-from harness.norm.moments import resolution
-from harness.norm.order import left_out_quantiles, quantiles
-from harness.norm.scaling import fallback_report
-from harness.norm.step import WORKERS, ordered
-from harness.settings.types import Folds, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
+from harness.norm.engine.crossfit import check_folds, fold_of
+from harness.norm.engine.exchangeable import MIN_CONTROLS, check_controls, control_wells, left_out, positions
+from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.leave_one_out_quantiles import left_out_quantiles, quantiles
+from harness.numerics.moments import resolution
+from harness.numerics.standardize import fallback_report
+from harness.settings.annotated_types import Folds, Seed
+from harness.utils.parallel import WORKERS, ordered
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _BLOCK = 256  # features whose pooled quantiles are computed at a time

@@ -8,9 +8,12 @@ from typing import Annotated, Self
 import numpy as np
 from scipy.special import ndtri
 
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
 from harness.settings.limits import OneOf
-from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 TARGETS = {"pooled": FitScope.TRANSDUCTIVE, "normal": FitScope.BATCH}
 _KNOTS = 4096

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.types import FitScope, Floats, Plate
 
 
 class Raw(Normalizer):

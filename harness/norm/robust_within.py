@@ -8,14 +8,16 @@ from typing import Literal, Self
 import numpy as np
 import pandas as pd
 
+from harness.core.arrays import Floats, Mask
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.constant import CENTRED, LEFT_ALONE, centres
-from harness.norm.exchange import check_controls, left_out, positions
-from harness.norm.moments import moments_of, resolution
-from harness.norm.order import MAD_TO_SD, left_out_median_mad, median_mad
-from harness.norm.scaling import fallback_report, standardize_groups
-from harness.settings.types import Seed
-from harness.types import FitScope, Floats, Mask, Plate
+from harness.norm.engine.exchangeable import check_controls, left_out, positions
+from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.leave_one_out_quantiles import MAD_TO_SD, left_out_median_mad, median_mad
+from harness.numerics.moments import moments_of, resolution
+from harness.numerics.standardize import fallback_report, standardize_groups
+from harness.settings.annotated_types import Seed
 
 
 class RobustWithin(Normalizer):

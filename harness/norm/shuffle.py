@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.core.arrays import Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.core.seeding import generator
 from harness.norm.base import Normalizer
-from harness.seeding import generator
-from harness.settings.types import Seed
-from harness.types import FitScope, Floats, Plate
+from harness.settings.annotated_types import Seed
 
 
 class Shuffle(Normalizer):

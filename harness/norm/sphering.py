@@ -9,14 +9,17 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import pandas as pd
 
-from harness.norm.covariance import Groups, gather, pooled, union
-from harness.norm.crossfitted import CrossFitted
-from harness.norm.regularize import INTENSITIES, best, held_out, ledoit_wolf, plate_folds
-from harness.norm.scaling import fallback_report, standardize_groups
-from harness.norm.spectrum import Spectrum
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.norm.engine.crossfitted import CrossFitted
+from harness.numerics.covariance import Groups, gather, pooled, union
+from harness.numerics.eigen import Spectrum
+from harness.numerics.shrinkage import INTENSITIES, best, held_out, ledoit_wolf, plate_folds
+from harness.numerics.standardize import fallback_report, standardize_groups
+from harness.settings.annotated_types import Folds, NotNegative, Seed
 from harness.settings.limits import OneOf
-from harness.settings.types import Folds, NotNegative, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 METHODS = ("zca", "zca_cor", "pca", "pca_cor")
 

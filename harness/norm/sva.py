@@ -7,13 +7,16 @@ from typing import Annotated, Self
 
 import numpy as np
 
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.core.seeding import derive, generator
 from harness.norm.base import Normalizer
-from harness.norm.principal import leading_axes, scale_of, well_means
-from harness.norm.surrogate import count_components
-from harness.seeding import derive, generator
+from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
+from harness.norm.engine.surrogate import count_components
+from harness.settings.annotated_types import Count, Seed
 from harness.settings.limits import Between, OneOf, Within
-from harness.settings.types import Count, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Plate
 
 
 class Sva(Normalizer):

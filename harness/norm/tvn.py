@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.coral import Coral
-from harness.norm.covariance import Groups
-from harness.norm.regularize import best, held_out, plate_folds
-from harness.norm.scaling import fallback_report
-from harness.norm.spectrum import Spectrum
+from harness.numerics.covariance import Groups
+from harness.numerics.eigen import Spectrum
+from harness.numerics.shrinkage import best, held_out, plate_folds
+from harness.numerics.standardize import fallback_report
+from harness.settings.annotated_types import Count, Folds, NotNegative, Seed
 from harness.settings.limits import OneOf
-from harness.settings.types import Count, Folds, NotNegative, Seed
-from harness.types import FitScope, Floats, InputError, Plate
 
 
 class Tvn(Coral):

@@ -7,8 +7,10 @@ from typing import Self
 
 import numpy as np
 
+from harness.core.arrays import Doubles, Floats
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.types import Doubles, FitScope, Floats, Plate
 
 
 class WellMean(Normalizer):

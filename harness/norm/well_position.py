@@ -8,18 +8,21 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import pandas as pd
 
-from harness.aggregate import sites_to_wells
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.data.wells.aggregation import sites_to_wells
 from harness.norm.base import Normalizer
-from harness.norm.constant import CENTRE, CENTRED, LEFT_ALONE, centres
-from harness.norm.crossfit import check_folds, fold_of
-from harness.norm.exchange import check_controls, positions
-from harness.norm.moments import moments_of, resolution
-from harness.norm.order import MAD_TO_SD, mad, median
-from harness.norm.polish import Codes, position_effects
-from harness.norm.scaling import fallback_report, standardize_groups
+from harness.norm.engine.crossfit import check_folds, fold_of
+from harness.norm.engine.exchangeable import check_controls, positions
+from harness.numerics.constant_features import CENTRE, CENTRED, LEFT_ALONE, centres
+from harness.numerics.leave_one_out_quantiles import MAD_TO_SD, mad, median
+from harness.numerics.median_polish import Codes, position_effects
+from harness.numerics.moments import moments_of, resolution
+from harness.numerics.standardize import fallback_report, standardize_groups
+from harness.settings.annotated_types import Folds, Seed
 from harness.settings.limits import OneOf
-from harness.settings.types import Folds, Seed
-from harness.types import Doubles, FitScope, Floats, InputError, Mask, Plate
 
 REFERENCES = ("all", "controls")
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from harness.seeding import derive
-from harness.settings.types import Seed
-from harness.types import InputError, Split
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.seeding import derive
+from harness.settings.annotated_types import Seed
 
 
 class Splitter:

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import pandas as pd
 
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.settings.annotated_types import Name, Seed
 from harness.settings.limits import NotEmpty
-from harness.settings.types import Name, Seed
 from harness.split.base import Splitter, batches
-from harness.types import InputError, Split
 
 Batches = Name | Annotated[Sequence[Name], NotEmpty()]
 

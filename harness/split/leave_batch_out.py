@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from harness.core.evaluation import Split
 from harness.split.base import Splitter, batches, hold_out
-from harness.types import Split
 
 
 class LeaveBatchOut(Splitter):

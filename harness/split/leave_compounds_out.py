@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from harness.data.text import as_text
-from harness.settings.types import Folds, Seed
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.settings.annotated_types import Folds, Seed
 from harness.split.base import Splitter, in_parts
 from harness.split.random_wells import RandomWells
-from harness.types import InputError, Split
+from harness.utils.text import as_text
 
 
 class LeaveCompoundsOut(Splitter):

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from harness.settings.types import Folds, Seed
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.settings.annotated_types import Folds, Seed
 from harness.split.base import Splitter, hold_out, in_parts
-from harness.types import InputError, Split
 
 
 class LeavePlateOut(Splitter):

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from harness.seeding import derive
-from harness.settings.types import Folds, Seed
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.seeding import derive
+from harness.settings.annotated_types import Folds, Seed
 from harness.split.base import Splitter
-from harness.types import InputError, Split
 
 
 class RandomWells(Splitter):

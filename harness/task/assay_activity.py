@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.data.text import as_key, listed, one_text
-from harness.labels.eligible import eligible
-from harness.labels.join import Joined, join
-from harness.labels.source import LabelSource
+from harness.core.arrays import Doubles, Mask
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import has_role
+from harness.settings.annotated_types import Count, FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
-from harness.settings.types import Count, FileName, Name
-from harness.types import Doubles, InputError, Mask, Split, has_role
+from harness.task.labels.eligible import eligible
+from harness.task.labels.join import Joined, join
+from harness.task.labels.source import LabelSource
+from harness.utils.text import as_key, listed, one_text
 
 VALUES: Mapping[str, Sequence[Any]] = {"active": [1], "inactive": [0], "missing": []}
 

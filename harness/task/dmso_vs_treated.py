@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from harness.types import Doubles, InputError, Split
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
 
 
 class DmsoVsTreated:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.evaluate import Task
-from harness.types import Profiles
+from harness.core.profiles import Profiles
+from harness.scoring.evaluate import Task
 
 TRIALS = ["task", "model", "fold", "number", "value", "state", "params", "seconds", "started", "metric", "space"]
 

@@ -16,16 +16,16 @@ from optuna.distributions import distribution_to_json
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.metric.named import metric_named
+from harness.core.exceptions import InputError, NotApplicable
+from harness.metric.shared.named_metrics import metric_named
+from harness.settings.annotated_types import Count, Folds, Name, Positive, StoreAddress
 from harness.settings.limits import Between
-from harness.settings.types import Count, Folds, Name, Positive, StoreAddress
 from harness.tuning.base import TRIALS, Question, Tuned, Tuner, described
-from harness.tuning.inner import Objective, inner_folds
-from harness.tuning.space import Space, space_of
-from harness.tuning.storage import absolute, open_storage
-from harness.tuning.study import Direction, Place, Worker, finished
-from harness.tuning.workers import work
-from harness.types import InputError, NotApplicable
+from harness.tuning.engine.inner_cv import Objective, inner_folds
+from harness.tuning.engine.space import Space, space_of
+from harness.tuning.engine.storage import absolute, open_storage
+from harness.tuning.engine.study import Direction, Place, Worker, finished
+from harness.tuning.engine.study_workers import work
 
 _log = logging.getLogger("harness.tuning")
 _DIRECTION: dict[str, Direction] = {"higher": "maximize", "lower": "minimize"}
@@ -36,7 +36,8 @@ class Optuna(Tuner):
 
     The first trial is the model as it is configured, so that on the inner folds the best is never worse. What is
     drawn follows from seed, fold, task and model, never from the normalization: all begin with the same trials and
-    have the same budget. See :class:`harness.tuning.inner.Objective` for what a trial's value is, and what it is not.
+    have the same budget. See :class:`harness.tuning.engine.inner_cv.Objective` for what a trial's value is, and what
+    it is not.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class Optuna(Tuner):
     storage : address of the database of studies, as SQLAlchemy has it.
     study : begins the names of studies; another one starts anew.
     log_trials : whether each trial becomes a run below the evaluation's.
-    spaces : search spaces by model (:func:`harness.tuning.space.space_of`); a model without one is not tuned.
+    spaces : search spaces by model (:func:`harness.tuning.engine.space.space_of`); a model without one is not tuned.
 
     Raises
     ------

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.audit.base import Finding
-from harness.types import Profiles
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
 
 SIZES = (60, 35, 25)  # wells of the toy's batches
 

@@ -6,14 +6,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.aggregate import well_table
 from harness.audit.base import AuditContext
+from harness.core.evaluation import Split
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import well_table
 from harness.norm.base import Normalizer
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import Profiles, Split
 
 
 def make_context(

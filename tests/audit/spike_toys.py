@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.core.profiles import Plate, Profiles
+from harness.core.scope import FitScope
+from harness.core.seeding import generator
 from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
-from harness.seeding import generator
-from harness.types import FitScope, Plate, Profiles
 
 
 def plates_of_wells(

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from harness.audit.batch_cost import BatchCost
 from harness.audit.probes.transfer import RIDGE, PlateSums, pairs_in_order
-from harness.types import NotApplicable, Profiles
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 
 KEY = "audit/batch_cost/auroc"
 

@@ -8,11 +8,12 @@ import pytest
 from audit_toys import shuffled
 
 from harness.audit.batch_probe import BatchProbe
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
-from harness.types import NotApplicable, Profiles
 
 KEY = "batch_effect/probe_balanced_accuracy"
 

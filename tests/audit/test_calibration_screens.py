@@ -14,11 +14,11 @@ from experiments.verdict_calibration.identity import retrieval
 from experiments.verdict_calibration.methods import DESTROYERS, HARMLESS, method
 from experiments.verdict_calibration.real_background import is_available
 from experiments.verdict_calibration.simulator import DISTRIBUTIONS, Screen, two_batches
+from harness.core.profiles import Profiles
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
-from harness.types import Profiles
+from harness.norm.engine.normalize import normalize
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 SMALL = {"n_batches": 4, "plates_per_batch": 3}
 MILD = {"clipped_mildly", "tanh_mildly"}

@@ -10,9 +10,10 @@ from audit_toys import compound_screen
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from harness.audit.components import components, controls, once, standardized
-from harness.audit.neighbours import nearest
-from harness.types import NotApplicable
+from harness.audit.shared.control_embedding import controls
+from harness.core.exceptions import NotApplicable
+from harness.numerics.components import components, standardized
+from harness.numerics.neighbors import nearest
 
 
 def test_features_count_alike_whatever_their_level_and_scale() -> None:
@@ -70,7 +71,7 @@ def test_controls_of_a_run(audited: Any) -> None:
 def test_what_is_shared_is_made_once_and_dies_with_its_profiles() -> None:
     profiles, made = compound_screen(), []
     for _ in range(3):
-        once(profiles, "key", lambda: made.append(1))
+        profiles.cached("key", lambda: made.append(1))
     assert made == [1]
     gone = weakref.ref(profiles)
     del profiles

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.aggregate import well_table
 from harness.audit.controls_vs_controls import ControlsVsControls
-from harness.audit.relabel import hide_controls
+from harness.audit.shared.relabel import hide_controls
+from harness.core.exceptions import NotApplicable
+from harness.data.wells.aggregation import well_table
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import NotApplicable
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 KEY = "audit/controls_vs_controls/{}/auroc"
 
 

@@ -8,14 +8,16 @@ from audit_toys import by_key
 from spike_toys import HARMFUL, HARMLESS, After, plates_of_wells
 
 from harness.audit.effects_kept import EffectsKept
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.scope import FitScope
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.noise import Noise
 from harness.norm.raw import Raw
-from harness.types import FitScope, NotApplicable, Profiles
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from audit_toys import by_key, compound_screen, points, shuffled
 
 from harness.audit.graph_connectivity import GraphConnectivity, graph_connectivity
-from harness.audit.neighbours import nearest
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.numerics.neighbors import nearest
 
 KEY = "batch_effect/graph_connectivity"
 

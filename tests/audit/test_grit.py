@@ -7,9 +7,9 @@ import pytest
 from audit_toys import by_key, compound_screen, shuffled
 
 from harness.audit.grit import Grit, grit
-from harness.audit.replicate_wells import replicates
-from harness.audit.replicates import Replicates
-from harness.types import NotApplicable
+from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.similarity import Replicates
+from harness.core.exceptions import NotApplicable
 
 KEY = "replicates/grit"
 # cytominer-eval 0.1 (np.float = float, np.str = str set before import): grit(profile_col="id", replicate_group_col=

@@ -12,8 +12,9 @@ import harness.audit.replicate.retrieval as module
 from harness.audit.identity import Identity
 from harness.audit.replicate.retrieval import Retrieval, moved_labels, retrieve
 from harness.audit.replicate.selection import PairRule, ReplicateWells, replicate_wells
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.norm.dmso_within import DmsoWithin
-from harness.types import NotApplicable, Profiles
 
 STRICT = PairRule(batch=True, position=True)
 

@@ -7,8 +7,8 @@ import pytest
 from audit_toys import by_key, compound_screen, points, shuffled
 
 from harness.audit.ilisi import Ilisi, lisi
-from harness.audit.neighbours import nearest
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.numerics.neighbors import nearest
 
 KEY = "batch_effect/ilisi"
 # scib-metrics 0.5.10 on points(): ilisi_knn(NeighborsResults(self + 59 nearest), batch, perplexity=20)

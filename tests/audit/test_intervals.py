@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.audit.intervals import crossed_interval, mean_interval, median_interval
-from harness.bootstrap import resample
+from harness.audit.shared.intervals import crossed_interval, mean_interval, median_interval
+from harness.scoring.bootstrap import resample
 
 WELLS = pd.DataFrame({"plate": np.repeat([f"p{i}" for i in range(12)], 25)})
 WELLS["batch"] = "b" + (WELLS["plate"].str[1:].astype(int) // 4).astype(str)

@@ -8,8 +8,8 @@ from audit_toys import by_key, compound_screen, points, shuffled
 from scipy.stats import chisquare
 
 from harness.audit.kbet import Kbet, kbet, neighbourhood_size
-from harness.audit.neighbours import nearest
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.numerics.neighbors import nearest
 
 KEY = "batch_effect/kbet"
 # scib-metrics 0.5.10 on points(0.5): kbet(NeighborsResults(self + 9 nearest), batch)[0]

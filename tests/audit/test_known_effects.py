@@ -11,14 +11,16 @@ import pytest
 from audit_toys import by_key, shuffled
 from scipy.stats import spearmanr
 
-from harness.audit.base import Finding
 from harness.audit.known_effects import KnownEffects
 from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Verdict
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
 from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.noise import Noise
-from harness.types import Evaluation, InputError, NotApplicable, Profiles, Split
 
 KEY = "audit/known_effects"
 N = 40

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from harness.audit.mahalanobis import shrunk_mahalanobis
+from harness.numerics.mahalanobis import shrunk_mahalanobis
 
 
 @pytest.mark.parametrize(("m", "constant"), [(15, 0), (15, 3), (200, 0), (200, 3)])

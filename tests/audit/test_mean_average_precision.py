@@ -11,10 +11,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 import harness.audit.mean_average_precision as module
 from harness.audit.mean_average_precision import MeanAveragePrecision, against_compounds, against_controls
-from harness.audit.ranking import by_chance, p_values
-from harness.audit.replicate_wells import replicates
-from harness.audit.replicates import Replicates
-from harness.types import Profiles
+from harness.audit.replicate.chance import by_chance, p_values
+from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.similarity import Replicates
+from harness.core.profiles import Profiles
 
 CONTROLS, COMPOUNDS = "replicates/map_against_controls", "replicates/map_against_compounds"
 # copairs 0.5.5: mean over treatments of the mean over wells of copairs_scores(...), of compound_screen(effect=0.5)

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
 from harness.audit.pcr import Pcr, pcr
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
 
 KEY = "batch_effect/pcr"
 # scib-metrics 0.5.10 on points(): utils.principal_component_regression(Z, batch, categorical=True)

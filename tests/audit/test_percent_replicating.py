@@ -8,8 +8,8 @@ import pytest
 from audit_toys import by_key, compound_screen, shuffled
 
 from harness.audit.percent_replicating import PercentReplicating, median_correlation, replicating
-from harness.audit.replicate_wells import replicates
-from harness.types import NotApplicable
+from harness.audit.replicate.metric_wells import replicates
+from harness.core.exceptions import NotApplicable
 
 KEY = "replicates/percent_replicating"
 

@@ -9,9 +9,9 @@ import pytest
 from audit_toys import by_key, compound_screen, shuffled
 
 from harness.audit.plate_correlation import PlateCorrelation, within_minus_between
-from harness.figure.medians import within_minus_between as of_table
+from harness.core.exceptions import NotApplicable
+from harness.data.wells.plate_medians import within_minus_between as of_table
 from harness.norm.dmso_within import DmsoWithin
-from harness.types import NotApplicable
 
 KEY = "batch_effect/plate_correlation"
 BATCH = np.array([0, 0, 0, 1, 1, 2])
@@ -57,7 +57,7 @@ def test_a_batch_effect_raises_the_score_and_noise_is_near_zero(audited: Any) ->
     assert clean.reason == ""
 
 
-@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+@pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 def test_control_normalization_is_measured_on_wells_it_did_not_use(audited: Any) -> None:
     found = by_key(PlateCorrelation().findings(audited(compound_screen(batch_shift=2.0), DmsoWithin())))[KEY]
     assert abs(found.value) < 0.25
@@ -71,7 +71,7 @@ def few_controls(n: int) -> Any:
 
 
 @pytest.mark.parametrize(("n", "min_heldout", "normalizer"), [(5, 3, None), (4, 2, DmsoWithin())])
-@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+@pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 def test_treated_wells_where_half_of_the_controls_are_too_few(
     audited: Any, n: int, min_heldout: int, normalizer: Any
 ) -> None:

@@ -10,7 +10,8 @@ from audit_toys import by_key, compound_screen, shuffled
 from harness.audit.prevalence import PrevalenceCheck
 from harness.audit.replicate.prevalence import prevalence_by_plate
 from harness.audit.replicate.shrinkage import shrunk
-from harness.types import NotApplicable, Profiles
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 
 
 def test_half_of_the_compounds_act(audited: Any) -> None:

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 from audit_toys import by_key
 
-from harness.aggregate import aggregate
 from harness.audit.pseudo_batch import PseudoBatch
+from harness.core.arrays import Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
+from harness.data.wells.aggregation import aggregate
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
 from harness.norm.raw import Raw
 from harness.norm.well_mean import WellMean
-from harness.types import FitScope, Floats, NotApplicable, Plate
 
 KEY = "audit/pseudo_batch"
 

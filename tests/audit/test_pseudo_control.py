@@ -9,12 +9,13 @@ from audit_toys import by_key
 from sklearn.linear_model import LogisticRegression
 
 from harness.audit.pseudo_control import PseudoControl
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.raw import Raw
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import NotApplicable, Profiles
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 MODELS = {"logistic": LogisticRegression(C=0.1, class_weight="balanced", max_iter=500)}
 
 

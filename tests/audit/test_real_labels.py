@@ -14,17 +14,18 @@ from sklearn.preprocessing import StandardScaler
 from harness.audit.real_labels import RealLabels
 from harness.audit.shared.strong_wells import strong_wells
 from harness.baseline.row_norm import RowNorm
-from harness.bootstrap import resample, weighted_mean
+from harness.core.evaluation import Evaluation, Split
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.evaluate import evaluate
 from harness.metric.auroc import Auroc
 from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.engine.normalize import normalize
 from harness.norm.noise import Noise
-from harness.norm.normalize import normalize
 from harness.norm.raw import Raw
+from harness.scoring.bootstrap import resample, weighted_mean
+from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import Evaluation, Profiles, Split
 
 KEY = "audit/real_labels/dmso_vs_treated"
 MODELS = {

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from audit_toys import compound_screen
 
-import harness.audit.replicate_wells as module
-from harness.audit.replicate_wells import replicates
-from harness.audit.replicates import replicate_pairs, similarities
-from harness.types import NotApplicable
+import harness.audit.replicate.metric_wells as module
+from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.similarity import replicate_pairs, similarities
+from harness.core.exceptions import NotApplicable
 
 
 def test_replicates_share_treatment_and_differ_in_position() -> None:

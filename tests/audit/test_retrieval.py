@@ -10,11 +10,12 @@ from audit_toys import by_key, compound_screen, shuffled
 from sklearn.metrics import average_precision_score
 
 import harness.audit.replicate.nearest as module
-from harness.audit.components import standardized
 from harness.audit.replicate.labelled import labels_of
 from harness.audit.retrieval import RetrievalCheck
-from harness.cli.words import check_words
-from harness.types import InputError, NotApplicable, Profiles
+from harness.cli.check_overrides import check_words
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
+from harness.numerics.components import standardized
 
 CLASSES = ("x", "y", "z")
 

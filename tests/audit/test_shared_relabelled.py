@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from harness.audit.shared.evenly import evenly
+from harness.audit.shared.even_sample import evenly
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.audit.shared.relabelled import (
@@ -22,8 +22,8 @@ from harness.audit.shared.relabelled import (
     summarize,
 )
 from harness.baseline.row_norm import RowNorm
+from harness.core.evaluation import Split
 from harness.norm.raw import Raw
-from harness.types import Split
 
 
 def test_metadata_moves_as_a_whole_and_keeps_its_types() -> None:

@@ -9,7 +9,7 @@ from sklearn.covariance import LedoitWolf
 from harness.audit.shared.bounded import at_level, auroc_sd, bounded_interval, degrees_of_freedom
 from harness.audit.shared.views import hide_part, n_hidden_parts
 from harness.audit.shared.whitening import whitening
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
 
 
 def test_each_control_is_hidden_in_one_part():

@@ -8,12 +8,12 @@ import pytest
 from audit_toys import by_key
 
 from harness.audit.shuffled_wells import ShuffledWells
+from harness.core.profiles import Profiles
 from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.raw import Raw
-from harness.types import Profiles
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 
 def findings(audited: Any, profiles: Profiles, normalizer: Any, **options: Any) -> Any:

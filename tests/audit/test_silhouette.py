@@ -8,7 +8,7 @@ from audit_toys import by_key, compound_screen, points, shuffled
 from scipy.spatial.distance import cdist
 
 from harness.audit.silhouette import Silhouette, silhouette
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
 
 KEY = "batch_effect/silhouette"
 # scib-metrics 0.5.10 on points(): bras(Z, np.zeros(120), batch)

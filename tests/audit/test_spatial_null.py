@@ -13,12 +13,13 @@ from sklearn.preprocessing import StandardScaler
 
 from harness.audit.shared.moved_pattern import copies
 from harness.audit.spatial_null import SpatialNull
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.raw import Raw
 from harness.norm.well_position import WellPosition
-from harness.types import NotApplicable, Profiles
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 MODELS = {"logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced"))}
 
 

@@ -16,7 +16,7 @@ from harness.audit.spike.noise import noise_wells
 from harness.audit.spike.scale import control_sd, steadied
 from harness.audit.spike.size import halves_of_plates, sizes
 from harness.audit.spike.sums import Moved
-from harness.types import Profiles
+from harness.core.profiles import Profiles
 
 
 @pytest.fixture(scope="module", name="screen")

@@ -11,13 +11,14 @@ from spike_toys import plates_of_wells
 from harness.audit.replicate.prevalence import prevalence_by_plate
 from harness.audit.spike.turning import turning_point
 from harness.audit.spike_in import SpikeIn
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
 from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.well_mean import WellMean
-from harness.types import NotApplicable, Profiles
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 ARMS = ("sparse", "common", "batch_bound", "position_bound", "matched")
 
 

@@ -8,11 +8,12 @@ from audit_toys import by_key
 from sklearn.metrics import roc_auc_score
 
 from harness.audit.trivial_rise import TrivialRise
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.raw import Raw
-from harness.types import NotApplicable, Profiles
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 
 def findings(audited: Any, profiles: Profiles, normalizer: Any) -> Any:

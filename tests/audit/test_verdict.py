@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Question, Reply
 from harness.audit.scorecard.decision import COLUMNS, Call, Decision
 from harness.audit.scorecard.evidence import Design
 from harness.audit.scorecard.texts import ACTIONS, sentence
 from harness.audit.verdict import Verdict
+from harness.core.finding import Finding
 
 NAN = float("nan")
 NULL = "audit/pseudo_control/logistic/auroc"

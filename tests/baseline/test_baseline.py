@@ -6,18 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.aggregate import well_table
+from harness.core.evaluation import Evaluation
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.evaluate import evaluate
+from harness.data.wells.aggregation import well_table
 from harness.metric.auroc import Auroc
 from harness.metric.log_loss import LogLoss
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
+from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.random_wells import RandomWells
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import Evaluation, NotApplicable, Profiles
 
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "baseline").glob("*.yaml"))
 

@@ -13,7 +13,8 @@ from harness.batch import assign_batches
 from harness.batch.column import Column
 from harness.batch.ranges import Ranges
 from harness.batch.regex import Regex
-from harness.types import InputError, Profiles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 
 CONF = Path(__file__).parents[2] / "conf" / "batch"
 

@@ -11,13 +11,14 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from sklearn.metrics import adjusted_rand_score
 
-from harness.batch.changepoints import change_points, penalty
-from harness.batch.clusters import clusters, correlation
+from harness.batch.inference.changepoints import change_points, penalty
+from harness.batch.inference.clusters import clusters, correlation
+from harness.batch.inference.stability import stability
 from harness.batch.inferred import Inferred
 from harness.batch.ranges import Ranges
-from harness.batch.stability import stability
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.types import InputError, Profiles
 
 CONF = Path(__file__).parents[2] / "conf" / "batch"
 

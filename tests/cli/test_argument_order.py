@@ -10,7 +10,7 @@ from command import run_command
 from hydra._internal.utils import get_args_parser
 
 from harness.cli.argument_order import arguments
-from harness.errors import InputError
+from harness.core.exceptions import InputError
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Warnings and logs: one line each, once, named after the package that they come from."""
+"""Warnings and logs: one line each, named after the package that they come from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _warn(category: type[Warning], filename: str) -> None:
         (UserWarning, "/x/site-packages/umap/umap_.py", "umap: warning: odd\n"),
         (UserWarning, "/x/site-packages/six.py", "six: warning: odd\n"),
         (RuntimeWarning, "/x/dist-packages/numpy/core/x.py", "numpy: warning: odd\n"),
-        (ConvergenceWarning, "/somewhere/harness/evaluate.py", "sklearn: warning: odd\n"),
+        (ConvergenceWarning, "/somewhere/harness/scoring/evaluate.py", "sklearn: warning: odd\n"),
         (ImportWarning, "/x/site-packages/umap/__init__.py", ""),
         (FutureWarning, "/x/site-packages/sklearn/base.py", ""),
         (FutureWarning, "/somewhere/harness/data/tables.py", "harness: warning: odd\n"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command import MAPPING, SMALL, TABLES, run_command, wide
 
-from harness.data.reading_report import ReadingReport
+from harness.store.reading_report import ReadingReport
 
 
 def test_a_file_that_is_not_there(folder: Path) -> None:
@@ -38,7 +38,7 @@ def test_notes_and_warnings_of_the_reader(folder: Path, monkeypatch: pytest.Monk
     report = ReadingReport()
     report.note("516 features; left out 14 columns")
     report.warn("two spellings of one control")
-    monkeypatch.setattr("harness.cli.screen.read_report", lambda _: report)
+    monkeypatch.setattr("harness.cli.load_screen.read_report", lambda _: report)
     outcome = run_command(folder, "-m", "+norm=raw,mean", *SMALL)
     assert outcome.status == 0
     assert outcome.err.splitlines() == [

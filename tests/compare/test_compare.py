@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from command import run_compare, runs_of, table_of
 
-from harness.score import COLUMNS
-from harness.track import Tracking
+from harness.scoring.score_table import COLUMNS
+from harness.tracking.tracking import Tracking
 
 KEY = "dmso_vs_treated/logistic/auroc"
 Store = Callable[..., None]

@@ -19,17 +19,18 @@ from command import client_of, run_compare, runs_of
 from matplotlib.text import Text
 from PIL import Image
 
-from harness.audit.base import Finding
 from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Verdict
-from harness.compare.group import Group, group_up
+from harness.compare.comparison_group import Group, group_up
 from harness.compare.plots import STYLE, removed, tradeoff
 from harness.compare.report import report
-from harness.compare.table import CONTRAST, latest
+from harness.compare.table import CONTRAST
 from harness.compare.terminal import number, show_scorecards
+from harness.core.exceptions import InputError
+from harness.core.finding import Finding
 from harness.figure.scorecard import MARKS
-from harness.score import COLUMNS
-from harness.types import InputError
+from harness.scoring.score_table import COLUMNS
+from harness.tracking.stored_run import latest
 
 KEY = "t/m/auroc"
 PROBE = "batch_effect/probe_balanced_accuracy"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bootstrap import interval
 from harness.compare.statistics import holm, two_sided, with_corrected
+from harness.scoring.bootstrap import interval
 
 
 def test_holm_by_hand() -> None:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.data.reading_report import ReadingReport
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
 from harness.data.tables import Tables
-from harness.types import Floats, InputError
+from harness.store.reading_report import ReadingReport
 
 COLUMNS = {"plate": "Plate", "well": "Well", "compound": "Compound"}
 CONTROLS = {"column": "Compound", "values": ["DMSO"]}

@@ -14,10 +14,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from scipy import sparse
 
-from harness.data import h5ad_trial
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.anndata import AnnData
-from harness.data.store import load
-from harness.types import InputError, Profiles
+from harness.data.files.table_files import h5ad_trial
+from harness.store.store import load
 
 h5py = pytest.importorskip("h5py")
 TRY_READING = h5ad_trial.try_reading

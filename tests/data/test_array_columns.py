@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data.array_columns import expand_arrays
-from harness.data.frame import from_frame
-from harness.data.reading_report import ReadingReport
-from harness.data.store import load
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.columns.from_frame import profiles_from_frame
+from harness.data.files.array_columns import expand_arrays
 from harness.data.tables import Tables
-from harness.types import InputError, Profiles
+from harness.store.reading_report import ReadingReport
+from harness.store.store import load
 
 SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 WELLS = [f"A{i:02d}" for i in range(1, 9)]
@@ -123,7 +124,9 @@ def test_arrays_that_are_no_embeddings_are_one_line(tmp_path: Path, case: str) -
 
 def test_a_frame_with_arrays() -> None:
     rows = vectors(3)
-    profiles = from_frame(pd.DataFrame({"plate": "1", "well": WELLS, "compound": ["DMSO", "x"] * 4, "emb": rows}))
+    profiles = profiles_from_frame(
+        pd.DataFrame({"plate": "1", "well": WELLS, "compound": ["DMSO", "x"] * 4, "emb": rows})
+    )
     np.testing.assert_array_equal(profiles.X, np.array(rows, np.float32))
     assert profiles.features == ("emb_0", "emb_1", "emb_2")
 

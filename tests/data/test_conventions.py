@@ -13,9 +13,10 @@ from command import run_command
 
 from harness.batch import assign_batches
 from harness.batch.column import Column
-from harness.data.store import load
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.tables import Tables
-from harness.types import InputError, Profiles
+from harness.store.store import load
 
 FEATURES = ["Cells_AreaShape_Area", "Cytoplasm_Texture_x", "Nuclei_Intensity_y"]
 DOSES = [0.04, 0.12, 0.37, 1.11]

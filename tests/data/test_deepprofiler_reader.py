@@ -13,9 +13,10 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.deepprofiler import DeepProfiler
-from harness.data.store import load
-from harness.types import InputError, Profiles
+from harness.store.store import load
 
 CONTROLS = {"column": "Treatment", "values": ["DMSO"]}
 N_FEATURES = 5

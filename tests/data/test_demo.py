@@ -18,9 +18,11 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.data.scenario import SCENARIOS
-from harness.types import Doubles, InputError, Profiles
+from harness.data.simulation.scenario import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", ROOT / "../shared/data"))

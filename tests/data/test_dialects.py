@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from small_screens import COLUMNS, FEATURES, read_small, small_screen, write
 
-from harness.data.dialect import AUTO, find_decimal, sniff_separator
-from harness.data.files import read_table
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.data.files.dialect import AUTO, find_decimal, sniff_separator
+from harness.data.files.table_files import read_table
 
 
 def text_of(table: pd.DataFrame, *, sep: str = ",", decimal: str = ".") -> str:

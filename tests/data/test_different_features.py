@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data.store import load
+from harness.core.exceptions import InputError
 from harness.data.tables import Tables
-from harness.types import InputError
+from harness.store.store import load
 
 CONTROLS = {"column": "drug", "values": ["DMSO"]}
 

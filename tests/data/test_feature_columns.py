@@ -16,20 +16,21 @@ from sklearn.preprocessing import StandardScaler
 
 from harness.batch import assign_batches
 from harness.batch.column import Column
-from harness.data.cellprofiler_names import read_name
-from harness.data.embedding_names import embedding_columns
-from harness.data.features import NO_PREFIX, choose, values
-from harness.data.frame import from_frame
-from harness.data.identifier_names import identifier_reason
-from harness.data.left_out import left_out_sentence
-from harness.data.store import load
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.columns.feature_columns import NO_PREFIX, choose, values
+from harness.data.columns.from_frame import profiles_from_frame
+from harness.data.columns.left_out_columns import left_out_sentence
+from harness.data.conventions.cellprofiler_names import read_name
+from harness.data.conventions.embedding_names import embedding_columns
+from harness.data.conventions.identifier_names import identifier_reason
 from harness.data.tables import Tables
-from harness.evaluate import evaluate
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
+from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
+from harness.store.store import load
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import InputError, Profiles
 
 SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FEATURES = [
@@ -307,7 +308,7 @@ def test_a_frame_warns_of_what_is_left_out_and_keeps_it_beside_the_wells() -> No
     df = make_table().assign(imaging_day=3)
     before = df.attrs.copy()
     with pytest.warns(UserWarning, match=r"^table: 8 features; left out 1 column: imaging_day \(date\)$"):
-        profiles = from_frame(df, **COLUMNS, controls=CONTROLS)
+        profiles = profiles_from_frame(df, **COLUMNS, controls=CONTROLS)
     assert list(profiles.wells["imaging_day"]) == [3] * 576
     assert df.attrs == before
 
@@ -344,7 +345,7 @@ def test_a_left_out_column_can_be_the_batch_and_a_feature_is_named_as_one() -> N
     df = make_table().assign(week=lambda d: d["Metadata_Batch"].str[-1].astype(int), Cells_lot=1)
     columns = {name: column for name, column in COLUMNS.items() if name != "batch"}
     with pytest.warns(UserWarning, match="week"):
-        profiles = from_frame(df, **columns, controls=CONTROLS)
+        profiles = profiles_from_frame(df, **columns, controls=CONTROLS)
     assert list(assign_batches(profiles, Column(column="week")).by_batch()) == ["1", "2", "3"]
     with pytest.raises(
         InputError, match=r"'Cells_lot' was read as a feature; name it by data\.columns\.batch=Cells_lot"

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data.frame import from_frame, interpret
-from harness.data.query import Query
-from harness.data.text import as_text, one_text
-from harness.data.wellname import position, standardize
-from harness.types import InputError, Profiles
+from harness.core.exceptions import InputError
+from harness.data.columns.from_frame import interpret, profiles_from_frame
+from harness.data.columns.safe_query import Query
+from harness.data.columns.well_names import position, standardize
+from harness.utils.text import as_text, one_text
 
 
 def screen() -> pd.DataFrame:
@@ -25,7 +25,7 @@ def screen() -> pd.DataFrame:
 
 def test_rows_are_grouped_by_plate_in_order_of_first_appearance_and_keep_their_order() -> None:
     df = screen()
-    profiles = Profiles.from_frame(df)
+    profiles = profiles_from_frame(df)
     expected = pd.concat([df[df.plate == "P2"], df[df.plate == "P1"]])
     assert [plate.name for plate in profiles] == ["P2", "P1"]
     assert profiles.X.dtype == np.float32
@@ -42,17 +42,17 @@ def test_rows_are_grouped_by_plate_in_order_of_first_appearance_and_keep_their_o
 def test_the_table_given_is_not_changed() -> None:
     df = screen()
     before = df.copy(deep=True)
-    from_frame(df)
+    profiles_from_frame(df)
     pd.testing.assert_frame_equal(df, before)
 
 
 def test_a_fingerprint_follows_content_only() -> None:
     df = screen()
-    same, other, moved = from_frame(df), df.copy(), df.copy()
+    same, other, moved = profiles_from_frame(df), df.copy(), df.copy()
     other.loc[4, "Cells_b"] += 0.5
     moved.loc[4, "well"] = "D3"
-    assert from_frame(df, name="another").fingerprint == same.fingerprint
-    assert len({same.fingerprint, from_frame(other).fingerprint, from_frame(moved).fingerprint}) == 3
+    assert profiles_from_frame(df, name="another").fingerprint == same.fingerprint
+    assert len({same.fingerprint, profiles_from_frame(other).fingerprint, profiles_from_frame(moved).fingerprint}) == 3
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_ids_are_the_same_text_whatever_type_they_were_stored_in() -> None:
 
 def test_empty_goes_before_poscon_before_negcon() -> None:
     df = screen()
-    profiles = from_frame(
+    profiles = profiles_from_frame(
         df,
         controls="compound in ['DMSO', 'pos']",
         poscon={"column": "compound", "values": ["pos", "y"]},
@@ -103,22 +103,24 @@ def test_empty_goes_before_poscon_before_negcon() -> None:
 
 def test_controls_may_be_the_wells_without_a_value_and_values_are_compared_as_text() -> None:
     df = screen().assign(dose=[0.0, 0, 1, 2, 3, 4, 0])
-    by_blank = from_frame(df, controls={"column": "compound", "values": [None]})
+    by_blank = profiles_from_frame(df, controls={"column": "compound", "values": [None]})
     assert (by_blank.wells["role"] == "negcon").sum() == 1
-    by_number = from_frame(df, controls={"column": "dose", "values": [0]})
+    by_number = profiles_from_frame(df, controls={"column": "dose", "values": [0]})
     assert (by_number.wells["role"] == "negcon").sum() == 3
 
 
 def test_mapped_columns_take_their_standard_name_and_others_stay() -> None:
     df = screen().rename(columns={"plate": "Metadata_Plate", "well": "Pos", "compound": "Drug"})
     df = df.assign(Metadata_n=5, note="n", n_cells=[10, 20, 30, 40, 50, 60, 70], ImageNumber=range(7))
-    profiles = from_frame(df, plate="Metadata_Plate", well="Pos", compound="Drug", cell_count="n_cells")
+    profiles = profiles_from_frame(df, plate="Metadata_Plate", well="Pos", compound="Drug", cell_count="n_cells")
     assert profiles.features == ("Cells_a", "Cells_b", "Nuclei_a")
     assert list(profiles.wells.columns) == [
         "plate", "well", "row", "column", "batch", "role", "compound", "cell_count", "Metadata_n", "note",
         "ImageNumber",
     ]  # fmt: skip
-    by_own_name = from_frame(df, plate="Metadata_Plate", well="Pos", cell_count="n_cells", controls="Drug == 'DMSO'")
+    by_own_name = profiles_from_frame(
+        df, plate="Metadata_Plate", well="Pos", cell_count="n_cells", controls="Drug == 'DMSO'"
+    )
     np.testing.assert_array_equal(by_own_name.wells["role"], profiles.wells["role"])
 
 
@@ -140,7 +142,7 @@ def test_choice_of_features(features: object, expected: list[str]) -> None:
 
 def test_integer_and_nullable_features_are_read() -> None:
     df = screen().assign(Cells_n=pd.array([1, 2, 3, 4, 5, 6, 7], dtype="Int32"), Cells_i=range(10, 17))
-    profiles = from_frame(df)
+    profiles = profiles_from_frame(df)
     assert profiles.features[-2:] == ("Cells_n", "Cells_i")
     assert sorted(profiles.X[:, -1]) == list(range(10, 17))
 
@@ -155,7 +157,7 @@ def test_integer_and_nullable_features_are_read() -> None:
 )  # fmt: skip
 def test_a_query_cannot_run_python(query: str) -> None:
     with pytest.raises(InputError, match="controls: "):
-        from_frame(screen(), controls=query)
+        profiles_from_frame(screen(), controls=query)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ def test_bad_tables_are_refused_in_one_line_that_names_the_culprit(
     change: dict[str, list[object]], options: dict[str, object], culprits: list[str]
 ) -> None:
     with pytest.raises(InputError) as error:
-        from_frame(screen().assign(**change), **options)  # type: ignore[arg-type]
+        profiles_from_frame(screen().assign(**change), **options)  # type: ignore[arg-type]
     message = str(error.value)
     assert "\n" not in message
     for culprit in culprits:
@@ -219,45 +221,45 @@ def test_bad_tables_are_refused_in_one_line_that_names_the_culprit(
 def test_no_features_no_rows_and_columns_twice_are_refused() -> None:
     df = screen()
     with pytest.raises(InputError, match="no feature columns"):
-        from_frame(df.drop(columns=["Cells_a", "Cells_b", "Nuclei_a"]))
+        profiles_from_frame(df.drop(columns=["Cells_a", "Cells_b", "Nuclei_a"]))
     with pytest.raises(InputError, match="empty"):
-        from_frame(df.iloc[:0])
+        profiles_from_frame(df.iloc[:0])
     with pytest.raises(InputError, match=r"columns \['Cells_a'\] occur more than once"):
-        from_frame(df.rename(columns={"Cells_b": "Cells_a"}))
+        profiles_from_frame(df.rename(columns={"Cells_b": "Cells_a"}))
 
 
 def test_missing_values_are_dropped_or_imputed_by_the_plates_median() -> None:
     df = screen()
     df.loc[[0, 1], "Cells_b"] = [np.nan, np.inf]  # one on each plate
-    dropped = from_frame(df, on_missing="drop_features")
+    dropped = profiles_from_frame(df, on_missing="drop_features")
     assert dropped.features == ("Cells_a", "Nuclei_a")
     np.testing.assert_array_equal(dropped.X[0], df.loc[0, ["Cells_a", "Nuclei_a"]].to_numpy(np.float32))
-    imputed = from_frame(df, on_missing="impute_plate_median")
+    imputed = profiles_from_frame(df, on_missing="impute_plate_median")
     assert imputed.X[0, 1] == np.float32(np.median(df.loc[[2, 4, 5], "Cells_b"].astype(np.float32)))
     assert imputed.X[4, 1] == pytest.approx(df.loc[[3, 6], "Cells_b"].mean(), rel=1e-6)
     df.loc[df.plate == "P1", "Cells_b"] = np.nan
     with pytest.raises(InputError, match=r"plate 'P1'.*Cells_b.*drop_features"):
-        from_frame(df, on_missing="impute_plate_median")
+        profiles_from_frame(df, on_missing="impute_plate_median")
 
 
 def test_images_are_told_apart_by_site_or_numbered() -> None:
     df = pd.concat([screen(), screen()], ignore_index=True)
     with pytest.raises(InputError, match="level=image"):
-        from_frame(df)
-    numbered = from_frame(df, level="image")
+        profiles_from_frame(df)
+    numbered = profiles_from_frame(df, level="image")
     assert numbered.level == "image"
     assert numbered.wells.groupby(["plate", "well"])["site"].apply(list).tolist() == [[1, 2]] * 7
     field = [1] * 7 + [4] * 7
-    by_site = from_frame(df.assign(field=field), site="field")
+    by_site = profiles_from_frame(df.assign(field=field), site="field")
     assert sorted(by_site.wells["site"].unique()) == [1, 4]
     with pytest.raises(InputError, match="site '1' stands in 2 rows"):
-        from_frame(df.assign(field=1), site="field")
+        profiles_from_frame(df.assign(field=1), site="field")
     with pytest.raises(InputError, match="stands in 2 rows"):
-        from_frame(df.assign(field=field), site="field", level="well")
+        profiles_from_frame(df.assign(field=field), site="field", level="well")
 
 
 def test_a_well_whose_images_disagree_about_its_role_is_refused() -> None:
     df = pd.concat([screen(), screen()], ignore_index=True)
     df.loc[7, "compound"] = "x"
     with pytest.raises(InputError, match=r"plate 'P2', well 'A01'.*negcon.*treated"):
-        from_frame(df, level="image")
+        profiles_from_frame(df, level="image")

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.data.files import read_table
-from harness.data.store import load
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.files.table_files import read_table
 from harness.data.tables import Tables
-from harness.types import InputError, Profiles
+from harness.store.store import load
 
 # As pycytominer's write_gct lays it out (tests/test_cyto_utils/test_write_gct.py there): fields lose their Metadata_.
 WRITTEN = """#1.3

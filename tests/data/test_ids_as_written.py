@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 from small_screens import COLUMNS, FEATURES, read_small, small_screen, write
 
-from harness import Profiles
-from harness.data.excluding import Excluding
-from harness.data.spelling import fold
+from harness.core.exceptions import InputError
+from harness.data.columns.from_frame import profiles_from_frame
+from harness.data.columns.spellings import fold
 from harness.data.tables import Tables
-from harness.data.text import MISSING_WORDS, as_key, as_text, one_text, quoting_hint
-from harness.labels.coding import Coding
-from harness.labels.source import LabelSource
-from harness.types import InputError
+from harness.store.plate_filter import Excluding
+from harness.task.labels.coding import Coding
+from harness.task.labels.source import LabelSource
+from harness.utils.text import MISSING_WORDS, as_key, as_text, one_text, quoting_hint
 
 WORDS = sorted(MISSING_WORDS - {""})
 
@@ -213,10 +213,10 @@ def test_the_python_interface_warns_and_gives_the_same() -> None:
         "controls": "Compound == 'DMSO'",
     }
     with pytest.warns(UserWarning, match=r"'dmso' \(1 rows\) counts as treated"):
-        Profiles.from_frame(screen, **options)
+        profiles_from_frame(screen, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Profiles.from_frame(small_screen(), **options)
+        profiles_from_frame(small_screen(), **options)
 
 
 def test_fold() -> None:

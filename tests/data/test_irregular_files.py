@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 from small_screens import FEATURES, read_small, small_screen, write
 
-from harness.data.files import expand, read_table
+from harness.core.exceptions import InputError
+from harness.data.files.table_files import expand, read_table
 from harness.data.npz import Npz
-from harness.known.scores import KnownScore
-from harness.labels.source import LabelSource
-from harness.types import InputError
+from harness.known_effects.scores import KnownScore
+from harness.task.labels.source import LabelSource
 
 
 @pytest.fixture

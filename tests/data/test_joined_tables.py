@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from small_screens import COLUMNS, Reading, read_small, small_screen, write
 
-from harness.data.join import Join
+from harness.core.exceptions import InputError
+from harness.data.columns.metadata_join import Join
 from harness.data.tables import Tables
-from harness.types import InputError
 
 MAPPED = {"plate": "Plate", "well": "Well", "compound": "compound_name"}
 BY_NAME = {"column": "compound_name", "values": ["DMSO"]}

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
-from harness.cli.screen import reader
-from harness.data import name_patterns
-from harness.data.store import load
+from harness.cli.load_screen import reader
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.conventions import name_patterns
 from harness.data.tables import Tables
-from harness.types import InputError, Profiles
+from harness.store.store import load
 
 CONTROLS = {"column": "Metadata_Drug", "values": ["DMSO"]}
 

@@ -8,9 +8,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from harness.core.exceptions import InputError
 from harness.data.npz import Npz
-from harness.data.store import load
-from harness.types import InputError
+from harness.store.store import load
 
 NAMES = ["24772_m06", "24773_a01_DMSO", "24772_m06", "24772_b02_DMSO", "24773_p24", "24772_m06", "24773_c11"]
 SIDS = ["s1", "", "s1", "", "s2", "s1", "s3"]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.query import Query
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.data.columns.safe_query import Query
 
 COLUMNS = {
     "Compound": pd.Series(["DMSO", "c1", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", None, "", "Ünïcödé"]),

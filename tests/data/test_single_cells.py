@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data.reading_report import ReadingReport
-from harness.data.single_cells import aggregate_cells, is_cell_level, median_without_missing
-from harness.data.store import load
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.files.single_cells import aggregate_cells, is_cell_level, median_without_missing
 from harness.data.tables import Tables
-from harness.types import InputError, Profiles
+from harness.store.reading_report import ReadingReport
+from harness.store.store import load
 
 COLUMNS = {"plate": "Image_Metadata_Plate", "well": "Image_Metadata_Well", "compound": "Image_Metadata_Drug"}
 CONTROLS = {"column": "Image_Metadata_Drug", "values": ["DMSO"]}

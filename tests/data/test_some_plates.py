@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data.some_plates import SomePlates, choose_plates
-from harness.data.store import load
-from harness.types import InputError, Profiles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.store.plate_sample import SomePlates, choose_plates
+from harness.store.store import load
 
 
 def wells(*sizes: int) -> pd.DataFrame:

@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.cache import lock
-from harness.data.digest import file_sha256, remembering
-from harness.data.pack import Appended
-from harness.data.store import DamagedStoreError, load, open_store, read_truth, store_folder
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.tables import Tables
-from harness.types import InputError, Profiles
+from harness.store.store import DamagedStoreError, load, open_store, read_truth, store_folder
+from harness.store.writer import Appended
+from harness.utils import entry_lock
+from harness.utils.hashing import file_sha256, remembering
 
 SIZES = {"P2": 3, "P1": 5, "P3": 2}
 
@@ -143,7 +144,7 @@ def test_a_damaged_store_is_packed_again_with_a_warning(
         again = load(source, tmp_path)
     same(again, whole)
     assert source.read == 2
-    assert [record.name for record in caplog.records] == ["harness.cache.entries"]
+    assert [record.name for record in caplog.records] == ["harness.store.lru_cache"]
     assert Path(name).name in caplog.text or folder.name in caplog.text
     assert left(tmp_path) == [folder.name]
     open_store(folder)
@@ -249,7 +250,7 @@ def test_no_plates_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_without_locks_a_store_that_appears_while_packing_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(entry_lock, "fcntl", None)
 
     def meanwhile(plate: str, X: Any, wells: Any, truth: Any) -> Any:
         if plate == "P3":
@@ -348,7 +349,7 @@ def test_a_store_is_opened_and_streamed_without_being_loaded(tmp_path: Path) -> 
     load(Large(), tmp_path)
     code = (
         "import sys, pathlib\n"
-        "from harness.data.store import open_store\n"
+        "from harness.store.store import open_store\n"
         "import numpy as np\n"
         "def private():\n"
         "    lines = pathlib.Path('/proc/self/status').read_text().splitlines()\n"

@@ -13,9 +13,11 @@ from omegaconf import OmegaConf
 
 from harness.batch import assign_batches
 from harness.batch.regex import Regex
-from harness.data.store import load
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.tables import Tables
-from harness.types import InputError, Profiles
+from harness.store.store import load
 
 ROOT = Path(__file__).parents[2]
 BBBC021 = Path(os.environ.get("HARNESS_SHARED_DATA", ROOT.parent / "shared" / "data")) / "bbbc021"
@@ -286,7 +288,7 @@ def test_bbbc021_from_a_frame_from_parquet_and_from_its_own_files(tmp_path: Path
     x.to_parquet(tmp_path / "bbbc021.parquet")
     columns = {"plate": keys[0], "well": keys[1], "compound": drug[0], "dose": drug[1]}
     controls = {"column": "moa", "values": ["DMSO"]}
-    frame = Profiles.from_frame(x, **columns, controls=controls)
+    frame = profiles_from_frame(x, **columns, controls=controls)
     packed = read(tmp_path / "bbbc021.parquet", columns=columns, controls=controls)
     joined = read(
         profiles, tmp_path / "cache", columns=columns, controls={"query": "moa == 'DMSO'"},
@@ -304,4 +306,4 @@ def test_bbbc021_from_a_frame_from_parquet_and_from_its_own_files(tmp_path: Path
         np.testing.assert_array_equal(read_in.X, x[list(read_in.features)].to_numpy(np.float32))
         expected = assign_batches(frame, Regex(pattern=r"^(Week\d+)_")).wells
         pd.testing.assert_frame_equal(read_in.wells, expected, check_dtype=False)
-    assert packed.fingerprint == Profiles.from_frame(x, **columns, batch=keys[0], controls=controls).fingerprint
+    assert packed.fingerprint == profiles_from_frame(x, **columns, batch=keys[0], controls=controls).fingerprint

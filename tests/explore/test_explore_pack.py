@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import InputError
 from harness.explore.pack import HALF, MISSING, dequantize, pack, quantize, to_json
 from harness.explore.page import page
 from harness.explore.points import View, join
-from harness.types import InputError
 
 EVIL = "<img src=x onerror=alert(1)>"
 CLOSING = "</script><script>alert(2)</script><!--"

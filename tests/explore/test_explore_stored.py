@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import InputError
 from harness.explore.__main__ import main
 from harness.explore.stored import chosen, views_of, with_scores
-from harness.track import Tracking
-from harness.types import InputError
+from harness.tracking.tracking import Tracking
 
 
 @dataclass

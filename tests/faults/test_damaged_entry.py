@@ -14,10 +14,10 @@ import pytest
 from command import run_command, runs_of
 from faults.conftest import QUICK
 
-from harness.data import mapped
-from harness.data.checksum import checksum
 from harness.data.demo import Demo
-from harness.data.store import DamagedStoreError, load, open_store, read_truth, store_folder
+from harness.store import open_array
+from harness.store.checksums import checksum
+from harness.store.store import DamagedStoreError, load, open_store, read_truth, store_folder
 
 Check = Callable[[Path], None]
 TINY = Demo(size="tiny")
@@ -86,7 +86,7 @@ def test_a_flipped_bit_in_a_large_store_fails_the_run_and_the_next_is_right(
 ) -> None:
     """A large store is not read before it is used: a plate is compared when it is. A check that answers bad input with
     "not applicable here" does not answer this."""
-    monkeypatch.setattr(mapped, "AT_ONCE", 0)
+    monkeypatch.setattr(open_array, "AT_ONCE", 0)
     store = store_folder(TINY, folder / "mlruns/store")
     plate = load(TINY, store.parent).wells["plate"].iloc[-1]
     flip(store / "features.npy", 0.98)
@@ -101,9 +101,9 @@ def test_a_flipped_bit_in_a_large_store_fails_the_run_and_the_next_is_right(
 
 
 def test_every_plate_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "AT_ONCE", 0)
+    monkeypatch.setattr(open_array, "AT_ONCE", 0)
     compared: list[int] = []
-    monkeypatch.setattr("harness.data.checksum.checksum", lambda X: (compared.append(len(X)), checksum(X))[1])
+    monkeypatch.setattr("harness.store.checksums.checksum", lambda X: (compared.append(len(X)), checksum(X))[1])
     profiles = load(TINY, tmp_path).replace(planted=None)
     assert compared == []
     for _ in range(2):
@@ -117,7 +117,7 @@ def test_every_plate_is_compared_once(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_damaged_plate_is_noticed_whichever_way_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: Any
 ) -> None:
-    monkeypatch.setattr(mapped, "AT_ONCE", 0)
+    monkeypatch.setattr(open_array, "AT_ONCE", 0)
     expected = np.array(load(TINY, tmp_path).X[:])
     assert len(expected) == 561
     flip(store_folder(TINY, tmp_path) / "features.npy", 0.98)

@@ -19,23 +19,23 @@ import pandas as pd
 import pytest
 from faults.strangers import KINDS, OLD, no_hang, settle, state
 
-from harness.alone import alone
-from harness.cache import Cache, DamagedStoreError
-from harness.cli.mailbox import Ended, Mailbox
-from harness.data.digest import file_sha256, remembering
+from harness.cli.worker_channel import Ended, Mailbox
+from harness.core.exceptions import DamagedStoreError, InputError
+from harness.norm.engine.serialization import load, save
 from harness.norm.raw import Raw
-from harness.norm.state import load, save
-from harness.output_file import write_output
-from harness.owner import owner
-from harness.resume import kept
-from harness.resume.asked import Asked
-from harness.resume.kept import Kept
-from harness.resume.units import KeptUnits, forget_finished, prepare
+from harness.run.checkpoint import table_file
+from harness.run.checkpoint.checkpoint import KeptUnits, forget_finished, prepare
+from harness.run.checkpoint.keys import Asked
+from harness.run.checkpoint.table_file import Kept
+from harness.store.lru_cache import Cache
 from harness.sync import main as sync
-from harness.track.database import open_database
-from harness.track.journal import Journal, Owner
-from harness.tuning.storage import open_storage
-from harness.types import InputError
+from harness.tracking.database import open_database
+from harness.tracking.outbox import Journal, Owner
+from harness.tuning.engine.storage import open_storage
+from harness.utils.exclusive import alone
+from harness.utils.hashing import file_sha256, remembering
+from harness.utils.output_file import write_output
+from harness.utils.process_identity import owner
 
 ASKED = Asked({key: {} for key in ("batch", "norm", "split", "aggregate", "seed")}, "data")
 MB = 1_000_000
@@ -71,7 +71,7 @@ class Place:
 
 
 def _unit(path: Path) -> Path:
-    kept.write(path, Kept(pd.DataFrame({"x": [1.0]}), {}))
+    table_file.write(path, Kept(pd.DataFrame({"x": [1.0]}), {}))
     os.utime(path, (OLD, OLD))
     return path
 
@@ -332,7 +332,7 @@ def test_a_sent_journal_with_a_foreign_file_stays(tmp_path: Path, capsys: pytest
 
 
 def test_a_journal_that_lost_its_run_is_not_thrown_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.track.calls import Call
+    from harness.tracking.requests import Call
 
     journal = Journal.begin(tmp_path)
     journal.own(Owner("http://127.0.0.1:1", "0", "r", "r"))

@@ -10,9 +10,9 @@ import pytest
 from command import MAPPING, TABLES, run_command, runs_of, wide
 from faults.conftest import QUICK
 
-from harness.data.store import load
+from harness.core.exceptions import InputError
 from harness.data.tables import Tables
-from harness.types import InputError
+from harness.store.store import load
 
 
 def fill(folder: Path, *, but: int) -> Path:

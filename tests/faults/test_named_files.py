@@ -14,10 +14,10 @@ from faults.strangers import KINDS, no_hang, settle, state
 
 from harness.apply.command import cli as apply
 from harness.compare.__main__ import main as compare
+from harness.core.exceptions import InputError
 from harness.explore.__main__ import main as explore
 from harness.montage.command import cli as montage
-from harness.output_file import write_output
-from harness.types import InputError
+from harness.utils.output_file import write_output
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = {

@@ -15,7 +15,7 @@ PACK = """
 import os, sys, time
 from pathlib import Path
 from harness.data.demo import Demo
-from harness.data.store import load
+from harness.store.store import load
 
 class Slow(Demo):
     def plates(self):

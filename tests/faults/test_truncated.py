@@ -11,9 +11,9 @@ import pytest
 from command import run_command, runs_of
 from faults.conftest import QUICK
 
-from harness.cli import screen
+from harness.cli import load_screen
 from harness.data.demo import Demo
-from harness.data.store import DamagedStoreError, load, store_folder
+from harness.store.store import DamagedStoreError, load, store_folder
 
 
 def halve(path: Path) -> None:
@@ -49,7 +49,7 @@ def test_truncated_in_the_middle_of_a_run(
         return profiles
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(screen, "load", then_truncated)
+        meanwhile.setattr(load_screen, "load", then_truncated)
         failed = run_command(folder, *QUICK, "data.leak_guard=off")  # which reads plates before the run begins
     assert failed.status == 2
     assert "features.npy: has" in failed.line

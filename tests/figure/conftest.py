@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.evaluation import Evaluation, Split
+from harness.core.profiles import Profiles
 from harness.figure.base import FigureContext
-from harness.types import Evaluation, Profiles, Split
 
 HOSTILE = ["_a$x^2$", "$\\frac{", "<b>&amp;</b>", "x" * 200, "10% #{}"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import NotApplicable
 from harness.figure.assay_scores import AssayScores
-from harness.score import COLUMNS
-from harness.types import NotApplicable
+from harness.scoring.score_table import COLUMNS
 
 HELD_OUT = {"b1": 7, "b2": 12}
 

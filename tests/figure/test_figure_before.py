@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.figure.bars import stretches, thinned
-from harness.figure.before import before
-from harness.figure.control_units import spread
-from harness.figure.order import by_correlation, by_plate
-from harness.figure.outlying import outlying
-from harness.figure.position import position_effect
-from harness.types import InputError, NotApplicable, Profiles
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
+from harness.figure.shared.outlier_plates import outlying
+from harness.figure.shared.position_effect import position_effect
+from harness.figure.shared.raw_profiles import before
+from harness.plotting.axis_order import by_correlation, by_plate
+from harness.plotting.batch_bar import stretches, thinned
+from harness.plotting.control_units import spread
 
 
 def test_before_is_the_median_of_a_wells_sites_in_the_order_of_the_wells(screen, context):

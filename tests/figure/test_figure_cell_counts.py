@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.figure.cell_counts import CellCounts
-from harness.types import NotApplicable, Profiles
 
 
 @pytest.fixture

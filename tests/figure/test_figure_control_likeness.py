@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
 from harness.figure.control_likeness import ControlLikeness
 from harness.figure.umap import Umap
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
-from harness.types import NotApplicable, Profiles
+from harness.norm.engine.normalize import normalize
 
 Tables = dict[str, pd.DataFrame]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from harness.figure.curve import mean_curve, steps, thin
+from harness.plotting.curve import mean_curve, steps, thin
 
 
 def test_thin_keeps_corners_and_drops_what_lies_on_a_line():

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from harness.evaluate import evaluate
 from harness.figure.base import FigureContext
 from harness.figure.explorer import Explorer
-from harness.figure.placing import place
-from harness.norm.normalize import normalize
+from harness.figure.shared.project_points import place
+from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
+from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 

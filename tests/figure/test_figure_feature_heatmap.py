@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import NotApplicable
 from harness.figure.feature_heatmap import DESCRIBED, FeatureHeatmap
-from harness.types import NotApplicable
 
 
 def both(tables):

@@ -8,10 +8,11 @@ import pytest
 from matplotlib.colors import to_rgba
 from scipy.stats import spearmanr
 
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
 from harness.figure import umap
 from harness.figure.known_effects import KnownEffects
 from harness.figure.umap import Umap
-from harness.types import NotApplicable, Profiles
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.figure.medians import correlate, plate_medians, within_minus_between
+from harness.core.exceptions import InputError, NotApplicable
+from harness.data.wells.plate_medians import correlate, plate_medians, within_minus_between
 from harness.figure.plate_correlation import PlateCorrelation
-from harness.types import InputError, NotApplicable
 
 
 def square(table):

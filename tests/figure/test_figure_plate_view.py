@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
 from harness.figure.plate_view import PlateView
-from harness.types import Evaluation, InputError, NotApplicable, Profiles, Split
 
 
 def make(*, plates=6, rows=8, columns=12, features=5, batches=("b1", "b2"), edge=4.0, seed=0):
@@ -72,7 +74,7 @@ def test_a_column_of_the_wells_and_held_out_scores(context):
     once = Evaluation(
         (wells["role"] == "treated").to_numpy().astype(np.int8), score, 0.5, wells, Split("a", ~everything, everything)
     )
-    run = context(p, raw=p, evaluations={("task", "model"): [once, once]})
+    run = context(p, raw=p, evaluations={("task", "model"): [once]})
     view = PlateView(feature="cell_count").tables(run)["plate_view"]
     assert view["stage"].unique().tolist() == ["score"]
     plate = view[view["name"] == "p00"].set_index(["row", "column"])["value"]

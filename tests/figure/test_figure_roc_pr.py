@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial import cKDTree
 from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_curve
 
+from harness.core.exceptions import NotApplicable
 from harness.figure.roc_pr import RocPr
-from harness.types import NotApplicable
 
 KEY = ("dmso_vs_treated", "logistic")
 

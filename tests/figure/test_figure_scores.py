@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import NotApplicable
 from harness.figure.scores import Scores
-from harness.types import NotApplicable
 
 
 def scores_table(folds=3):

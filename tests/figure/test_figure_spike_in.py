@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.audit.base import Finding
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
 from harness.figure.spike_in import SpikeIn
-from harness.types import NotApplicable
 
 ARMS = [
     Finding("audit/spike_in/sparse/prevalence", 0.05),

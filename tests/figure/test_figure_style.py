@@ -12,8 +12,8 @@ from matplotlib.transforms import Bbox
 from harness.figure.plate_correlation import PlateCorrelation
 from harness.figure.roc_pr import RocPr
 from harness.figure.scores import Scores
-from harness.figure.style import batch_colours, label, spaced
 from harness.figure.umap import Umap
+from harness.plotting.style import batch_colours, label, spaced
 
 MEMBERS = Path(__file__).parents[2] / "conf" / "figure"
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, distribution_to_json
 
+from harness.core.exceptions import NotApplicable
 from harness.figure.tuning_history import TuningHistory
 from harness.figure.tuning_importance import TuningImportance
-from harness.types import NotApplicable
 
 SPACE = {"classifier__C": FloatDistribution(1e-4, 10, log=True), "kind": CategoricalDistribution(["a", "b"])}
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.figure.sampling import sample
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.data.wells.sampling import sample
 from harness.figure.umap import Umap
-from harness.types import NotApplicable, Profiles
 
 
 def test_all_controls_below_the_cap_and_treated_spread_over_plates(screen):

@@ -5,9 +5,9 @@ import io
 import numpy as np
 import pytest
 
+from harness.core.exceptions import NotApplicable
 from harness.figure.umap import Umap
 from harness.figure.umap_density import UmapDensity
-from harness.types import NotApplicable
 
 pytestmark = pytest.mark.usefixtures("embedded")
 

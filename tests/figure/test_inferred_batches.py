@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext
 from harness.figure.inferred_batches import InferredBatches
-from harness.types import NotApplicable
 
 
 def tables(names: list[str], *, batches: int = 3, intensity: bool = True) -> dict[str, pd.DataFrame]:

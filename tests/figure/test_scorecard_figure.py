@@ -8,8 +8,8 @@ from matplotlib.patches import Rectangle
 from harness.audit.scorecard.answer import Question
 from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Verdict
+from harness.core.exceptions import NotApplicable
 from harness.figure.scorecard import COLOURS, MARKS, Scorecard, draw_matrix, matrix
-from harness.types import NotApplicable
 
 
 def test_a_cell_for_each_norm_and_question_with_a_mark_beside_its_colour() -> None:

@@ -21,9 +21,9 @@ MEGABYTES = 8 * ROWS * FEATURES / 1e6  # of the features in float64, as they lie
 PROGRAM = """
 import json, resource, sys, time
 import pandas as pd
-from harness.data.store import load
+from harness.store.store import load
 from harness.data.tables import Tables
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.dmso_within import DmsoWithin
 
 def peak():

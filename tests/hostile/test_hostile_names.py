@@ -17,7 +17,7 @@ from command import client_of, run_command, run_compare, runs_of, table_of
 from oddities import NAMES
 
 from harness.apply.command import cli as apply_cli
-from harness.figure.style import label
+from harness.plotting.style import label
 
 MARK = "onerror=alert"
 FEATURES = ("Cells/../../../../up", f"<img src=x {MARK}(1)>", r"$\frac{", "two\nlines", "é細🧫", "y" * 10_000, "plain")

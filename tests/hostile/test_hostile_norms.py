@@ -14,9 +14,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from oddities import few, one_line
 
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.scope import FitScope
+from harness.data.columns.from_frame import profiles_from_frame
 from harness.norm.base import Normalizer
-from harness.norm.normalize import normalize
-from harness.types import FitScope, Floats, InputError, NotApplicable, Profiles
+from harness.norm.engine.normalize import normalize
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
@@ -207,4 +211,4 @@ def test_numbers_that_stand_for_missing_at_the_end_of_float32_are_refused_by_the
     wells = pd.DataFrame({"plate": "P", "well": ["A01", "A02", "A03"], "compound": ["DMSO", "c", "c"]})
     for largest in (3.4028235e38, -3.4028235e38, 1.1e37):
         with pytest.raises(InputError, match=r"1 NaN or infinite values \(or beyond 1e37\).*area \(1\)"):
-            Profiles.from_frame(wells.assign(area=[1.0, 2.0, largest], edge=[1.0, 2.0, 9e36]))
+            profiles_from_frame(wells.assign(area=[1.0, 2.0, largest], edge=[1.0, 2.0, 9e36]))

@@ -16,9 +16,9 @@ from hypothesis.extra import numpy as arrays
 from oddities import few, one_line
 
 from harness import Profiles
+from harness.core.exceptions import InputError
 from harness.data.npz import Npz
-from harness.data.store import load
-from harness.types import InputError
+from harness.store.store import load
 
 NAMES = ["p1_a01", "p1_a02_DMSO", "p1_a03", "p2_a01", "p2_a02_DMSO", "p2_a03"]
 

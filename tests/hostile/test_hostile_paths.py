@@ -12,14 +12,14 @@ from command import MAPPING, TABLES, run_command, wide
 from oddities import NAMES, layout
 
 from harness.apply.command import cli as apply_cli
-from harness.data.files import expand
-from harness.data.store import load, store_folder
+from harness.core.exceptions import InputError
+from harness.data.files.table_files import expand
 from harness.data.tables import Tables
 from harness.montage.image import CORRUPT, MISSING, read
 from harness.montage.template import Refused, Template
+from harness.norm.engine.serialization import existing, load_with_extra, save
 from harness.norm.raw import Raw
-from harness.norm.state import existing, load_with_extra, save
-from harness.types import InputError
+from harness.store.store import load, store_folder
 
 IMPOSSIBLE = ("x" * 10_000, "a\0b", "a/" * 3000 + "b", "\udcff" * 300)
 CLIMBING = ("../../escaped", "/escaped", "a/../../../escaped", "..", "a\\b", "a b\nc", "<b>", "")
@@ -82,7 +82,7 @@ def test_an_image_whose_path_is_too_long_is_a_tile_without_a_picture() -> None:
 @pytest.mark.parametrize("group", ["task", "model", "baseline", "audit", "figure"])
 def test_a_member_is_called_by_a_plain_name(group: str, name: str) -> None:
     from harness.norm.base import Normalizer
-    from harness.plan import Plan
+    from harness.run.plan import Plan
     from harness.split.leave_batch_out import LeaveBatchOut
 
     fields = {"task": "tasks", "model": "models", "baseline": "baselines", "audit": "checks", "figure": "figures"}

@@ -18,12 +18,12 @@ import pytest
 from command import MAPPING, TABLES, run_command, wide
 from oddities import layout
 
-from harness.beside import beside
+from harness.core.exceptions import InputError
 from harness.data.npz import Npz
-from harness.data.store import DamagedStoreError, load, open_store, store_folder
 from harness.data.tables import Tables
-from harness.norm import state
-from harness.types import InputError
+from harness.norm.engine import serialization
+from harness.store.store import DamagedStoreError, load, open_store, store_folder
+from harness.utils.worker_pool import beside
 
 HARNESS = Path(__file__).resolve().parents[2] / "harness"
 WITHIN = ("beside.py", "workers.py")  # what a process writes for its own helpers
@@ -99,7 +99,7 @@ def test_fitted_statistics_are_refused(how: str, tmp_path: Path, sprung: Path) -
     path = tmp_path / "fitted.statistics.npz"
     path.write_bytes(content(how, sprung))
     with pytest.raises(InputError, match=r"fitted\.statistics\.npz"):
-        state.load(path)
+        serialization.load(path)
     assert not sprung.exists()
 
 
@@ -165,7 +165,9 @@ def test_helpers_are_given_their_work_in_a_private_folder(monkeypatch: pytest.Mo
         seen.append((path.parent.stat(), path.exists()))
         raise InterruptedError
 
-    monkeypatch.setattr("harness.beside.processes", lambda *_: type("Pool", (), {"submit": staticmethod(submit)}))
+    monkeypatch.setattr(
+        "harness.utils.worker_pool.processes", lambda *_: type("Pool", (), {"submit": staticmethod(submit)})
+    )
     with pytest.raises(InterruptedError), beside(str, do=str, names=["x"], n=1):
         pass
     ((folder, there),) = seen

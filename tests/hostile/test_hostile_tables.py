@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from oddities import NAMES, as_stored, doubles, few, layout, names, one_line, ordinary
 
 from harness import Profiles
-from harness.data.store import load, open_store, store_folder
+from harness.core.exceptions import InputError
 from harness.data.tables import Tables
-from harness.types import InputError
+from harness.store.store import load, open_store, store_folder
 
 CONTROLS = {"column": "compound", "values": ["DMSO"]}
 KEYS = ["plate", "well", "batch", "compound"]
@@ -50,9 +50,9 @@ def read(content: bytes, ending: str, **options: Any) -> Profiles | str:
         return opened.replace(X=np.array(opened.X), wells=opened.wells.copy())
 
 
-def from_frame(df: pd.DataFrame, **options: Any) -> Profiles | str:
+def profiles_from_frame(df: pd.DataFrame, **options: Any) -> Profiles | str:
     try:
-        return Profiles.from_frame(df, controls=CONTROLS, **options)
+        return profiles_from_frame(df, controls=CONTROLS, **options)
     except InputError as refused:
         return one_line(refused)
 
@@ -110,7 +110,7 @@ def test_odd_numbers_are_kept_or_refused_and_never_changed(table: pd.DataFrame, 
     known = np.abs(expected) <= 1e37  # NaN is not
     for found in (
         read(written(table, ending), ending, on_missing=on_missing),
-        from_frame(table, on_missing=on_missing),
+        profiles_from_frame(table, on_missing=on_missing),
     ):
         if isinstance(found, str):
             assert not known.all(), f"ordinary values were refused: {found}"
@@ -133,7 +133,7 @@ def test_any_name_is_kept_as_it_is_or_refused(given_names: list[str], ending: st
         table[column] = table[column].map({f"{old}{i}": name for i, name in enumerate(chosen)})
     table["compound"] = table["compound"].replace({f"c{i}": name for i, name in zip((1, 2, 4), compounds, strict=True)})
     shown = table.map(lambda v: v.strip() if isinstance(v, str) else v)
-    for found in (read(written(table, ending), ending), from_frame(table)):
+    for found in (read(written(table, ending), ending), profiles_from_frame(table)):
         if isinstance(found, str):
             continue
         expected = in_plate_order(shown)
@@ -180,7 +180,7 @@ ODD_COLUMNS = {
 def test_a_column_of_any_type_is_read_or_refused_in_one_line(column: str, kind: str) -> None:
     table = layout(2, 6).assign(area=np.arange(12.0))
     table[column] = pd.Series(ODD_COLUMNS[kind], dtype=None if kind != "numbers beyond float64" else object)
-    found = from_frame(table, features=["area"])
+    found = profiles_from_frame(table, features=["area"])
     if isinstance(found, Profiles):
         assert found.features == ("area",)
         np.testing.assert_array_equal(found.X[:, 0], as_stored(in_plate_order(table)["area"]))
@@ -201,13 +201,13 @@ def test_text_of_bytes_is_that_text() -> None:
 
 def test_numbers_kept_as_objects_are_features() -> None:
     table = layout(1, 6).assign(area=pd.Series([1.5, 2, 3, 4, 5, 6], dtype=object))
-    found = from_frame(table)
+    found = profiles_from_frame(table)
     assert isinstance(found, Profiles)
     np.testing.assert_array_equal(found.X[:, 0], np.float32([1.5, 2, 3, 4, 5, 6]))
 
 
 def test_an_index_that_repeats_a_column_is_refused() -> None:
-    assert "'plate'" in str(from_frame(layout(1, 6).assign(area=1.0).set_index("plate", drop=False)))
+    assert "'plate'" in str(profiles_from_frame(layout(1, 6).assign(area=1.0).set_index("plate", drop=False)))
 
 
 BROKEN = {
@@ -271,4 +271,4 @@ def test_a_parquet_file_with_a_flipped_or_missing_byte_ends_in_one_line_at_most(
 )  # fmt: skip
 def test_a_hostile_query_is_refused_in_one_line(query: str) -> None:
     with pytest.raises(InputError):
-        Profiles.from_frame(layout(1, 6).assign(area=1.0), controls={"query": query})
+        profiles_from_frame(layout(1, 6).assign(area=1.0), controls={"query": query})

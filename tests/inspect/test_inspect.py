@@ -14,17 +14,17 @@ from command import Outcome, _as_process
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from harness.cli.messages import CONF, available
+from harness.cli.error_messages import CONF, available
+from harness.core.exceptions import InputError
 from harness.data.tables import Tables
-from harness.inspect import skim
+from harness.inspect import sample_columns
 from harness.inspect.applicable import members
 from harness.inspect.command import cli
 from harness.inspect.declared import declared, targets
 from harness.inspect.duration import about, expected_seconds
 from harness.inspect.facts import COUNTED, Facts, facts_of, lacking
-from harness.inspect.layout import command_lines
-from harness.inspect.skim import SkimmedTables
-from harness.types import InputError
+from harness.inspect.sample_columns import SkimmedTables
+from harness.inspect.text_layout import command_lines
 
 GROUPS = ("norm", "split", "audit", "baseline")
 
@@ -129,7 +129,7 @@ def test_batches_are_not_inferred_from_values_that_were_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen().to_csv(tmp_path / "s.csv", index=False)
-    monkeypatch.setattr(skim, "LARGE", 10)
+    monkeypatch.setattr(sample_columns, "LARGE", 10)
     outcome = run(tmp_path, "data.paths=[s.csv]", "batch=inferred")
     assert outcome.status == 2
     assert "batches are inferred from values" in outcome.err

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
 from harness.inspect.applicable import members
 from harness.inspect.facts import facts_of
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import InputError, NotApplicable, Profiles
 
 Change = Callable[[Profiles], Profiles]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.known.scores import KnownScore
-from harness.types import InputError, NotApplicable
+from harness.core.exceptions import InputError, NotApplicable
+from harness.known_effects.scores import KnownScore
 
 
 def wells(**columns: Any) -> pd.DataFrame:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from harness.known.spearman import spearman, within_compounds
-from harness.types import NotApplicable
+from harness.core.exceptions import NotApplicable
+from harness.known_effects.spearman import spearman, within_compounds
 
 
 def correlated(n: int = 70, *, slope: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def test_value_is_that_of_scipy_with_ties_and_missing_values(slope: float) -> No
 def test_each_draw_is_the_correlation_of_its_resample_with_whole_compounds() -> None:
     x, y, compound = correlated(40)
     found = spearman(x, y, compound, n_resamples=30, seed=5)
-    from harness.seeding import generator
+    from harness.core.seeding import generator
 
     names = np.unique(compound.astype(str))
     times = generator(5, "bootstrap compounds", len(names)).multinomial(len(names), [1 / len(names)] * len(names), 30)

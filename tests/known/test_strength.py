@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.known.strength import strength
-from harness.types import NotApplicable, Profiles
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.known_effects.strength import strength
 
 
 def screen(*, plates: int = 12, k: int = 4, treated: int = 30, features: int = 40, effect: float = 0.0) -> Profiles:

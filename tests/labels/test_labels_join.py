@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.labels.category import category
-from harness.labels.entries import Entries, Labels, settle
-from harness.labels.join import join
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.task.labels.category import category
+from harness.task.labels.entries import Entries, Labels, settle
+from harness.task.labels.join import join
 
 VOTES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=30)
 

@@ -15,10 +15,10 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.labels.coding import Coding
-from harness.labels.entries import Labels, settle
-from harness.labels.matrix import matrix
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.task.labels.coding import Coding
+from harness.task.labels.entries import Labels, settle
+from harness.task.labels.matrix import matrix
 
 SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 BRAY = SHARED / "bray2017" / "assay-labels"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.labels.coding import Coding
-from harness.labels.source import LabelSource
-from harness.labels.tables import long, wide
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.task.labels.coding import Coding
+from harness.task.labels.source import LabelSource
+from harness.task.labels.tables import long, wide
 
 PLAIN: dict[str, Any] = {"active": [1], "inactive": [0], "missing": []}
 DEFAULTS: dict[str, Any] = {

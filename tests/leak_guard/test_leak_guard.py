@@ -14,12 +14,13 @@ from hydra import compose, initialize_config_dir
 
 from harness.batch import assign_batches
 from harness.batch.regex import Regex
-from harness.cli.screen import Screen, leak_guard_level, reader
+from harness.cli.load_screen import Screen, leak_guard_level, reader
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.demo import Demo
-from harness.data.frame import from_frame
-from harness.data.scenario import SCENARIOS
+from harness.data.simulation.scenario import SCENARIOS
 from harness.leak_guard import check_leaks, find_leaks, guard, sample
-from harness.types import InputError, Profiles
 
 SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 N_FEATURES = 60
@@ -241,7 +242,7 @@ def test_bbbc021_is_not_blamed() -> None:
     compounds = images[[*keys, "Image_Metadata_Compound"]].drop_duplicates()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        profiles = from_frame(
+        profiles = profiles_from_frame(
             df.merge(compounds, how="left"), plate=keys[0], well=keys[1], compound="Image_Metadata_Compound",
             controls="Image_Metadata_Compound == 'DMSO'",
         )  # fmt: skip

@@ -8,12 +8,13 @@ import pytest
 from scipy.stats import fisher_exact, multivariate_normal
 from sklearn.metrics import roc_auc_score
 
-from harness.likeness.enrichment import enrichment
-from harness.likeness.folds import folds
-from harness.likeness.gaussian import Gaussian, robust_gaussian
-from harness.likeness.mahalanobis import control_space
-from harness.likeness.scores import Likeness
-from harness.types import InputError, NotApplicable, Profiles
+from harness.control_similarity.enrichment import enrichment
+from harness.control_similarity.folds import folds
+from harness.control_similarity.gaussian import Gaussian, robust_gaussian
+from harness.control_similarity.mahalanobis import control_space
+from harness.control_similarity.scores import Likeness
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
 
 MEAN, COVARIANCE = np.array([40.0, -7.0]), np.array([[9.0, 2.4], [2.4, 1.0]])
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from sklearn import metrics as sk
 
+from harness.core.evaluation import Evaluation
+from harness.core.exceptions import NotApplicable
 from harness.metric.auroc import Auroc, won_by_plate, won_by_rank
 from harness.metric.average_precision import AveragePrecision
 from harness.metric.balanced_accuracy import BalancedAccuracy
@@ -24,8 +26,7 @@ from harness.metric.f1 import F1
 from harness.metric.log_loss import LogLoss
 from harness.metric.precision import Precision
 from harness.metric.recall import Recall
-from harness.types import Evaluation, NotApplicable
-from harness.weights import Weights
+from harness.metric.shared.weights import Weights
 
 Oracle = Callable[[Any, Any, Any, Any], float]
 
@@ -217,7 +218,7 @@ def test_totals_and_blocks_of_weights_agree_whatever_the_block_size(monkeypatch:
     rng = np.random.default_rng(0)
     weight = Weights(rng.integers(0, 4, (50, 6)).astype(float), rng.integers(0, 6, 200).astype(np.intp))
     x = rng.normal(3, 2, (200, 2))
-    monkeypatch.setattr("harness.weights._BLOCK", 999)
+    monkeypatch.setattr("harness.metric.shared.weights._BLOCK", 999)
     blocks = list(weight.blocks())
     assert len(blocks) > 5
     np.testing.assert_allclose(weight.total(x), np.concatenate(blocks) @ x, rtol=1e-12)

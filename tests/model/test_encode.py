@@ -14,22 +14,24 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from harness.aggregate import well_table
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.controls_vs_controls import ControlsVsControls
-from harness.evaluate import evaluate
+from harness.core.exceptions import InputError
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import well_table
 from harness.metric.auroc import Auroc
 from harness.model.encode import Encoded, encoded, unseen
 from harness.model.pipeline import pipeline
 from harness.model.projection import Projection
 from harness.norm.raw import Raw
-from harness.plan import Plan
-from harness.run import Run
+from harness.run.evaluation_run import Run
+from harness.run.plan import Plan
+from harness.scoring.evaluate import evaluate
 from harness.split.base import Splitter
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.random_wells import RandomWells
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import InputError, Profiles
 
 TASK = DmsoVsTreated()
 MODELS = ("logistic", "lightgbm")

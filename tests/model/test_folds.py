@@ -9,16 +9,18 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-import harness.model.folds
-from harness.evaluate import evaluate
-from harness.model.cells import Cells
-from harness.model.folds import Folds, sharing
+import harness.model.fold_pca
+from harness.core.arrays import Floats, Mask
+from harness.core.evaluation import Split
+from harness.core.profiles import Profiles
+from harness.model.fold_pca import Folds, sharing
+from harness.model.partition_moments import Cells
 from harness.model.pipeline import pipeline
 from harness.model.projection import Projection
+from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.random_wells import RandomWells
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import Floats, Mask, Profiles, Split
 
 N_PLATES, N_WELLS, G, K = 9, 30, 24, 5
 MODEL = pipeline(
@@ -134,7 +136,7 @@ def test_it_leaves_narrow_profiles_and_other_models_alone(
     assert not shared.applies(narrow)
     assert not shared.applies(LogisticRegression())
     assert not shared.applies(pipeline(scale=StandardScaler(with_mean=False), **dict(MODEL.steps[1:])))
-    monkeypatch.setattr(harness.model.folds, "LARGEST", 1.0)
+    monkeypatch.setattr(harness.model.fold_pca, "LARGEST", 1.0)
     used = labelled(screen)
     assert shared.components(MODEL, splits[0].train & used, used) is None
     evaluation = evaluate(screen, splits[0], DmsoVsTreated(), MODEL, folds=shared)

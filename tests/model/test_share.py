@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from harness.baseline.position import Position
 from harness.baseline.prior import Prior
 from harness.baseline.row_norm import RowNorm
+from harness.core.profiles import Profiles
 from harness.model.encode import Encoded
-from harness.model.share import Shared, Unshared, share, supervised
-from harness.types import Profiles
+from harness.model.shared_transform import Shared, Unshared, share, supervised
 
 LOGISTIC = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)
 FITS: list[int] = []

@@ -11,10 +11,10 @@ from command import Outcome, _as_process
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from harness.core.exceptions import InputError
 from harness.montage.command import cli, write_montage
 from harness.montage.contact_sheet import montage
-from harness.track import Tracking
-from harness.types import InputError
+from harness.tracking.tracking import Tracking
 
 CHANNELS = "images.channels=[DNA,actin]"
 Run = Callable[..., Outcome]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from harness.core.exceptions import InputError
 from harness.montage.template import Refused, Template
-from harness.types import InputError
 
 WELL = {"plate": "24277", "well": "B02", "site": "1", "channel": "DNA", "batch": "b 1"}
 

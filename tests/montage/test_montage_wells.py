@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import InputError
 from harness.montage.wells import run_of
-from harness.types import InputError
 
 
 @dataclass

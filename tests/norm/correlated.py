@@ -7,12 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from harness.aggregate import well_table
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Split
+from harness.core.profiles import Plate, Profiles
+from harness.data.wells.aggregation import well_table
 from harness.norm.base import Normalizer
-from harness.norm.crossfit import fold_of
-from harness.norm.exchange import control_wells
-from harness.norm.normalize import normalize
-from harness.types import Doubles, Plate, Profiles, Split
+from harness.norm.engine.crossfit import fold_of
+from harness.norm.engine.exchangeable import control_wells
+from harness.norm.engine.normalize import normalize
 
 _FACTORS = 10
 

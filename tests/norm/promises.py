@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from harness.types import Floats, Profiles
+from harness.core.arrays import Floats
+from harness.core.profiles import Profiles
 
 Output = Callable[[Profiles], Floats]
 

@@ -13,16 +13,17 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 import harness.norm.dmso_across
-from harness.aggregate import aggregate, sites_to_wells, well_codes
-from harness.data.readahead import ReadAhead
-from harness.data.store import load
-from harness.model.folds import Folds, sharing
-from harness.norm.affine import Affine
+from harness.core.evaluation import Split
+from harness.core.profiles import Plate, Profiles
+from harness.data.wells.aggregation import aggregate, sites_to_wells, well_codes
+from harness.model.fold_pca import Folds, sharing
 from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
-from harness.norm.normalize import normalize
+from harness.norm.engine.affine import Affine
+from harness.norm.engine.normalize import normalize
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.types import Plate, Profiles, Split
+from harness.store.readahead_memmap import ReadAhead
+from harness.store.store import load
 
 METHODS = [DmsoAcross(), DmsoAcross(exchangeable=False), DmsoAcross(scope="transductive", seed=3)]
 LEVEL, SPREAD = [1e4, 7, -40, 3, 0.1, 0], [200, 3, 1, 5, 30, 1]
@@ -69,7 +70,7 @@ def splits(packed: Profiles) -> list[Split]:
     return list(LeaveBatchOut().split(aggregate(packed, "median").wells))
 
 
-@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+@pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("how", ["median", "mean"])
 def test_from_raw_wells_comes_what_comes_from_sites(packed: Profiles, method: Normalizer, how: str) -> None:
@@ -108,7 +109,7 @@ def test_sites_are_read_once_for_raw_wells_and_for_the_fit(packed: Profiles, mon
         return really(self, plate)
 
     monkeypatch.setattr(DmsoAcross, "summarize", spy)
-    monkeypatch.setattr("harness.norm.summary.Summarized._one", forbidden_unless_known)
+    monkeypatch.setattr("harness.norm.engine.plate_summaries.Summarized._one", forbidden_unless_known)
     normalize(packed, DmsoAcross(), splits(packed)[0])
     assert sorted(seen) == ["p0", "p1", "p2", "p3"]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.profiles import Plate
 from harness.norm.all_within import AllWithin
-from harness.types import Plate
 
 
 def test_filled_rows_of_each_plate_get_mean_zero_and_sd_one_and_empty_wells_are_not_read(screen: Any) -> None:

@@ -11,13 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.aggregate import expand, well_table
+from harness.core.arrays import Floats
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.core.scope import FitScope
+from harness.data.wells.aggregation import expand, well_table
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize, stream
+from harness.norm.engine.normalize import normalize, stream
 from harness.norm.raw import Raw
-from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 
 SEEN: list[list[tuple[str, list[str]]]] = []
 

@@ -7,10 +7,12 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
 from harness.norm.cell_count import CellCount, MissingCountsWarning
-from harness.norm.crossfit import fold_of
-from harness.norm.normalize import normalize
-from harness.types import InputError, Plate, Profiles, Split
+from harness.norm.engine.crossfit import fold_of
+from harness.norm.engine.normalize import normalize
 
 
 def line(profiles: Profiles, rows: Any) -> LinearRegression:

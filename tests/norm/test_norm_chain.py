@@ -11,20 +11,24 @@ import pytest
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from harness.aggregate import expand, well_table
+from harness.core.arrays import Floats
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.core.scope import FitScope
+from harness.data.wells.aggregation import expand, well_table
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer, depends_on_training
 from harness.norm.chain import Chain
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.engine.normalize import fit, normalize, stream
 from harness.norm.mean import Mean
-from harness.norm.normalize import fit, normalize, stream
 from harness.norm.oracle import Oracle
 from harness.norm.raw import Raw
 from harness.norm.well_mean import WellMean
-from harness.types import FitScope, Floats, InputError, Plate, Profiles, Split
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 SEEN: list[dict[str, tuple[list[str], Floats]]] = []
 
 

@@ -9,11 +9,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from harness.aggregate import well_table
+from harness.core.arrays import Doubles, Floats
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import well_table
 from harness.norm.combat import Combat
 from harness.norm.combat_nonparametric import CombatNonparametric
-from harness.norm.normalize import normalize
-from harness.types import Doubles, Floats, InputError, Profiles, Split
+from harness.norm.engine.normalize import normalize
 
 Both = pytest.mark.parametrize("method", [Combat, CombatNonparametric])
 

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.core.arrays import Doubles
+from harness.core.profiles import Profiles
 from harness.norm.combat import Combat
 from harness.norm.combat_nonparametric import CombatNonparametric
-from harness.norm.normalize import normalize
-from harness.types import Doubles, Profiles
+from harness.norm.engine.normalize import normalize
 
 
 def brute_force(X: Doubles, batch: Any, *, mean_only: bool = False) -> Doubles:

@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 
 from harness.audit.batch_probe import BatchProbe
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
-from harness.norm.constant import centres
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
 from harness.norm.robust_within import RobustWithin
 from harness.norm.well_position import WellPosition
-from harness.types import InputError, Profiles
+from harness.numerics.constant_features import centres
 
 
 def screen(*, threshold: bool) -> Profiles:

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from harness.core.profiles import Plate, Profiles
 from harness.norm.noise import Noise
 from harness.norm.oracle import Oracle
 from harness.norm.raw import Raw
 from harness.norm.shuffle import Shuffle
-from harness.types import Plate, Profiles
 
 
 def everything(normalizer: Any, profiles: Profiles) -> Any:

@@ -10,9 +10,12 @@ import pytest
 from correlated import auroc_of_norm, correlated_noise, folds, hold_out
 from scipy.linalg import fractional_matrix_power
 
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.norm.coral import Coral
-from harness.norm.normalize import normalize
-from harness.types import Doubles, InputError, Profiles, Split
+from harness.norm.engine.normalize import normalize
 
 
 def output(profiles: Profiles, split: Split | None = None, **options: Any) -> Doubles:

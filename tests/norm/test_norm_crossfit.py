@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.norm.crossfit import check_folds, fold_of
-from harness.types import InputError, Plate
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.norm.engine.crossfit import check_folds, fold_of
 
 
 def plate(n_wells: int, sites: int = 2) -> Plate:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from correlated import auroc_of_norm, correlated_noise
 
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.norm.direct_standardization import DirectStandardization
-from harness.norm.normalize import normalize
-from harness.norm.standards import QUANTILES, Controls, Standards, controls_of, only_controls
-from harness.types import Doubles, InputError, Profiles, Split
+from harness.norm.engine.normalize import normalize
+from harness.norm.engine.transfer_set import QUANTILES, Controls, Standards, controls_of, only_controls
 
 
 def output(profiles: Profiles, split: Split | None = None, **options: Any) -> Doubles:

@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.aggregate import expand, well_table
+from harness.core.arrays import Doubles, Mask
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.data.wells.aggregation import expand, well_table
 from harness.norm.dmso_across import DmsoAcross
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.split.random_wells import RandomWells
-from harness.types import Doubles, InputError, Mask, Plate, Profiles, Split
 
 
 def scaled(profiles: Profiles, row: Mask, controls: Mask, everything: Mask) -> Doubles:

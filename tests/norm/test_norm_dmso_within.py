@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.exchange import FewControlsWarning, check_controls, left_out
-from harness.types import Doubles, InputError, Plate, Profiles
+from harness.norm.engine.exchangeable import FewControlsWarning, check_controls, left_out
 
 
 def reference(plate: Plate, rows: Any) -> tuple[Doubles, Doubles]:
@@ -49,7 +51,7 @@ def test_a_control_well_is_normalized_by_the_other_controls_all_its_sites_left_o
             )
 
 
-@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+@pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 def test_every_other_well_is_normalized_by_the_controls_without_exactly_one_drawn_evenly(screen: Any) -> None:
     drawn: Counter[str] = Counter()
     for plate in screen(n_wells=36, n_controls=4, n_plates=12, n_batches=2):

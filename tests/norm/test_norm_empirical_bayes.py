@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from harness.norm.empirical_bayes import Effect, Prior, nonparametric, parametric, prior_of
-from harness.types import Doubles, InputError
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError
+from harness.norm.combat_model.empirical_bayes import Effect, Prior, nonparametric, parametric, prior_of
 
 
 def batch(n: int, G: int, seed: int = 0, spread: float = 1.0) -> Doubles:
@@ -66,7 +67,7 @@ def test_the_closed_form_is_finite_and_nearly_one_hot_at_many_rows(n: int) -> No
 def test_blocks_of_rows_change_nothing(monkeypatch: Any) -> None:
     hat = hat_of(batch(30, 150))
     whole = nonparametric(hat)
-    monkeypatch.setattr("harness.norm.empirical_bayes._BLOCK", 700)
+    monkeypatch.setattr("harness.norm.combat_model.empirical_bayes._BLOCK", 700)
     blocks = nonparametric(hat)
     np.testing.assert_allclose(blocks.gamma, whole.gamma, rtol=1e-12)
     np.testing.assert_allclose(blocks.delta, whole.delta, rtol=1e-12)
@@ -119,7 +120,7 @@ def test_many_rows_leave_the_estimates_as_they_are_and_few_shrink_them() -> None
 
 
 def test_an_iteration_that_does_not_settle_is_an_error(monkeypatch: Any) -> None:
-    monkeypatch.setattr("harness.norm.empirical_bayes._MAX_ITERATIONS", 2)
+    monkeypatch.setattr("harness.norm.combat_model.empirical_bayes._MAX_ITERATIONS", 2)
     hat = hat_of(batch(3, 5))
     with pytest.raises(InputError, match="did not settle in 2 iterations"):
         parametric(hat, prior_of(hat.gamma, hat.delta))

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from harness.core.arrays import Doubles, Mask
+from harness.core.profiles import Profiles
 from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
-from harness.types import Doubles, Mask, Profiles
+from harness.norm.engine.normalize import normalize
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 SEEDS = range(8)
 

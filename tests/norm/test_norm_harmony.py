@@ -10,9 +10,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.norm.engine.normalize import normalize
 from harness.norm.harmony import Harmony
-from harness.norm.normalize import normalize
-from harness.types import Doubles, InputError, Plate, Profiles
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.aggregate import sites_to_wells, well_codes
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import sites_to_wells, well_codes
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.quantile import Quantile
 from harness.norm.robust_within import RobustWithin
-from harness.types import Profiles
 
 METHODS = [
     DmsoWithin(), DmsoWithin(exchangeable=False, seed=3), AllWithin(), RobustWithin(), Quantile(),
@@ -40,7 +40,7 @@ def screen(*, sites: list[int], shuffled: bool) -> Profiles:
     return Profiles(X, wells)
 
 
-@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+@pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("sites", [[6], [5], [1, 2, 3, 4, 9], [30, 25]], ids=str)
 @pytest.mark.parametrize("shuffled", [False, True])

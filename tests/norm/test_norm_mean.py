@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from promises import assert_empty_wells_are_not_read, assert_small_differences_survive_at_a_large_level
 
+from harness.core.profiles import Profiles
+from harness.norm.engine.normalize import normalize
 from harness.norm.mean import Mean
-from harness.norm.normalize import normalize
-from harness.types import Profiles
 
 
 def output(profiles: Profiles) -> Any:

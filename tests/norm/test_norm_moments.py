@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.norm.moments import Moments, leave_one_out, moments, moments_by_well, moments_of
-from harness.norm.scaling import location_scale, standardize, standardize_groups
+from harness.numerics.moments import Moments, leave_one_out, moments, moments_by_well, moments_of
+from harness.numerics.standardize import location_scale, standardize, standardize_groups
 
 
 def rows(n: int = 30, seed: int = 0) -> Any:

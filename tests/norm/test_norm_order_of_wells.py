@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.norm.canonical import in_order
+from harness.core.profiles import Profiles
 from harness.norm.combat_nonparametric import CombatNonparametric
-from harness.norm.normalize import fit, normalize
-from harness.types import Profiles
+from harness.norm.engine.normalize import fit, normalize
+from harness.norm.engine.row_order import in_order
 
 NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "conf" / "norm").glob("*.yaml"))
 # sums of floats follow no order but that of the rows: these methods sort rows first, or add nothing up
@@ -34,7 +34,7 @@ def with_a_huge_value(profiles: Profiles, value: float) -> Profiles:
     return profiles.replace(X=X)
 
 
-@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+@pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_permuting_wells_permutes_the_output_also_beside_a_huge_value(name: str, member: Any, screen: Any) -> None:
     """To the bit where no sum is taken in the order of rows, else within the rounding of float32."""

@@ -9,13 +9,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from test_norm_exchangeable import SEEDS, standard_error
 
-from harness.norm.crossfit import fold_of
-from harness.norm.exchange import left_out
-from harness.norm.normalize import normalize
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.norm.engine.crossfit import fold_of
+from harness.norm.engine.exchangeable import left_out
+from harness.norm.engine.normalize import normalize
 from harness.norm.quantile import PROBABILITIES, Quantile
-from harness.types import Doubles, InputError, Plate, Profiles, Split
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 
 def mapped(x: float, source: Doubles, target: Doubles) -> float:

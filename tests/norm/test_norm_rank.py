@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm, rankdata
 
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.core.scope import FitScope
 from harness.norm import rank
-from harness.norm.normalize import normalize
+from harness.norm.engine.normalize import normalize
 from harness.norm.rank import Rank
-from harness.types import FitScope, InputError, Profiles
 
 
 def output(profiles: Profiles, target: str) -> Any:

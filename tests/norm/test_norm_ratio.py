@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from promises import assert_empty_wells_are_not_read
 
-from harness.norm.normalize import normalize
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.norm.engine.normalize import normalize
 from harness.norm.ratio import Ratio
-from harness.types import InputError, Profiles
 
 
 def positive(profiles: Profiles) -> Profiles:

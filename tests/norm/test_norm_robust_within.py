@@ -9,14 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
-from harness.aggregate import sites_to_wells, well_codes
-from harness.norm.exchange import left_out
-from harness.norm.normalize import normalize
-from harness.norm.order import left_out_median_mad, left_out_quantiles
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.data.wells.aggregation import sites_to_wells, well_codes
+from harness.norm.engine.exchangeable import left_out
+from harness.norm.engine.normalize import normalize
 from harness.norm.robust_within import RobustWithin
-from harness.types import Doubles, InputError, Plate
+from harness.numerics.leave_one_out_quantiles import left_out_median_mad, left_out_quantiles
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 
 def chain(plate: Plate, rows: Any, g: int) -> tuple[float, float]:

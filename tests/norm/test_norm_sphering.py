@@ -12,11 +12,14 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
-from harness.norm.crossfit import fold_of
-from harness.norm.normalize import normalize
-from harness.norm.regularize import INTENSITIES, plate_folds
+from harness.core.arrays import Doubles, Mask
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.norm.engine.crossfit import fold_of
+from harness.norm.engine.normalize import normalize
 from harness.norm.sphering import METHODS, Sphering
-from harness.types import Doubles, InputError, Mask, Profiles, Split
+from harness.numerics.shrinkage import INTENSITIES, plate_folds
 
 
 def output(profiles: Profiles, split: Split | None = None, **options: Any) -> Doubles:

@@ -11,18 +11,21 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from harness.norm import state
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate
+from harness.core.scope import FitScope
 from harness.norm.all_within import AllWithin
 from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
+from harness.norm.engine import serialization
+from harness.norm.engine.normalize import fit, stream
+from harness.norm.engine.stage import Step
 from harness.norm.mean import Mean
-from harness.norm.moments import Moments
-from harness.norm.normalize import fit, stream
-from harness.norm.step import Step
-from harness.types import FitScope, Floats, InputError, Plate
+from harness.numerics.moments import Moments
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "conf" / "norm").glob("*.yaml"))
 
 
@@ -35,8 +38,8 @@ def test_every_member_transforms_to_the_same_bits_after_a_round_trip(
     for package in getattr(normalizer, "requires", ()):
         pytest.importorskip(package)
     fitted = fit(profiles, normalizer)
-    state.save(fitted, tmp_path / "x.npz")
-    loaded = state.load(tmp_path / "x.npz")
+    serialization.save(fitted, tmp_path / "x.npz")
+    loaded = serialization.load(tmp_path / "x.npz")
     assert type(loaded) is type(fitted)
     assert str(loaded.scope) == str(fitted.scope)
     for normalizer in (fitted, loaded):
@@ -46,8 +49,8 @@ def test_every_member_transforms_to_the_same_bits_after_a_round_trip(
         np.testing.assert_array_equal(after, before, err_msg=plate.name)
     for stage in fitted.stages():
         own = Step(stage, profiles).of(plate)
-        state.save(own, tmp_path / "one.npz")
-        np.testing.assert_array_equal(state.load(tmp_path / "one.npz").transform(plate), own.transform(plate))
+        serialization.save(own, tmp_path / "one.npz")
+        np.testing.assert_array_equal(serialization.load(tmp_path / "one.npz").transform(plate), own.transform(plate))
 
 
 def test_every_kind_of_value_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -65,8 +68,8 @@ def test_every_kind_of_value_comes_back_as_it_was(tmp_path: Path) -> None:
         "normalizer": DmsoAcross(scope="transductive", seed=4),
         "scope": FitScope.BATCH,
     }
-    state.save(AllWithin(), tmp_path / "x.npz", extra=values)
-    back = state.load_with_extra(tmp_path / "x.npz")[1]
+    serialization.save(AllWithin(), tmp_path / "x.npz", extra=values)
+    back = serialization.load_with_extra(tmp_path / "x.npz")[1]
     assert list(back) == list(values)
     for key in ("float32", "empty", "text", "bool", "nan"):
         np.testing.assert_array_equal(back[key], values[key])
@@ -88,15 +91,15 @@ def test_what_cannot_be_kept_is_named_and_leaves_no_file(tmp_path: Path) -> None
     odd = AllWithin()
     odd.plate_ = {"p1": [object()]}  # type: ignore[assignment]
     with pytest.raises(TypeError, match=r"AllWithin\.plate_\['p1'\]\[0\] is a builtins.object"):
-        state.save(odd, tmp_path / "x.npz")
+        serialization.save(odd, tmp_path / "x.npz")
     with pytest.raises(TypeError, match=r"ndarray"):
-        state.save(AllWithin(), tmp_path / "x.npz", extra={"a": np.array([None])})
+        serialization.save(AllWithin(), tmp_path / "x.npz", extra={"a": np.array([None])})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_write_keeps_the_file_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.npz"
-    state.save(Mean(), path)
+    serialization.save(Mean(), path)
     before = path.read_bytes()
 
     def full(*_: Any, **__: Any) -> None:
@@ -104,11 +107,11 @@ def test_a_failed_write_keeps_the_file_that_was_there(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("numpy.savez", full)
     with pytest.raises(InputError, match=r"x\.npz: cannot be written \(No space left on device\)"):
-        state.save(DmsoWithin(), path)
+        serialization.save(DmsoWithin(), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["x.npz"]
     with pytest.raises(InputError, match=r"nowhere/x\.npz: cannot be written"):
-        state.save(Mean(), tmp_path / "nowhere" / "x.npz")
+        serialization.save(Mean(), tmp_path / "nowhere" / "x.npz")
 
 
 class Bomb:
@@ -173,7 +176,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     "an absent module": (named("harness.norm.bogus.Bogus"), "only members of harness.norm"),
     "what a member imports": (named("harness.norm.dmso_across.Path"), "does not have"),
     "a function": (named("harness.norm.dmso_across.fallback_report"), "does not have"),
-    "a dataclass for a normalizer": (named("harness.norm.moments.Moments"), "does not have"),
+    "a dataclass for a normalizer": (named("harness.numerics.moments.Moments"), "does not have"),
 }
 
 
@@ -183,11 +186,11 @@ def test_a_damaged_or_foreign_file_is_one_plain_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "x.statistics.npz"
-    state.save(fit(screen(), DmsoAcross()), path)
+    serialization.save(fit(screen(), DmsoAcross()), path)
     damage, message = DAMAGE[case]
     damage(path)
     with pytest.raises(InputError, match=message) as refused:
-        state.load(path)
+        serialization.load(path)
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "exploded").exists()
@@ -196,14 +199,14 @@ def test_a_damaged_or_foreign_file_is_one_plain_line(
 def test_a_flipped_byte_is_noticed_wherever_it_matters(screen: Any, tmp_path: Path) -> None:
     profiles = screen()
     path = tmp_path / "x.npz"
-    state.save(fit(profiles, DmsoAcross(exchangeable=False)), path)
+    serialization.save(fit(profiles, DmsoAcross(exchangeable=False)), path)
     content = path.read_bytes()
-    expected = state.load(path).transform(profiles[0])
+    expected = serialization.load(path).transform(profiles[0])
     noticed = 0
     for position in range(0, len(content), 97):
         path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
         try:
-            loaded = state.load(path)
+            loaded = serialization.load(path)
         except InputError:
             noticed += 1
         else:
@@ -219,6 +222,6 @@ def test_a_member_from_elsewhere_can_be_saved_but_not_loaded(tmp_path: Path) -> 
         def transform(self, plate: Plate) -> Floats:
             return plate.X
 
-    state.save(Elsewhere(), tmp_path / "x.npz")
+    serialization.save(Elsewhere(), tmp_path / "x.npz")
     with pytest.raises(InputError, match=r"only members of harness\.norm"):
-        state.load(tmp_path / "x.npz")
+        serialization.load(tmp_path / "x.npz")

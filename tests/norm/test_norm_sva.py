@@ -11,16 +11,18 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from harness.aggregate import well_table
 from harness.baseline.row_norm import RowNorm
-from harness.evaluate import evaluate
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.data.wells.aggregation import well_table
 from harness.metric.auroc import Auroc
-from harness.norm.normalize import normalize
-from harness.norm.surrogate import count_components
+from harness.norm.engine.normalize import normalize
+from harness.norm.engine.surrogate import count_components
 from harness.norm.sva import Sva
+from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import Doubles, InputError, Plate, Profiles
 
 
 def sites(profiles: Profiles, **options: Any) -> Any:

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.aggregate import well_table
-from harness.norm.normalize import normalize
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.data.wells.aggregation import well_table
+from harness.norm.engine.normalize import normalize
 from harness.norm.sphering import Sphering
 from harness.norm.tvn import Tvn
-from harness.types import InputError, Profiles, Split
 
 NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "conf" / "norm").glob("*.yaml"))
 
@@ -91,7 +93,7 @@ def outcome(profiles: Profiles, normalizer: Any, split: Split | None) -> str:
     return "finite"
 
 
-@pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+@pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_member_gives_finite_profiles_or_a_reason(name: str, member: Any) -> None:
     normalizer = member("norm", name)

@@ -12,10 +12,13 @@ from scipy.linalg import fractional_matrix_power
 from scipy.spatial.distance import pdist
 from scipy.stats import multivariate_normal
 
-from harness.norm.normalize import normalize
-from harness.norm.regularize import plate_folds
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
+from harness.norm.engine.normalize import normalize
 from harness.norm.tvn import Tvn
-from harness.types import Doubles, InputError, Profiles, Split
+from harness.numerics.shrinkage import plate_folds
 
 
 def output(profiles: Profiles, split: Split | None = None, **options: Any) -> Doubles:

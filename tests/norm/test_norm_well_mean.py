@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from promises import assert_empty_wells_are_not_read, assert_small_differences_survive_at_a_large_level
 
-from harness.norm.normalize import normalize
+from harness.core.profiles import Plate, Profiles
+from harness.norm.engine.normalize import normalize
 from harness.norm.well_mean import WellMean
-from harness.types import Plate, Profiles
 
 
 def output(profiles: Profiles) -> Any:

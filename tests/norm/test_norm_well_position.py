@@ -7,14 +7,16 @@ import pandas as pd
 import pytest
 from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
-from harness.aggregate import sites_to_wells, well_codes
-from harness.norm.crossfit import fold_of
-from harness.norm.normalize import normalize
-from harness.norm.polish import position_effects
+from harness.core.arrays import Doubles
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.data.wells.aggregation import sites_to_wells, well_codes
+from harness.norm.engine.crossfit import fold_of
+from harness.norm.engine.normalize import normalize
 from harness.norm.well_position import WellPosition
-from harness.types import Doubles, InputError, Plate, Profiles
+from harness.numerics.median_polish import position_effects
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.exchange.FewControlsWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
 
 def naive_polish(values: dict[tuple[int, int], float]) -> tuple[dict[int, float], dict[int, float], float]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.processes import processes
+from harness.utils.processes import processes
 
 
 def pools_after_everything_was_imported() -> list[dict[str, Any]]:
     import sklearn.linear_model  # noqa: F401
     from threadpoolctl import threadpool_info
 
-    import harness.run  # noqa: F401
+    import harness.run.evaluation_run  # noqa: F401
 
     return [pool for pool in threadpool_info() if pool["user_api"] in ("blas", "openmp")]
 

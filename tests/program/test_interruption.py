@@ -66,8 +66,8 @@ def test_a_sweep(launcher: tuple[str, ...], folder: Path) -> None:
 STUCK = """
 import sys, time
 from pathlib import Path
-from harness.program import interruption
-from harness.program.run import run_program
+from harness.utils import interruption
+from harness.program.run_program import run_program
 
 def command():
     with interruption.last_act(lambda: Path("last").touch()):

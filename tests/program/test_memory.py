@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import environment
 
-from harness.program.memory import LEAST, is_want_of_memory
+from harness.program.out_of_memory import LEAST, is_want_of_memory
 
 
 def _caused(outer: Exception, inner: Exception) -> Exception:
@@ -57,7 +57,7 @@ def test_a_limit_that_is_too_low_is_named_before_anything_begins(kilobytes: int,
 
 REFUSED = """
 import sys, threading
-from harness.program.run import run_program
+from harness.program.run_program import run_program
 
 def command():
     threading.Thread(target=threading.Event().wait).start()  # as a pool that waits for a helper

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import environment
 
-from harness.program.output import Output
+from harness.program.safe_output import Output
 
 FULL = Path("/dev/full")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.redact import redacted, redacted_config, redacted_value, without_account
+from harness.utils.redaction import redacted, redacted_config, redacted_value, without_account
 
 PW = "S3cr.t"
 ODBC = f"DRIVER={{ODBC Driver 18}};SERVER=db;UID=sa;PWD={PW};Encrypt=yes"

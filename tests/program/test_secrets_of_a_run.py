@@ -62,7 +62,7 @@ def test_of_a_defect(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         except ValueError as error:
             raise RuntimeError(f"odd: http://h/?token={PW}") from error
 
-    monkeypatch.setattr("harness.training.evaluate_groups", broken)
+    monkeypatch.setattr("harness.run.training.evaluate_groups", broken)
     outcome = run_command(folder, "+norm=raw", *SMALL, f"+hydra.job.env_set.X='{DSN}'")
     assert outcome.status == 1
     assert "ValueError: cannot connect to postgresql://anna@lab.org:***@127.0.0.1:1/x" in outcome.err

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.spreadsheet import inert, spreadsheet_csv
+from harness.utils.spreadsheet_csv import inert, spreadsheet_csv
 
 FORMULAS = [
     '=HYPERLINK("http://x","y")',

@@ -73,10 +73,10 @@ def test_processor_time_is_a_small_multiple_of_the_imports_that_reading_needs(tm
 
 def test_what_the_package_exports_is_what_it_was(tmp_path: Path) -> None:
     code = (
-        "import harness.evaluate, harness\n"
+        "import harness.scoring.evaluate, harness\n"
         "from harness import InputError, NotApplicable, Profiles, evaluate, normalize, score_table\n"
-        "assert callable(evaluate) and callable(harness.evaluate) and harness.evaluate is evaluate\n"
-        "assert harness.types.InputError is InputError\n"
+        "assert callable(evaluate) and callable(harness.scoring.evaluate) and harness.scoring.evaluate is evaluate\n"
+        "assert harness.core.exceptions.InputError is InputError\n"
         "assert sorted(set(harness.__all__) - set(dir(harness))) == []\n"
         "try:\n    harness.nonsense\nexcept AttributeError as error:\n    print(error)\n"
     )

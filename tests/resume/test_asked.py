@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.resume import asked as module
-from harness.resume.asked import Asked
-from harness.resume.version import code_version
+from harness.run.checkpoint import keys as module
+from harness.run.checkpoint.keys import Asked
+from harness.run.checkpoint.source_fingerprint import code_version
 
 CONFIG: dict[str, Any] = {
     "data": {"_target_": "Tables", "name": "shown"},
@@ -149,7 +149,7 @@ def test_only_code_that_decides_numbers_counts(tmp_path: Path, monkeypatch: pyte
     for name in ("norm/raw.py", "compare/html.py", "cli/app.py", "progress.py", "evaluate.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
-    monkeypatch.setattr("harness.resume.version._ROOT", tmp_path)
+    monkeypatch.setattr("harness.run.checkpoint.source_fingerprint._ROOT", tmp_path)
     fresh = code_version.__wrapped__
     base = fresh()
     for name, counts in (
@@ -161,5 +161,5 @@ def test_only_code_that_decides_numbers_counts(tmp_path: Path, monkeypatch: pyte
         (tmp_path / name).write_text("x = 2\n")
         assert (fresh() != base) is counts
     base = fresh()
-    monkeypatch.setattr("harness.resume.version.version", lambda name: f"{name} 99")
+    monkeypatch.setattr("harness.run.checkpoint.source_fingerprint.version", lambda name: f"{name} 99")
     assert fresh() != base

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.audit.base import Finding
-from harness.evaluate import Evaluated
-from harness.owner import gone, owner, started
-from harness.resume.encoding import findings_of, of_findings, of_reports, reports_of
-from harness.resume.evaluated import from_kept, to_kept
-from harness.resume.kept import DamagedError, Kept, read, remove_temporaries, write
-from harness.types import Evaluation, NotApplicable, Split
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.run.checkpoint.findings_table import findings_of, of_findings, of_reports, reports_of
+from harness.run.checkpoint.serialization import from_kept, to_kept
+from harness.run.checkpoint.table_file import DamagedError, Kept, read, remove_temporaries, write
+from harness.scoring.evaluate import Evaluated
+from harness.utils.process_identity import gone, owner, started
 
 WELLS = pd.DataFrame(
     {

@@ -14,11 +14,11 @@ from command import Outcome, client_of, run_command, runs_of, table_of
 from mlflow.entities import Run as Stored
 
 from harness.audit.controls_vs_controls import ControlsVsControls
-from harness.owner import owner
-from harness.resume.kept import Kept, write
-from harness.resume.units import KeptUnits, prepare
-from harness.training import Training
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.run.checkpoint.checkpoint import KeptUnits, prepare
+from harness.run.checkpoint.table_file import Kept, write
+from harness.run.training import Training
+from harness.utils.process_identity import owner
 
 SMALL = (
     "data.size=tiny",
@@ -103,7 +103,12 @@ def again(folder: Path, *words: str, options: tuple[str, ...] = SMALL) -> Outcom
 
 
 def test_a_finished_sweep_is_skipped_without_reading_the_screen(once: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heavy(monkeypatch, "harness.cli.screen.load", "harness.cli.evaluation.make_plan", "harness.data.store.open_store")
+    heavy(
+        monkeypatch,
+        "harness.cli.load_screen.load",
+        "harness.cli.evaluation.make_plan",
+        "harness.store.store.open_store",
+    )
     before = {run.info.run_id: run.info.status for run in all_runs(once)}
     outcome = run_command(once, "-m", "+norm=dmso_within,dmso_across", *SMALL)
     assert (outcome.status, outcome.err) == (0, "")
@@ -135,7 +140,7 @@ def test_a_second_run_has_the_same_numbers(once: Path) -> None:
 
 def test_what_failed_goes_on_from_its_parts(once: Path, cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(units(cut)) == 3 * 3 + 2 + 1  # models on folds, checks, the normalizer's report
-    heavy(monkeypatch, "harness.run.normalize", "harness.training.evaluate_groups")
+    heavy(monkeypatch, "harness.run.evaluation_run.normalize", "harness.run.training.evaluate_groups")
     monkeypatch.setattr(ControlsVsControls, "findings", lambda *_: 1 / 0)
     failed = runs_of(cut)["dmso_within"].info.run_id
     outcome = again(cut)
@@ -153,16 +158,16 @@ def test_what_failed_goes_on_from_its_parts(once: Path, cut: Path, monkeypatch: 
 
 def test_parts_are_left_alone_by_force_and_without_resume(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = units(cut)
-    heavy(monkeypatch, "harness.run.normalize")
+    heavy(monkeypatch, "harness.run.evaluation_run.normalize")
     for word in ("force=true", "resume=false"):
         outcome = run_command(cut, "+norm=dmso_within", *SMALL, word)
         assert (outcome.status, WORK in outcome.err) == (1, True)
-        heavy(monkeypatch, "harness.cli.turn.attempts", "harness.cli.turn.prepare")
+        heavy(monkeypatch, "harness.cli.skip_finished.attempts", "harness.cli.skip_finished.prepare")
     assert units(cut) == before
 
 
 def test_parts_serve_a_run_with_other_metrics(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heavy(monkeypatch, "harness.training.evaluate_groups")
+    heavy(monkeypatch, "harness.run.training.evaluate_groups")
     outcome = again(cut, "metric=[auroc,brier]")
     assert "again:" not in outcome.out
     assert "; 12 parts taken over" in outcome.out
@@ -240,7 +245,7 @@ def test_parts_that_a_finished_run_could_not_remove_and_old_ones_go(
     write(old, Kept(pd.DataFrame({"x": [1.0]}), {}))
     prepare(old.parent)
     assert old.exists()
-    monkeypatch.setattr("harness.resume.units.time.time", lambda: old.stat().st_mtime + 31 * 24 * 3600)
+    monkeypatch.setattr("harness.run.checkpoint.checkpoint.time.time", lambda: old.stat().st_mtime + 31 * 24 * 3600)
     prepare(old.parent)
     assert not old.exists()
 
@@ -254,7 +259,7 @@ def test_a_folder_that_cannot_be_written_is_named(folder: Path, monkeypatch: pyt
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.resume.units.write", full)
+    monkeypatch.setattr("harness.run.checkpoint.checkpoint.write", full)
     outcome = run_command(folder, "+norm=raw", *QUICK)
     assert outcome.status == 2
     assert "mlruns/units cannot be written (No space left on device)" in outcome.line

@@ -20,10 +20,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as Stored
 from servers import MlflowServer
 
-from harness.run import Run
+from harness.run.evaluation_run import Run
 from harness.sync import main as sync
-from harness.track import Tracking
-from harness.track.journal import Entry
+from harness.tracking.outbox import Entry
+from harness.tracking.tracking import Tracking
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,7 +111,7 @@ def test_a_server_that_comes_back_in_mid_run_is_told_everything_in_order(
         assert len(list((place / "outbox").glob("*/[0-9]*"))) == 2
         server.start()
 
-    monkeypatch.setattr("harness.track.outlet._PAUSE", 0.0)
+    monkeypatch.setattr("harness.tracking.transport._PAUSE", 0.0)
     tracking = Tracking(uri=server.uri, experiment="back", outbox=str(place / "outbox"), retries=0, timeout=120)
     with tracking.run("r", params={"x": 1}, tags={"norm": "r"}, dataset=("d", "f" * 40)) as recorder:
         recorder.metrics({"before": 0.5})

@@ -10,13 +10,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from harness.cli.check_overrides import check_words
+from harness.cli.check_settings import check_settings
 from harness.cli.chosen_norm import chosen_norm
 from harness.cli.config_source import check_files
-from harness.cli.messages import CONF, plain
-from harness.cli.settings import check_settings
-from harness.cli.spaces import tuning_node
-from harness.cli.words import check_words
-from harness.errors import InputError
+from harness.cli.error_messages import CONF, plain
+from harness.cli.search_spaces import tuning_node
+from harness.core.exceptions import InputError
 
 
 def configured(*words: str, command: str = "config", folder: Path | None = None) -> DictConfig:

@@ -9,8 +9,8 @@ import pytest
 from hydra.core.override_parser.types import ChoiceSweep
 from refusals import configured, refusal
 
-from harness.cli.messages import CONF
-from harness.cli.written import parsed
+from harness.cli.error_messages import CONF
+from harness.cli.literal_overrides import parsed
 from harness.settings.members import Groups
 
 ROOT = CONF.parent

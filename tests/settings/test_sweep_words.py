@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from command import SMALL, run_command
 
-from harness.cli.words import check_words
-from harness.cli.written import quoted
-from harness.errors import InputError
+from harness.cli.check_overrides import check_words
+from harness.cli.literal_overrides import quoted
+from harness.core.exceptions import InputError
 
 EMPTY = {
     "+norm=glob(zzz*)": "matches no member of norm",

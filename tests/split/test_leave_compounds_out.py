@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.core.exceptions import InputError
 from harness.split.leave_compounds_out import LeaveCompoundsOut
-from harness.types import InputError
 
 
 def table(n_plates: int, n_compounds: int, *, seed: int = 0, unknown: int = 0) -> pd.DataFrame:

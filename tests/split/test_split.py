@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.aggregate import expand, well_table
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.data.wells.aggregation import expand, well_table
 from harness.split.base import Splitter
 from harness.split.batch_pair import BatchPair
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.leave_plate_out import LeavePlateOut
 from harness.split.random_wells import RandomWells
-from harness.types import InputError, Split
 
 PARTITIONS: dict[str, Callable[..., Splitter]] = {
     "leave_batch_out": LeaveBatchOut,

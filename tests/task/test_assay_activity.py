@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.data.demo import Demo
-from harness.labels.base import TakesLabels
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.assay_activity import AssayActivity
-from harness.types import InputError, Profiles, Split
+from harness.task.labels.base import TakesLabels
 
 N = 30
 FEW: dict[str, Any] = {"min_active": 2, "min_inactive": 3}

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.core.exceptions import InputError
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import InputError
 
 ROLES = ["negcon", "treated", "poscon", "empty", "treated", "negcon"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from command import SMALL, run_command, runs_of
 
-from harness.track import Tracking
-from harness.types import InputError
+from harness.core.exceptions import InputError
+from harness.tracking.tracking import Tracking
 
 OURS = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 MEMORY = Path("/dev/shm")  # where there is one: the tables are made by hundreds of writes that wait for the disk
@@ -125,7 +125,7 @@ def test_a_tracking_folder_that_is_a_file(tmp_path: Path) -> None:
 KILLS = """
 import os, random, signal, sys, time
 from pathlib import Path
-from harness.track import Tracking
+from harness.tracking.tracking import Tracking
 
 path = Path(sys.argv[1])
 tracking = Tracking(uri=f"sqlite:///{path}")

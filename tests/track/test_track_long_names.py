@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.track.calls import Call, Target, send
-from harness.track.database import open_database
+from harness.tracking.database import open_database
+from harness.tracking.requests import Call, Target, send
 
 LONG = "Woche ü/" * 1250  # 10,000 characters
 TRIAL = {"title": f"lr {LONG} trial 0", "tags": {"fold": LONG}, "start": 1, "end": 2, "metrics": {}, "params": {}}

@@ -11,9 +11,9 @@ import pytest
 from command import SMALL, run_command, run_compare
 from mlflow import MlflowClient
 
+from harness.core.exceptions import InputError
 from harness.explore.__main__ import main as explore
-from harness.track import Tracking
-from harness.types import InputError
+from harness.tracking.tracking import Tracking
 
 QUICK = ("+norm=raw", *SMALL)
 
@@ -114,7 +114,7 @@ def test_a_copy_that_cannot_be_written_is_one_line(old: Path, monkeypatch: pytes
     def refuse(*_: object) -> None:
         raise sqlite3.OperationalError("attempt to write a readonly database")
 
-    monkeypatch.setattr("harness.track.moved._rewrite", refuse)
+    monkeypatch.setattr("harness.tracking.moved_database._rewrite", refuse)
     with pytest.raises(InputError, match=r"was copied or moved, and cannot be written.*make it writable once"):
         tracking(new).open()
 

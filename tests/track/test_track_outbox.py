@@ -13,14 +13,15 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from harness.redact import without_account
+from harness.core.exceptions import InputError
 from harness.sync import main as sync
-from harness.track import Tracking, outlet, replay
-from harness.track.calls import Call, Target, end_call, params_call, write_files
-from harness.track.calls import send as really_send
-from harness.track.journal import Journal, Owner
-from harness.track.outlet import Direct, Kept
-from harness.types import InputError
+from harness.tracking import resend, transport
+from harness.tracking.outbox import Journal, Owner
+from harness.tracking.requests import Call, Target, end_call, params_call, write_files
+from harness.tracking.requests import send as really_send
+from harness.tracking.tracking import Tracking
+from harness.tracking.transport import Direct, Kept
+from harness.utils.redaction import without_account
 
 
 class Line:
@@ -43,9 +44,9 @@ class Line:
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     line = Line()
-    monkeypatch.setattr(outlet, "send", line.send)
-    monkeypatch.setattr(replay, "send", line.send)
-    monkeypatch.setattr(outlet, "_WAIT", 0.0)
+    monkeypatch.setattr(transport, "send", line.send)
+    monkeypatch.setattr(resend, "send", line.send)
+    monkeypatch.setattr(transport, "_WAIT", 0.0)
     return line
 
 
@@ -100,7 +101,7 @@ def test_calls_wait_in_order_and_are_sent_when_the_server_answers_again(
     line.down = False
     run.put(metric("b", 2.0))
     assert waiting(run) == ["metrics", "tags", "metrics"]  # it is left alone for a while
-    monkeypatch.setattr(outlet, "_PAUSE", 0.0)
+    monkeypatch.setattr(transport, "_PAUSE", 0.0)
     run._next = 0.0
     run.put(metric("c", 3.0))
     assert line.sent == ["metrics", "tags", "metrics", "metrics"]
@@ -120,8 +121,8 @@ def test_a_call_is_tried_so_many_times(
         tried.append(again)
         raise MlflowException("no")
 
-    monkeypatch.setattr(outlet, "send", refuse)
-    monkeypatch.setattr(outlet, "_WAIT", 0.0)
+    monkeypatch.setattr(transport, "send", refuse)
+    monkeypatch.setattr(transport, "_WAIT", 0.0)
     run = kept(retries)
     run.put(metric("a", 1.0))
     assert tried == [False, *[True] * retries]
@@ -216,7 +217,7 @@ def test_a_call_is_kept_as_a_whole_or_not_at_all(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("harness.track.journal.json.dumps", full)
+        patch.setattr("harness.tracking.outbox.json.dumps", full)
         with pytest.raises(InputError, match=r"connection refused.*No space left on device.*make room there"):
             run.put(Call("files", files={"x": b"1"}))
         assert [path.name for path in run.journal.folder.iterdir() if path.is_dir()] == ["000001"]

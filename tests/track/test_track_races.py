@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from harness.runview import TAG
-from harness.track.calls import Call, Target, send, view_call
-from harness.track.database import open_database
+from harness.tracking.database import open_database
+from harness.tracking.requests import Call, Target, send, view_call
+from harness.tracking.ui_view import TAG
 
 INPUT = Call("input", {"fingerprint": "ab" * 32, "name": "screen"})
 VIEW = view_call(evaluated=["dmso_vs_treated/logistic"], images=["figures/umap.png"])

@@ -19,16 +19,17 @@ from faults.strangers import no_hang
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from harness.resume.units import prepare
+from harness.core.exceptions import InputError
+from harness.run.checkpoint.checkpoint import prepare
 from harness.sync import main as sync
-from harness.track import Tracking, database
-from harness.track.calls import Call, Target
-from harness.track.journal import Journal, Owner
-from harness.track.outlet import Direct, Kept
-from harness.track.server_client import repeated, within
-from harness.track.trouble import bounded
-from harness.tuning.storage import open_storage
-from harness.types import InputError
+from harness.tracking import database
+from harness.tracking.errors import bounded
+from harness.tracking.outbox import Journal, Owner
+from harness.tracking.requests import Call, Target
+from harness.tracking.server_client import repeated, within
+from harness.tracking.tracking import Tracking
+from harness.tracking.transport import Direct, Kept
+from harness.tuning.engine.storage import open_storage
 
 QUICK = ("+norm=raw", *SMALL)
 
@@ -115,7 +116,7 @@ def test_what_a_run_says_of_its_outbox_is_what_sync_takes(
         journal.own(Owner(uri, "0", target.run_id, "r"))
         kept = Kept(target, uri, journal, retries=0, timeout=1)
         with monkeypatch.context() as patch:
-            patch.setattr("harness.track.outlet.send", down)
+            patch.setattr("harness.tracking.transport.send", down)
             kept.put(Call("tags", {"a": outbox}))
             with pytest.raises(InputError) as raised:
                 kept.close()
@@ -185,7 +186,7 @@ def test_sync_and_compare_give_a_dripping_server_up(
     assert "was not sent" in line
     assert "no answer in time" in line
     assert len(made.waiting()) == 2
-    monkeypatch.setattr("harness.track.server_client.limits", lambda: (0, 0.5))
+    monkeypatch.setattr("harness.tracking.server_client.limits", lambda: (0, 0.5))
     compared = run_compare(folder, "toy", "--uri", drip)
     assert compared.status == 2
     assert "no answer in time" in compared.line
@@ -201,7 +202,7 @@ def test_a_call_that_is_over_in_time_is_as_without_limits() -> None:
 
 
 def test_only_a_server_that_was_not_reached_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.track.server_client._WAIT", 0.0)
+    monkeypatch.setattr("harness.tracking.server_client._WAIT", 0.0)
     asked: list[str] = []
 
     def answer(text: str) -> None:
@@ -220,7 +221,7 @@ def test_only_a_server_that_was_not_reached_is_asked_again(monkeypatch: pytest.M
 def test_variables_of_mlflow_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    from harness.track.trouble import limits
+    from harness.tracking.errors import limits
 
     with bounded(retries=5, timeout=2):
         assert limits() == (0, 604)
@@ -261,7 +262,7 @@ def test_a_database_that_another_process_holds_is_called_so(
 
 
 def test_studies_that_another_process_holds_are_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.tuning.storage._PATIENCE", 0.2)
+    monkeypatch.setattr("harness.tuning.engine.storage._PATIENCE", 0.2)
     path = tmp_path / "optuna.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE studies (x INTEGER)")

@@ -12,17 +12,20 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Split
+from harness.core.exceptions import InputError
+from harness.core.profiles import Profiles
 from harness.metric.auroc import Auroc
 from harness.norm.all_within import AllWithin
 from harness.norm.raw import Raw
-from harness.plan import Plan
-from harness.run import Run
+from harness.run.evaluation_run import Run
+from harness.run.plan import Plan
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.tuning.base import Question, Tuned
-from harness.tuning.inner import inner_folds
+from harness.tuning.engine.inner_cv import inner_folds
 from harness.tuning.optuna import Optuna
-from harness.types import Doubles, InputError, Profiles, Split
 
 Screen = Callable[..., Profiles]
 SPACES = {"lr": {"C": {"type": "float", "low": 1e-6, "high": 1.0, "log": True}}}
@@ -34,7 +37,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('studies')}/o.db"
 
 
-class Nowhere:
+class NullRecorder:
     """Keeps tables and metrics."""
 
     def __init__(self) -> None:
@@ -55,7 +58,7 @@ class Nowhere:
         return lambda *_: None
 
 
-def _run(profiles: Profiles, tuner: Any, **changes: Any) -> tuple[Run, Nowhere]:
+def _run(profiles: Profiles, tuner: Any, **changes: Any) -> tuple[Run, NullRecorder]:
     members: dict[str, Any] = {
         "name": "raw",
         "normalizer": Raw(),
@@ -66,7 +69,7 @@ def _run(profiles: Profiles, tuner: Any, **changes: Any) -> tuple[Run, Nowhere]:
         "n_resamples": 10,
         "tuning": tuner,
     }
-    recorder = Nowhere()
+    recorder = NullRecorder()
     run = Run(Plan(**(members | changes)), profiles, recorder)  # type: ignore[arg-type]
     run.execute()
     return run, recorder

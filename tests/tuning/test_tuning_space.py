@@ -9,10 +9,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from harness.core.exceptions import InputError
 from harness.model.encode import Encoded
 from harness.model.pipeline import pipeline
-from harness.tuning.space import difference, space_of
-from harness.types import InputError
+from harness.tuning.engine.space import difference, space_of
 
 C = {"type": "float", "low": 1e-4, "high": 10.0, "log": True}
 PENALTY = {

@@ -15,12 +15,12 @@ import pytest
 from optuna.trial import TrialState
 from sklearn.linear_model import LogisticRegression
 
-from harness.owner import started
-from harness.tuning.sampler import Tpe
-from harness.tuning.space import space_of
-from harness.tuning.storage import open_storage
-from harness.tuning.study import Place, Worker, fail_lost, finished
-from harness.types import InputError, NotApplicable
+from harness.core.exceptions import InputError, NotApplicable
+from harness.tuning.engine.sampler import Tpe
+from harness.tuning.engine.space import space_of
+from harness.tuning.engine.storage import open_storage
+from harness.tuning.engine.study import Place, Worker, fail_lost, finished
+from harness.utils.process_identity import started
 
 ENTRIES = {"C": {"type": "float", "low": 1e-4, "high": 10.0, "log": True}, "fit_intercept": {"choices": [True, False]}}
 Work = Callable[..., Worker]

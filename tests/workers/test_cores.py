@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from harness.cli.share import share
-from harness.cores import cores
-from harness.types import InputError
+from harness.cli.worker_threads import share
+from harness.core.exceptions import InputError
+from harness.utils.cpu_count import cores
 
 JOBLIB = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"}
 LOCAL = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"}
 SLURM = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
-RAY = {"_target_": "hydra_plugins.harness_ray_launcher.ray_launcher.RayLauncher", "init": {}}
+RAY = {"_target_": "harness.cli.launchers.ray.RayLauncher", "init": {}}
 
 
 @pytest.fixture(autouse=True)

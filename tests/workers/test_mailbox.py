@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.mailbox import Ended, Mailbox
+from harness.cli.worker_channel import Ended, Mailbox
 
 
 @pytest.fixture

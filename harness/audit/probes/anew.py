@@ -9,8 +9,8 @@ import numpy as np
 from harness.audit.base import AuditContext
 from harness.audit.probes.partitions import Codes
 from harness.audit.probes.wells import Screens
+from harness.core.scope import FitScope
 from harness.norm.base import Normalizer, check_scope
-from harness.types import FitScope
 
 RELATIVE = 1e-5  # of the largest value of a feature: what float32 sums in another order may differ by
 

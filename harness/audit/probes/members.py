@@ -15,7 +15,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from harness.audit.probes.partitions import Codes
 from harness.audit.probes.views import View, plate_sums
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
 
 N_NEIGHBOURS = 15
 N_TREES = 40

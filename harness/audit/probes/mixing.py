@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from harness.audit.base import AuditContext, Finding
-from harness.audit.components import N_NEIGHBOURS
+from harness.audit.base import AuditContext
 from harness.audit.ilisi import lisi
-from harness.audit.intervals import mean_interval, median_interval
 from harness.audit.kbet import kbet
-from harness.audit.neighbours import nearest
 from harness.audit.probes.panel import Panel
-from harness.types import NotApplicable
+from harness.audit.shared.control_embedding import N_NEIGHBOURS
+from harness.audit.shared.intervals import mean_interval, median_interval
+from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
+from harness.numerics.neighbors import nearest
 
 PERPLEXITY, ALPHA = 30, 0.05
 

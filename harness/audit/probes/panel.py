@@ -11,8 +11,8 @@ from harness.audit.probes.members import Predict, probes
 from harness.audit.probes.partitions import Codes, deal
 from harness.audit.probes.views import View, view
 from harness.audit.probes.wells import Screens, Wells, treated
-from harness.seeding import derive, generator
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.seeding import derive, generator
 
 ALIKE = 0.5  # correlation of treated wells between screens from which on their hidden controls are read together
 MOST_COMPARED = 1500

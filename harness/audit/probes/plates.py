@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import t
 
-from harness.audit.base import Finding
 from harness.audit.probes.members import probes
 from harness.audit.probes.views import view
 from harness.audit.probes.wells import Wells
-from harness.bootstrap import LEVEL
-from harness.seeding import derive, generator
-from harness.types import Floats
+from harness.core.arrays import Floats
+from harness.core.finding import Finding
+from harness.core.seeding import derive, generator
+from harness.scoring.bootstrap import LEVEL
 
 N_FOLDS = 4
 

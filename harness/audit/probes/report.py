@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.audit.base import Finding
 from harness.audit.probes.trial import Trial
+from harness.core.finding import Finding
 
 KEY = "batch_effect/probe"
 FINGERPRINT = 0.5  # of the way from chance to certainty

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import t
 
 from harness.audit.probes.partitions import Codes
-from harness.bootstrap import LEVEL
-from harness.types import Doubles
+from harness.core.arrays import Doubles
+from harness.scoring.bootstrap import LEVEL
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from harness.audit.probes.partitions import Codes
-from harness.types import Doubles, Mask
+from harness.core.arrays import Doubles, Mask
 
 RIDGE = 0.1  # of unit variance
 

@@ -8,7 +8,7 @@ from harness.audit.probes.panel import Panel, panel
 from harness.audit.probes.partitions import Codes
 from harness.audit.probes.scores import Accuracy, Excess, accuracy, excess
 from harness.audit.probes.wells import Screens, Wells
-from harness.types import Doubles
+from harness.core.arrays import Doubles
 
 
 class Trial:

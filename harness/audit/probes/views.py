@@ -9,9 +9,9 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd
 
-from harness.audit.components import standardized
 from harness.audit.probes.partitions import Codes
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.numerics.components import standardized
 
 N_LARGE = 50  # components by variance, which is what pictures show
 N_SMALL = 15  # directions beside them in which plates differ most

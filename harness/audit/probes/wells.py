@@ -11,8 +11,10 @@ import pandas as pd
 from harness.audit.base import AuditContext
 from harness.audit.probes.partitions import Codes
 from harness.audit.shared.views import heldout_controls, n_hidden_parts, normalized_wells, raw_wells
-from harness.seeding import generator
-from harness.types import Floats, InputError, Mask, NotApplicable, Profiles
+from harness.core.arrays import Floats, Mask
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
 
 Screens = list[Profiles]
 FEWEST_SHARED = 0.5  # of treated wells whose compound is in several batches

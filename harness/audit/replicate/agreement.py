@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from harness.audit.replicate.selection import Ints, PairRule, ReplicateWells
-from harness.seeding import generator
-from harness.types import Doubles, Floats, NotApplicable
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.seeding import generator
 
 FEWEST_TREATMENTS = 10
 NULL_SIZE = 10_000  # sets of wells

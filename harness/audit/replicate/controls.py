@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from harness.seeding import generator
-from harness.types import Mask
+from harness.core.arrays import Mask
+from harness.core.seeding import generator
 
 MOST_CONTROLS = 1_000  # more do not change the space, and cost the cube
 FEWEST_OF_PLATE = 4

@@ -10,9 +10,9 @@ from scipy.sparse import coo_array
 
 from harness.audit.base import AuditContext
 from harness.audit.replicate.selection import Ints
-from harness.bootstrap import interval, resample
-from harness.seeding import generator
-from harness.types import Doubles, Mask
+from harness.core.arrays import Doubles, Mask
+from harness.core.seeding import generator
+from harness.scoring.bootstrap import interval, resample
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from harness.audit.replicate.controls import spread_controls
 from harness.audit.replicate.position import without_position
 from harness.audit.replicate.selection import Ints, ReplicateWells
 from harness.audit.shared.whitening import whitening
-from harness.seeding import generator
-from harness.types import Doubles, Floats, NotApplicable, Profiles
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
 
 FEWEST_CONTROLS = 2
 

@@ -15,9 +15,11 @@ from harness.audit.replicate.retrieval import Retrieval, retrieve
 from harness.audit.replicate.selection import PairRule, ReplicateWells, replicate_wells
 from harness.audit.shared.views import normalized_wells, raw_wells, yardstick_wells
 from harness.audit.shared.whitening import whitening
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.normalize import normalize
-from harness.types import Floats, InputError, NotApplicable, Profiles
+from harness.norm.engine.normalize import normalize
 
 WELLS_OF_NULL = 4_000  # over all draws of labels: the fewer wells, the more draws
 DRAWS_OF_NULL = (2, 8)

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.replicate.selection import Ints
-from harness.data.files import expand, read_table, require
-from harness.data.text import as_key, as_text, some
-from harness.seeding import generator
-from harness.types import Floats, InputError, Mask, NotApplicable
+from harness.core.arrays import Floats, Mask
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.seeding import generator
+from harness.data.files.table_files import expand, read_table, require
+from harness.utils.text import as_key, as_text, some
 
 SETTING = "audit.retrieval"
 WELL = "well"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.replicate.labelled import Labelled
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
 
 BLOCK = 128  # queries at a time
 Excluded = Callable[[Labelled, slice], Mask]

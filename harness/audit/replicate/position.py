@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
 
 WELLS_PER_EFFECT = 10  # fewer would fit noise
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from harness.audit.base import AuditContext
-from harness.audit.components import once
 from harness.audit.replicate.agreement import Agreement
 from harness.audit.replicate.displacement import displacements
 from harness.audit.replicate.position import share_with_controls
@@ -13,7 +12,8 @@ from harness.audit.replicate.selection import PairRule, replicate_wells
 from harness.audit.replicate.shares import ALPHA, Shares
 from harness.audit.replicate.shares import Prevalence as Prevalence
 from harness.audit.shared.views import raw_wells
-from harness.types import Doubles, NotApplicable
+from harness.core.arrays import Doubles
+from harness.core.exceptions import NotApplicable
 
 COVERED = 0.8  # share of treated wells in rows and columns of controls, from which on position is told from biology
 DOMINANT = 0.5  # share of agreement along one direction, from which on most treatments may share it
@@ -42,7 +42,7 @@ def prevalence_by_plate(context: AuditContext) -> Prevalence:
     NotApplicable : ``no_compounds``, ``no_replicates``, ``same_position`` (every compound stands in one well of all its
         plates), ``few_compounds``, ``few_controls``, ``nothing_varies``.
     """
-    return once(context.profiles, ("prevalence", context.seed), lambda: _prevalence(context))
+    return context.profiles.cached(("prevalence", context.seed), lambda: _prevalence(context))
 
 
 def _prevalence(context: AuditContext) -> Prevalence:

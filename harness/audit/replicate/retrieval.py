@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.audit.ranking import by_chance
+from harness.audit.replicate.chance import by_chance
 from harness.audit.replicate.selection import Ints, PairRule, ReplicateWells
-from harness.seeding import generator
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.seeding import generator
 
 BLOCK = 64  # queries at a time: 1 MB of similarities at 4,000 wells, which a processor's cache holds
 RESOLUTION = 1e-6  # similarities that differ by less are ties

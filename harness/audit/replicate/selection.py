@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.seeding import generator
-from harness.types import Mask, NotApplicable
+from harness.core.arrays import Mask
+from harness.core.exceptions import NotApplicable
+from harness.core.seeding import generator
 
 Ints = NDArray[np.intp]
 MOST_WELLS = 4_000

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from harness.audit.replicate.selection import Ints
 from harness.audit.replicate.shrinkage import shrunk
-from harness.bootstrap import interval
-from harness.seeding import generator
-from harness.types import Doubles, Mask
+from harness.core.arrays import Doubles, Mask
+from harness.core.seeding import generator
+from harness.scoring.bootstrap import interval
 
 ALPHA = 0.05
 N_DRAWS = 200

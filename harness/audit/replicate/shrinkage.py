@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import Doubles
+from harness.core.arrays import Doubles
 
 
 def shrunk(estimate: Doubles, noise: Doubles, batch: NDArray[np.object_]) -> Doubles:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.audit.base import Finding
+from harness.core.finding import Finding
 
 NAN = float("nan")
 

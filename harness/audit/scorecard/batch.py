@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, surely_above, surely_below
 from harness.audit.scorecard.margins import Margins
+from harness.core.finding import Finding
 
 SETS = ("controls", "treated")
 UNFIT = {  # codes of a set of wells that cannot show that the batch is gone (yes), or that it is there (no)

@@ -59,6 +59,11 @@ class Decision:
     note: str = ""
 
     @property
+    def word(self) -> str:
+        """The verdict in a word, e.g. ``sound``."""
+        return self.call.value
+
+    @property
     def deciding(self) -> list[Answer]:
         """The answers that the word comes from."""
         by_question = {answer.question: answer for answer in self.answers}

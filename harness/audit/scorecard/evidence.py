@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 import numpy as np
 from scipy.stats import norm
 
-from harness.audit.base import Finding
 from harness.audit.shared.bounded import freedom_of
+from harness.core.finding import Finding
 
 ONE_SIDED = float(norm.ppf(0.95) / norm.ppf(0.975))  # a bound of 95% from the half width of a 95% interval
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm
 
-from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, lower_bound
 from harness.audit.scorecard.margins import Margins
 from harness.audit.shared.bounded import at_level
+from harness.core.finding import Finding
 
 NULLS = ("pseudo_control", "controls_vs_controls", "shuffled_wells")
 LEVEL = 0.05

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.audit.base import Finding
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, lower_bound, surely_above, surely_below, upper_bound
 from harness.audit.scorecard.margins import Margins
+from harness.core.finding import Finding
 
 LABELS = "audit/real_labels"
 

@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import t
 
-from harness.bootstrap import FEWEST_BATCHES, LEVEL
-from harness.types import Doubles
+from harness.core.arrays import Doubles
+from harness.scoring.bootstrap import FEWEST_BATCHES, LEVEL
 
 EDGE = 1e-4  # the logit of 0 and 1 is infinite
 
@@ -16,8 +16,8 @@ EDGE = 1e-4  # the logit of 0 and 1 is infinite
 def degrees_of_freedom(wells: pd.DataFrame) -> int:
     """Return how many independent units, less what is estimated, an interval over ``wells`` rests on; 0 for none.
 
-    Batches less 1 from :data:`harness.bootstrap.FEWEST_BATCHES` on, else plates less one of each batch; with one plate
-    in each batch plates less 1.
+    Batches less 1 from :data:`harness.scoring.bootstrap.FEWEST_BATCHES` on, else plates less one of each batch; with
+    one plate in each batch plates less 1.
     """
     return freedom_of(wells["batch"].nunique(), wells["plate"].nunique())
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.types import Mask
+from harness.core.arrays import Mask
 
 STEPS = (1, 2, 3)
 LEAST_SHARE = 0.75  # of the pattern must find treated wells to stand in

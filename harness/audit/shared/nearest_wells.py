@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from harness.types import Doubles, Floats
+from harness.core.arrays import Doubles, Floats
 
 _TINY = 1e-12
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 
-from harness.audit.base import AuditContext, Check, Finding
+from harness.audit.base import AuditContext, Check
 from harness.audit.shared.bounded import at_level, degrees_of_freedom
 from harness.audit.shared.relabelled import Relabelled, Scored, mean_interval, models_of, refit_is_costly, score
 from harness.audit.shared.views import raw_wells
-from harness.seeding import derive
+from harness.core.finding import Finding
+from harness.core.profiles import Profiles
+from harness.core.seeding import derive
+from harness.settings.annotated_types import Count
 from harness.settings.limits import Within
-from harness.settings.types import Count
-from harness.types import Profiles
 
 Bound = Annotated[float, Within(0, 1)]
 

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.shared.relabelled import Scored, resamples, summarize
-from harness.types import Doubles, Evaluation, NotApplicable, Split
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import NotApplicable
 
 PLACES = {"position": "well", "row": "row", "column": "column", "edge": "edge"}
 STRENGTH = 2.0  # wells that a prior counts for

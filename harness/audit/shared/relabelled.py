@@ -12,19 +12,22 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from harness.audit.base import AuditContext
-from harness.audit.components import components
 from harness.audit.shared.bounded import auroc_sd, bounded_interval, degrees_of_freedom
-from harness.audit.shared.evenly import evenly
+from harness.audit.shared.even_sample import evenly
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.baseline.row_norm import RowNorm
-from harness.bootstrap import FEWEST_BATCHES, Resamples, weighted_mean
-from harness.evaluate import evaluate
+from harness.core.arrays import Doubles, Mask
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.seeding import derive, generator
 from harness.metric.auroc import Auroc
 from harness.norm.base import depends_on_training
-from harness.score import draws_of, weigh
-from harness.seeding import derive, generator
+from harness.numerics.components import components
+from harness.scoring.bootstrap import FEWEST_BATCHES, Resamples, weighted_mean
+from harness.scoring.evaluate import evaluate
+from harness.scoring.score_table import draws_of, weigh
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.types import Doubles, Evaluation, InputError, Mask, NotApplicable, Profiles, Split
 
 MOST_FOLDS, FEWEST_FOLDS = 5, 2
 LARGE = 20_000_000  # numbers in a screen whose normalization takes seconds

@@ -9,10 +9,11 @@ import pandas as pd
 from scipy.stats import norm
 
 from harness.audit.shared.bounded import degrees_of_freedom
-from harness.bootstrap import LEVEL, weighted_mean
-from harness.score import draws_of
-from harness.types import Doubles, Evaluation
-from harness.weights import Weights
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation
+from harness.metric.shared.weights import Weights
+from harness.scoring.bootstrap import LEVEL, weighted_mean
+from harness.scoring.score_table import draws_of
 
 BEYOND = 0.05  # of the controls of a fold
 

@@ -12,15 +12,15 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from harness.aggregate import aggregate
 from harness.audit.base import AuditContext
-from harness.audit.components import once
+from harness.core.exceptions import InputError, NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
+from harness.data.wells.aggregation import aggregate
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.exchange import MIN_CONTROLS, control_wells
-from harness.norm.normalize import normalize
-from harness.seeding import generator
+from harness.norm.engine.exchangeable import MIN_CONTROLS, control_wells
+from harness.norm.engine.normalize import normalize
 from harness.tuning.base import described
-from harness.types import InputError, NotApplicable, Profiles
 
 View = TypeVar("View")
 MOST_PARTS = 4  # of each plate's controls, hidden one after the other
@@ -123,4 +123,4 @@ def heldout_controls(context: AuditContext, part: int) -> Profiles:
 
 def once_per_run(context: AuditContext, key: Hashable, make: Callable[[], View]) -> View:
     """Return ``make()``, remembered for a run's profiles, method and seed, as long as the profiles live."""
-    return once(context.profiles, (key, context.seed, context.aggregate, repr(described(context.normalizer))), make)
+    return context.profiles.cached((key, context.seed, context.aggregate, repr(described(context.normalizer))), make)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.audit.mahalanobis import ledoit_wolf_shrinkage
-from harness.types import Doubles, Floats, Mask, NotApplicable
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.exceptions import NotApplicable
+from harness.numerics.mahalanobis import ledoit_wolf_shrinkage
 
 FEWEST_RESIDUALS = 3
 

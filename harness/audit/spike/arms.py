@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.base import AuditContext
-from harness.audit.components import once
 from harness.audit.confounding import cramers_v
-from harness.audit.spike.bench import bench
 from harness.audit.spike.design import COMMON, SPARSE, UNSPIKED, Design, by_batch, everywhere, half_of_plates
 from harness.audit.spike.draws import Draws, draws_at
+from harness.audit.spike.measurement import bench
 from harness.audit.spike.size import Sizes, sizes
 from harness.audit.spike.sparse import clear_readings, plate_halves, relative, spike_levels
 from harness.audit.spike.turning import Bounded
-from harness.seeding import derive
-from harness.types import Doubles
+from harness.core.arrays import Doubles
+from harness.core.seeding import derive
 
 POSITION_BOUND = 0.2
 LOST = 0.5
@@ -106,7 +105,7 @@ def is_tied(context: AuditContext, above: float) -> bool:
         named = treated[treated["compound"].notna() & (treated["compound"] != "")]
         return cramers_v(named["compound"], named["well"])[1] if len(named) else 0.0
 
-    return once(context.profiles, "compound x position", make) > above
+    return context.profiles.cached("compound x position", make) > above
 
 
 def others_of(wells: pd.DataFrame, seed: int) -> list[Design]:

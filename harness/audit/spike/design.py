@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.seeding import generator
-from harness.types import Mask
+from harness.core.arrays import Mask
+from harness.core.seeding import generator
 
 SPARSE = 0.05
 COMMON = 0.9

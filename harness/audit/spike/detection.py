@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from harness.audit.shared.whitening import Whitening, whitening
 from harness.audit.spike.design import UNSPIKED
-from harness.bootstrap import FEWEST_BATCHES
-from harness.seeding import generator
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.seeding import generator
+from harness.scoring.bootstrap import FEWEST_BATCHES
 
 MOST_FITTED = 800  # wells that the space of the readers is fitted on
 MOST_COMPARED = 3000  # unspiked wells that spiked ones are compared with

@@ -7,8 +7,10 @@ import pandas as pd
 
 from harness.audit.shared.whitening import Whitening, whitening
 from harness.audit.spike.design import candidates
-from harness.seeding import generator
-from harness.types import Doubles, Floats, NotApplicable, Profiles
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.core.seeding import generator
 
 REPEATED = 0.01  # of the mean variance of control wells: the difference of two features that correlate by 0.99
 MOST = 10.0  # control sd of one feature, of which a single well may have hundreds

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from harness.audit.shared.bounded import degrees_of_freedom
-from harness.bootstrap import LEVEL, resample
-from harness.seeding import generator
-from harness.types import Doubles, Mask
+from harness.core.arrays import Doubles, Mask
+from harness.core.seeding import generator
+from harness.scoring.bootstrap import LEVEL, resample
 
 MOST_DRAWS = 200
 SAME_LEVEL = 0.15  # shares of spiked wells that count as the same

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from harness.audit.spike.bench import Bench
 from harness.audit.spike.detection import Reader
 from harness.audit.spike.directions import deviations
-from harness.types import Doubles, Floats, Mask
+from harness.audit.spike.measurement import Bench
+from harness.core.arrays import Doubles, Floats, Mask
 
 MOST_SAMPLED = 400
 MOST_STRONGEST = 2000

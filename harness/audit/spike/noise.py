@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from harness.audit.spike.design import UNSPIKED, candidates
-from harness.seeding import generator
-from harness.types import Floats, Mask, NotApplicable
+from harness.core.arrays import Floats, Mask
+from harness.core.exceptions import NotApplicable
+from harness.core.seeding import generator
 
 MOST_WELLS = 1500
 FEWEST_RESIDUALS = 10

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.types import Doubles, Floats, InputError
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import InputError
 
 
 def control_sd(X: Floats, wells: pd.DataFrame) -> Doubles:

@@ -11,7 +11,7 @@ import pandas as pd
 from harness.audit.shared.whitening import whitening
 from harness.audit.spike.draws import SAME_LEVEL
 from harness.audit.spike.sums import Moved
-from harness.types import Doubles, Mask
+from harness.core.arrays import Doubles, Mask
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext
 from harness.audit.shared.views import once_per_run
-from harness.audit.spike.bench import bench
 from harness.audit.spike.design import UNSPIKED, deal, deal_plates
 from harness.audit.spike.detection import PerWell, Reader, reader
 from harness.audit.spike.directions import directions
 from harness.audit.spike.draws import Draws, draws_of, draws_within
 from harness.audit.spike.levels import Levels, levels
+from harness.audit.spike.measurement import bench
 from harness.audit.spike.size import Sizes, halves_of_plates, mean_sizes, sizes
 from harness.audit.spike.step import step, step_size, stepping
 from harness.audit.spike.sums import Moved
-from harness.seeding import derive, generator
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.seeding import derive, generator
 
 SHARE = 0.1  # of each plate's treated wells
 FEWEST_EACH = 6

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from harness.audit.spike.design import UNSPIKED
 from harness.audit.spike.detection import Reader
 from harness.audit.spike.draws import Draws
-from harness.seeding import generator
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
+from harness.core.seeding import generator
 
 LOCAL_WEIGHT = 0.8  # of the local sd, on the log scale, against that of all treated wells
 LEAST_SD = 0.05

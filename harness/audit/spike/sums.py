@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.spike.design import UNSPIKED
-from harness.types import Doubles, Floats
+from harness.core.arrays import Doubles, Floats
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.types import Doubles
+from harness.core.arrays import Doubles
 
 GRID = (0.1, 0.25, 0.5, 0.75, 0.9)
 Bounded = tuple[float, float, float]  # a value and its bounds

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext
 from harness.audit.shared.views import raw_wells, yardstick_wells
+from harness.core.arrays import Doubles, Floats
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.exchange import FEW_CONTROLS, control_wells, left_out
-from harness.types import Doubles, Floats
+from harness.norm.engine.exchangeable import FEW_CONTROLS, control_wells, left_out
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.data.conventions import names
 from harness.data.conventions.columns import agreed
-from harness.data.text import as_text
+from harness.utils.text import as_text
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness.data import wellname
+from harness.core.exceptions import InputError
+from harness.data.columns import well_names
+from harness.data.columns.wells_table import STANDARD
 from harness.data.conventions import names
-from harness.data.text import as_numbers, as_text, some
-from harness.data.wells import STANDARD
-from harness.types import InputError
+from harness.utils.text import as_numbers, as_text, some
 
 Candidates = Mapping[str, Sequence[str]]
 
@@ -94,7 +94,7 @@ def choose_columns(
 
 
 def _ids(values: pd.Series[Any], name: str) -> pd.Series[Any]:
-    return wellname.standardize(values)["well"] if name == "well" else as_text(values)
+    return well_names.standardize(values)["well"] if name == "well" else as_text(values)
 
 
 def _names_any(values: pd.Series[Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.data.text import one_text
+from harness.utils.text import one_text
 
 NEGCON, POSCON, EMPTY, TREATED, CONTROL = "negcon", "poscon", "empty", "treated", "control"
 # Values of pert_type and control_type: JUMP-Target-1 and CPJUMP1 (trt, control, negcon, poscon_cp, poscon_diverse),

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.core.arrays import Mask
+from harness.core.exceptions import InputError
+from harness.data.columns.well_roles import Rule
 from harness.data.conventions import names
 from harness.data.conventions.control_names import (
     CONTROL,
@@ -20,9 +23,7 @@ from harness.data.conventions.control_names import (
     is_dmso,
     type_role,
 )  # fmt: skip
-from harness.data.roles import Rule
-from harness.data.text import as_text
-from harness.types import InputError, Mask
+from harness.utils.text import as_text
 
 OPTIONS = {NEGCON: "controls", POSCON: "poscon", EMPTY: "empty"}
 _SAYS = {"": 0, TREATED: 1, CONTROL: 2, EMPTY: 3, POSCON: 3, NEGCON: 3}  # how much a role says about a well

@@ -8,15 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from harness.data import wellname
+from harness.core.exceptions import InputError
+from harness.data.columns import well_names
+from harness.data.columns.well_roles import Rule
+from harness.data.columns.wells_table import TEXT
 from harness.data.conventions import names
 from harness.data.conventions.batches import choose_batches
 from harness.data.conventions.columns import choose_columns
 from harness.data.conventions.controls import blank_sample, choose_controls
-from harness.data.roles import Rule
-from harness.data.text import as_text, some
-from harness.data.wells import TEXT
-from harness.types import InputError
+from harness.utils.text import as_text, some
 
 _RULES = ("controls", "poscon", "empty")
 _JUMP = ("Metadata_Source", "Metadata_Plate", "Metadata_Well")
@@ -94,7 +94,11 @@ def decide(
 def _visible(meta: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, pd.Series[Any]]:
     """Return what rules of the settings may name: the table's columns and the standard ones."""
     standard = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
-    return {**{str(c): meta[c] for c in meta}, **standard, "well": wellname.standardize(meta[columns["well"]])["well"]}
+    return {
+        **{str(c): meta[c] for c in meta},
+        **standard,
+        "well": well_names.standardize(meta[columns["well"]])["well"],
+    }
 
 
 def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: str) -> InputError:

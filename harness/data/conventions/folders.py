@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from harness.data.conventions import names
-from harness.data.fileparts import FilePart
-from harness.data.text import as_text
+from harness.data.files.file_parts import FilePart
+from harness.utils.text import as_text
 
 
 def row_folders(files: Sequence[FilePart]) -> pd.Series[Any]:

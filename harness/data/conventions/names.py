@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
-from harness.data.wells import STANDARD
+from harness.data.columns.wells_table import STANDARD
 
 # pycytominer and JUMP write Metadata_, CellProfiler Image_Metadata_; other tables write none.
 PREFIXES = ("Metadata_", "Image_Metadata_", "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.types import Doubles, Floats, Mask
+from harness.core.arrays import Doubles, Floats, Mask
 
 # What pycytominer and the JUMP production recipe append to the name of a file. ``_augmented`` (metadata joined, values
 # raw) is none of them.

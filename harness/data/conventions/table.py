@@ -14,7 +14,7 @@ _ROLES = {"controls": "negcon", "poscon": "poscon", "empty": "empty"}
 def conventions_table(decision: Decision, wells: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows ``what, taken_from, by, values``: ``by`` is ``setting`` or ``convention``.
 
-    ``wells``: the wells table (:func:`harness.data.wells.wells_table`) that was made of ``decision``.
+    ``wells``: the wells table (:func:`harness.data.columns.wells_table.wells_table`) that was made of ``decision``.
     """
     rows = []
     for name in ("plate", "well", "site", "batch", "compound", "dose", "cell_count"):

@@ -1,0 +1,56 @@
+"""Control wells as the batch-effect metrics see them: standardized, on principal components, with their neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.audit.base import AuditContext
+from harness.core.arrays import Doubles, Floats
+from harness.core.exceptions import NotApplicable
+from harness.core.profiles import Profiles
+from harness.numerics.components import N_COMPONENTS, components
+from harness.numerics.neighbors import nearest
+
+N_NEIGHBOURS = 89  # with the well itself 90, three times the perplexity of LISI (Korsunsky 2019)
+MIN_WELLS = 10
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The n control wells: ``Z`` (n, <= 50) principal components, ``wells`` their rows, ``batch`` (n,) 0..B-1."""
+
+    Z: Floats
+    wells: pd.DataFrame
+    batch: NDArray[np.intp]
+
+    @cached_property
+    def neighbours(self) -> tuple[Doubles, NDArray[np.intp]]:
+        """Distances and row numbers of the nearest other control wells, (n, <= 89) each, nearest first."""
+        return nearest(self.Z, min(N_NEIGHBOURS, len(self.Z) - 1))
+
+
+def controls(context: AuditContext) -> Controls:
+    """Normalized control wells of the run.
+
+    Raises
+    ------
+    NotApplicable : fewer than 10 control wells or 2 batches, or no feature varies.
+    """
+    normalized = context.normalized(None)
+    return normalized.cached("controls", lambda: _controls(normalized))
+
+
+def _controls(normalized: Profiles) -> Controls:
+    chosen = (normalized.wells["role"] == "negcon").to_numpy(dtype=bool)
+    wells = normalized.wells[chosen].reset_index(drop=True)
+    batch, names = pd.factorize(wells["batch"])
+    if len(names) < 2:
+        raise NotApplicable(f"control wells lie in {len(names)} batch; a batch effect needs 2")
+    if len(wells) < MIN_WELLS:
+        raise NotApplicable(f"{len(wells)} control wells; batch metrics need {MIN_WELLS}")
+    return Controls(components(normalized.X[chosen], N_COMPONENTS), wells, np.asarray(batch, dtype=np.intp))

@@ -1,0 +1,99 @@
+"""Jobs of a sweep as tasks of Ray, on this machine or on a cluster that shares its file system.
+
+The published launcher for Ray (hydra-ray-launcher 1.2) needs cloudpickle below 3, and joblib from 1.6 at least 3.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from harness.core.exceptions import InputError
+from harness.utils.cpu_count import cores
+
+
+class RayLauncher(Launcher):
+    """Starts Ray on this machine, or joins the cluster of ``init.address`` (or ``RAY_ADDRESS``).
+
+    Parameters
+    ----------
+    init : keyword arguments of ``ray.init``. On this machine Ray has as many cores as
+        :func:`harness.utils.cpu_count.cores`.
+    remote : of ``ray.remote``: ``num_cpus`` and ``memory`` (bytes) of each job.
+    """
+
+    def __init__(self, init: Mapping[str, Any], remote: Mapping[str, Any]) -> None:
+        self.init, self.remote = _plain(init), _plain(remote)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """All jobs, to the end; raises what Ray says of one whose worker was killed after the others have ended.
+
+        Raises
+        ------
+        InputError : Ray is not installed.
+        """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError as error:
+            raise InputError("hydra/launcher=ray: Ray is not installed; pip install '.[ray]'") from error
+        setup_globals()
+        there = self.init.get("address") or os.environ.get("RAY_ADDRESS")
+        ray.init(**({} if there else {"num_cpus": cores()}) | self.init)
+        try:
+            task = ray.remote(**self.remote)(_work)
+            context, state = ray.put((self.hydra_context, self.config, self.task_function)), Singleton.get_state()
+            jobs = [
+                task.remote(context, list(overrides), number, state, os.getcwd())
+                for number, overrides in enumerate(job_overrides, initial_job_idx)
+            ]
+            ray.wait(jobs, num_returns=len(jobs))
+            found: list[JobReturn] = ray.get(jobs)
+        finally:
+            ray.shutdown()
+        return found
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = OmegaConf.to_object(OmegaConf.create(dict(settings)))
+    assert isinstance(found, dict)
+    return {str(name): value for name, value in found.items()}
+
+
+def _work(
+    context: tuple[HydraContext, DictConfig, TaskFunction],
+    overrides: list[str],
+    number: int,
+    state: dict[Any, Any],
+    folder: str,
+) -> JobReturn:
+    """One job, in a worker."""
+    hydra_context, config, task_function = context
+    os.chdir(folder)
+    setup_globals()
+    Singleton.set_state(state)
+    job = hydra_context.config_loader.load_sweep_config(config, overrides)
+    with open_dict(job):
+        job.hydra.job.id = f"{job.hydra.job.name}_{number}"
+        job.hydra.job.num = number
+    HydraConfig.instance().set_config(job)
+    return run_job(
+        hydra_context=hydra_context,
+        config=job,
+        task_function=task_function,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )

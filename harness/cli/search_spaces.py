@@ -1,0 +1,51 @@
+"""Search spaces beside the models: ``space/<model>.yaml`` of ``conf/`` or of a folder that the command line added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from harness.cli.check_settings import groups
+from harness.core.exceptions import InputError
+from harness.settings.problem import hint
+from harness.settings.yaml_file import YamlError, compose
+
+
+def tuning_node(cfg: DictConfig) -> Any:
+    """The tuning of ``cfg`` with the search spaces of the chosen models filled in; what is set there already wins.
+
+    A space of the user's own, ``MINE/space/<model>.yaml`` of ``--config-dir MINE``, takes the place of the one in
+    ``conf/space``.
+
+    Raises
+    ------
+    InputError : settings of a space whose model is not chosen, or a yaml that cannot be used.
+    """
+    if "spaces" in cfg.tuning:
+        models = [str(name) for name, node in cfg.model.items() if isinstance(node, DictConfig)]
+        for name in cfg.tuning.spaces or {}:
+            if name not in models:
+                near = hint(name, models)
+                names = ", ".join(models)
+                raise InputError(f"tuning.spaces.{name}: there is no such model here; {near}chosen are {names}")
+        for name in models:
+            merged = OmegaConf.merge(_space(name), (cfg.tuning.spaces or {}).get(name) or {})
+            OmegaConf.update(cfg, f"tuning.spaces.{name}", merged, merge=False, force_add=True)
+    return cfg.tuning
+
+
+def _space(model: str) -> DictConfig:
+    """The search space of a model by its name; empty if there is none."""
+    members = groups()
+    files = [folder / "space" / f"{model}.yaml" for folder in reversed(members.folders)]
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        return OmegaConf.create()
+    try:
+        compose(path)
+    except YamlError as error:
+        raise InputError(str(error)) from error
+    node = OmegaConf.load(path)
+    assert isinstance(node, DictConfig)
+    return node

@@ -1,0 +1,123 @@
+"""A wide table, one row per well or site, read as profiles. Pure: no files."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.core.arrays import Floats
+from harness.core.profiles import Profiles
+from harness.data.columns import feature_columns
+from harness.data.columns.feature_columns import FeatureSpec
+from harness.data.columns.left_out_columns import left_out_sentence
+from harness.data.columns.well_roles import Rule, RuleSpec
+from harness.data.columns.wells_table import claimed, required, resolve, wells_table, without
+from harness.data.files.array_columns import expand_arrays
+from harness.data.files.plate_rows import Rows
+from harness.store.reading_report import ReadingReport
+from harness.store.validate import check_wide
+from harness.utils.hashing import fingerprint
+
+
+def interpret(
+    df: pd.DataFrame,
+    *,
+    columns: Mapping[str, str | None],
+    controls: RuleSpec,
+    poscon: RuleSpec = None,
+    empty: RuleSpec = None,
+    features: FeatureSpec = None,
+    level: str = "auto",
+    source: str = "table",
+    report: ReadingReport | None = None,
+) -> tuple[Floats, pd.DataFrame, list[str]]:
+    """``(X, wells, feature names)`` of a wide table, rows in the order of ``df``; X (n, n_features) float32.
+
+    ``controls``, ``poscon``, ``empty``: see :meth:`Rule.parse`; ``features``: see :func:`features.choose`.
+
+    Raises
+    ------
+    InputError : whatever is wrong with the table or with the choices, in one line.
+    """
+    df = _with_inferred_types(check_wide(df, source=source))
+    negative = required(Rule.parse(controls, option="controls"), source=source, found=df.columns)
+    rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
+    mapped = resolve(df.columns, columns, source=source)
+    taken = claimed(mapped, (negative, *rules))
+    df = expand_arrays(df, features=features, claimed=taken, source=source)
+    choice = feature_columns.choose(df, features, claimed=taken, source=source)
+    names = choice.names
+    if choice.left_out:
+        warnings.warn(f"{source}: {left_out_sentence(len(names), choice.left_out)}", stacklevel=3)
+    X = feature_columns.values(df, names, source=source)
+    wells = wells_table(
+        without(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],
+        level=level, source=source, where=lambda i: f"{source}, row {i + 1}", report=report,
+    )  # fmt: skip
+    return X, wells, names
+
+
+def _with_inferred_types(df: pd.DataFrame) -> pd.DataFrame:
+    """Return ``df`` in which a column of objects that are all numbers is a column of numbers."""
+    try:
+        return df.infer_objects()
+    except OverflowError:  # pandas below 3 fails on whole numbers beyond float64
+        inferred = pd.DataFrame({name: _with_inferred_type(column) for name, column in df.items()}, index=df.index)
+        inferred.attrs = df.attrs
+        return inferred
+
+
+def _with_inferred_type(column: pd.Series[Any]) -> pd.Series[Any]:
+    try:
+        return column.infer_objects()
+    except OverflowError:
+        return column
+
+
+def profiles_from_frame(
+    df: pd.DataFrame,
+    *,
+    plate: str = "plate",
+    well: str = "well",
+    batch: str | None = None,
+    compound: str | None = None,
+    site: str | None = None,
+    dose: str | None = None,
+    cell_count: str | None = None,
+    controls: RuleSpec = "compound == 'DMSO'",
+    poscon: RuleSpec = None,
+    empty: RuleSpec = None,
+    features: FeatureSpec = None,
+    on_missing: str = "error",
+    level: str = "auto",
+    name: str = "table",
+) -> Profiles:
+    """Profiles of a wide table; plates in order of first appearance, rows of a plate as given.
+
+    ``plate`` ... ``cell_count`` name columns of ``df`` (None: the column of that very name, where there is one).
+    Without a batch column every batch is ``""``: see :func:`harness.batch.assign_batches`. The other options are
+    those of :func:`interpret` and :mod:`harness.data.columns.missing_values`.
+
+    Raises
+    ------
+    InputError : as :func:`interpret`; NaN or infinity, by ``on_missing``.
+    """
+    columns = {
+        "plate": plate, "well": well, "batch": batch, "compound": compound, "site": site, "dose": dose,
+        "cell_count": cell_count,
+    }  # fmt: skip
+    report = ReadingReport()
+    X, wells, names = interpret(
+        df, columns=columns, controls=controls, poscon=poscon, empty=empty, features=features, level=level,
+        source=name, report=report,
+    )  # fmt: skip
+    for line in report.warnings:
+        warnings.warn(f"{name}: {line}", stacklevel=3)
+    rows = Rows(source=name, features=names, parts=[X], wells=wells, on_missing=on_missing)
+    plates = list(rows.plates())
+    X, wells = np.concatenate([X for X, _ in plates]), pd.concat([w for _, w in plates], ignore_index=True)
+    return Profiles(X, wells, features=rows.kept, name=name, fingerprint=fingerprint([X], wells, rows.kept))

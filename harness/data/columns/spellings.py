@@ -1,0 +1,90 @@
+"""Spellings of one name: ``dmso``, ``DMSO`` and ``D.M.S.O.``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from harness.data.columns.well_roles import Rule
+from harness.store.reading_report import ReadingReport
+from harness.utils.text import MISSING_WORDS, as_text
+
+_PUNCTUATION = re.compile(r"(?<!\d)[\W_]+|[\W_]+(?!\d)")  # between two digits it is part of a number: 1.0 is not 10
+_SYNONYMS = {"dimethylsulfoxide": "dmso", "dimethylsulphoxide": "dmso"}
+_MISSING_WORDS = {word.casefold() for word in MISSING_WORDS}
+
+
+def fold(name: str) -> str:
+    """Return what all spellings of a name share, ``""`` for one with fewer than two letters."""
+    text = _PUNCTUATION.sub("", unicodedata.normalize("NFKC", name).casefold())
+    return _SYNONYMS.get(text, text) if sum(letter.isalpha() for letter in text) > 1 else ""
+
+
+def other_spellings(
+    names: pd.Series[Any], selected: pd.Series[bool], others: pd.Series[bool]
+) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+    """Yield, for each name of the rows ``selected`` that rows of ``others`` spell in another way, both with counts."""
+    texts = as_text(names)
+    inside, outside = (texts[rows].value_counts() for rows in (selected, others))
+    by_fold: dict[str, dict[str, int]] = {}
+    for name, count in inside.items():
+        by_fold.setdefault(fold(str(name)), {})[str(name)] = int(count)
+    spellings: dict[str, dict[str, int]] = {}
+    for name, count in outside.items():
+        if name not in inside.index and (folded := fold(str(name))) and folded in by_fold:
+            spellings.setdefault(folded, {})[str(name)] = int(count)
+    for folded, names_outside in spellings.items():
+        yield by_fold[folded], names_outside
+
+
+def spelling_warnings(
+    columns: Mapping[str, pd.Series[Any]], role: pd.Series[Any], *, of: str, option: str
+) -> Iterator[str]:
+    """Yield a line for each name in ``columns`` of rows of the role ``of`` that treated rows spell differently."""
+    seen: list[tuple[Collection[str], Collection[str]]] = []
+    for column, names in columns.items():
+        for inside, outside in other_spellings(names, role == of, role == "treated"):
+            if (inside.keys(), outside.keys()) in seen:
+                continue
+            seen.append((inside.keys(), outside.keys()))
+            yield (
+                f"column {column!r}: {_counted(outside)} {'counts' if len(outside) == 1 else 'count'} as treated, "
+                f"{_counted(inside)} as {of}: are these spellings of one name? Add them to {option}, or correct the "
+                "table"
+            )
+
+
+def missing_words(names: pd.Series[Any]) -> dict[str, int]:
+    """Return the names, with the rows that hold them, that look like a missing value: ``NA``, ``None``, ``null``."""
+    counts = as_text(names).value_counts()
+    return {str(name): int(count) for name, count in counts.items() if name and str(name).casefold() in _MISSING_WORDS}
+
+
+def _counted(names: Mapping[str, int]) -> str:
+    return " and ".join(f"{name!r} ({count:,} rows)" for name, count in names.items())
+
+
+def report_names(
+    columns: Mapping[str, pd.Series[Any]],
+    compound: str | None,
+    role: pd.Series[Any],
+    rules: Mapping[str, Rule | None],
+    report: ReadingReport,
+) -> None:
+    """Say which names of controls are spelled in several ways, and which compounds are called like a missing value.
+
+    ``compound``: the column of compounds, if there is one. ``rules``: by the role that they give.
+    """
+    for name, rule in rules.items():
+        if rule is not None:
+            read = dict.fromkeys([compound, *rule.columns])
+            names = {column: columns[column] for column in read if column is not None and column in columns}
+            for line in spelling_warnings(names, role, of=name, option=rule.option):
+                report.warn(line)
+    if compound is not None and compound in columns and (words := missing_words(columns[compound])):
+        counted = ", ".join(f"{word!r} ({count:,} rows)" for word, count in words.items())
+        report.note(f"compounds called {counted} are names like any other: only an empty cell is no compound")

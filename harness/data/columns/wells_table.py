@@ -1,0 +1,205 @@
+"""The wells table of a screen, made from the columns of a table that are no features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import infer_dtype, is_numeric_dtype
+
+from harness.core.arrays import Mask
+from harness.core.exceptions import InputError
+from harness.data.columns import well_names
+from harness.data.columns.spellings import report_names
+from harness.data.columns.well_roles import Rule, assign_roles
+from harness.store.reading_report import ReadingReport
+from harness.store.validate import check_wells
+from harness.utils.text import as_numbers, as_text, has_lost_digits, one_text, some
+
+STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
+DERIVED = ("row", "column", "role")
+TEXT = ("plate", "well", "batch", "compound")
+_WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,14}")
+LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well or site when they come here
+
+
+def resolve(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
+    """The source column of each standard column that is there: the mapped one, else the one of that name.
+
+    Raises
+    ------
+    InputError : an unknown standard name, a mapped column that is not there, no plate or no well column.
+    """
+    unknown = [name for name in columns if name not in STANDARD]
+    if unknown:
+        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(STANDARD)}")
+    mapped: dict[str, str] = {}
+    for name in STANDARD:
+        column = columns.get(name) or name
+        if column in found:
+            mapped[name] = column
+        elif columns.get(name) is not None or name in ("plate", "well"):
+            raise InputError(f"{source}: no {name} column {column!r}; found {some(found, 20)}; set columns.{name}")
+    return mapped
+
+
+def claimed(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
+    """Columns that are no features unless asked for by name."""
+    used = {name for rule in rules if rule for name in rule.columns}
+    return {*STANDARD, *DERIVED, *columns.values(), *used}
+
+
+def wells_table(
+    meta: pd.DataFrame,
+    columns: Mapping[str, str],
+    *,
+    controls: Rule,
+    poscon: Rule | None,
+    empty: Rule | None,
+    level: str,
+    source: str,
+    where: Callable[[int], str],
+    without_partner: Mapping[str, Mask] | None = None,
+    report: ReadingReport | None = None,
+) -> pd.DataFrame:
+    """Return the ``wells`` of :class:`harness.core.profiles.Profiles` from the columns of a table that are no features.
+
+    ``columns``: standard name to column of ``meta``. ``where(i)``: what to call row i in an error. Rules may use
+    the standard names as well as the table's own; plate, well, batch and compound are text in them. ``level``:
+    ``well`` (one row per well), ``image`` (one per site; sites are numbered where there is no site column), or
+    ``auto``: image where there is a site column. ``without_partner``: see :func:`assign_roles`, by column of ``meta``.
+    ``report`` is told of rows without a partner, of controls in several spellings and of compounds called ``NA``.
+
+    Raises
+    ------
+    InputError : a row without plate or well, text in cell_count, and what :func:`check_wells` and
+        :func:`assign_roles` refuse.
+    """
+    if level not in LEVELS:
+        raise InputError(f"level: got {level!r}; expected one of {list(LEVELS)}")
+    table = _standard_columns(meta, columns, source=source, where=where)
+    places = well_names.standardize(table["well"])
+    own = {column: table[name] for name, column in columns.items() if name != "well"}
+    visible = {**{str(name): meta[name] for name in meta.columns}, **own, **table, "well": places["well"]}
+    without_partner = {
+        name: mask
+        for column, mask in (without_partner or {}).items()
+        for name in (column, *(standard for standard, mapped in columns.items() if mapped == column))
+    }
+    role = assign_roles(
+        visible, controls=controls, poscon=poscon, empty=empty, source=source, without_partner=without_partner,
+        report=report,
+    )  # fmt: skip
+    if report is not None:
+        measured = {column for name in STANDARD if name != "compound" for column in (name, columns.get(name, name))}
+        named = {columns.get(name, name): column for name, column in visible.items() if name not in measured}
+        report_names(named, columns.get("compound"), role, {"negcon": controls, "poscon": poscon}, report)
+    if level == "image" and "site" not in table:
+        table["site"] = meta.groupby([table["plate"], places["well"]], sort=False).cumcount() + 1
+    standard = {
+        "plate": table["plate"], **{str(name): places[name] for name in places}, "site": table.get("site"),
+        "batch": table.get("batch", pd.Series("", index=meta.index, dtype=object)), "role": role,
+        **{name: table.get(name) for name in ("compound", "dose", "cell_count")},
+    }  # fmt: skip
+    present = {name: series for name, series in standard.items() if series is not None}
+    used = {*columns.values(), *STANDARD, *DERIVED}
+    others = {
+        str(name): _storable(meta[name]) for name in meta if name not in used and not str(name).startswith("Unnamed: ")
+    }
+    wells = pd.DataFrame({**present, **others})
+    check_wells(wells, sites="site" in present and level != "well", source=source)
+    return wells
+
+
+def _standard_columns(
+    meta: pd.DataFrame, columns: Mapping[str, str], *, source: str, where: Callable[[int], str]
+) -> dict[str, pd.Series[Any]]:
+    """Return the standard columns of ``meta``: ids as text, counts and doses as numbers if all of them are.
+
+    Raises
+    ------
+    InputError : ids that lost digits, a row without plate or well, a batch that is missing in some rows, text in
+        cell_count.
+    """
+    for column in (columns[name] for name in TEXT if name in columns):
+        if has_lost_digits(meta[column]):
+            raise InputError(
+                f"{source}: column {column!r} holds whole numbers stored as floating point that are too long for it, "
+                "their last digits are lost; write the column as text or as integers"
+            )
+    table = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    _refuse_blank_ids(table, columns, source=source, where=where)
+    if "cell_count" in table:
+        table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)
+    for name in ("site", "dose"):
+        if name in table:
+            table[name] = _storable(table[name])
+    if "dose" in table and ((dose := as_numbers(table["dose"])).notna() | _is_blank(table["dose"])).all():
+        table["dose"] = dose
+    if "site" in table and _is_text_of_whole_numbers(table["site"]):
+        table["site"] = as_numbers(table["site"])
+    return table
+
+
+def _refuse_blank_ids(
+    table: Mapping[str, pd.Series[Any]], columns: Mapping[str, str], *, source: str, where: Callable[[int], str]
+) -> None:
+    for name in ("plate", "well"):
+        blank = np.flatnonzero(table[name] == "")
+        if len(blank):
+            first, n = where(int(blank[0])), len(blank)
+            raise InputError(f"{first}: {name} column {columns[name]!r} is empty (in {n} rows); fill it in")
+    if "batch" in table and (unbatched := (table["batch"] == "").to_numpy()).any() and not unbatched.all():
+        plates = some(table["plate"][unbatched].unique())
+        raise InputError(
+            f"{source}: batch column {columns['batch']!r} is empty, or has no partner, in {int(unbatched.sum())} rows "
+            f"of plates {plates}; fill it in, or leave these plates out by exclude_plates"
+        )
+
+
+def required(controls: Rule | None, *, source: str, found: Collection[str]) -> Rule:
+    """``controls``, or an InputError that says how to choose them."""
+    if controls is None:
+        raise InputError(
+            f"{source}: which wells are negative controls? Give controls.column and controls.values, or "
+            f"controls.query; columns found {some(found, 20)}"
+        )
+    return controls
+
+
+def without(df: pd.DataFrame, names: Sequence[str], taken: Collection[str]) -> pd.DataFrame:
+    """The columns that are not features, and those that are used for something else as well; rows 0..n-1."""
+    gone = set(names) - set(taken)
+    return df[[c for c in df.columns if c not in gone]].reset_index(drop=True)
+
+
+def _numbers(column: pd.Series[Any], name: str, where: Callable[[int], str]) -> pd.Series[Any]:
+    numbers = as_numbers(column)
+    text = np.flatnonzero(numbers.isna() & column.notna())
+    if len(text):
+        i = int(text[0])
+        raise InputError(f"{where(i)}: cell_count column {name!r} holds {column.iloc[i]!r}; expected a number")
+    return numbers
+
+
+def _is_blank(column: pd.Series[Any]) -> pd.Series[bool]:
+    """Return which values, (n,), are missing or an empty text."""
+    return column.isna() | (as_text(column) == "")
+
+
+def _is_text_of_whole_numbers(column: pd.Series[Any]) -> bool:
+    """Return whether every value is the text of a whole number in its shortest form: ``"7"``, not ``"07"``."""
+    values = column.dropna().unique()
+    return bool(len(values)) and all(isinstance(v, str) and _WHOLE_NUMBER.fullmatch(v.strip()) for v in values)
+
+
+def _storable(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Values of several types in one column (files that disagree) become text, and whole numbers beyond 64 bits."""
+    if is_numeric_dtype(column):
+        return column
+    kind = infer_dtype(column, skipna=True)
+    long = kind == "integer" and any(abs(value) >= 1 << 63 for value in column.dropna())
+    return column.map(one_text) if long or kind.startswith("mixed") else column

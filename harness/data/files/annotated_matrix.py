@@ -1,0 +1,122 @@
+"""A matrix of features beside a table that describes its rows, as a screen: what readers of such formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.data.columns import feature_columns
+from harness.data.columns.feature_columns import FeatureSpec
+from harness.data.columns.left_out_columns import left_out_rows, left_out_sentence
+from harness.data.columns.well_roles import Rule, RuleSpec
+from harness.data.columns.wells_table import wells_table
+from harness.data.conventions.columns import recognize
+from harness.data.conventions.decision import decide
+from harness.data.conventions.name_patterns import NamePatterns
+from harness.data.conventions.table import conventions_table, lines
+from harness.data.files.plate_rows import Rows
+from harness.store.reading_report import ReadingReport
+from harness.utils.text import as_text, listed, one_text, some
+
+
+@dataclass(frozen=True)
+class ScreenOptions:
+    """Settings that say what the columns of a table mean; see :class:`harness.data.tables.Tables`."""
+
+    columns: Mapping[str, str | None]
+    controls: RuleSpec
+    poscon: RuleSpec
+    empty: RuleSpec
+    features: FeatureSpec
+    exclude_plates: tuple[str, ...]
+    on_missing: str
+    level: str
+
+    @classmethod
+    def parse(cls, *, columns: Mapping[str, str | None] | None, exclude_plates: Any, **options: Any) -> ScreenOptions:
+        """Drop columns that are not mapped; compare plates as text."""
+        mapped = {name: column for name, column in (columns or {}).items() if column is not None}
+        plates = tuple(one_text(plate) for plate in listed(exclude_plates))
+        return cls(columns=mapped, exclude_plates=plates, **options)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def included(self, meta: pd.DataFrame, column: str, *, source: str) -> pd.Series[bool]:
+        """Return which rows belong to a plate that is not excluded, (n,).
+
+        Raises
+        ------
+        InputError : a plate that is not there, or none left.
+        """
+        plates = as_text(meta[column])
+        unknown = [plate for plate in self.exclude_plates if plate not in set(plates)]
+        if unknown:
+            raise InputError(f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}")
+        included = ~plates.isin(self.exclude_plates)
+        if not included.any():
+            raise InputError(f"{source}: exclude_plates leaves no plate; found {some(plates.unique())}")
+        return included
+
+    def choose(self, table: pd.DataFrame, *, source: str, report: ReadingReport) -> list[str]:
+        """Return the features among the columns of ``table``; ``report`` says which were left out, and why."""
+        choice = feature_columns.choose(table, self.features, claimed=(), source=source)
+        if choice.left_out:
+            report.note(left_out_sentence(len(choice.names), choice.left_out))
+            report.add_rows("left_out_columns", left_out_rows(choice.left_out))
+        return choice.names
+
+    def rows(
+        self,
+        meta: pd.DataFrame,
+        names: Sequence[str],
+        read: Callable[[Sequence[int]], Floats],
+        *,
+        source: str,
+        where: Callable[[int], str],
+        report: ReadingReport,
+    ) -> Rows:
+        """Return the rows of plates that are not excluded; what columns and controls are is decided as for tables.
+
+        Parameters
+        ----------
+        meta : describes the rows, n of them.
+        names : of all features.
+        read : returns these rows (ascending) of the matrix, all features, float32.
+        where : what to call row i in an error.
+
+        Raises
+        ------
+        InputError : whatever is wrong with the table or the settings.
+        """
+        rules = [
+            Rule.parse(spec, option=f"data.{name}")
+            for name, spec in (("controls", self.controls), ("poscon", self.poscon), ("empty", self.empty))
+        ]
+        patterns = NamePatterns.parse(self.columns)
+        meta = patterns.apply(meta, source=source)
+        columns = recognize([str(name) for name in meta.columns], patterns.columns, source=source)
+        included = self.included(meta, columns["plate"], source=source).to_numpy()
+        rows_read = [int(i) for i in included.nonzero()[0]]
+        meta = meta[included].reset_index(drop=True)
+        no_folder = pd.Series("", index=meta.index, dtype=object)
+        decision = decide(meta, no_folder, mapped=patterns.columns, rules=rules, source=source)
+        wells = wells_table(
+            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
+            level=self.level, source=source, where=lambda i: where(rows_read[i]), report=report,
+        )  # fmt: skip
+        rows = conventions_table(decision, wells)
+        report.add_rows("conventions", rows)
+        report.lines(lines(rows))
+        X = read(rows_read)
+        table = pd.DataFrame(X, columns=pd.Index(list(names), dtype=object), copy=False)
+        features = self.choose(table, source=source, report=report)
+        if features != list(names):
+            place = {name: i for i, name in enumerate(names)}
+            X = X[:, [place[name] for name in features]]
+        return Rows(source=source, features=features, parts=[X], wells=wells, on_missing=self.on_missing)

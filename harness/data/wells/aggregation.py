@@ -1,0 +1,179 @@
+"""From sites to wells: median or mean of the images of a well, plate by plate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.core.arrays import Floats, Mask
+from harness.core.exceptions import InputError
+from harness.core.profiles import Plate, Profiles
+from harness.numerics.median import halfway, middle
+from harness.utils.parallel import WORKERS, ordered
+
+
+def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
+    """For each row the number of its well, (n_rows,), wells counted in order of first appearance."""
+    plate, well = (pd.factorize(wells[column])[0].astype(np.int64) for column in ("plate", "well"))
+    return np.asarray(pd.factorize(plate * (well.max(initial=0) + 1) + well)[0], dtype=np.int64)
+
+
+def well_table(wells: pd.DataFrame) -> pd.DataFrame:
+    """One row per well: first value of every column, mean of ``cell_count`` (cells per image), no ``site``."""
+    codes = well_codes(wells)
+    if len(codes) == 0 or codes[-1] == len(codes) - 1:
+        return wells.drop(columns="site", errors="ignore").reset_index(drop=True)
+    first = np.unique(codes, return_index=True)[1]
+    table = wells.iloc[first].drop(columns="site", errors="ignore").reset_index(drop=True)
+    if "cell_count" in table:
+        table["cell_count"] = wells["cell_count"].groupby(codes).mean().to_numpy()
+    return table
+
+
+def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
+    """A mask over wells, (n_wells,), or over rows, (n_rows,), as a mask over the rows of ``wells``.
+
+    Raises
+    ------
+    InputError : the mask has neither length.
+    """
+    if len(mask) == len(wells):
+        return mask
+    codes = well_codes(wells)
+    if len(codes) and len(mask) == codes.max() + 1:
+        return np.asarray(mask[codes], dtype=bool)
+    raise InputError(f"split: masks have {len(mask)} entries; expected one per well or one per row ({len(wells)})")
+
+
+def _median(stack: Floats) -> Floats:
+    """Median over axis 1 of (n_wells, n_sites, n_features)."""
+    return halfway(middle(stack))
+
+
+def _mean(stack: Floats) -> Floats:
+    """Mean over axis 1, accumulated in float64."""
+    return np.asarray(stack.mean(axis=1, dtype=np.float64), dtype=np.float32)
+
+
+METHODS: dict[str, Callable[[Floats], Floats]] = {"median": _median, "mean": _mean}
+
+
+def sites_to_wells(Z: Floats, codes: NDArray[Any], how: str) -> Floats:
+    """Aggregate the rows of a plate to its wells.
+
+    Parameters
+    ----------
+    Z : (n_rows, n_features) float32.
+    codes : (n_rows,) number of the well of each row, 0..n_wells-1.
+    how : ``median`` or ``mean``.
+
+    Returns
+    -------
+    (n_wells, n_features) float32, wells in the order of their codes.
+    """
+    counts = np.bincount(codes)
+    if (counts == 1).all():
+        out = np.empty_like(Z)
+        out[codes] = Z
+        return out
+    return _by_count(Z, codes, METHODS[how])
+
+
+def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
+    """For each well and feature the two middle values of its sites (the same one twice where their number is odd).
+
+    Parameters
+    ----------
+    X, codes : as for :func:`sites_to_wells`.
+
+    Returns
+    -------
+    (n_wells, 2, n_features) float32: the median is :func:`halfway` between them, also after an increasing map.
+    """
+    return _by_count(X, codes, middle)
+
+
+def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]) -> Floats:
+    """``method`` of (n, n_sites, n_features), for all wells of one number of sites at once; in order of codes."""
+    counts = np.bincount(codes)
+    if (counts == counts[0]).all() and (np.diff(codes) >= 0).all():
+        return method(Z.reshape(len(counts), counts[0], Z.shape[1]))
+    order = np.argsort(codes, kind="stable")
+    starts = np.r_[0, np.cumsum(counts)[:-1]]
+    groups = [np.flatnonzero(counts == n) for n in np.unique(counts)]
+    results = [method(Z[order[starts[wells][:, None] + np.arange(counts[wells[0]])]]) for wells in groups]
+    out = np.empty((len(counts), *results[0].shape[1:]), dtype=np.float32)
+    for wells, result in zip(groups, results, strict=True):
+        out[wells] = result
+    return out
+
+
+def check_method(how: str) -> None:
+    """Refuse an unknown aggregation, listing the known ones."""
+    if how != "none" and how not in METHODS:
+        raise InputError(f"aggregate={how!r} is unknown; choose one of {[*METHODS, 'none']}")
+
+
+class KeepsWells(Protocol):
+    """Keeps the wells of an array of sites; a packed screen has one, as its attribute ``kept``."""
+
+    def __call__(
+        self, parts: Callable[[], Iterator[Floats]], *, wells: pd.DataFrame, n_features: int, key: str
+    ) -> Floats:
+        """The ``parts``, plate by plate, of the table ``wells`` one above the other, read-only; as they were before
+        where the ``key`` is the same."""
+        ...
+
+
+def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles:
+    """Profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
+
+    ``glance`` is called with every plate whose images are read for that: none where the wells were kept.
+    """
+    check_method(how)
+    if how == "none" or profiles.level == "well":
+        return profiles
+    codes = well_codes(profiles.wells)
+    table = well_table(profiles.wells)
+    key = f"{how} of {hashlib.sha256(codes.tobytes()).hexdigest()}"
+
+    def reduce(X: Floats) -> Floats:
+        def part(plate: Plate) -> Floats:
+            own = codes[plate.rows]
+            if glance is not None:
+                glance(plate)
+            return sites_to_wells(plate.X, own - own.min(), how)
+
+        def parts() -> Iterator[Floats]:
+            with ThreadPoolExecutor(WORKERS) as pool:
+                yield from ordered(pool, part, profiles.replace(X=X, planted=None), WORKERS)
+
+        kept: KeepsWells | None = getattr(X, "kept", None)
+        if kept is not None:
+            return kept(parts, wells=table, n_features=X.shape[1], key=key)
+        out = np.empty((len(table), X.shape[1]), dtype=np.float32)
+        end = 0
+        for wells in parts():
+            out[end : end + len(wells)] = wells
+            end += len(wells)
+        return out
+
+    planted = None if profiles.planted is None else reduce(profiles.planted)
+    return profiles.replace(X=reduce(profiles.X), wells=table, planted=planted)
+
+
+def raw_wells(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles | None:
+    """:func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
+    if how == "none" or profiles._mask is not None:
+        return None
+    key = "wells", how
+    if key not in profiles._facts:
+        profiles._facts[key] = aggregate(profiles.replace(planted=None), how, glance=glance)
+    found: Profiles = profiles._facts[key]
+    return found

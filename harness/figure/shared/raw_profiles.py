@@ -1,0 +1,45 @@
+"""The wells of a normalization as they were before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.core.exceptions import InputError, NotApplicable
+from harness.data.wells.aggregation import raw_wells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.core.arrays import Floats, Mask
+    from harness.figure.base import FigureContext
+
+
+def before(run: FigureContext, chosen: Mask, *, columns: Sequence[int] | None = None) -> Floats:
+    """Profiles before normalization of the wells ``chosen`` (n_wells,) of ``run.normalized.wells``.
+
+    Sites of a well count as one well, by their median. Read plate by plate; only the chosen rows, and ``columns``
+    (default: all features), are kept.
+
+    Returns
+    -------
+    (n_chosen, n_columns) float32, in the order of ``run.normalized.wells``.
+
+    Raises
+    ------
+    NotApplicable : profiles before normalization were not kept. InputError : they hold other wells.
+    """
+    if run.raw is None:
+        raise NotApplicable("profiles before normalization were not kept")
+    n_wells = len(run.normalized.wells)
+    raw = run.raw if len(run.raw.wells) == n_wells else raw_wells(run.raw, "median")
+    if raw is None or len(raw.wells) != n_wells or len(chosen) != n_wells:
+        found = "a view" if raw is None else f"{len(raw.wells)} wells"
+        raise InputError(
+            f"figure: {found} before normalization and {n_wells} after, {len(chosen)} of them chosen or not; "
+            "expected the same number: draw figures on profiles of the same wells"
+        )
+    kept = np.arange(len(raw.features)) if columns is None else np.asarray(columns)
+    parts = [plate.X[np.flatnonzero(chosen[plate.rows])[:, None], kept] for plate in raw]
+    return np.concatenate(parts)

@@ -1,0 +1,113 @@
+"""Rank correlation with an interval from resampled compounds; differences are paired by the same draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.core.arrays import Doubles
+from harness.core.exceptions import NotApplicable
+from harness.core.seeding import generator
+from harness.scoring.bootstrap import interval
+
+FEWEST = 5  # compounds; with fewer a rank correlation has no interval worth the name
+FEWEST_OF_ONE = 3  # treatments of a compound
+_BLOCK = 1 << 20  # weights at a time: 8 MB
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A rank correlation, its 95% interval, the ``n`` it rests on and its value in each draw, (R,)."""
+
+    value: float
+    lower: float
+    upper: float
+    n: int
+    drawn: Doubles
+
+    def minus(self, other: Correlation) -> Correlation:
+        """The paired difference; both come from the same treatments, resamples and seed."""
+        drawn = self.drawn - other.drawn
+        return Correlation(self.value - other.value, *interval(drawn), self.n, drawn)
+
+
+def spearman(x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resamples: int, seed: int) -> Correlation:
+    """Spearman's rank correlation of x and y (n,), ties by mid-ranks; pairs with a NaN are left out.
+
+    Interval: percentiles over resamples of compounds, each with all its treatments (doses of a compound are not
+    independent). Draws depend on the seed and the number of compounds; rows must come in one order, e.g. sorted by
+    compound.
+
+    Raises
+    ------
+    NotApplicable : fewer than 5 compounds, or x or y is the same for all.
+    """
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    names, codes = np.unique(compound[known].astype(str), return_inverse=True)
+    if len(names) < FEWEST:
+        raise NotApplicable(f"{len(names)} compounds with both values; a rank correlation needs {FEWEST}")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise NotApplicable(f"one value for all {len(names)} compounds; a rank correlation needs different ones")
+    times = _draw(len(names), n_resamples, seed)
+    step = max(1, _BLOCK // len(x))
+    blocks = [times[i : i + step][:, codes] for i in range(0, n_resamples, step)]
+    drawn = np.concatenate([_weighted(x, y, block) for block in blocks])
+    value = float(_weighted(x, y, np.ones((1, len(x))))[0])
+    return Correlation(value, *interval(drawn), len(x), drawn)
+
+
+def within_compounds(
+    x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resamples: int, seed: int
+) -> Correlation:
+    """Mean over compounds of Spearman's correlation over the treatments of each; ``n`` counts compounds.
+
+    For doses: they can be compared within a compound, while between compounds potency decides. Compounds take part
+    that have 3 treatments, not all of one value. Interval and rows as for :func:`spearman`.
+
+    Raises
+    ------
+    NotApplicable : fewer than 5 such compounds.
+    """
+    known = np.isfinite(x) & np.isfinite(y)
+    names = compound.astype(str)
+    found = []
+    for name in np.unique(names[known]):
+        own = known & (names == name)
+        if own.sum() >= FEWEST_OF_ONE:
+            found.append(float(_weighted(x[own], y[own], np.ones((1, own.sum())))[0]))
+    rho = np.array(found)[~np.isnan(found)]
+    if len(rho) < FEWEST:
+        raise NotApplicable(f"{len(rho)} compounds with {FEWEST_OF_ONE} different treatments; {FEWEST} are needed")
+    times = _draw(len(rho), n_resamples, seed)
+    drawn = times @ rho / len(rho)
+    return Correlation(float(rho.mean()), *interval(drawn), len(rho), drawn)
+
+
+def _draw(n: int, n_resamples: int, seed: int) -> Doubles:
+    """How often each of n compounds is drawn, (n_resamples, n)."""
+    rng = generator(seed, "bootstrap compounds", n)
+    return rng.multinomial(n, np.full(n, 1 / n), n_resamples).astype(np.float64)
+
+
+def _weighted(x: Doubles, y: Doubles, weight: Doubles) -> Doubles:
+    """Spearman's rho where row i counts ``weight`` (R, n) times: (R,); NaN where x or y is left with one value."""
+    a, b = _ranks(x, weight), _ranks(y, weight)
+    total = weight.sum(axis=1, keepdims=True)
+    a -= (weight * a).sum(axis=1, keepdims=True) / total
+    b -= (weight * b).sum(axis=1, keepdims=True) / total
+    together, alone = (weight * a * b).sum(axis=1), (weight * a * a).sum(axis=1) * (weight * b * b).sum(axis=1)
+    rho = np.full(len(weight), np.nan)
+    np.divide(together, np.sqrt(alone), out=rho, where=alone > 0)
+    return rho
+
+
+def _ranks(x: Doubles, weight: Doubles) -> Doubles:
+    """Mid-rank of each of x (n,) among rows counted ``weight`` (R, n) times, up to a constant, (R, n)."""
+    order = np.argsort(x, kind="stable")
+    place = np.unique(x, return_inverse=True)[1]
+    starts = np.flatnonzero(np.diff(x[order], prepend=np.nan) != 0)
+    counts = np.add.reduceat(weight[:, order], starts, axis=1)
+    return np.asarray((counts.cumsum(axis=1) - counts / 2)[:, place])

@@ -1,0 +1,31 @@
+"""A metric by its name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import harness.metric
+from harness.core.exceptions import InputError
+from harness.metric.base import Metric
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of that name, with its default settings.
+
+    Raises
+    ------
+    InputError : there is none; the message lists those there are.
+    """
+    known = sorted(module.name for module in pkgutil.iter_modules(harness.metric.__path__))
+    if name in known:
+        module = importlib.import_module(f"harness.metric.{name}")
+        for _, found in inspect.getmembers(module, inspect.isclass):
+            if issubclass(found, Metric) and getattr(found, "name", None) == name:
+                made: Metric = found()
+                return made
+    raise InputError(f"there is no metric {name!r}; choose one of {', '.join(k for k in known if k not in _OTHERS)}")
+
+
+_OTHERS = ("base", "named")

@@ -1,0 +1,102 @@
+"""What a configuration asks for, as keys of what it makes: of the run, and of each unit of its work."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.run.checkpoint.source_fingerprint import code_version
+from harness.utils.hashing import file_sha256
+
+NO_NUMBER = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")  # settings that change no number
+_UNREAD = ("audit", "data", "figure", "formats", "metric")  # by checks; the data are known by their content
+_NO_TRIAL = ("workers", "log_trials", "storage")  # the same of tuning
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A configuration and the content of what it names; nothing of the screen is read for it.
+
+    Attributes
+    ----------
+    config : resolved, without what changes no number, and with a digest behind every string that names files.
+    data : key of the screen's content, as the store has it (:func:`harness.store.store.store_folder`).
+    """
+
+    config: Mapping[str, Any]
+    data: str
+
+    @classmethod
+    def of(cls, resolved: Mapping[str, Any], data: str) -> Asked:
+        """``resolved``: the whole configuration as plain containers.
+
+        Raises
+        ------
+        InputError : a file that is named cannot be read.
+        """
+        config = {key: value for key, value in resolved.items() if key not in NO_NUMBER}
+        config["tuning"] = {key: value for key, value in config["tuning"].items() if key not in _NO_TRIAL}
+        config["formats"] = sorted({"png", *resolved["tracking"].get("figure_formats", ())})
+        return cls({key: node if key == "data" else _with_content(node) for key, node in config.items()}, data)
+
+    @property
+    def run(self) -> str:
+        """Key of the run: equal where a finished run is what is asked for."""
+        return _sha256(code_version(), self.data, self.config)
+
+    @property
+    def setting(self) -> str:
+        """Key of what all units of a run share."""
+        shared = {key: self.config[key] for key in ("batch", "norm", "split", "aggregate", "seed")}
+        return _sha256(code_version(), self.data, shared)
+
+    def unit(self, kind: str, names: Sequence[str]) -> str:
+        """Key of a unit beside :attr:`setting`: its names and the settings that it alone depends on.
+
+        Parameters
+        ----------
+        kind : ``evaluation`` of names (task, model, fold), ``report`` of a normalization (fold), ``audit`` (check).
+        """
+        return _sha256(kind, list(names), self._own(kind, names))
+
+    def _own(self, kind: str, names: Sequence[str]) -> Any:
+        config = self.config
+        if kind == "evaluation":
+            task, model, _ = names
+            group = "model" if model in config["model"] else "baseline"
+            return [
+                config["task"][task],
+                config[group][model],
+                config["model"].get("encode") if group == "model" else "",
+            ]
+        if kind == "audit":  # a check may read whatever a run knows but its metrics, figures and other checks
+            read = {key: value for key, value in config.items() if key not in _UNREAD}
+            return [config["audit"][names[0]], read]
+        return None
+
+
+def _with_content(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _with_content(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_content(value) for value in node]
+    files = _files(node) if isinstance(node, str) else []
+    return [node, *(file_sha256(path) for path in files)] if files else node
+
+
+def _files(text: str) -> list[Path]:
+    """Files that ``text`` names, or matches."""
+    if not text or "\0" in text or len(text) > 4096:
+        return []
+    pattern = str(Path(text).expanduser())
+    found = glob.glob(pattern, recursive=True) if glob.has_magic(pattern) else [pattern]
+    return sorted(path for path in map(Path, found) if path.is_file())
+
+
+def _sha256(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()

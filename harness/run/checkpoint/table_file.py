@@ -1,0 +1,132 @@
+"""Tables on disk that are whole or absent, and noticed where they are neither."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.core.exceptions import InputError
+from harness.utils.file_kinds import is_plain_file, refuse_all_but_files
+from harness.utils.process_identity import gone, owner
+
+_ABOUT, _SUM = b"harness.about", b"harness.sha256"
+_NAME = re.compile(r"[0-9a-f]{24}-[0-9a-f]{32}\.parquet")
+_BY = "~"  # in the name of a temporary file, before each word on the process that writes it
+_MAGIC = b"PAR1"
+
+
+class DamagedError(Exception):
+    """A file that is truncated, or does not hold what was written."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A table and what is to be known about it (plain JSON; NaN and infinities are kept)."""
+
+    table: pd.DataFrame
+    about: Mapping[str, Any]
+
+
+def write(path: Path, kept: Kept) -> None:
+    """Parquet with a checksum, under a temporary name in the same folder until it is on the disk."""
+    arrow = pa.Table.from_pandas(kept.table, preserve_index=False)
+    about = json.dumps(kept.about, sort_keys=True)
+    metadata = {_ABOUT: about.encode(), _SUM: _checksum(arrow.to_pandas(), about).encode()}
+    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **metadata})
+    temporary = path.with_name(_BY.join([f".{path.name}", *owner()]))
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(arrow, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Kept:
+    """Return what was written.
+
+    Raises
+    ------
+    DamagedError : it is not what was written. FileNotFoundError : nothing is there.
+    """
+    try:
+        arrow = pq.read_table(path, partitioning=None, memory_map=False)
+        table, metadata = arrow.to_pandas(), arrow.schema.metadata
+        about = metadata[_ABOUT].decode()
+        if _checksum(table, about) != metadata[_SUM].decode():
+            raise DamagedError(f"{path}: its checksum is another")
+        return Kept(table, json.loads(about))
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise DamagedError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def is_kept(path: Path) -> bool:
+    """Return whether :func:`write` made the file: by its name, and by the marks in it."""
+    return bool(_NAME.fullmatch(path.name)) and is_plain_file(path) and _has_marks(path) is True
+
+
+def _has_marks(path: Path) -> bool | None:
+    """Return whether a Parquet file has the marks of :func:`write`; None if it is no whole Parquet file."""
+    try:
+        marks = pq.read_metadata(path).metadata or {}
+    except (pa.ArrowException, OSError):
+        return None
+    return _ABOUT in marks and _SUM in marks
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse to read or replace what is at ``path`` if it is no Parquet file, not even a damaged one of :func:`write`.
+
+    Raises
+    ------
+    InputError : names it.
+    """
+    refuse_all_but_files(path, "units")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    if content and not content.startswith(_MAGIC) and _SUM not in content:
+        raise InputError(
+            f"units: {path} was not made by this program; move it away, or set units=FOLDER to another one"
+        )
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove temporary files of processes that ended while they wrote."""
+    for path in list(folder.iterdir()):
+        name, *process = path.name.split(_BY)
+        if len(process) != 3 or not _NAME.fullmatch(name.removeprefix(".")) or not name.startswith("."):
+            continue
+        if re.fullmatch(r"[0-9]+", process[1]) and gone(process) and _is_begun(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_begun(path: Path) -> bool:
+    """Return whether the file holds what :func:`write` writes, or the beginning of it, or nothing yet."""
+    if not is_plain_file(path) or _has_marks(path) is False:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) in (_MAGIC, b"")
+    except OSError:
+        return False
+
+
+def _checksum(table: pd.DataFrame, about: str) -> str:
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    return hashlib.sha256(repr(list(table.columns)).encode() + rows.tobytes() + about.encode()).hexdigest()

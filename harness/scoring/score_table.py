@@ -1,0 +1,176 @@
+"""Evaluations to a tidy table of scores with intervals. Undefined is not zero: the reason is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.core.arrays import Doubles
+from harness.core.evaluation import Evaluation, Split
+from harness.core.exceptions import NotApplicable
+from harness.metric.base import Metric
+from harness.metric.shared.weights import Weights
+from harness.scoring.bootstrap import Resamples, interval, resample, weighted_mean
+
+COLUMNS = ["task", "model", "metric", "over", "fold", "group", "value", "lower", "upper", "n", "reason"]
+
+
+def score_table(
+    evaluations: Sequence[Evaluation],
+    metrics: Sequence[Metric],
+    *,
+    task: str = "",
+    model: str = "",
+    n_resamples: int = 500,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of one model on all folds.
+
+    Parameters
+    ----------
+    evaluations : one per fold.
+    n_resamples : bootstrap draws (:mod:`harness.scoring.bootstrap`); 95% percentile intervals.
+
+    Returns
+    -------
+    scores : one row per metric and fold (``over = fold``, interval over its plates), per metric over folds
+        (``over = mean``, interval over batches and plates) and over all held-out wells together (``over = pooled``).
+        ``n`` is the number of wells; ``value`` is NaN where ``reason`` says why.
+    resamples : columns ``task, model, metric, draw, value``: the mean over folds under each draw, for paired
+        differences between normalizations.
+    """
+    folds = weigh(evaluations, draws_of(evaluations, n_resamples=n_resamples))
+    scored = [score_metric(metric, folds) for metric in metrics]
+    scores = pd.DataFrame([row for one in scored for row in one.rows]).assign(task=task, model=model, group="")[COLUMNS]
+    drawn = [
+        pd.DataFrame({"metric": metric.name, "draw": np.arange(n_resamples), "value": one.mean})
+        for metric, one in zip(metrics, scored, strict=True)
+    ]
+    return scores, pd.concat(drawn, ignore_index=True).assign(task=task, model=model)
+
+
+def draws_of(evaluations: Sequence[Evaluation], *, n_resamples: int) -> Resamples:
+    """Resamples of everything that is held out in any of the evaluations."""
+    unit = evaluations[0].unit
+    held_out = pd.concat([e.wells for e in evaluations], ignore_index=True)
+    return resample(held_out, n=n_resamples, seed=evaluations[0].seed, unit=unit)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The folds of one label with their resamples, for one metric after another.
+
+    Attributes
+    ----------
+    weights : of the wells of each fold; ``above`` (R, n_folds) of the folds themselves.
+    together : everything held out; ``whole`` its weights.
+    declined : reasons of folds without an evaluation, by name.
+    """
+
+    evaluations: Sequence[Evaluation]
+    weights: Sequence[Weights]
+    above: Doubles
+    together: Evaluation
+    whole: Weights
+    declined: Mapping[str, str]
+
+
+def weigh(evaluations: Sequence[Evaluation], draws: Resamples, declined: Mapping[str, str] | None = None) -> Folds:
+    """``evaluations`` under ``draws``; ``declined``: why other folds have none."""
+    weights, above = zip(*(draws.of(e) for e in evaluations), strict=True)
+    together = _pool(evaluations)
+    return Folds(evaluations, weights, np.column_stack(above), together, draws.of(together)[0], declined or {})
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One metric of one label: ``rows`` for the table (each fold, their mean, everything pooled), and under each draw.
+
+    ``by_fold`` (R, n_folds), ``mean`` (R,), ``pooled`` (R,).
+    """
+
+    rows: list[dict[str, Any]]
+    by_fold: Doubles
+    mean: Doubles
+    pooled: Doubles
+
+
+def score_metric(metric: Metric, folds: Folds) -> Scored:
+    """Values of ``metric`` with intervals."""
+    pairs = zip(folds.evaluations, folds.weights, strict=True)
+    by_fold = np.column_stack([metric.values(e, w) for e, w in pairs])
+    rows = [_row(metric, e, by_fold[:, i], e.split.name) for i, e in enumerate(folds.evaluations)]
+    rows += [undefined_row(metric, reason, over="fold", fold=fold) for fold, reason in folds.declined.items()]
+    mean, pooled = weighted_mean(by_fold, folds.above), metric.values(folds.together, folds.whole)
+    rows += [_mean_row(metric, rows, mean), _row(metric, folds.together, pooled, "", "pooled")]
+    return Scored(rows, by_fold, mean, pooled)
+
+
+def undefined_row(metric: Metric, reason: str, *, over: str, fold: str = "") -> dict[str, Any]:
+    """The row of a score that cannot be had."""
+    row = {"metric": metric.name, "over": over, "fold": fold, "n": 0, "reason": reason}
+    return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan}
+
+
+def _pool(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """All held-out wells as one evaluation; scores are compared with each fold's own threshold."""
+    n = sum(len(e.y) for e in evaluations)
+    everything = np.ones(n, dtype=bool)
+    return Evaluation(
+        y=np.concatenate([e.y for e in evaluations]),
+        score=np.concatenate([e.score for e in evaluations]),
+        threshold=np.concatenate([np.broadcast_to(e.threshold, len(e.y)) for e in evaluations]),
+        wells=pd.concat([e.wells for e in evaluations], ignore_index=True),
+        split=Split("pooled", ~everything, everything),
+        seed=evaluations[0].seed,
+        group=evaluations[0].group,
+        unit=evaluations[0].unit,
+    )
+
+
+def _row(metric: Metric, e: Evaluation, resampled: Doubles, fold: str, over: str = "fold") -> dict[str, Any]:
+    row: dict[str, Any] = {"metric": metric.name, "over": over, "fold": fold, "n": len(e.y)}
+    try:
+        row["value"] = metric(e)
+    except NotApplicable as undefined:
+        return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan, "reason": undefined.reason}
+    alone = ONE.format(e.unit) if len(set(e.wells[e.unit])) == 1 else ""
+    row["lower"], row["upper"] = (np.nan, np.nan) if alone else interval(resampled)
+    return {**row, "reason": why_none(row["lower"], alone=alone)}
+
+
+def _mean_row(metric: Metric, folds: list[dict[str, Any]], resampled: Doubles) -> dict[str, Any]:
+    values = [row["value"] for row in folds if not np.isnan(row["value"])]
+    row = {"metric": metric.name, "over": "mean", "fold": "", "n": sum(row["n"] for row in folds)}
+    if not values:
+        return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan, "reason": folds[0]["reason"]}
+    alone = folds[0]["reason"] if len(folds) == 1 and folds[0]["reason"].startswith(ONE.format("")) else ""
+    lower, upper = (np.nan, np.nan) if alone else interval(resampled)
+    absent = len(folds) - len(values)
+    missing = f"undefined in {absent} of {len(folds)} folds" if absent else ""
+    reason = "; ".join(filter(None, [missing, why_none(lower, alone=alone)]))
+    return {**row, "value": float(np.mean(values)), "lower": lower, "upper": upper, "reason": reason}
+
+
+ONE = "no interval: 1 {}"
+
+
+def why_none(lower: float, *, alone: str = "") -> str:
+    """Why a value has no interval; empty where it has one."""
+    if not np.isnan(lower):
+        return ""
+    return alone or "no interval: most resamples are undefined"
+
+
+def predictions(evaluations: Sequence[Evaluation]) -> Iterator[pd.DataFrame]:
+    """One table per evaluation: ``fold, plate, well, y, score, threshold``; of compounds ``group, compound`` too.
+
+    ``plate`` and ``well`` of a compound are those of its first well.
+    """
+    for e in evaluations:
+        columns = ["plate", "well"] if e.unit == "plate" else ["plate", "well", e.unit]
+        table = e.wells[columns].assign(fold=e.split.name, y=e.y, score=e.score, threshold=e.threshold)
+        yield table.assign(group=e.group) if e.group else table

@@ -1,0 +1,174 @@
+"""A folder of entries, each named by a hash of what it depends on, made once and bounded in sum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.core.exceptions import DamagedStoreError, InputError
+from harness.store.entry_contents import (
+    MARKER,
+    check_readable,
+    check_removable,
+    is_entry,
+    is_unfinished,
+    remove_contents,
+)
+from harness.utils.disk_space import GB, check_free, gigabytes, is_full, refusing_full, size
+from harness.utils.entry_lock import is_shared, sole, sole_now
+from harness.utils.file_kinds import kind_of
+
+logger = logging.getLogger(__name__)
+Opened = TypeVar("Opened")
+_ELSEWHERE = "move it away, or set cache.folder to another folder"
+_PART = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.part")
+
+
+class Cache:
+    """Entries in ``folder``: as many as ``max_gb`` holds (10^9 bytes), the least recently used leave.
+
+    An entry is used while its ``features.npy`` is shared (:func:`harness.utils.entry_lock.share`), and stays.
+
+    Raises
+    ------
+    InputError : ``max_gb`` is no positive number.
+    """
+
+    def __init__(self, folder: Path, max_gb: float = 50) -> None:
+        if isinstance(max_gb, bool) or not isinstance(max_gb, int | float) or not max_gb > 0:
+            raise InputError(f"cache.max_gb={max_gb!r}: expected a number above 0, in GB")
+        self.folder = folder.absolute()
+        self.max_gb = max_gb
+
+    def name(self, key: Mapping[str, Any]) -> str:
+        """Of the entry that depends on ``key``, which is JSON-able."""
+        return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+    def begin(self) -> None:
+        """Make the folder, and remove what processes left behind that were killed while they made an entry.
+
+        Raises
+        ------
+        InputError : the folder cannot be made, read or written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.folder}: cannot be made ({error}); set cache.folder to another folder") from error
+        if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
+            raise InputError(f"{self.folder}: cannot be written; set cache.folder to another folder")
+        for left in list(self.folder.iterdir()):
+            if (part := _PART.fullmatch(left.name)) and is_unfinished(left):
+                with sole_now(self._lock(part[1])) as alone:
+                    if alone:
+                        remove_contents(left)
+
+    def entry(
+        self,
+        name: str,
+        *,
+        make: Callable[[Path], None],
+        opened: Callable[[Path], Opened],
+        n_bytes: Callable[[], int],
+        what: str,
+    ) -> Opened:
+        """``opened(folder)`` of an entry, which ``make(folder)`` makes where it is absent or damaged.
+
+        One process makes it, others that want it wait. Nothing is left behind by a failure.
+
+        Parameters
+        ----------
+        n_bytes : what the entry will take, 0 where that is not known.
+        what : the entry in words, for messages.
+
+        Raises
+        ------
+        InputError : no room on the disk.
+        """
+        folder = self.folder / name
+        with refusing_full(self.folder, what), sole(self._lock(name), what):
+            found = self._found(folder, opened)
+            made = found is None
+            if found is None:
+                check_free(self.folder, n_bytes(), what)
+                self._make(folder, make)
+                found = opened(folder)
+        if made and (own := size(folder)) > self.max_gb * GB:
+            logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(own), self.max_gb)
+        self._bound(folder)
+        return found
+
+    def _lock(self, name: str) -> Path:
+        return self.folder / f".{name}.lock"
+
+    def _found(self, folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
+        if kind_of(folder) is None:
+            return None
+        try:
+            check_readable(folder)
+            entry = opened(folder)
+        except DamagedStoreError as error:
+            logger.warning("making again: %s", error)
+            _remove(folder)
+            return None
+        except OSError as error:
+            if is_full(error):
+                raise
+            raise InputError(f"{folder}: cannot be read ({error.strerror}); {_ELSEWHERE}") from error
+        if os.access(folder / MARKER, os.W_OK):
+            with suppress(PermissionError):  # another user's, whom only the system's administrator may let date it
+                os.utime(folder / MARKER)
+        return entry
+
+    def _make(self, folder: Path, make: Callable[[Path], None]) -> None:
+        part = self.folder / f".{folder.name}.{secrets.token_hex(4)}.part"
+        part.mkdir()
+        try:
+            make(part)
+            part.rename(folder)
+        except OSError:
+            if not folder.exists():  # where there are no locks, another process may have made it meanwhile
+                raise
+        finally:
+            remove_contents(part)
+
+    def _bound(self, kept: Path) -> None:
+        """Remove what was used least recently, until the rest is within the bound; never ``kept``, or what is used."""
+        entries = [path for path in self.folder.iterdir() if is_entry(path)]
+        sizes = {path: size(path) for path in entries}
+        excess = sum(sizes.values()) - self.max_gb * GB
+        for path in sorted(entries, key=lambda path: (path / MARKER).stat().st_mtime_ns):
+            if excess <= 0:
+                break
+            with sole_now(self._lock(path.name)) as alone:
+                if alone and path != kept and not _used(path) and os.access(path, os.W_OK | os.X_OK):
+                    _remove(path)
+                    excess -= sizes[path]
+
+
+def _used(folder: Path) -> bool:
+    return (folder / "features.npy").exists() and is_shared(folder / "features.npy")
+
+
+def _remove(folder: Path) -> None:
+    """Remove an entry: at once for whoever looks for it, then its files.
+
+    Raises
+    ------
+    InputError : it cannot be, or something else is in it.
+    """
+    check_removable(folder)
+    gone = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        folder.rename(gone)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be removed ({error.strerror}); {_ELSEWHERE}") from error
+    remove_contents(gone)

@@ -1,0 +1,123 @@
+"""The packed screen on disk: written once per content, opened as a read-only memory map.
+
+``CACHE/<hash of the source's key>/`` holds ``features.npy`` (n_rows, n_features; float32, C order, rows of a plate
+contiguous), ``wells.parquet``, ``store.json`` and, for a simulated screen, ``planted.npy`` and ``truth/*.parquet``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.core.exceptions import DamagedStoreError
+from harness.core.profiles import Profiles
+from harness.store.lru_cache import Cache
+from harness.store.manifest import FORMAT, noticing_damage, read_description
+from harness.store.open_array import open_array
+from harness.store.plate_filter import Excluding
+from harness.store.readahead_memmap import ReadAhead
+from harness.store.source import Source, packed_bytes
+from harness.store.well_cache import KeptWells
+from harness.store.writer import pack
+from harness.utils.hashing import remembering
+
+__all__ = ["DamagedStoreError", "load", "open_store", "read_truth", "store_folder"]
+WORTH_KEEPING = (
+    200_000_000  # bytes of images whose wells are worth keeping: fewer are aggregated in a tenth of a second
+)
+
+
+def load(source: Source, cache: Cache | Path) -> Profiles:
+    """Profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
+
+    A store that turns out to be damaged is packed again, with a warning. Nothing is left behind by a failure. The
+    wells of a large screen of images are kept in the cache too, when somebody asks for them.
+
+    Raises
+    ------
+    InputError : what is wrong with the source, or no room for it.
+    """
+    source, cache = _shown(source), _cache(cache)
+    key, name = _place(source, cache)
+    profiles = cache.entry(
+        name,
+        make=partial(pack, source, key=key),
+        opened=partial(_checked, cache),
+        n_bytes=partial(packed_bytes, source),
+        what=source.name,
+    )
+    if profiles.X.nbytes >= WORTH_KEEPING:
+        for X, content in ((profiles.X, profiles.fingerprint), (profiles.planted, f"planted {name}")):
+            if isinstance(X, ReadAhead):
+                X.kept = KeptWells(cache, content, f"wells of {source.name}")
+    return profiles.replace(name=source.name)
+
+
+def store_folder(source: Source, cache: Cache | Path) -> Path:
+    """Where :func:`load` keeps this source."""
+    cache = _cache(cache)
+    return cache.folder / _place(_shown(source), cache)[1]
+
+
+def _cache(cache: Cache | Path) -> Cache:
+    return cache if isinstance(cache, Cache) else Cache(cache)
+
+
+def _shown(source: Source) -> Source:
+    """Without the plates that its setting ``exclude_plates`` names, where it leaves that to us."""
+    excluded = getattr(source, "exclude_plates", ())
+    return Excluding(source, excluded) if excluded else source
+
+
+def open_store(folder: Path) -> Profiles:
+    """Profiles in a store folder; X (and planted) are read-only memory maps, read only where a plate is asked for.
+
+    Raises
+    ------
+    DamagedStoreError : files absent, unreadable, changed, or of another size than the store's shape asks for. Of a
+        large store a changed plate is noticed when it is asked for.
+    """
+    about = read_description(folder)
+    with noticing_damage(folder):
+        wells = pd.read_parquet(folder / "wells.parquet")
+        return Profiles(
+            open_array(folder, "features.npy", about),
+            wells,
+            features=about["features"],
+            planted=open_array(folder, "planted.npy", about) if about["planted"] else None,
+            name=about["name"],
+            fingerprint=about["fingerprint"],
+        )
+
+
+def read_truth(folder: Path) -> dict[str, pd.DataFrame]:
+    """Truth tables of a simulated screen by name; empty for any other.
+
+    Raises
+    ------
+    DamagedStoreError : a table that is absent, changed or unreadable.
+    """
+    tables = {}
+    for name in read_description(folder)["truth"]:
+        path = folder / "truth" / f"{name}.parquet"
+        with noticing_damage(path):
+            tables[name] = pd.read_parquet(path)
+    return tables
+
+
+def _place(source: Source, cache: Cache) -> tuple[dict[str, Any], str]:
+    cache.begin()
+    with remembering(cache.folder / "sources.json"):
+        key = source.key()
+    return key, cache.name({"format": FORMAT, **key})
+
+
+def _checked(cache: Cache, folder: Path) -> Profiles:
+    about = read_description(folder)
+    if cache.name({"format": FORMAT, **about["provenance"]}) != folder.name:
+        raise DamagedStoreError(f"{folder}: holds the description of another screen")
+    read_truth(folder)
+    return open_store(folder)

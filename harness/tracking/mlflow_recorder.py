@@ -1,0 +1,149 @@
+"""One run's results, as calls to MLflow."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from PIL import Image
+
+from harness.tracking.requests import LONGEST_PARAM, Call, shorten
+from harness.tracking.transport import Outlet
+from harness.utils.temporary_folder import writing_to
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from harness.core.finding import Finding
+    from harness.core.recorder import Verdict
+
+_FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason", "code")
+
+
+class MlflowRecorder:
+    """Writes one run's results: metrics, tables as Parquet, figures as PNG and as images of the chart view."""
+
+    def __init__(self, outlet: Outlet, figure_formats: Sequence[str] = ("png",)) -> None:
+        self.outlet = outlet
+        self.figure_formats = figure_formats
+        self.evaluated: list[str] = []
+        self.images: list[str] = []
+
+    @property
+    def run_id(self) -> str:
+        return self.outlet.target.run_id
+
+    def scores(self, table: pd.DataFrame) -> None:
+        """Metrics ``<task>/<model>/<metric>`` with ``_lower``, ``_upper``, ``_pooled``, ``_by_fold`` (steps).
+
+        Of a task with many labels these are means over them; ``_q25``, ``_median``, ``_q75`` and ``_above_0.7`` follow,
+        and single labels stay in the table. A model without folds here (a trivial baseline) has its means only.
+        """
+        values: list[tuple[str, float, int]] = []
+        table = table[table["group"] == ""]
+        for (task, model, metric), rows in table.groupby(["task", "model", "metric"], sort=False):
+            key = f"{task}/{model}/{metric}"
+            mean, pooled, folds = (rows[rows["over"] == over] for over in ("mean", "pooled", "fold"))
+            suffixes = ("", "_lower", "_upper") if len(folds) else ("",)
+            values += [(key + s, v, 0) for s in suffixes for v in mean[s.lstrip("_") or "value"]]
+            values += [(f"{key}_pooled", v, 0) for v in pooled["value"]]
+            values += [(f"{key}_by_fold", v, i) for i, v in enumerate(folds["value"])]
+            spread = rows[~rows["over"].isin(["mean", "pooled", "fold"])]
+            values += [(f"{key}_{over}", v, 0) for over, v in zip(spread["over"], spread["value"], strict=True)]
+        self._metrics(values)
+        folds = table[table["over"] == "fold"]
+        self.evaluated = [f"{task}/{model}" for task, model in folds[["task", "model"]].drop_duplicates().to_numpy()]
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        """Metrics under each finding's key and the table ``audit`` with reasons."""
+        suffixes = (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
+        self._metrics([(f.key + suffix, getattr(f, name), 0) for f in findings for suffix, name in suffixes])
+        self.table("audit", pd.DataFrame([vars(f) for f in findings], columns=list(_FINDING_COLUMNS)))
+
+    def verdict(self, verdict: Verdict) -> None:
+        """Tag ``verdict``, tables ``scorecard`` and ``verdict`` (the evidence), and ``verdict.txt`` in plain words."""
+        self.outlet.put(Call("tags", {"verdict": verdict.word}))
+        self.table("scorecard", verdict.scorecard())
+        self.table("verdict", verdict.table())
+        self.text("verdict.txt", verdict.page() + "\n")
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        self._metrics([(key, value, 0) for key, value in values.items()])
+
+    def _metrics(self, values: Sequence[tuple[str, float, int]]) -> None:
+        """Undefined values are left out here; tables hold them with their reasons."""
+        metrics = [(key, float(value), step) for key, value, step in values if np.isfinite(value)]
+        self.outlet.put(Call("metrics", {"time": int(time() * 1000), "metrics": metrics}))
+
+    def table(self, name: str, table: pd.DataFrame) -> None:
+        """``tables/<name>.parquet``."""
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        self._files({f"tables/{name}.parquet": buffer.getvalue()})
+
+    def trials(self, table: pd.DataFrame) -> None:
+        """A run below this one for each row (:data:`harness.tuning.base.TRIALS`): its parameters and its value."""
+        for row in table.to_dict("records"):
+            self.outlet.put(Call("trial", _trial({str(key): value for key, value in row.items()})))
+
+    def note(self, markdown: str) -> None:
+        """The description on the run's page."""
+        self.outlet.put(Call("tags", {"mlflow.note.content": markdown}))
+
+    def text(self, name: str, text: str) -> None:
+        """A text file at the top of the artifacts."""
+        self._files({name: text.encode()})
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """``figures/<name>.png``, other formats beside it, and image ``figures/<name>`` of the chart view."""
+        files = {}
+        for extension in ("png", *sorted(set(self.figure_formats) - {"png"})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=extension)
+            files[f"figures/{name}.{extension}"] = buffer.getvalue()
+        self._files(files)
+        self.images.append(f"figures/{name}")
+        image = Image.open(io.BytesIO(files[f"figures/{name}.png"])).convert("RGB")
+        logged = _Logged(self.outlet.target.client.tracking_uri)
+        with writing_to():  # MLflow makes a temporary file of it
+            logged.log_image(self.run_id, image, key=self.images[-1], step=0)
+        self._files(logged.files)
+        self.outlet.put(Call("tags", logged.tags))
+
+    def _files(self, files: Mapping[str, bytes]) -> None:
+        self.outlet.put(Call("files", files=files))
+
+
+class _Logged(MlflowClient):
+    """What MLflow writes of an image, under names of its own that differ at each call."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.files: dict[str, bytes] = {}
+        self.tags: dict[str, str] = {}
+
+    def log_artifact(self, run_id: str, local_path: str, artifact_path: str | None = None) -> None:  # noqa: ARG002
+        path = Path(local_path)
+        self.files[f"{artifact_path}/{path.name}"] = path.read_bytes()
+
+    def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> None:  # noqa: ARG002
+        self.tags[key] = str(value)
+
+
+def _trial(row: Mapping[str, Any]) -> dict[str, Any]:
+    start = int(row["started"].timestamp() * 1000)
+    return {
+        "title": f"{row['model']} {row['fold']} trial {row['number']}",
+        "tags": {key: str(row[key]) for key in ("task", "model", "fold", "state")},
+        "start": start,
+        "end": start + int(1000 * row["seconds"]),
+        "metrics": {f"tuning/{row['metric']}": float(row["value"])} if np.isfinite(row["value"]) else {},
+        "params": {key: shorten(str(value), LONGEST_PARAM) for key, value in json.loads(row["params"]).items()},
+    }

@@ -1,0 +1,246 @@
+"""What a run has still to tell its server, kept in a folder.
+
+A folder holds ``run.json`` (:class:`Owner`), a lock that the process holds as long as it lives, and one folder for
+each call that was not sent yet, numbered: ``call.json`` and its files. A call appears under its number as a whole, by a
+rename, and goes the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import uuid
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.tracking.requests import KINDS, Call, write_files
+from harness.utils.file_kinds import is_plain_file, is_plain_folder
+from harness.utils.lock_file import open_lock
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None  # type: ignore[assignment]
+
+_OWNER, _LOCK, _CALL, _FILES = "run.json", "lock", "call.json", "files"
+_MAKING, _SENT = ".making", ".sent"
+_NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}")
+_NUMBER = re.compile(r"[0-9]{6,}")
+_ENTRY = re.compile(rf"[0-9]{{6,}}({re.escape(_MAKING)}|{re.escape(_SENT)})?")
+
+
+class DamagedJournalError(Exception):
+    """A file of a journal that is truncated, or does not hold what was written."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The run that a journal belongs to, and the server's address without an account."""
+
+    uri: str
+    experiment: str
+    run_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kept call."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def files(self) -> Path:
+        return self.path / _FILES
+
+    def call(self) -> Call:
+        """Return the call; its files stay in :attr:`files`.
+
+        Raises
+        ------
+        DamagedJournalError : it cannot be read, or is of an unknown kind.
+        """
+        written = _read(self.path / _CALL)
+        kind, values = written.get("kind"), written.get("values")
+        if kind not in KINDS or not isinstance(values, dict):
+            raise DamagedJournalError(f"{self.path / _CALL} holds no call (kind {kind!r})")
+        return Call(kind, values)
+
+    def drop(self) -> None:
+        """Remove it: it was sent."""
+        _remove_entry(self.path.rename(self.path.with_name(f"{self.path.name}{_SENT}")))
+
+
+class Journal:
+    """The calls of one run, oldest first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock: int | None = None
+
+    @classmethod
+    def begin(cls, outbox: Path) -> Journal:
+        """A new one below ``outbox``, held by this process.
+
+        Raises
+        ------
+        OSError : the folder cannot be written.
+        """
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
+        journal = cls(outbox.absolute() / f".{name}")
+        journal.folder.mkdir(parents=True)
+        journal.hold()
+        journal.folder = journal.folder.rename(outbox.absolute() / name)
+        return journal
+
+    def hold(self) -> bool:
+        """Take it, unless another process has it.
+
+        Raises
+        ------
+        FileNotFoundError : another process has just removed it.
+        InputError : something that is no lock has the name of the lock.
+        """
+        lock = open_lock(self.folder / _LOCK)
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                return False
+        self._lock = lock
+        return True
+
+    def release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def own(self, owner: Owner) -> None:
+        _write(self.folder / _OWNER, asdict(owner))
+
+    @property
+    def owner(self) -> Owner | None:
+        """None if the process ended before its run was made.
+
+        Raises
+        ------
+        DamagedJournalError : it cannot be read.
+        """
+        path = self.folder / _OWNER
+        if not path.exists() and not path.is_symlink():
+            return None
+        written = _read(path)
+        if set(written) != set(Owner.__annotations__) or not all(isinstance(word, str) for word in written.values()):
+            raise DamagedJournalError(f"{path} does not say which run it belongs to")
+        return Owner(**written)
+
+    def keep(self, call: Call) -> Entry:
+        """Write a call down, as a whole or not at all.
+
+        Raises
+        ------
+        OSError : the folder cannot be written.
+        """
+        number = 1 + max((entry.number for entry in self.waiting()), default=0)
+        making = self.folder / f"{number:06d}{_MAKING}"
+        try:
+            making.mkdir(exist_ok=True)
+            write_files(call.files, making / _FILES)
+            _write(making / _CALL, {"kind": call.kind, "values": dict(call.values)})
+            (self.folder / _OWNER).touch()
+            return Entry(making.rename(self.folder / f"{number:06d}"))
+        except OSError:
+            with suppress(OSError):
+                _remove_entry(making)
+            raise
+
+    def waiting(self) -> list[Entry]:
+        """What was not sent yet, in order."""
+        paths = [path for path in self.folder.iterdir() if _NUMBER.fullmatch(path.name) and is_plain_folder(path)]
+        return sorted((Entry(path) for path in paths), key=lambda entry: entry.number)
+
+    def last_sign(self) -> int:
+        """When the process last kept a call, in milliseconds since 1970."""
+        return int((self.folder / _OWNER).stat().st_mtime * 1000)
+
+    def remove(self) -> bool:
+        """Remove the journal: everything was sent. Return False, and keep the folder, if something else is in it."""
+        for path in self.folder.iterdir():
+            if _ENTRY.fullmatch(path.name) and is_plain_folder(path):
+                _remove_entry(path)
+        others = [path for path in self.folder.iterdir() if path.name not in _OWN]
+        if not others:
+            for name in _OWN:
+                (self.folder / name).unlink(missing_ok=True)
+            self.folder.rmdir()
+        self.release()
+        return not others
+
+
+_OWN = (_OWNER, f"{_OWNER}{_MAKING}", _LOCK)
+
+
+def journals(outbox: Path) -> tuple[list[Journal], list[Path]]:
+    """Return all that are left below ``outbox``, oldest first, and folders there that are none.
+
+    Raises
+    ------
+    OSError : it cannot be read.
+    """
+    folders = sorted(path for path in outbox.iterdir() if path.is_dir() and not path.name.startswith("."))
+    ours = [path for path in folders if _is_journal(path)]
+    return [Journal(path) for path in ours], [path for path in folders if path not in ours]
+
+
+def _is_journal(folder: Path) -> bool:
+    """Return whether a run made the folder: by its name, and by its lock or its description being there."""
+    if not _NAME.fullmatch(folder.name) or not is_plain_folder(folder):
+        return False
+    try:
+        return any(path.name in _OWN for path in folder.iterdir())
+    except OSError:
+        return True  # it is said when it is read
+
+
+def _remove_entry(folder: Path) -> None:
+    """Remove a call with its files; a folder with something else in it stays.
+
+    Raises
+    ------
+    OSError : it cannot be removed.
+    """
+    for name in (_CALL, f"{_CALL}{_MAKING}"):
+        if is_plain_file(folder / name):
+            (folder / name).unlink()
+    if is_plain_folder(folder / _FILES):
+        shutil.rmtree(folder / _FILES)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not is_plain_file(path):
+        raise DamagedJournalError(f"{path} is no file")
+    try:
+        written = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedJournalError(f"{path} cannot be read ({error})") from error
+    if not isinstance(written, dict):
+        raise DamagedJournalError(f"{path} holds no description")
+    return written
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    making = path.with_name(f"{path.name}{_MAKING}")
+    making.write_text(json.dumps(values), "utf-8")
+    making.rename(path)

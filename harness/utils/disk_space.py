@@ -1,0 +1,58 @@
+"""Disk space: what the entries of a cache take, and whether there is room for another."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.core.exceptions import InputError
+
+GB = 10**9
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+REMEDY = "free some space, or set cache.folder to another disk"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def check_free(folder: Path, n_bytes: int, what: str) -> None:
+    """Refuse to write ``n_bytes`` where fewer are free.
+
+    Raises
+    ------
+    InputError : with both numbers.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise InputError(f"{folder}: got {gigabytes(free)} free, {what} needs {gigabytes(n_bytes)}; {REMEDY}")
+
+
+@contextmanager
+def refusing_full(folder: Path, what: str) -> Iterator[None]:
+    """A disk that becomes full within the block is one line.
+
+    Raises
+    ------
+    InputError : in place of the system's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise InputError(f"{folder}: the disk is full while writing {what}; {REMEDY}") from error
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def gigabytes(n_bytes: float) -> str:
+    """``15.3 GB``; three digits where it is less."""
+    return f"{n_bytes / GB:.1f} GB" if n_bytes >= GB else f"{n_bytes / GB:.3g} GB"

@@ -1,0 +1,134 @@
+"""Hashes of source files and of content; a file that has not changed is hashed once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.core.arrays import Floats
+from harness.core.exceptions import InputError
+from harness.utils.file_kinds import is_plain_file, kind_of
+
+logger = logging.getLogger(__name__)
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SETTLED = 2_000_000_000  # ns; a file written later than this may change again with the same time stamp
+_memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
+
+
+@contextmanager
+def remembering(path: Path) -> Iterator[None]:
+    """Within this block :func:`file_sha256` keeps ``(path, size, mtime) -> sha256`` in the JSON file ``path``."""
+    remembered = _read_memory(path)
+    memory = dict(remembered or {})
+    token = _memory.set(memory)
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+    if remembered is not None and memory != remembered:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("x", encoding="utf-8") as file:
+                json.dump(memory, file, indent=1)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _read_memory(path: Path) -> dict[str, Any] | None:
+    """Return what an earlier block kept; None if something else has the name, which then stays as it is."""
+    try:
+        if kind_of(path) is None:
+            return {}
+        memory = json.loads(path.read_text("utf-8")) if is_plain_file(path) else None
+    except (OSError, ValueError):
+        memory = None
+    if isinstance(memory, dict) and all(map(_is_remembered, memory.values())):
+        return memory
+    _warn_of(path)
+    return None
+
+
+@cache
+def _warn_of(path: Path) -> None:
+    logger.warning(
+        "%s cannot be read, or was not made by this program: files are hashed in every run; move it away", path
+    )
+
+
+def _is_remembered(entry: Any) -> bool:
+    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, or as remembered for its path, size and time of change.
+
+    Raises
+    ------
+    InputError : the file cannot be read.
+    """
+    try:
+        return _file_sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+
+
+def _file_sha256(path: Path) -> str:
+    stat, name, memory = path.stat(), str(path.resolve()), _memory.get()
+    seen = [stat.st_size, stat.st_mtime_ns]
+    known = None if memory is None else memory.get(name)
+    if isinstance(known, list) and known[:2] == seen:
+        return str(known[2])
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if memory is not None and time.time_ns() - stat.st_mtime_ns > _SETTLED:
+        memory[name] = [*seen, digest]
+    return digest
+
+
+class Fingerprint:
+    """SHA-256 over feature values, the wells table and the feature names."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, X: Floats) -> None:
+        """Rows (n, n_features), C-ordered."""
+        self._hash.update(np.ascontiguousarray(X).data)
+
+    def finish(self, wells: pd.DataFrame, features: Sequence[str]) -> str:
+        self._hash.update(wells.to_csv(index=False).encode())
+        self._hash.update(json.dumps(list(features)).encode())
+        return self._hash.hexdigest()
+
+
+def fingerprint(parts: Iterable[Floats], wells: pd.DataFrame, features: Sequence[str]) -> str:
+    """:class:`Fingerprint` of arrays that stand one above the other."""
+    content = Fingerprint()
+    for part in parts:
+        content.add(part)
+    return content.finish(wells, features)
+
+
+@cache
+def source_hash(*names: str) -> str:
+    """Return a SHA-256 over the source files of modules and packages, given by their dotted names."""
+    digest = hashlib.sha256()
+    for name in names:
+        place = _PACKAGE.joinpath(*name.split(".")[1:])
+        files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+        for file in files:
+            digest.update(f"\0{file.relative_to(_PACKAGE).as_posix()}\0".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""Pages and tables that a command writes again and again under one name, never over a file of another kind."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from harness.core.exceptions import InputError
+from harness.utils.file_kinds import is_plain_file, replaced_file
+
+_BEGINNING = 2000  # bytes in which the mark stands
+_DEVICES = "/dev/"  # e.g. /dev/stdout, which is written to and not replaced
+
+
+def write_output(path: str, text: str, *, mark: str, option: str) -> None:
+    """Write ``text`` to ``path``, as a whole or not at all, in place of an earlier output but of nothing else.
+
+    Parameters
+    ----------
+    mark : stands near the beginning of every output of this kind.
+    option : that named the path, for the message.
+
+    Raises
+    ------
+    InputError : it cannot be written, or a file of another kind is there.
+    """
+    try:
+        if path.startswith(_DEVICES):
+            Path(path).write_text(text, encoding="utf-8")
+            return
+        target = replaced_file(Path(path), option)
+        if is_plain_file(target) and not _has_mark(target, mark):
+            raise InputError(
+                f"{option} {path}: is there already and was not written by this command; choose another name"
+            )
+        _replace(target, text)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{option} {path}: cannot be written ({error})") from error
+
+
+def _has_mark(path: Path, mark: str) -> bool:
+    with path.open("rb") as file:
+        beginning = file.read(_BEGINNING)
+    return not beginning or mark.encode() in beginning
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""Temporary folders, and what is said if there is no room for them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from harness.core.exceptions import InputError
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for the time of the block.
+
+    Raises
+    ------
+    InputError : there is no room for it.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True))
+        except OSError as error:
+            raise _no_room(error) from error
+        yield Path(folder)
+
+
+@contextmanager
+def writing_to(folder: Path | None = None) -> Iterator[None]:
+    """Report a failure to write to a temporary ``folder``, or to any, within the block as what it is.
+
+    Raises
+    ------
+    InputError : in place of OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _no_room(error, folder and folder.parent) from error
+
+
+def _no_room(error: OSError, parent: Path | None = None) -> InputError:
+    reason = error.strerror or str(error)
+    where = parent or tempfile.tempdir or "the folder for temporary files"
+    return InputError(
+        f"temporary files: {where} cannot be written ({reason}); free some space there, or set the environment "
+        "variable TMPDIR to another folder"
+    )

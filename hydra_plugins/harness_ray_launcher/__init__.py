@@ -1,1 +1,0 @@
-"""Jobs of a sweep on Ray, as a plugin of Hydra: ``hydra/launcher=ray``."""

@@ -1,1 +1,0 @@
-"""Sweeps as Hydra's own, with a record of them that holds no secrets: ``hydra/sweeper=discreet``."""
