@@ -12,6 +12,7 @@ import pytest
 from command import run_command
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from places import CONF
 from threadpoolctl import threadpool_limits
 
 from harness.core.evaluation import Evaluation, Split
@@ -22,7 +23,6 @@ from harness.tracking.tracking import Tracking
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: children would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
 
 Member = Callable[..., Any]
 Screen = Callable[..., Profiles]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from harness.core.evaluation import Evaluation
 from harness.core.exceptions import NotApplicable
@@ -21,7 +21,7 @@ from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.random_wells import RandomWells
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
-NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "baseline").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (ROOT / "conf" / "baseline").glob("*.yaml"))
 
 
 def evaluations(profiles: Profiles, model: Any, splitter: Any = None) -> list[Evaluation]:

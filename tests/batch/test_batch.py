@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from places import ROOT
 
 from harness.batch import assign_batches
 from harness.batch.column import Column
@@ -16,7 +16,7 @@ from harness.batch.regex import Regex
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 
-CONF = Path(__file__).parents[2] / "conf" / "batch"
+CONF = ROOT / "conf" / "batch"
 
 
 def profiles(*plates: str, fingerprint: str = "f", **columns: Any) -> Profiles:

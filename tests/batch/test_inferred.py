@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from places import ROOT
 from sklearn.metrics import adjusted_rand_score
 
 from harness.batch.inference.changepoints import change_points, penalty
@@ -20,7 +21,7 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.data.demo import Demo
 
-CONF = Path(__file__).parents[2] / "conf" / "batch"
+CONF = ROOT / "conf" / "batch"
 
 
 def screen(sizes: tuple[int, ...] = (3, 6, 4), *, shift: float = 3.0, outlier: int | None = None) -> Profiles:

@@ -17,7 +17,7 @@ from scipy import sparse
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.data.anndata import AnnData
-from harness.data.files.table_files import h5ad_trial
+from harness.data.files import h5ad_trial
 from harness.store.store import load
 
 h5py = pytest.importorskip("h5py")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from places import SHARED
 
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
@@ -19,7 +19,6 @@ from harness.data.tables import Tables
 from harness.store.reading_report import ReadingReport
 from harness.store.store import load
 
-SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 WELLS = [f"A{i:02d}" for i in range(1, 9)]
 
 

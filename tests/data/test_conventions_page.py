@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from places import ROOT
 
 from harness.data.conventions.control_names import DMSO_NAMES, JCP2022, TYPES
 from harness.data.conventions.names import PREFIXES, ROLE, SOLVENT, SOURCE, WORDS
 
-PAGE = Path(__file__).parents[2] / "docs" / "conventions.md"
+PAGE = ROOT / "docs" / "conventions.md"
 
 
 def rows() -> list[str]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from places import ROOT, SHARED
 from scipy.stats import chi2_contingency, ks_2samp, kstest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -24,8 +24,6 @@ from harness.core.profiles import Profiles
 from harness.data.demo import Demo
 from harness.data.simulation.scenario import SCENARIOS
 
-ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", ROOT / "../shared/data"))
 PLATEMAPS = SHARED / "bray2017" / "platemaps"
 
 

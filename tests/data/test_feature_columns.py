@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from places import SHARED
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -32,7 +32,6 @@ from harness.split.leave_batch_out import LeaveBatchOut
 from harness.store.store import load
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
-SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FEATURES = [
     f"{part}_{kind}"
     for part in ("Cells", "Nuclei")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from places import ROOT
 
 from harness.core.exceptions import InputError
 from harness.data.npz import Npz
@@ -111,7 +112,7 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_configuration(tmp_path: Path) -> None:
-    cfg = OmegaConf.load(Path(__file__).parents[2] / "conf" / "data" / "npz.yaml")
+    cfg = OmegaConf.load(ROOT / "conf" / "data" / "npz.yaml")
     assert OmegaConf.is_missing(cfg, "path")
     cfg.path = save(tmp_path / "s.npz", arrays())
     assert instantiate(cfg, _convert_="all").features() == ["f0", "f1", "f2"]

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from places import ROOT
 
 from harness.batch import assign_batches
 from harness.batch.regex import Regex
@@ -19,7 +20,6 @@ from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.tables import Tables
 from harness.store.store import load
 
-ROOT = Path(__file__).parents[2]
 BBBC021 = Path(os.environ.get("HARNESS_SHARED_DATA", ROOT.parent / "shared" / "data")) / "bbbc021"
 CONTROLS = {"column": "Drug", "values": ["DMSO"]}
 COLUMNS = {"plate": "Metadata_Plate", "well": "Metadata_Well", "batch": "Week", "compound": "Drug"}

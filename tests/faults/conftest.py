@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import run_command, runs_of
-
-QUICK = ("+norm=raw", "data.size=tiny", "model=[logistic]", "baseline=[]", "audit=[]", "figure=[]", "n_resamples=20")
+from strangers import QUICK
 
 
 def metrics(folder: Path, name: str = "raw") -> dict[str, float]:

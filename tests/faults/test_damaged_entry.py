@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command import run_command, runs_of
-from faults.conftest import QUICK
+from strangers import QUICK
 
 from harness.data.demo import Demo
 from harness.store import open_array

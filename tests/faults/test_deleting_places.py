@@ -10,7 +10,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from places import ROOT
+
 ALWAYS = {"unlink", "rmdir", "rmtree", "removedirs", "remove", "renames", "move", "copytree", "copyfile", "truncate"}
 WRITES = {"write_text", "write_bytes", "touch"}
 RENAMES = {"rename", "replace"}  # of a path where they have one argument; of text, frames and profiles they have others

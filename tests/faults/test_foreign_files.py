@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from faults.strangers import KINDS, OLD, no_hang, settle, state
+from strangers import KINDS, OLD, no_hang, settle, state
 
 from harness.cli.worker_channel import Ended, Mailbox
 from harness.core.exceptions import DamagedStoreError, InputError

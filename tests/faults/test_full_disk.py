@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import MAPPING, TABLES, run_command, runs_of, wide
-from faults.conftest import QUICK
+from strangers import QUICK
 
 from harness.core.exceptions import InputError
 from harness.data.tables import Tables

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from command import SMALL, Outcome, _as_process, run_command
-from faults.strangers import KINDS, no_hang, settle, state
+from places import ROOT
+from strangers import KINDS, no_hang, settle, state
 
 from harness.apply.command import cli as apply
 from harness.compare.__main__ import main as compare
@@ -19,7 +20,6 @@ from harness.explore.__main__ import main as explore
 from harness.montage.command import cli as montage
 from harness.utils.output_file import write_output
 
-ROOT = Path(__file__).resolve().parents[2]
 MARKS = {
     "--html": "normalizations compared</title>",
     "--csv": "norm,scope,verdict",

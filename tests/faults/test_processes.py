@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 PACK = """
 import os, sys, time
@@ -33,7 +34,7 @@ print(profiles.fingerprint, float(profiles.X[:].sum(dtype="float64")))
 def start(folder: Path, seconds_per_plate: float) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", PACK, str(seconds_per_plate)], cwd=folder, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command import run_command, runs_of
-from faults.conftest import QUICK
+from strangers import QUICK
 
 from harness.cli import load_screen
 from harness.data.demo import Demo

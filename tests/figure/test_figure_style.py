@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from hydra.utils import instantiate
 from matplotlib.transforms import Bbox
+from places import ROOT
 
 from harness.figure.plate_correlation import PlateCorrelation
 from harness.figure.roc_pr import RocPr
@@ -15,7 +14,7 @@ from harness.figure.scores import Scores
 from harness.figure.umap import Umap
 from harness.plotting.style import batch_colours, label, spaced
 
-MEMBERS = Path(__file__).parents[2] / "conf" / "figure"
+MEMBERS = ROOT / "conf" / "figure"
 
 
 def test_label_is_one_short_line_without_mathematics():

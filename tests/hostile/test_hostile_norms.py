@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oddities import few, one_line
+from places import CONF
 
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError, NotApplicable
@@ -22,7 +22,6 @@ from harness.data.columns.from_frame import profiles_from_frame
 from harness.norm.base import Normalizer
 from harness.norm.engine.normalize import normalize
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 each = pytest.mark.parametrize("name", NAMES)
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from command import MAPPING, TABLES, run_command, wide
 from oddities import layout
+from places import ROOT
 
 from harness.core.exceptions import InputError
 from harness.data.npz import Npz
@@ -25,7 +26,7 @@ from harness.norm.engine import serialization
 from harness.store.store import DamagedStoreError, load, open_store, store_folder
 from harness.utils.worker_pool import beside
 
-HARNESS = Path(__file__).resolve().parents[2] / "harness"
+HARNESS = ROOT / "harness"
 WITHIN = ("beside.py", "workers.py")  # what a process writes for its own helpers
 
 

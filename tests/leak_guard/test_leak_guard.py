@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 from command import run_command
 from hydra import compose, initialize_config_dir
+from places import SHARED
 
 from harness.batch import assign_batches
 from harness.batch.regex import Regex
@@ -22,7 +22,6 @@ from harness.data.demo import Demo
 from harness.data.simulation.scenario import SCENARIOS
 from harness.leak_guard import check_leaks, find_leaks, guard, sample
 
-SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 N_FEATURES = 60
 Values = Callable[[pd.DataFrame, np.random.Generator], Any]
 

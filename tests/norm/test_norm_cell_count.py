@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from control_norms import SEEDS, auroc_of_norm, standard_error
 from sklearn.linear_model import LinearRegression
-from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pytest
+from places import ROOT
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
@@ -271,4 +271,4 @@ def test_the_member_is_dmso_within_and_then_sphering(member: Any) -> None:
     chain = member("norm", "dmso_within_then_sphering")
     assert [type(s).__name__ for s in chain.steps] == ["DmsoWithin", "Sphering"]
     assert chain.scope == "train_and_controls"
-    assert (Path(__file__).resolve().parents[2] / "conf/norm/dmso_within_then_sphering.yaml").is_file()
+    assert (ROOT / "conf/norm/dmso_within_then_sphering.yaml").is_file()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 
 from harness.core.profiles import Profiles
 from harness.norm.combat_nonparametric import CombatNonparametric
 from harness.norm.engine.normalize import fit, normalize
 from harness.norm.engine.row_order import in_order
 
-NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "conf" / "norm").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml"))
 # sums of floats follow no order but that of the rows: these methods sort rows first, or add nothing up
 TO_THE_BIT = {"combat", "combat_nonparametric", "noise", "oracle", "quantile", "rank", "raw", "robust_within",
               "shuffle", "well_position"}  # fmt: skip

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from control_norms import SEEDS, standard_error
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from test_norm_exchangeable import SEEDS, standard_error
 
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Split

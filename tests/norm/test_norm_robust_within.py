@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from control_norms import SEEDS, auroc_of_norm, standard_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
 
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError

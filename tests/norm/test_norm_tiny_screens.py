@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
@@ -19,7 +19,7 @@ from harness.norm.engine.normalize import normalize
 from harness.norm.sphering import Sphering
 from harness.norm.tvn import Tvn
 
-NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "conf" / "norm").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml"))
 
 # of each plate its batch, control wells and treated wells
 LAYOUTS: dict[str, list[tuple[str, int, int]]] = {

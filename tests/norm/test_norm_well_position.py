@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_norm_exchangeable import SEEDS, auroc_of_norm, standard_error
+from control_norms import SEEDS, auroc_of_norm, standard_error
 
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError

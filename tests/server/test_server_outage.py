@@ -18,14 +18,13 @@ from command import SMALL, Outcome, run_command
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Run as Stored
+from places import ROOT
 from servers import MlflowServer
 
 from harness.run.evaluation_run import Run
 from harness.sync import main as sync
 from harness.tracking.outbox import Entry
 from harness.tracking.tracking import Tracking
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def runs(server: MlflowServer, experiment: str) -> list[Stored]:

@@ -13,9 +13,9 @@ import pytest
 from command import SMALL, run_command, run_compare, runs_of, table_of
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from places import ROOT
 from servers import MlflowServer, Postgres
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "dmso_vs_treated/logistic/auroc"
 
 

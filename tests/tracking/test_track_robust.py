@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from command import SMALL, run_command, run_compare
-from faults.strangers import no_hang
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from strangers import no_hang
 
 from harness.core.exceptions import InputError
 from harness.run.checkpoint.checkpoint import prepare

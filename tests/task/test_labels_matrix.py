@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ import scipy.io
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 
 from harness.core.exceptions import InputError
 from harness.task.labels.coding import Coding
 from harness.task.labels.entries import Labels, settle
 from harness.task.labels.matrix import matrix
 
-SHARED = Path(os.environ.get("HARNESS_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 BRAY = SHARED / "bray2017" / "assay-labels"
 SIGNED: dict[str, Any] = {"active": [1], "inactive": [-1]}
 

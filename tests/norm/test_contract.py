@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeClassifier
 
@@ -26,7 +27,7 @@ from harness.split.leave_batch_out import LeaveBatchOut
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
 
-NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "conf" / "norm").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml"))
 each = pytest.mark.parametrize("name", NAMES)
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from command import client_of
 from mlflow.entities import Run
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 WORDS = (
     "-m", "+norm=dmso_within,dmso_across", "data.size=tiny", "model=[logistic]", "baseline=[row_norm]",
     "audit=[confounding,controls_vs_controls]", "figure=[]", "metric=[auroc,brier]", "n_resamples=20", "processes=1",
@@ -33,7 +33,7 @@ def victims() -> Iterator[Victims]:
     """``victims(folder, n=1, seconds=None)``: see :mod:`victims`."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
     environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    script = str(Path(__file__).with_name("victims.py"))
+    script = str(ROOT / "tests" / "helpers" / "victims.py")
     pipe: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, script], env=environment, **pipe) as process:
 

@@ -11,10 +11,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from places import ROOT
 
 from harness.tuning.engine.space import space_of
 
-ROOT = Path(__file__).resolve().parent.parent
 CONF, HARNESS = ROOT / "conf", ROOT / "harness"
 MEMBERS = sorted(CONF.glob("*/*.yaml"))
 CHOICES = [path for path in MEMBERS if path.parent.name not in ("experiment", "space")]

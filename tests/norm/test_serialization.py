@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
@@ -26,7 +27,7 @@ from harness.norm.mean import Mean
 from harness.numerics.moments import Moments
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
-NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "conf" / "norm").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+QUICK = ("+norm=raw", "data.size=tiny", "model=[logistic]", "baseline=[]", "audit=[]", "figure=[]", "n_resamples=20")
+
 OLD = 1_000_000_000  # seconds since 1970: years before any test
 Make = Callable[[Path], None]
 

@@ -13,12 +13,11 @@ import pytest
 import yaml
 from command import MAPPING, SMALL, TABLES, client_of, run_command, runs_of, wide
 from hydra import compose, initialize_config_dir
+from places import ROOT
 
-import harness
 from harness.cli.error_messages import CONF, available
 from harness.data.demo import Demo
 
-ROOT = Path(harness.__file__).resolve().parent.parent
 NORMS = available("norm")
 
 

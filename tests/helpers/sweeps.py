@@ -9,10 +9,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from places import ROOT
 
-import harness
-
-ROOT = Path(harness.__file__).resolve().parent.parent
 FAST = ("data.size=tiny", "model=[logistic]", "baseline=[]", "audit=[]", "figure=[]", "n_resamples=20")
 
 

@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import harness
-
-ROOT = Path(str(harness.__file__)).resolve().parent.parent
+from places import ROOT
 
 
 def environment(**variables: str) -> dict[str, str]:

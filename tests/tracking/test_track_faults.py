@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from command import SMALL, run_command, runs_of
+from places import ROOT
 
 from harness.core.exceptions import InputError
 from harness.tracking.tracking import Tracking
 
-OURS = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+OURS = {**os.environ, "PYTHONPATH": str(ROOT)}
 MEMORY = Path("/dev/shm")  # where there is one: the tables are made by hundreds of writes that wait for the disk
 KEY = "dmso_vs_treated/logistic/auroc"
 
