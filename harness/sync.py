@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0 where nothing is left to send, 2 with one line on stderr for each run that could not be sent."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     options = parser().parse_args(argv)
-    from harness.tracking.resend import replay
+    from harness.tracking.resend import resend_pending
 
     outbox = Path(options.outbox or Path(options.folder) / "outbox")
     if options.outbox and not outbox.is_dir():
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.timeout > 0:
         print(f"harness.sync: --timeout {options.timeout:g}: expected seconds above 0", file=sys.stderr)
         return 2
-    done, left = replay(outbox, uri=options.uri, timeout=options.timeout)
+    done, left = resend_pending(outbox, uri=options.uri, timeout=options.timeout)
     for line in done:
         print(line)
     for line in left:

@@ -29,7 +29,7 @@ from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation, Split
 from harness.core.profiles import Profiles
 from harness.metric.auroc import Auroc
-from harness.model.shared_transform import Unshared, share
+from harness.model.shared_transform import FullPipelineLearner, make_learner
 from harness.scoring.evaluate import evaluate_groups
 from harness.scoring.score_table_multilabel import score_groups
 from harness.split.leave_batch_out import LeaveBatchOut
@@ -125,7 +125,7 @@ def per_assay(
             y = Y[:, column]
             train, test = split.train & ~np.isnan(y), split.test & ~np.isnan(y)
             if test.any() and len(np.unique(y[train])) == 2:
-                answer = Unshared(model, profiles).predict(train, y[train].astype(np.int8), test)
+                answer = FullPipelineLearner(model, profiles).predict(train, y[train].astype(np.int8), test)
                 scores[split.name, column] = answer[0]
     return scores
 
@@ -135,7 +135,7 @@ def assert_equal_where_alike(profiles: Profiles, split: Split, task: Table, mode
     y = task.labels(profiles.wells)[:, column]
     known = ~np.isnan(y)
     part, train, test, y = profiles.take(known), split.train[known], split.test[known], y[known].astype(np.int8)
-    learners = (share(model, part, train, test, np.ones(len(y), dtype=bool)), Unshared(model, part))
+    learners = (make_learner(model, part, train, test, np.ones(len(y), dtype=bool)), FullPipelineLearner(model, part))
     one, other = (learner.predict(train, y[train], test)[0] for learner in learners)
     np.testing.assert_allclose(one, other, rtol=1e-5)
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from playwright.sync_api import sync_playwright
 
-from harness.explore import View, page
+from harness.explore import page
+from harness.explore.points import View
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PLATES, WELLS = 405, 384

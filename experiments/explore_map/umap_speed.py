@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from harness.figure.shared.project_points import place
+from harness.figure.shared.project_points import project_points
 from harness.figure.umap import embed
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     start = time.perf_counter()
     at = embed(X, seed=0)
     embedded = time.perf_counter()
-    place(X, at, others, seed=0)
+    project_points(X, at, others, seed=0)
     placed = time.perf_counter()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {args.features} features, PCA to 50")
     print(f"{args.wells:,} wells embedded in {embedded - start:.0f} s")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from harness.batch.inference.assignment import Found
+from harness.batch.inference.assignment import BatchInference
 from harness.batch.inferred import METHODS, Inferred
 from harness.core.profiles import Profiles
 from harness.data.columns.from_frame import profiles_from_frame
@@ -53,7 +53,7 @@ def simulated(options: dict[str, object], *, seeds: int, n_resamples: int) -> pd
     return pd.DataFrame(rows)
 
 
-def compared(found: Found, batch: pd.Series, outlier: pd.Series) -> dict[str, float]:
+def compared(found: BatchInference, batch: pd.Series, outlier: pd.Series) -> dict[str, float]:
     """``batch`` and ``outlier`` are the truth by plate."""
     plates = found.plates.set_index("plate")
     planted, flagged = outlier.loc[plates.index].to_numpy(dtype=bool), plates["outlier"].to_numpy()
@@ -88,7 +88,7 @@ def summary(name: str, table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def draw(profiles: Profiles, found: Found, name: str) -> None:
+def draw(profiles: Profiles, found: BatchInference, name: str) -> None:
     """``<name>.png``, and the assignment as ``out/<name>.csv``."""
     names = {"norm": "raw", "scope": "train", "split": "none", "data": profiles.name}
     context = FigureContext(**names, seed=0, normalized=profiles)

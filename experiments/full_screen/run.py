@@ -12,7 +12,7 @@ import pandas as pd
 from session import run
 
 from harness.data.demo import Demo
-from harness.store.lru_cache import Cache
+from harness.store.lru_cache import DirectoryCache
 from harness.store.store import load
 from harness.tracking.tracking import Tracking
 
@@ -35,7 +35,7 @@ def settings(n_plates: int, maps: Path | None) -> dict[str, object]:
 def pack(n_plates: int, chosen: dict[str, object], store: Path) -> dict[str, float]:
     """The packed store and the seconds that it took; it is kept for the runs."""
     start = time.perf_counter()
-    profiles = load(Demo(**chosen), Cache(store, max_gb=100))
+    profiles = load(Demo(**chosen), DirectoryCache(store, max_gb=100))
     gigabytes = profiles.X.nbytes / 1e9
     return {"plates": n_plates, "gigabytes": gigabytes, "seconds": time.perf_counter() - start}
 

@@ -22,8 +22,8 @@ from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Verdict
 from harness.cli.evaluation import make_plan
 from harness.core.finding import Finding
-from harness.run.evaluation_run import Run
-from harness.run.plan import Plan
+from harness.run.evaluation_run import EvaluationRun
+from harness.run.plan import EvaluationPlan
 from harness.settings.members import CONF
 
 OVERRIDES = ("+norm=raw", "figure=[]", "metric=[auroc]", "baseline=[row_norm,position]", "processes=1",
@@ -66,7 +66,7 @@ def configuration() -> DictConfig:
     return cfg
 
 
-def plan(cell: Cell, seed: int) -> Plan:
+def plan(cell: Cell, seed: int) -> EvaluationPlan:
     """Return what the command line would evaluate: every check that the verdict reads, both models."""
     cfg = configuration().copy()
     cfg.seed = seed
@@ -79,7 +79,7 @@ def audit(cell: Cell, seed: int) -> Row:
     warnings.simplefilter("ignore")
     start = time.process_time()
     memory = Memory()
-    run = Run(plan(cell, seed), cell.make.profiles(seed), memory)
+    run = EvaluationRun(plan(cell, seed), cell.make.profiles(seed), memory)
     run.execute()
     assert memory.decision is not None
     return {

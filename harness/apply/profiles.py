@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.apply.writers import metadata_first, writer_of
 from harness.cli.chosen_norm import chosen_norm
-from harness.cli.load_screen import Screen
+from harness.cli.load_screen import LoadedScreen
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
@@ -33,7 +33,7 @@ from harness.norm.engine.serialization import encode, existing, load_with_extra,
 from harness.utils.file_kinds import refuse_all_but_files
 from harness.utils.progress import bar
 from harness.utils.redaction import redacted_config, redacted_value
-from harness.utils.text import some
+from harness.utils.text import preview
 
 logger = logging.getLogger(__name__)
 KEPT_BYTES = 1 << 28  # statistics by plate or batch are kept for the record, unless they are larger together
@@ -88,7 +88,7 @@ def with_features(profiles: Profiles, features: list[str], source: str) -> Profi
     if missing:
         raise InputError(
             f"{source}: {len(missing)} of the {len(features)} features that were fitted are not in the data: "
-            f"{some(missing)}; the data have {some(profiles.features, 3)}"
+            f"{preview(missing)}; the data have {preview(profiles.features, 3)}"
         )
     if list(profiles.features) == features:
         return profiles
@@ -124,7 +124,7 @@ def apply_config(cfg: DictConfig) -> None:
             raise InputError("nothing to apply: add +norm=NAME, or fitted=NAME.statistics.npz of an earlier run")
         normalizer = instantiate(cfg.norm, _convert_="all")
         check_scope(normalizer.scope)
-        profiles = Screen(cfg).profiles
+        profiles = LoadedScreen(cfg).profiles
         origin = f"all {len(profiles.wells):,} rows"
         ready = fit(profiles, normalizer)
     else:
@@ -132,7 +132,7 @@ def apply_config(cfg: DictConfig) -> None:
         if not {"name", "features", "data", "fingerprint", "plates"} <= set(before):
             raise InputError(f"{cfg.fitted}: no feature names in it; expected NAME.statistics.npz of harness.apply")
         name, origin = before["name"], f"{before['data']} ({before['fingerprint'][:8]}), frozen"
-        profiles = Screen(cfg).profiles
+        profiles = LoadedScreen(cfg).profiles
         _check_plates(profiles, before)
         profiles = with_features(profiles, before["features"], str(cfg.fitted))
     lines = [f"{type(stage).__name__} ({stage.scope}): {fitted_on(stage, origin)}" for stage in ready.stages()]
@@ -185,7 +185,7 @@ def _check_plates(profiles: Profiles, before: dict[str, Any]) -> None:
         logger.warning(
             "plates %s have the names of plates that were fitted, but these are other data: if they are other plates, "
             "their control wells may be taken for those that were fitted; rename them",
-            some(again, 3),
+            preview(again, 3),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.shared.exchange_metadata import with_metadata
-from harness.audit.shared.null import Null
+from harness.audit.shared.null import NullTest
 from harness.audit.shared.relabelled import Relabelled
 from harness.audit.shared.views import n_hidden_parts
 from harness.core.exceptions import NotApplicable
@@ -17,7 +17,7 @@ from harness.core.profiles import Profiles
 from harness.core.seeding import generator
 
 
-class ControlsVsControls(Null):
+class ControlsVsControls(NullTest):
     """A random part of each plate's controls, called treated before normalization, against the other controls.
 
     They take the compound, dose and all other metadata of random treated wells of their plate with the role. Treated

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.control_embedding import embed_controls
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
 from harness.settings.annotated_types import Count
@@ -34,7 +34,7 @@ class GraphConnectivity(Check):
         self.k = k
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        indices = controls(context).neighbours[1]
+        indices = embed_controls(context).neighbours[1]
         yield Finding("batch_effect/graph_connectivity", graph_connectivity(indices[:, : self.k]), n=len(indices))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.control_embedding import embed_controls
 from harness.audit.shared.intervals import median_interval
 from harness.core.arrays import Doubles
 from harness.core.finding import Finding
@@ -36,7 +36,7 @@ class Ilisi(Check):
         self.perplexity = perplexity
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        wells = controls(context)
+        wells = embed_controls(context)
         distances, indices = wells.neighbours
         k = min(3 * self.perplexity - 1, distances.shape[1])
         index = lisi(distances[:, :k], wells.batch[indices[:, :k]], perplexity=min(self.perplexity, (k + 1) // 3))

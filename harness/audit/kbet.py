@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.control_embedding import embed_controls
 from harness.audit.shared.intervals import mean_interval
 from harness.core.arrays import Doubles
 from harness.core.exceptions import NotApplicable
@@ -35,7 +35,7 @@ class Kbet(Check):
         self.alpha = alpha
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        wells = controls(context)
+        wells = embed_controls(context)
         passed = (kbet(wells.neighbours[1], wells.batch) >= self.alpha).astype(np.float64)
         lower, upper = mean_interval(context, wells.wells, passed)
         yield Finding("batch_effect/kbet", float(passed.mean()), lower, upper, n=len(passed))

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from harness.audit.base import AuditContext, Check
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
-from harness.known_effects.scores import KnownScore
+from harness.known_effects.scores import KnownEffectSource
 from harness.known_effects.spearman import Correlation
 from harness.known_effects.treatments import points
 
 
-class KnownEffects(KnownScore, Check):
+class KnownEffects(KnownEffectSource, Check):
     """``audit/known_effects/<measure>/spearman``: rank correlation of a known score of compounds with a measure.
 
     Measures, each the median over the wells of a treatment: ``raw_distance`` and ``distance``, from the controls of
@@ -26,7 +26,7 @@ class KnownEffects(KnownScore, Check):
     correlation over the treatments of one compound: between compounds potency decides more than dose.
 
     The sign says in which direction the score runs: an IC50 falls with potency. Intervals resample compounds. Not
-    part of the verdict. The parameters are those of :class:`harness.known_effects.scores.KnownScore`.
+    part of the verdict. The parameters are those of :class:`harness.known_effects.scores.KnownEffectSource`.
     """
 
     whole = True

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.control_embedding import embed_controls
 from harness.core.arrays import Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
@@ -24,7 +24,7 @@ class Pcr(Check):
     needs = ("batches >= 2", "controls >= 10")
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        wells = controls(context)
+        wells = embed_controls(context)
         yield Finding("batch_effect/pcr", pcr(wells.Z, wells.batch), n=len(wells.batch))
 
 

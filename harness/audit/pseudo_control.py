@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.audit.shared.exchange_metadata import with_metadata
-from harness.audit.shared.null import Bound, Null
+from harness.audit.shared.null import Bound, NullTest
 from harness.audit.shared.relabelled import Relabelled
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
@@ -15,7 +15,7 @@ from harness.core.seeding import generator
 from harness.settings.annotated_types import Count, Positive
 
 
-class PseudoControl(Null):
+class PseudoControl(NullTest):
     """As many random treated wells of each plate as it has controls, called controls; real controls left out.
 
     They take the compound, dose and all other metadata of a real control of their plate with the role. The null holds

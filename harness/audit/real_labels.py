@@ -16,7 +16,7 @@ from harness.core.exceptions import InputError
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
 from harness.metric.auroc import Auroc
-from harness.model.fold_pca import Folds
+from harness.model.fold_pca import FoldPCA
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
@@ -52,17 +52,17 @@ class RealLabels(Check):
                 yield from _compared(context, views, f"audit/real_labels/{task}/{model}", task)
 
 
-def _references(context: AuditContext) -> Iterator[tuple[str, Folds]]:
+def _references(context: AuditContext) -> Iterator[tuple[str, FoldPCA]]:
     """Yield raw and yardstick profiles, aggregated as the run's own are, ready for training."""
     for name, normalizer in REFERENCES.items():
         try:
             profiles = normalize(context.profiles, normalizer, aggregate=context.aggregate)
         except InputError:
             continue
-        yield name, Folds(profiles, context.splits)
+        yield name, FoldPCA(profiles, context.splits)
 
 
-def _trained(context: AuditContext, folds: Folds, task: str, model: str) -> Sequence[Evaluation]:
+def _trained(context: AuditContext, folds: FoldPCA, task: str, model: str) -> Sequence[Evaluation]:
     """Return held-out predictions on other profiles; those of the run if the profiles are the same."""
     profiles = folds.profiles
     if _same(context, profiles):

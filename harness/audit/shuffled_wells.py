@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.audit.shared.null import Bound, Null
+from harness.audit.shared.null import Bound, NullTest
 from harness.audit.shared.relabelled import Relabelled
 from harness.core.profiles import Profiles
 from harness.core.seeding import generator
 from harness.settings.annotated_types import Count, Positive
 
 
-class ShuffledWells(Null):
+class ShuffledWells(NullTest):
     """The profiles of each plate's controls and treated wells, permuted at random over these wells.
 
     What is called what, and where it stands, remains: roles, compounds, positions. So does what is in a plate: its

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.control_embedding import embed_controls
 from harness.audit.shared.intervals import mean_interval
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
@@ -26,7 +26,7 @@ class Silhouette(Check):
     needs = ("batches >= 2", "controls >= 10")
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        wells = controls(context)
+        wells = embed_controls(context)
         score = 1 - np.abs(silhouette(wells.Z, wells.batch))
         lower, upper = mean_interval(context, wells.wells, score)
         yield Finding("batch_effect/silhouette", float(score.mean()), lower, upper, n=len(score))

@@ -11,7 +11,7 @@ from harness.audit.base import AuditContext, Check
 from harness.audit.replicate.prevalence import Prevalence, prevalence_by_plate
 from harness.audit.spike.arms import Arm, at_share, is_tied, measure, others_of, sparse_arm
 from harness.audit.spike.design import Design
-from harness.audit.spike.measurement import bench
+from harness.audit.spike.measurement import spike_in_experiment
 from harness.audit.spike.turning import Bounded, Turning, turning_point
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
@@ -78,7 +78,7 @@ class SpikeIn(Check):
         sparse = sparse_arm(context, self.n_directions, self.n_passes)
         yield from _arm("sparse", sparse)
         arms = {"sparse": sparse}
-        for design in others_of(bench(context).base.wells, derive(context.seed, "spikes")):
+        for design in others_of(spike_in_experiment(context).base.wells, derive(context.seed, "spikes")):
             arms[design.name] = measure(context, design, self._first(self.n_others), sparse)
             yield from _arm(design.name, arms[design.name])
 

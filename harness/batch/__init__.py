@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 
 class Batch(Protocol):
@@ -31,7 +31,7 @@ def assign_batches(profiles: Profiles, member: Batch) -> Profiles:
     batch = as_text(member.assign(profiles))
     blank = wells["plate"][(batch == "").to_numpy()].unique()
     if len(blank):
-        raise InputError(f"batch: no batch for plates {some(blank)}; every plate needs one")
+        raise InputError(f"batch: no batch for plates {preview(blank)}; every plate needs one")
     pairs = pd.DataFrame({"plate": wells["plate"], "batch": batch.to_numpy()}).drop_duplicates()
     twice = pairs["plate"][pairs["plate"].duplicated()]
     if len(twice):

@@ -7,7 +7,7 @@ import pandas as pd
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.settings.annotated_types import Name
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 
 class Column:
@@ -30,11 +30,11 @@ class Column:
                 "list the features without it by data.features"
             )
         if self.column not in wells:
-            raise InputError(f"batch: no column {self.column!r}; found {some(wells.columns, 20)}; {remedy}")
+            raise InputError(f"batch: no column {self.column!r}; found {preview(wells.columns, 20)}; {remedy}")
         batch = as_text(wells[self.column])
         if (batch == "").all():
-            raise InputError(f"batch: column {self.column!r} is empty; found {some(wells.columns, 20)}; {remedy}")
+            raise InputError(f"batch: column {self.column!r} is empty; found {preview(wells.columns, 20)}; {remedy}")
         blank = wells["plate"][batch == ""].unique()
         if len(blank):
-            raise InputError(f"batch: column {self.column!r} is empty on plates {some(blank)}; {remedy}")
+            raise InputError(f"batch: column {self.column!r} is empty on plates {preview(blank)}; {remedy}")
         return batch

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from harness.batch.inference.assignment import Found
+from harness.batch.inference.assignment import BatchInference
 from harness.batch.inference.changepoints import Labels, change_points, penalty
 from harness.batch.inference.clusters import clusters, in_order
 from harness.batch.inference.control_profiles import ControlProfiles, control_profiles
@@ -57,7 +57,7 @@ class Inferred:
 
     reads_values = True
 
-    found_: Found
+    found_: BatchInference
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Inferred:
         self.found_ = self.find(profiles)
         return as_text(profiles.wells["plate"]).map(dict(self.found_.plates[["plate", "batch"]].to_numpy()))
 
-    def find(self, profiles: Profiles) -> Found:
+    def find(self, profiles: Profiles) -> BatchInference:
         """Batches, outliers and their stability."""
         self._check(profiles)
         controls = control_profiles(profiles, order=self.order)
@@ -118,7 +118,7 @@ class Inferred:
                 "stability": stable.boundaries[at],
             }
         )
-        return Found(self.method, plates, boundaries, float(stable.rand.mean()))
+        return BatchInference(self.method, plates, boundaries, float(stable.rand.mean()))
 
     def _batches(self, X: Doubles) -> Assigned:
         aside = isolated(X, cutoff=self.cutoff)

@@ -12,7 +12,7 @@ import pandas as pd
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.settings.limits import NotEmpty
-from harness.utils.text import one_text, some
+from harness.utils.text import normalize_id, preview
 
 
 class Ranges:
@@ -37,7 +37,7 @@ class Ranges:
         vague = [plate for plate, found in numbers.items() if len(found) != 1]
         if vague:
             raise InputError(
-                f"batch: ranges need one number in each plate id, got {some(vague)}; use batch=regex or batch=column"
+                f"batch: ranges need one number in each plate id, got {preview(vague)}; use batch=regex or batch=column"
             )
         batch = {
             plate: next((name for first, last, name in spans if first <= int(found[0]) <= last), "")
@@ -45,7 +45,7 @@ class Ranges:
         }
         outside = [plate for plate, name in batch.items() if not name]
         if outside:
-            raise InputError(f"batch: plates {some(outside)} lie in no range; ranges are {dict(self.ranges)}")
+            raise InputError(f"batch: plates {preview(outside)} lie in no range; ranges are {dict(self.ranges)}")
         return wells["plate"].map(batch)
 
 
@@ -57,8 +57,8 @@ def _spans(ranges: Mapping[str, Sequence[Any]]) -> list[tuple[int, int, str]]:
         for pair in listed if several else [listed]:
             ends = list(pair) if isinstance(pair, list | tuple) else []
             if [type(end) for end in ends] != [int, int] or ends[0] > ends[1]:
-                raise InputError(f"batch: {pair} of batch {one_text(batch)!r} is no range; expected [first, last]")
-            spans.append((ends[0], ends[1], one_text(batch)))
+                raise InputError(f"batch: {pair} of batch {normalize_id(batch)!r} is no range; expected [first, last]")
+            spans.append((ends[0], ends[1], normalize_id(batch)))
     if not spans:
         raise InputError("batch: ranges is empty; expected {batch: [first, last], ...}")
     spans.sort()

@@ -9,7 +9,7 @@ import pandas as pd
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.settings.annotated_types import Name, Pattern
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 
 class Regex:
@@ -33,7 +33,7 @@ class Regex:
         except re.error as error:
             raise InputError(f"batch: pattern {self.pattern!r} is not a regular expression: {error}") from error
         if self.column not in wells:
-            raise InputError(f"batch: no column {self.column!r}; found {some(wells.columns, 20)}; set batch.column")
+            raise InputError(f"batch: no column {self.column!r}; found {preview(wells.columns, 20)}; set batch.column")
         ids = as_text(wells[self.column])
         found = {name: pattern.search(name) for name in ids.unique()}
         group = 1 if pattern.groups else 0
@@ -42,6 +42,6 @@ class Regex:
         if len(blank):
             raise InputError(
                 f"batch: pattern {self.pattern!r} finds no batch in column {self.column!r} of {len(blank)} plates "
-                f"{some(blank)}; every plate must match"
+                f"{preview(blank)}; every plate must match"
             )
         return batch

@@ -14,13 +14,13 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.cli.argument_order import arguments
 from harness.cli.check_overrides import check_sizes, check_words
 from harness.cli.config_source import check_files
-from harness.cli.disk_errors import telling_of_disk
-from harness.cli.error_messages import CONF, plain
+from harness.cli.disk_errors import translate_disk_errors
+from harness.cli.error_messages import CONF, format_error
 from harness.cli.hydra_plugins import register_plugins
-from harness.cli.job import Body, attempt, attempt_elsewhere
-from harness.cli.notices import say_once, settle
-from harness.cli.sweep import listening
-from harness.cli.worker_channel import Mailbox
+from harness.cli.job import Body, run_job, run_job_in_worker
+from harness.cli.notices import configure_process, say_once
+from harness.cli.sweep import relay_job_output
+from harness.cli.worker_channel import WorkerChannel
 from harness.core.exceptions import InputError
 from harness.program.run_program import BAD_INPUT, CRASHED
 from harness.utils.file_kinds import is_working_folder_gone
@@ -40,19 +40,19 @@ def command(config_name: str, body: Body) -> int:
 
     In a sweep a run that fails for its input leaves its line; the others go on, and the status is 2, wherever they run.
     """
-    body = telling_of_disk(body)
-    settle()
+    body = translate_disk_errors(body)
+    configure_process()
     statuses: list[int] = []
     begun: list[int] = []
-    mailbox = Mailbox()
+    mailbox = WorkerChannel()
 
     @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
     def job(cfg: DictConfig) -> None:
         begun.append(1)
         if mailbox.is_here:
-            statuses.append(attempt(cfg, body))
+            statuses.append(run_job(cfg, body))
         else:
-            attempt_elsewhere(cfg, body, mailbox)
+            run_job_in_worker(cfg, body, mailbox)
 
     try:
         given = arguments(sys.argv[1:])
@@ -67,10 +67,10 @@ def command(config_name: str, body: Body) -> int:
             return 0
         check_words(sys.argv[1:])
         register_plugins()
-        with listening(mailbox, statuses):
+        with relay_job_output(mailbox, statuses):
             job()
     except (HydraException, OmegaConfBaseException, InputError) as error:
-        return _said(plain(error, config_name), BAD_INPUT)
+        return _said(format_error(error, config_name), BAD_INPUT)
     except OSError as error:
         if begun:
             raise

@@ -7,15 +7,15 @@ from functools import partial
 
 from omegaconf import DictConfig
 
-from harness.core.exceptions import DamagedStoreError, InputError
+from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.utils.disk_space import REMEDY, is_full
 
 _SAYS_FULL = ("disk is full", "No space left on device")  # of libraries that pass on words only, such as SQLite's
 Body = Callable[[DictConfig], None]
 
 
-def telling_of_disk(body: Body) -> Body:
-    """``body`` that raises InputError in place of DamagedStoreError, and of any error that a full disk is behind."""
+def translate_disk_errors(body: Body) -> Body:
+    """``body`` that raises InputError in place of CorruptedStoreError, and of any error that a full disk is behind."""
     return partial(_tell, body)
 
 
@@ -24,7 +24,7 @@ def _tell(body: Body, cfg: DictConfig) -> None:
         body(cfg)
     except InputError:
         raise
-    except DamagedStoreError as error:
+    except CorruptedStoreError as error:
         raise InputError(str(error)) from error
     except Exception as error:
         for cause in _causes(error):

@@ -26,12 +26,12 @@ def available(group: str) -> list[str]:
     return Groups().members(group)
 
 
-def listed(group: str) -> str:
+def list_members(group: str) -> str:
     """The same in one line."""
     return ", ".join(available(group))
 
 
-def plain(error: BaseException, command: str = "config") -> str:
+def format_error(error: BaseException, command: str = "config") -> str:
     """One line: what was got, what was expected, what to do.
 
     ``command``: name of the configuration that was composed, ``conf/<command>.yaml``, for the names that it has.
@@ -89,7 +89,7 @@ def _keys(node: Any, prefix: str = "") -> Iterator[str]:
 def _without_plus(command: str, group: str) -> str:
     groups = [name for name, field in command_fields(command).fields.items() if isinstance(field.kind, Node | Nodes)]
     if group in _PLUS and (group in groups or command == "config"):
-        return f"{group} is chosen with a plus: +{group}=NAME with one of {listed(group)}"
+        return f"{group} is chosen with a plus: +{group}=NAME with one of {list_members(group)}"
     return f"there is no group {group!r} here; {hint(group, groups)}groups are {', '.join(groups)}"
 
 
@@ -164,7 +164,7 @@ def _several_values(_: str, argument: str) -> str:
 
 
 def _no_member(_: str, group: str, member: str) -> str:
-    return f"{group}: there is no {member!r}; {hint(member, available(group))}choose one of {listed(group)}"
+    return f"{group}: there is no {member!r}; {hint(member, available(group))}choose one of {list_members(group)}"
 
 
 _HYDRA: dict[str, Callable[..., str]] = {  # Hydra's own texts run over several lines and speak of defaults lists

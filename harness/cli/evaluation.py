@@ -14,18 +14,18 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
-from harness.cli.load_screen import Screen, leak_guard_level
+from harness.cli.load_screen import LoadedScreen, leak_guard_level
 from harness.cli.screen_error import about_screen
-from harness.cli.search_spaces import tuning_node
-from harness.cli.skip_finished import turn
+from harness.cli.search_spaces import fill_search_spaces
+from harness.cli.skip_finished import acquire_evaluation
 from harness.core.evaluation import Split
 from harness.core.profiles import Profiles
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
-from harness.run.checkpoint.checkpoint import KeptUnits
-from harness.run.checkpoint.keys import Asked
-from harness.run.evaluation_run import Run
-from harness.run.plan import Plan, plan_splits, split_fingerprint
+from harness.run.checkpoint.checkpoint import FileCheckpoints
+from harness.run.checkpoint.keys import RunKey
+from harness.run.evaluation_run import EvaluationRun
+from harness.run.plan import EvaluationPlan, plan_splits, split_fingerprint
 from harness.scoring.bootstrap import FEWEST_BATCHES
 from harness.task.labels.base import LABELS, TakesLabels
 from harness.tracking.run_lookup import PROCESS, RUN_KEY
@@ -45,20 +45,20 @@ def record_evaluation(cfg: DictConfig, name: str, data: str) -> None:
     name : of the normalization.
     data : key of the screen's content (:func:`harness.cli.screen_key.screen_key`).
     """
-    tracking, asked = instantiate(cfg.tracking), Asked.of(_resolved(cfg), data=data)
-    with turn(cfg, tracking, name, asked) as to_be_made:
+    tracking, asked = instantiate(cfg.tracking), RunKey.of(_resolved(cfg), data=data)
+    with acquire_evaluation(cfg, tracking, name, asked) as to_be_made:
         if to_be_made:
             _make(cfg, name, tracking, asked)
 
 
-def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
+def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: RunKey) -> None:
     """Load, split, evaluate and record."""
     with held_back():  # the members import their libraries
         plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
     plan.tuning.check(encoded(plan.models, plan.encode))
     level = leak_guard_level(cfg)
     with about_screen():
-        screen = Screen(cfg)
+        screen = LoadedScreen(cfg)
         screen.guard(level)
         profiles, plan = screen.profiles, screen.bind(plan)
         wells, splits = plan_splits(plan, profiles)
@@ -67,7 +67,7 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
     tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: asked.run, PROCESS: " ".join(owner())}
     params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if key not in _UNTRACKED}))
     content = (profiles.fingerprint, tags["split_fingerprint"])
-    units = KeptUnits(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
+    units = FileCheckpoints(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", OmegaConf.to_yaml(OmegaConf.create(redacted_config(_resolved(cfg)))))
@@ -75,7 +75,7 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: Asked) -> None:
             recorder.text(file, text)
         for table, rows in screen.report.tables.items():
             recorder.table(table, pd.DataFrame(rows))
-        run = Run(plan, profiles, recorder, units=units, audited=audited)
+        run = EvaluationRun(plan, profiles, recorder, units=units, audited=audited)
         scores = run.execute()
         verdict = "" if run.decision is None else f"{plan.name} is {run.decision.headline}\n"
         taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
@@ -93,7 +93,7 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in resolved.items()}
 
 
-def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
+def make_plan(cfg: DictConfig, name: str, split_name: str) -> EvaluationPlan:
     """The members that a configuration chose."""
 
     def members(group: str, *settings: str) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
         return instantiate(node, _convert_="all")
 
     checks = members("audit")
-    return Plan(
+    return EvaluationPlan(
         name=name,
         normalizer=make(cfg.norm),
         splitter=make(cfg.split),
@@ -124,7 +124,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> Plan:
         verdict=next((checks.pop(key) for key in list(checks) if isinstance(checks[key], Verdict)), None),
         checks=checks,
         figures=members("figure"),
-        tuning=make(tuning_node(cfg)),
+        tuning=make(fill_search_spaces(cfg)),
         aggregate=cfg.aggregate,
         processes=cfg.processes,
         n_resamples=cfg.n_resamples,
@@ -139,7 +139,7 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, value in node.items() for k, v in flatten(value, f"{prefix}.{key}".lstrip(".")).items()}
 
 
-def _tags(plan: Plan, profiles: Profiles, wells: pd.DataFrame, splits: Sequence[Split]) -> dict[str, str]:
+def _tags(plan: EvaluationPlan, profiles: Profiles, wells: pd.DataFrame, splits: Sequence[Split]) -> dict[str, str]:
     labelled = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
     return {
         "norm": plan.name,
@@ -154,7 +154,7 @@ def _tags(plan: Plan, profiles: Profiles, wells: pd.DataFrame, splits: Sequence[
     }
 
 
-def summary(plan: Plan, scores: pd.DataFrame) -> str:
+def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """One line: the mean held-out AUROC of each model with its interval."""
     scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
@@ -164,7 +164,7 @@ def summary(plan: Plan, scores: pd.DataFrame) -> str:
     return f"{plan.name} ({plan.split_name}): {'; '.join(parts)}"
 
 
-def by_fold(plan: Plan, scores: pd.DataFrame) -> str:
+def by_fold(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
     scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]

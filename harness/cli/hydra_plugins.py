@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from hydra.core.plugins import Plugins
 
-from harness.cli.discreet_sweeper import DiscreetSweeper
-from harness.cli.launchers.ray import RayLauncher
-
 
 def register_plugins() -> None:
     """Register the sweeper and the launcher of this project.
@@ -15,6 +12,10 @@ def register_plugins() -> None:
     registered here need no folder of that name.
     """
     plugins = Plugins.instance()
+    # Only now: finding its plugins, Hydra executes its own modules once more, and their classes are others then.
+    from harness.cli.discreet_sweeper import DiscreetSweeper
+    from harness.cli.launchers.ray import RayLauncher
+
     plugins.register(DiscreetSweeper)
     plugins.register(RayLauncher)
     plugins.is_in_toplevel_plugins_module = _is_trusted  # type: ignore[assignment, method-assign]

@@ -14,10 +14,10 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.cli.error_messages import plain
-from harness.cli.notices import say_once, settle
+from harness.cli.error_messages import format_error
+from harness.cli.notices import configure_process, say_once
 from harness.cli.screen_error import ScreenError
-from harness.cli.worker_channel import Ended, Mailbox
+from harness.cli.worker_channel import JobResult, WorkerChannel
 from harness.core.exceptions import InputError, NotApplicable
 from harness.program.out_of_memory import is_want_of_memory, memory_sentence
 from harness.program.run_program import BAD_INPUT, CRASHED, traceback_of
@@ -35,7 +35,7 @@ def mistakes() -> tuple[type[Exception], ...]:
     return (InputError, NotApplicable, OmegaConfBaseException, InstantiationException, *parameters)
 
 
-def attempt(cfg: DictConfig, body: Body) -> int:
+def run_job(cfg: DictConfig, body: Body) -> int:
     """Do ``body`` and return the exit status; what goes wrong is a line on stderr, the unexpected a traceback.
 
     Hydra sees no exception: it would print the overrides, with the passwords in them.
@@ -43,7 +43,7 @@ def attempt(cfg: DictConfig, body: Body) -> int:
     try:
         body(cfg)
     except mistakes() as error:
-        text, label = plain(error), "" if isinstance(error, ScreenError) else _label()
+        text, label = format_error(error), "" if isinstance(error, ScreenError) else _label()
         say_once(f"harness: {label}{text.removeprefix(label)}")
         return BAD_INPUT
     except Exception as error:
@@ -55,7 +55,7 @@ def attempt(cfg: DictConfig, body: Body) -> int:
     return 0
 
 
-def attempt_elsewhere(cfg: DictConfig, body: Body, mailbox: Mailbox) -> None:
+def run_job_in_worker(cfg: DictConfig, body: Body, mailbox: WorkerChannel) -> None:
     """The same in a worker, on its share of the cores: what it prints and how it ends goes to ``mailbox``."""
     if not mailbox.is_open:
         return
@@ -63,13 +63,13 @@ def attempt_elsewhere(cfg: DictConfig, body: Body, mailbox: Mailbox) -> None:
     out, err = io.StringIO(), io.StringIO()
     mailbox.begin(number)
     with redirect_stdout(out), redirect_stderr(err):
-        settle()
+        configure_process()
         try:
             with _stopped_with(mailbox), _share_of_cores():
-                status = attempt(cfg, body)
+                status = run_job(cfg, body)
         except KeyboardInterrupt as interrupt:
             status = status_of(interrupt)
-    mailbox.put(number, Ended(status, out.getvalue(), err.getvalue()))
+    mailbox.put(number, JobResult(status, out.getvalue(), err.getvalue()))
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _share_of_cores() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_with(mailbox: Mailbox) -> Iterator[None]:
+def _stopped_with(mailbox: WorkerChannel) -> Iterator[None]:
     """Interrupt the block when the sweep is stopped, wherever that happens."""
     done = threading.Event()
 

@@ -16,10 +16,10 @@ from harness.cli.notices import WARNING, say_once
 from harness.cli.screen_key import chosen_cache, reader
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
-from harness.known_effects.scores import KnownScore
+from harness.known_effects.scores import KnownEffectSource
 from harness.leak_guard import check_leaks, check_level
-from harness.run.plan import Plan
-from harness.store.plate_sample import SomePlates, choose_plates
+from harness.run.plan import EvaluationPlan
+from harness.store.plate_sample import PlateSubset, sample_plates
 from harness.store.reading_report import ReadingReport, read_report
 from harness.store.store import load, read_truth, store_folder
 from harness.task.labels.base import TakesLabels
@@ -38,15 +38,15 @@ def leak_guard_level(cfg: DictConfig) -> str:
     return str(level)
 
 
-class Screen:
+class LoadedScreen:
     """Profiles with their batches, and the truth that a simulated screen comes with.
 
     Attributes
     ----------
     profiles : packed; X stays on disk.
     report : what the reader made of its input (:class:`harness.store.reading_report.ReadingReport`).
-    found : of a batch member that infers batches, how it did (:class:`harness.batch.inference.assignment.Found`),
-        else None.
+    found : of a batch member that infers batches, how it did
+        (:class:`harness.batch.inference.assignment.BatchInference`), else None.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -75,7 +75,7 @@ class Screen:
         for line in leaks.warnings(refused_too=True):
             say_once(f"{WARNING}{line}")
 
-    def bind(self, plan: Plan) -> Plan:
+    def bind(self, plan: EvaluationPlan) -> EvaluationPlan:
         """The plan with labels given to the tasks that need them, known scores to what reads them, and found batches.
 
         Says what matched, and which batches were found.
@@ -106,10 +106,10 @@ class Screen:
             raise InputError(f"audit_wells={most!r}: expected a whole number of wells, or null for all")
         if most is None or len(wells) <= most:
             return None
-        return load(SomePlates(self.profiles, choose_plates(wells, most, seed)), self._cache)
+        return load(PlateSubset(self.profiles, sample_plates(wells, most, seed)), self._cache)
 
-    def join_scores(self, plan: Plan, wells: pd.DataFrame) -> None:
+    def join_scores(self, plan: EvaluationPlan, wells: pd.DataFrame) -> None:
         """Give known scores of compounds to what reads them; refuses a table that does not fit."""
         for member in (*plan.checks.values(), *plan.figures.values()):
-            if isinstance(member, KnownScore):
+            if isinstance(member, KnownEffectSource):
                 member.join(wells, self._truth())

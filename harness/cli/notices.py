@@ -26,7 +26,7 @@ class _Formatter(logging.Formatter):
         return redacted(f"{label}: {record.getMessage()}")
 
 
-def settle() -> None:
+def configure_process() -> None:
     """Print warnings and logs of this process as one plain line each, and forget what was said before."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
@@ -38,7 +38,7 @@ def settle() -> None:
 
 
 def say_once(line: str) -> None:
-    """Print a line on stderr, without secrets, unless the same line was printed since :func:`settle`."""
+    """Print a line on stderr, without secrets, unless the same line was printed since :func:`configure_process`."""
     _say(redacted(line))
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from hydra.errors import InstantiationException
 
-from harness.cli.error_messages import plain
+from harness.cli.error_messages import format_error
 from harness.core.exceptions import InputError
 
 
@@ -21,4 +21,4 @@ def about_screen() -> Iterator[None]:
     try:
         yield
     except (InputError, InstantiationException) as error:
-        raise ScreenError(plain(error)) from error
+        raise ScreenError(format_error(error)) from error

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, open_dict
 
 from harness.cli.screen_error import about_screen
 from harness.core.exceptions import InputError
-from harness.store.lru_cache import Cache
+from harness.store.lru_cache import DirectoryCache
 from harness.store.store import store_folder
 from harness.utils.interruption import held_back
 
@@ -29,7 +29,7 @@ def screen_key(cfg: DictConfig) -> str:
         return store_folder(source, chosen_cache(cfg.cache)).name
 
 
-def chosen_cache(cache: DictConfig | str) -> Cache:
+def chosen_cache(cache: DictConfig | str) -> DirectoryCache:
     """The cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
 
     Raises
@@ -37,10 +37,10 @@ def chosen_cache(cache: DictConfig | str) -> Cache:
     InputError : no folder, or no number.
     """
     if isinstance(cache, str):
-        return Cache(Path(cache))
+        return DirectoryCache(Path(cache))
     if not isinstance(cache, DictConfig) or not isinstance(cache.folder, str) or not cache.folder:
         raise InputError(f"cache={cache!r}: expected cache.folder=FOLDER, and cache.max_gb=NUMBER")
-    return Cache(Path(cache.folder), cache.max_gb)
+    return DirectoryCache(Path(cache.folder), cache.max_gb)
 
 
 def reader(cfg: DictConfig) -> Any:

@@ -12,7 +12,7 @@ from harness.settings.problem import hint
 from harness.settings.yaml_file import YamlError, compose
 
 
-def tuning_node(cfg: DictConfig) -> Any:
+def fill_search_spaces(cfg: DictConfig) -> Any:
     """The tuning of ``cfg`` with the search spaces of the chosen models filled in; what is set there already wins.
 
     A space of the user's own, ``MINE/space/<model>.yaml`` of ``--config-dir MINE``, takes the place of the one in

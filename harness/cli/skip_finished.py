@@ -10,13 +10,13 @@ from omegaconf import DictConfig
 
 from harness.cli.sweep_counts import count
 from harness.run.checkpoint.checkpoint import forget_finished, prepare, turn_at
-from harness.run.checkpoint.keys import Asked
-from harness.tracking.run_lookup import CUT_OFF, Attempt, attempts, close_lost, has_results
+from harness.run.checkpoint.keys import RunKey
+from harness.tracking.run_lookup import CUT_OFF, PreviousRun, close_orphaned_runs, find_previous_runs, has_results
 from harness.tracking.tracking import Tracking
 
 
 @contextmanager
-def turn(cfg: DictConfig, tracking: Tracking, name: str, asked: Asked) -> Iterator[bool]:
+def acquire_evaluation(cfg: DictConfig, tracking: Tracking, name: str, asked: RunKey) -> Iterator[bool]:
     """Whether the caller is to evaluate; says what was found. Another process that does the same is waited for.
 
     Raises
@@ -30,8 +30,8 @@ def turn(cfg: DictConfig, tracking: Tracking, name: str, asked: Asked) -> Iterat
     units = Path(cfg.units)
     prepare(units)
     with turn_at(units, asked, waiting=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
-        close_lost(tracking)
-        earlier = attempts(tracking, asked.run)
+        close_orphaned_runs(tracking)
+        earlier = find_previous_runs(tracking, asked.run)
         finished = next((attempt for attempt in earlier if attempt.status == "FINISHED"), None)
         whole = finished is not None and has_results(tracking, finished.run_id)
         if finished is not None and whole and not cfg.force:
@@ -58,11 +58,11 @@ def _counted(outcome: str) -> Iterator[None]:
     count(outcome)
 
 
-def _finished(attempt: Attempt) -> str:
+def _finished(attempt: PreviousRun) -> str:
     return f"finished as run {attempt.run_id} ({attempt.ended:%Y-%m-%d %H:%M})"
 
 
-def _described(attempt: Attempt) -> str:
+def _described(attempt: PreviousRun) -> str:
     if attempt.status == "FINISHED":
         return f"is {_finished(attempt)}"
     if attempt.status == "RUNNING":

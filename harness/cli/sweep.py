@@ -18,11 +18,11 @@ from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from harness.cli.error_messages import plain
+from harness.cli.error_messages import format_error
 from harness.cli.job import mistakes
 from harness.cli.notices import relay, say_once
 from harness.cli.sweep_overrides import prepare_sweep
-from harness.cli.worker_channel import Mailbox
+from harness.cli.worker_channel import WorkerChannel
 from harness.core.exceptions import InputError
 from harness.program.run_program import BAD_INPUT
 from harness.utils import interruption
@@ -37,7 +37,7 @@ _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 class _Sweep:
     """What is held for a sweep: its mailbox, what to undo at its end, and where its jobs record."""
 
-    mailbox: Mailbox
+    mailbox: WorkerChannel
     stack: ExitStack
     tracking: Any = None
 
@@ -45,7 +45,7 @@ class _Sweep:
 _sweeps: list[_Sweep] = []  # of the command that this process executes
 
 
-class BeforeSweep(Callback):
+class SweepCallback(Callback):
     """Hydra's callback: what must be there before the first worker starts.
 
     The tables of a local tracking database (several processes must not make them at once), the mailbox, and each
@@ -58,7 +58,7 @@ class BeforeSweep(Callback):
         try:
             prepare_sweep(config)
         except mistakes() as error:
-            say_once(f"harness: {plain(error)}")
+            say_once(f"harness: {format_error(error)}")
             raise SystemExit(BAD_INPUT) from error
         if config.hydra.launcher._target_.endswith(".BasicLauncher"):
             return
@@ -73,7 +73,7 @@ class BeforeSweep(Callback):
                 tracking.open()
             given = share(config.hydra.launcher, cores())
         except mistakes() as error:
-            say_once(f"harness: {plain(error)}")
+            say_once(f"harness: {format_error(error)}")
             raise SystemExit(BAD_INPUT) from error
         if given is not None:
             with read_write(config.hydra):
@@ -94,7 +94,7 @@ class BeforeSweep(Callback):
 
 
 @contextmanager
-def listening(mailbox: Mailbox, statuses: list[int]) -> Iterator[None]:
+def relay_job_output(mailbox: WorkerChannel, statuses: list[int]) -> Iterator[None]:
     """Print what jobs elsewhere send as they end, one after the other, and collect their exit statuses.
 
     An interrupt stops them first. If the block raises something else, jobs that still run are left to end.
@@ -136,7 +136,7 @@ def listening(mailbox: Mailbox, statuses: list[int]) -> Iterator[None]:
                 mailbox.close()
 
 
-def _stop(mailbox: Mailbox) -> None:
+def _stop(mailbox: WorkerChannel) -> None:
     """Ask the jobs elsewhere to end, and wait until each has recorded that it was interrupted, for a while."""
     if mailbox.folder is None:
         return
@@ -160,9 +160,9 @@ def _close_runs(sweep: _Sweep) -> None:
     """Record that runs of workers that were ended do not run any more."""
     if sweep.tracking is None:
         return
-    from harness.tracking.run_lookup import close_lost
+    from harness.tracking.run_lookup import close_orphaned_runs
 
     try:
-        close_lost(sweep.tracking)
+        close_orphaned_runs(sweep.tracking)
     except InputError as error:
         say_once(f"harness: {error}")

@@ -15,7 +15,7 @@ _FILE = "HARNESS_TALLY"  # an environment variable, which processes that help in
 
 
 @contextmanager
-def tally() -> Iterator[Counter[str]]:
+def count_outcomes() -> Iterator[Counter[str]]:
     """Yields a counter that is filled, from all processes that began within the block, when the block ends."""
     counts: Counter[str] = Counter()
     with temporary_folder() as folder:
@@ -31,12 +31,12 @@ def tally() -> Iterator[Counter[str]]:
 
 
 def count(outcome: str) -> None:
-    """One more of ``outcome``; nowhere outside a :func:`tally`."""
+    """One more of ``outcome``; nowhere outside a :func:`count_outcomes`."""
     if path := os.environ.get(_FILE):
         with Path(path).open("a", encoding="utf-8") as file:  # one write of a few bytes at the end: never torn
             file.write(f"{outcome}\n")
 
 
-def sentence(counts: Counter[str]) -> str:
+def format_counts(counts: Counter[str]) -> str:
     """E.g. ``4 evaluations: 1 new, 1 again, 2 skipped, 0 failed``."""
     return f"{counts.total()} evaluations: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)

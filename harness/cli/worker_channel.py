@@ -18,7 +18,7 @@ _OURS = re.compile(r"[0-9]+\.(json|part|begun)")
 
 
 @dataclass(frozen=True)
-class Ended:
+class JobResult:
     """A job that came to its end: its exit status and what it printed."""
 
     status: int
@@ -26,7 +26,7 @@ class Ended:
     err: str
 
 
-class Mailbox:
+class WorkerChannel:
     """A folder that all workers reach; its path is pickled with the job.
 
     A worker that does not find it does nothing: its sweep is over.
@@ -71,7 +71,7 @@ class Mailbox:
     def begin(self, job: int) -> None:
         (self._found() / f"{job}.begun").touch()
 
-    def put(self, job: int, ended: Ended) -> None:
+    def put(self, job: int, ended: JobResult) -> None:
         part, begun = (self._found() / f"{job}.{what}" for what in ("part", "begun"))
         part.write_text(json.dumps(asdict(ended)), encoding="utf-8")
         part.replace(part.with_suffix(".json"))
@@ -82,12 +82,12 @@ class Mailbox:
         """Whether a job has begun and not ended."""
         return any(self._found().glob("*.begun"))
 
-    def take(self) -> list[Ended]:
+    def take(self) -> list[JobResult]:
         """What arrived since the last time, by the number of the job."""
         found = []
         paths = [path for path in self._found().iterdir() if _ENDED.fullmatch(path.name) and is_plain_file(path)]
         for path in sorted(paths, key=lambda path: int(path.stem)):
-            found.append(Ended(**json.loads(path.read_text(encoding="utf-8"))))
+            found.append(JobResult(**json.loads(path.read_text(encoding="utf-8"))))
             path.unlink()
         return found
 

@@ -25,7 +25,7 @@ KEYS = ("plate", "well", "batch", "role", "compound")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Likeness:
+class ControlSimilarity:
     """How to score.
 
     ``per``: one fit to the controls of ``all`` batches, or one for each ``batch``. ``rank_by``: the score that

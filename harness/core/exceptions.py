@@ -22,7 +22,7 @@ class NotApplicable(Exception):  # noqa: N818 - an answer, not an error: the sco
         self.code = code
 
 
-class DamagedStoreError(Exception):
+class CorruptedStoreError(Exception):
     """A stored file or folder is incomplete, truncated, changed or unreadable.
 
     No :class:`InputError`: a check that answers those with "not applicable here" must not answer this.

@@ -16,14 +16,14 @@ from harness.data.columns.well_roles import RuleSpec
 from harness.data.conventions.name_patterns import MAPPED
 from harness.data.files import h5ad, h5ad_trial
 from harness.data.files.annotated_matrix import ScreenOptions
-from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.plate_rows import PlateRows, RowsReader
 from harness.data.files.table_files import expand
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys
 from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_unique
 from harness.utils.hashing import file_sha256
-from harness.utils.text import some
+from harness.utils.text import preview
 
 VERSION = 1  # of what this reader makes of its input
 NAMES = "obs_names"  # column of the observations' names, unless there is one already
@@ -90,7 +90,7 @@ class AnnData(RowsReader):
         return {"reader": "anndata", "version": VERSION, "files": [content], "options": options}
 
     @cached_property
-    def _rows(self) -> Rows:
+    def _rows(self) -> PlateRows:
         source = str(self.file)
         h5ad_trial.try_reading(self.file)
         with h5ad.opened(self.file) as file:
@@ -140,5 +140,5 @@ class AnnData(RowsReader):
         members = sorted(h5ad.child(file, group, source=source)) if group in file else []
         if name not in members:
             option = "data.layer" if group == "layers" else "data.obsm"
-            raise InputError(f"{source}: no {option} {name!r}; found {some(members, 20)}")
+            raise InputError(f"{source}: no {option} {name!r}; found {preview(members, 20)}")
         return h5ad.child(h5ad.child(file, group, source=source), name, source=source)

@@ -19,19 +19,19 @@ import pandas as pd
 
 from harness.core.exceptions import InputError
 from harness.data.columns.well_roles import RuleSpec
-from harness.data.columns.wells_table import TEXT, resolve
+from harness.data.columns.wells_table import TEXT, resolve_columns
 from harness.data.conventions.name_patterns import MAPPED
 from harness.data.files.annotated_matrix import ScreenOptions
 from harness.data.files.deepprofiler_folder import Project, locate
 from harness.data.files.deepprofiler_sites import COLUMNS, Aggregate, Site, read_site, stacked, words
-from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.plate_rows import PlateRows, RowsReader
 from harness.data.files.single_cells import CELL_COUNT
 from harness.data.files.table_files import read_table
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys
 from harness.store.reading_report import ReadingReport
 from harness.utils.hashing import file_sha256
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 VERSION = 1  # of what this reader makes of its input
 WITHOUT_CELLS = "sites_without_cells"  # table of the report
@@ -102,7 +102,7 @@ class DeepProfiler(RowsReader):
         }  # fmt: skip
 
     @cached_property
-    def _rows(self) -> Rows:
+    def _rows(self) -> PlateRows:
         if self.aggregate not in get_args(Aggregate):
             raise InputError(f"data.aggregate: got {self.aggregate!r}; expected one of {list(get_args(Aggregate))}")
         source = str(self.project.index)
@@ -116,7 +116,7 @@ class DeepProfiler(RowsReader):
         if not sites:
             raise InputError(
                 f"{source}: {self.project.features} holds no cells of any of {len(places)} sites, such as "
-                f"{words(places[0])}; its files are {some([file.name for file in self.project.files], 3)}"
+                f"{words(places[0])}; its files are {preview([file.name for file in self.project.files], 3)}"
             )
         X = stacked([site.middle for site in sites], [places[i] for i in filled], source)
         self._report_sites(places, filled, sites)
@@ -134,7 +134,7 @@ class DeepProfiler(RowsReader):
         index = read_table(
             self.project.index, text=[mapped[name] or name for name in (*COLUMNS, *TEXT) if name in mapped]
         )
-        columns = resolve(list(index.columns), mapped, source=source)
+        columns = resolve_columns(list(index.columns), mapped, source=source)
         return index[self._options.included(index, columns["plate"], source=source)].reset_index(drop=True), columns
 
     def _report_unlisted(self, files: Sequence[Path | None]) -> None:
@@ -143,7 +143,7 @@ class DeepProfiler(RowsReader):
             names = [file.relative_to(self.project.features).as_posix() for file in unlisted]
             self.report.warn(
                 f"{len(names)} of {len(self.project.files)} files of features belong to no site of "
-                f"{self.project.index} and are not read: {some(names, 3)}"
+                f"{self.project.index} and are not read: {preview(names, 3)}"
             )
 
     def _report_sites(self, places: Sequence[Sequence[str]], filled: Sequence[int], sites: Sequence[Site]) -> None:
@@ -171,6 +171,6 @@ def _places(index: pd.DataFrame, columns: Mapping[str, str], source: str) -> lis
     absent = [name for name in COLUMNS if name not in columns]
     if absent:
         raise InputError(
-            f"{source}: no column {COLUMNS[absent[0]]!r}; found {some(index, 20)}; set columns.{absent[0]}"
+            f"{source}: no column {COLUMNS[absent[0]]!r}; found {preview(index, 20)}; set columns.{absent[0]}"
         )
     return list(zip(*(as_text(index[columns[name]]) for name in COLUMNS), strict=True))

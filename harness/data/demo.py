@@ -20,7 +20,7 @@ from harness.data.simulation.biology import Features, Library
 from harness.data.simulation.layout import Layout
 from harness.data.simulation.platemaps import PlatemapLayout
 from harness.data.simulation.scenario import SCENARIOS, SIZES, Scenario, Size, choose, lay_out
-from harness.data.simulation.screen import ADDITIVE, Screen
+from harness.data.simulation.screen import ADDITIVE, SimulatedScreen
 from harness.settings.annotated_types import Count, FileName, Seed, Share
 from harness.settings.limits import Between, OneOf
 from harness.utils.hashing import source_hash
@@ -171,7 +171,7 @@ class Demo:
         return scenario, size
 
     @cached_property
-    def _screen(self) -> Screen:
+    def _screen(self) -> SimulatedScreen:
         scenario, size = self._chosen
         layout: Layout
         if self.platemaps is None:
@@ -180,7 +180,7 @@ class Demo:
             layout = PlatemapLayout(self.platemaps, n_batches=len(size.plates_in))
             shares = np.full(int(layout.maps.max()) + 1, size.share_active)
         features = Features(self.seed, size.n_features)
-        return Screen(
+        return SimulatedScreen(
             seed=self.seed,
             layout=layout,
             features=features,

@@ -16,13 +16,13 @@ from harness.core.exceptions import InputError
 from harness.data.columns.missing_values import CHOICES
 from harness.data.columns.well_roles import Rule
 from harness.data.columns.wells_table import wells_table
-from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.plate_rows import PlateRows, RowsReader
 from harness.data.files.table_files import expand
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import OneOf
 from harness.store.reading_report import ReadingReport
 from harness.utils.hashing import file_sha256
-from harness.utils.text import one_text, some
+from harness.utils.text import normalize_id, preview
 
 VERSION = 1  # of what this reader makes of its input
 _NAME = re.compile(r"(?P<plate>.+?)_(?P<well>[A-Za-z]{1,2}\d{1,2})(?:_.*)?")
@@ -71,7 +71,7 @@ class Npz(RowsReader):
         return sum(4 * part.size for part in self._rows.parts)
 
     @cached_property
-    def _rows(self) -> Rows:
+    def _rows(self) -> PlateRows:
         source, arrays = str(self.file), _load(self.file)
         X, names = arrays["features"], arrays["names"]
         if X.ndim != 2 or X.dtype.kind not in "fiu" or not X.size:
@@ -95,7 +95,7 @@ class Npz(RowsReader):
         with np.errstate(over="ignore"):
             X = np.ascontiguousarray(X, dtype=np.float32)
         labels = [f"f{i}" for i in range(X.shape[1])]
-        return Rows(source=source, features=labels, parts=[X], wells=wells, on_missing=self.on_missing)
+        return PlateRows(source=source, features=labels, parts=[X], wells=wells, on_missing=self.on_missing)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _decoded(names: Any, source: str) -> list[str]:
     try:
-        found = [name.decode() if isinstance(name, bytes) else one_text(name) for name in names.tolist()]
+        found = [name.decode() if isinstance(name, bytes) else normalize_id(name) for name in names.tolist()]
         "".join(found).encode()  # surrogates cannot be written to any file
         return found
     except UnicodeError as error:
@@ -147,7 +147,7 @@ def _parse(names: Any, source: str) -> pd.DataFrame:
     if wrong:
         raise InputError(
             f"{source}, row {wrong[0] + 1}: {len(wrong)} names are not plate and well: "
-            f"{some(written[i] for i in wrong)}; expected e.g. '24772_m06' or '24772_m06_DMSO'"
+            f"{preview(written[i] for i in wrong)}; expected e.g. '24772_m06' or '24772_m06_DMSO'"
         )
     places = [match.groupdict() for match in found if match]
     return pd.DataFrame(places).assign(control=control)

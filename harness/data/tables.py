@@ -19,7 +19,7 @@ from harness.data.columns.left_out_columns import left_out_rows, left_out_senten
 from harness.data.columns.metadata_join import Join, MetadataSpec, attach_all, joins
 from harness.data.columns.missing_values import CHOICES
 from harness.data.columns.well_roles import Rule, RuleSpec
-from harness.data.columns.wells_table import LEVELS, TEXT, claimed, wells_table, without
+from harness.data.columns.wells_table import LEVELS, TEXT, drop_columns, reserved_columns, wells_table
 from harness.data.conventions.columns import known_names, recognize
 from harness.data.conventions.decision import decide
 from harness.data.conventions.folders import row_folders
@@ -31,14 +31,14 @@ from harness.data.files.array_columns import expand_arrays
 from harness.data.files.dialect import DECIMAL_WORDS, SEPARATOR_WORDS, Dialect
 from harness.data.files.file_parts import FilePart, OnDifferentFeatures, same_features
 from harness.data.files.gct import NOT_FEATURES
-from harness.data.files.plate_rows import Rows, RowsReader
+from harness.data.files.plate_rows import PlateRows, RowsReader
 from harness.data.files.single_cells import aggregate_cells, is_cell_level
 from harness.data.files.table_files import expand, read_table
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
 from harness.store.reading_report import ReadingReport
 from harness.utils.hashing import file_sha256
-from harness.utils.text import as_text, listed, one_text, quoting_hint, some
+from harness.utils.text import as_list, as_text, normalize_id, preview, quoting_hint
 
 VERSION = 3  # of what this reader makes of its input
 
@@ -100,11 +100,11 @@ class Tables(RowsReader):
         self.options: dict[str, Any] = {
             "columns": {k: v for k, v in (columns or {}).items() if v is not None},
             "controls": controls, "poscon": poscon, "empty": empty, "features": features,
-            "exclude_plates": [one_text(plate) for plate in listed(exclude_plates)],
+            "exclude_plates": [normalize_id(plate) for plate in as_list(exclude_plates)],
             "on_missing": on_missing, "level": level, "on_different_features": on_different_features,
         }  # fmt: skip
         self.dialect = Dialect.parse(separator, decimal, setting="data.")
-        self.excluded = listed(exclude_plates)
+        self.excluded = as_list(exclude_plates)
         self.paths = paths
         self.metadata = metadata
         self.report = ReadingReport()
@@ -171,12 +171,12 @@ class Tables(RowsReader):
         }
 
     @cached_property
-    def _rows(self) -> Rows:
+    def _rows(self) -> PlateRows:
         outline, options = self.outline, self.options
         for warning in (names_warning(self.files), values_warning(outline.parts, outline.wells, source=outline.source)):
             if warning:
                 self.report.warn(warning)
-        return Rows(
+        return PlateRows(
             source=outline.source, features=outline.features, parts=outline.parts, wells=outline.wells,
             on_missing=options["on_missing"],
         )  # fmt: skip
@@ -231,14 +231,14 @@ class Tables(RowsReader):
         df = self._patterns.apply(df, source=str(path))
         columns = recognize([*df.columns, *joined], self._patterns.columns, source=str(path))
         keys = {left for join in self._joins for left in join.on}
-        reserved = claimed(columns, rules) | known_names(df.columns) | keys
+        reserved = reserved_columns(columns, rules) | known_names(df.columns) | keys
         reserved |= {*self._patterns.searched, *df.attrs.get(NOT_FEATURES, ())}
         features = self.options["features"]
         df = expand_arrays(df, features=features, claimed=reserved, source=str(path), report=self.report)
         choice = feature_columns.choose(df, features, claimed=reserved, source=str(path))
         self._left_out |= choice.left_out
         X = feature_columns.values(df, choice.names, source=str(path))
-        part = FilePart(path, choice.names, X, without(df, choice.names, reserved))
+        part = FilePart(path, choice.names, X, drop_columns(df, choice.names, reserved))
         level = self.options["level"]
         if level == "cell" or (level == "auto" and is_cell_level(df, columns)):
             needed = {*columns.values(), *(name for rule in rules if rule for name in rule.columns), *keys}
@@ -263,9 +263,9 @@ class Tables(RowsReader):
         if unknown:
             hint = quoting_hint(self.excluded, option="data.exclude_plates")
             raise InputError(
-                f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}{hint}"
+                f"{source}: exclude_plates names {preview(unknown)}; found plates {preview(plates.unique())}{hint}"
             )
         keep = ~plates.isin(excluded).to_numpy()
         if not keep.any():
-            raise InputError(f"{source}: exclude_plates leaves no plate; found {some(plates.unique())}")
+            raise InputError(f"{source}: exclude_plates leaves no plate; found {preview(plates.unique())}")
         return keep

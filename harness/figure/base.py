@@ -36,8 +36,8 @@ class FigureContext:
     trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None where nothing was tuned.
     n_resamples : bootstrap draws behind intervals that a figure makes itself.
     scorecard : the answers of the audit (:meth:`harness.audit.verdict.Decision.scorecard`); None without a verdict.
-    batch_tables : how batches were inferred (:class:`harness.batch.inference.assignment.Found`); empty where they
-        were given.
+    batch_tables : how batches were inferred (:class:`harness.batch.inference.assignment.BatchInference`); empty where
+        they were given.
     """
 
     norm: str

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from harness.control_similarity.enrichment import enrichment
 from harness.control_similarity.gaussian import Gaussian
-from harness.control_similarity.scores import Likeness
+from harness.control_similarity.scores import ControlSimilarity
 from harness.data.wells.sampling import sample
 from harness.figure.shared.control_likeness_panels import FIT, draw_both, draw_distances, draw_map
 from harness.figure.umap import Umap
@@ -38,7 +38,7 @@ class ControlLikeness:
 
     Parameters
     ----------
-    per, rank_by, n_wells, n_components : see :class:`harness.control_similarity.scores.Likeness`.
+    per, rank_by, n_wells, n_components : see :class:`harness.control_similarity.scores.ControlSimilarity`.
     max_points, n_neighbors, min_dist : of the map (:class:`harness.figure.umap.Umap`).
     """
 
@@ -60,7 +60,7 @@ class ControlLikeness:
         self.max_points = max_points
         self.n_neighbors = n_neighbors
         self.min_dist = min_dist
-        self.likeness = Likeness(per=per, rank_by=rank_by, n_wells=n_wells, n_components=n_components)
+        self.likeness = ControlSimilarity(per=per, rank_by=rank_by, n_wells=n_wells, n_components=n_components)
         self.map = Umap(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:

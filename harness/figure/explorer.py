@@ -11,7 +11,7 @@ from harness.data.wells.sampling import sample
 from harness.explore.page import page
 from harness.explore.points import View
 from harness.explore.stored import note, with_scores
-from harness.figure.shared.project_points import place
+from harness.figure.shared.project_points import project_points
 from harness.figure.umap import Umap
 from harness.scoring.score_table import predictions
 from harness.settings.annotated_types import Count, Share
@@ -34,7 +34,8 @@ class Explorer(Umap):
     Parameters
     ----------
     max_points : wells that are embedded, a sample spread over plates as for the figure ``umap``. All other control
-        and treated wells are placed beside their neighbours in it (:func:`harness.figure.shared.project_points.place`).
+        and treated wells are placed beside their neighbours in it
+        (:func:`harness.figure.shared.project_points.project_points`).
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Explorer(Umap):
         others = np.setdiff1d(sample(wells, max_points=LARGEST, seed=run.seed), rows)
         embedded = embedded.set_index(rows).assign(placed=False)
         if len(others):
-            at = place(X[rows], embedded[["umap_1", "umap_2"]].to_numpy(), X[others], seed=run.seed)
+            at = project_points(X[rows], embedded[["umap_1", "umap_2"]].to_numpy(), X[others], seed=run.seed)
             shown = [c for c in embedded if c in wells]
             more = wells.loc[others, shown].assign(umap_1=at[:, 0], umap_2=at[:, 1], placed=True)
             embedded = pd.concat([embedded, more]).sort_index()

@@ -37,7 +37,7 @@ class InferredBatches:
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``inferred_batches`` and ``inferred_boundaries`` (:class:`harness.batch.inference.assignment.Found`).
+        """Return ``inferred_batches`` and ``inferred_boundaries``, the tables of the inference.
 
         Raises NotApplicable where batches were not inferred.
         """

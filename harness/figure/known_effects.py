@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from harness.core.exceptions import NotApplicable
 from harness.data.wells.aggregation import well_table
 from harness.figure.umap import Umap
-from harness.known_effects.scores import KnownScore
+from harness.known_effects.scores import KnownEffectSource
 from harness.known_effects.spearman import Correlation
 from harness.known_effects.treatments import CELLS, NORMALIZED, RAW, SPEARMAN, WITHIN, points, well_strength
 from harness.plotting.forest import HEIGHT, draw_rows
@@ -29,7 +29,7 @@ MISSING = "0.85"
 WIDE = 50.0  # largest over smallest from which an axis is logarithmic
 
 
-class KnownEffects(KnownScore):
+class KnownEffects(KnownEffectSource):
     """Three pictures: scatter before and after, all rank correlations, and the UMAP coloured by score.
 
     The parameters are those of the check of the same name (by default its settings). The points of the UMAP are those

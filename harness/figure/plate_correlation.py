@@ -11,8 +11,8 @@ from matplotlib.patches import Patch
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
 from harness.data.wells.plate_medians import correlate, plate_medians, within_minus_between
-from harness.figure.shared.outlier_plates import outlying
-from harness.figure.shared.raw_profiles import before
+from harness.figure.shared.outlier_plates import outlier_plates
+from harness.figure.shared.raw_profiles import align_raw_profiles
 from harness.plotting.axis_order import by_correlation, by_plate
 from harness.plotting.batch_bar import batch_bar, gap, thinned
 from harness.plotting.style import MEDIUM, SMALL, batch_colours, headline, label, new_figure
@@ -40,7 +40,7 @@ class PlateCorrelation:
     medians of the controls that it did use are about 0 by construction, and their correlations mean nothing.
     Where there are no such wells (no held-out pass, or a plate with fewer than ``min_heldout`` of them) all
     plates are described by the median of their treated wells, and the title says so. Both heatmaps describe
-    the same wells. Outlier plates are those of :func:`harness.figure.shared.outlier_plates.outlying`.
+    the same wells. Outlier plates are those of :func:`harness.figure.shared.outlier_plates.outlier_plates`.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
     source = run.heldout if plates["heldout"].all() else None
     wells = run.normalized.wells
     chosen = (wells["role"] == "treated" if source is None else source.wells["heldout_control"]).to_numpy(dtype=bool)
-    described = Profiles(before(run, chosen), wells[chosen].assign(role="treated"))
+    described = Profiles(align_raw_profiles(run, chosen), wells[chosen].assign(role="treated"))
     medians, present = plate_medians(described, heldout=False)
     everywhere = np.full((len(plates), medians.shape[1]), np.nan)
     everywhere[plates["plate"].isin(present["plate"]).to_numpy()] = medians
@@ -132,7 +132,7 @@ def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
 def _with_outliers(plates: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
     plates = plates.drop(columns="heldout")
     try:
-        found = outlying(run)
+        found = outlier_plates(run)
     except NotApplicable as undefined:
         return plates.assign(outlier=False, distance=np.nan, outliers_unknown=undefined.reason)
     together = plates.merge(found, on="plate", how="left", validate="1:1")

@@ -17,7 +17,7 @@ from harness.data.columns import missing_values
 from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.tables import Tables
 from harness.inspect.sample_columns import ROWS, SkimmedTables, is_large
-from harness.store.plate_filter import Excluding
+from harness.store.plate_filter import PlateFilter
 from harness.store.reading_report import ReadingReport, report_of
 from harness.store.source import Source
 
@@ -81,7 +81,7 @@ def _of_tables(source: Tables) -> ScreenOutline:
 
 def _of_plates(source: Source) -> ScreenOutline:
     excluded = getattr(source, "exclude_plates", ())
-    included: Source = Excluding(source, excluded) if excluded else source
+    included: Source = PlateFilter(source, excluded) if excluded else source
     values: list[Floats] = []
     tables = []
     simulated = False

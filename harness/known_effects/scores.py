@@ -16,7 +16,7 @@ from harness.data.columns.metadata_join import Join
 from harness.data.files.table_files import expand, read_table, require
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import OneOf
-from harness.utils.text import as_key, as_text, some
+from harness.utils.text import as_key, as_text, preview
 
 PLANTED = ("compounds", "compound", "strength")  # table and columns of a simulated screen's truth
 DUPLICATES = ("error", "mean")
@@ -28,7 +28,7 @@ _UNKNOWN = (
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownEffectTable:
     """Wells that hold a compound of known score.
 
     Attributes
@@ -46,7 +46,7 @@ class Known:
     report: str
 
 
-class KnownScore:
+class KnownEffectSource:
     """Where the score comes from.
 
     Parameters
@@ -99,7 +99,7 @@ class KnownScore:
         with suppress(NotApplicable):  # an answer, which is recorded when the score is asked for
             self.known(wells)
 
-    def known(self, wells: pd.DataFrame) -> Known:
+    def known(self, wells: pd.DataFrame) -> KnownEffectTable:
         """The score of each well that holds a compound; ``wells`` has one row per well.
 
         Raises
@@ -119,7 +119,7 @@ class KnownScore:
             raise NotApplicable(_UNKNOWN)
         return self._of_table(held)
 
-    def _of_column(self, held: pd.DataFrame, column: str) -> Known:
+    def _of_column(self, held: pd.DataFrame, column: str) -> KnownEffectTable:
         source = "known_effects.column"
         require(list(held.columns), [column], what="column of the wells", source=source)
         places = [f"plate {p!r}, well {w!r}" for p, w in zip(held["plate"], held["well"], strict=True)]
@@ -129,11 +129,11 @@ class KnownScore:
         known = held.assign(known_score=values)
         with_value = known[known["known_score"].notna()]
         report = f"{column} known for {len(with_value):,} of {len(held):,} wells of "
-        return Known(
+        return KnownEffectTable(
             known, column, ["compound", "known_score"], f"{report}{with_value['compound'].nunique():,} compounds"
         )
 
-    def _of_table(self, held: pd.DataFrame) -> Known:
+    def _of_table(self, held: pd.DataFrame) -> KnownEffectTable:
         table, source, name = self._table()
         by = ["compound", *(["dose"] if self.dose is not None and self.path is not None else [])]
         if "dose" in by:
@@ -149,7 +149,7 @@ class KnownScore:
             f"{matched['compound'].nunique():,} of {held['compound'].nunique():,} compounds of the screen have a known "
             f"score{f'; {unused:,} compounds of the table are not used' if unused else ''}"
         )
-        return Known(known, name, by, report)
+        return KnownEffectTable(known, name, by, report)
 
     def _table(self) -> tuple[pd.DataFrame, str, str]:
         """Columns compound, dose (if joined by) and known_score of rows that have one; where from; the score's name."""
@@ -176,7 +176,7 @@ class KnownScore:
             first = several[(several[by] == several.iloc[0][by]).all(axis=1)]
             what = ", ".join(f"{key} {first.iloc[0][key]!r}" for key in by)
             raise InputError(
-                f"{source}: {what} has {len(first)} scores {some(first['known_score'], 4)} (as do "
+                f"{source}: {what} has {len(first)} scores {preview(first['known_score'], 4)} (as do "
                 f"{len(several.drop_duplicates(by)) - 1} others); set known_effects.duplicates=mean, or give one each"
             )
         return table.groupby(by, sort=False)["known_score"].mean().reset_index()
@@ -188,6 +188,6 @@ def _numbers(column: pd.Series[Any], places: list[str], *, source: str) -> pd.Se
     if len(bad):
         i = int(bad[0])
         raise InputError(
-            f"{source} holds {some([column.iloc[i]])[1:-1]} in {places[i]}; expected a finite number, or nothing"
+            f"{source} holds {preview([column.iloc[i]])[1:-1]} in {places[i]}; expected a finite number, or nothing"
         )
     return numbers

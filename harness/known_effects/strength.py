@@ -7,7 +7,7 @@ import numpy as np
 from harness.core.arrays import Doubles
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Plate, Profiles
-from harness.norm.engine.exchangeable import MIN_CONTROLS, control_wells, left_out, positions
+from harness.norm.engine.exchangeable import MIN_CONTROLS, control_index, control_wells, left_out_control
 from harness.numerics.moments import leave_one_out, moments, moments_by_well
 
 LEAST_VARIATION = 0.01  # sd over control wells relative to that over all wells
@@ -66,6 +66,6 @@ def _deviations(plate: Plate) -> Doubles:
     """Each row minus the mean of the plate's controls without one of them, (n, n_features)."""
     reference = control_wells(plate)
     controls = plate.negcon
-    codes = positions(plate, reference)[controls]
+    codes = control_index(plate, reference)[controls]
     others = leave_one_out(moments_by_well(plate.X[controls], codes, len(reference)))
-    return np.asarray(plate.X.astype(np.float64) - others.mean[left_out(plate, reference, 0)])
+    return np.asarray(plate.X.astype(np.float64) - others.mean[left_out_control(plate, reference, 0)])

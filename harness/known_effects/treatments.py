@@ -12,7 +12,7 @@ from harness.core.evaluation import Evaluation
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import aggregate
-from harness.known_effects.scores import Known
+from harness.known_effects.scores import KnownEffectTable
 from harness.known_effects.spearman import Correlation, spearman, within_compounds
 from harness.known_effects.strength import strength
 
@@ -106,7 +106,7 @@ class Points:
 
 
 def points(
-    known: Known, wells: pd.DataFrame, *, raw: Profiles, normalized: Profiles, evaluations: Evaluations
+    known: KnownEffectTable, wells: pd.DataFrame, *, raw: Profiles, normalized: Profiles, evaluations: Evaluations
 ) -> Points:
     """Strength of every treatment whose score is known.
 

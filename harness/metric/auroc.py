@@ -7,7 +7,7 @@ import numpy as np
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, ratio
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 
 class Auroc(Metric):
@@ -22,7 +22,7 @@ class Auroc(Metric):
     better = "higher"
     bounds = (0.0, 1.0)
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         positive = evaluation.y == 1
         few = 2 * len(np.unique(weight.index)) <= len(positive)
         won = won_by_plate(evaluation, weight) if few else won_by_rank(evaluation, weight)
@@ -30,7 +30,7 @@ class Auroc(Metric):
         return ratio(won, pairs)
 
 
-def won_by_plate(evaluation: Evaluation, weight: Weights) -> Doubles:
+def won_by_plate(evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
     """Weighted pairs in which the positive scores higher, ties half, (R,), from the counts of pairs of plates."""
     positive = evaluation.y == 1
     n_plates = weight.by_plate.shape[1]
@@ -45,7 +45,7 @@ def won_by_plate(evaluation: Evaluation, weight: Weights) -> Doubles:
     return np.asarray(won, dtype=np.float64)
 
 
-def won_by_rank(evaluation: Evaluation, weight: Weights) -> Doubles:
+def won_by_rank(evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
     """The same, (R,), from cumulative sums of each draw's weights in the order of the scores."""
     if len(evaluation.y) == 0:
         return np.zeros(len(weight.by_plate))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, ratio
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 
 class AveragePrecision(Metric):
@@ -21,7 +21,7 @@ class AveragePrecision(Metric):
     better = "higher"
     bounds = (0.0, 1.0)
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         order = np.argsort(-evaluation.score, kind="stable")
         last = np.r_[np.flatnonzero(np.diff(evaluation.score[order])), len(order) - 1]
         positive = (evaluation.y[order] == 1).astype(np.float64)

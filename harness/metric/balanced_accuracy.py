@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, confusion, ratio
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 
 class BalancedAccuracy(Metric):
@@ -18,6 +18,6 @@ class BalancedAccuracy(Metric):
     better = "higher"
     bounds = (0.0, 1.0)
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         tp, fp, fn, tn = confusion(evaluation, weight)
         return (ratio(tp, tp + fn) + ratio(tn, tn + fp)) / 2

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.core.exceptions import NotApplicable
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 
 class Metric:
@@ -25,7 +25,7 @@ class Metric:
     bounds: ClassVar[tuple[float, float]]
     needs_both_classes: ClassVar[bool] = True
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         """The metric for each of the R weightings of the wells, (R,); NaN where undefined."""
         raise NotImplementedError
 
@@ -42,7 +42,7 @@ class Metric:
             raise NotApplicable(f"no {rows}")
         if self.needs_both_classes and y.min() == y.max():
             raise NotApplicable(f"only class {y[0]} among {len(y)} {rows}")
-        value = float(self.values(evaluation, Weights.once(len(y)))[0])
+        value = float(self.values(evaluation, BootstrapWeights.once(len(y)))[0])
         if np.isnan(value):
             raise NotApplicable(f"{self.name} is undefined here (0/0)")
         return value
@@ -55,7 +55,7 @@ def ratio(numerator: Doubles, denominator: Doubles) -> Doubles:
     return out
 
 
-def confusion(evaluation: Evaluation, weight: Weights) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+def confusion(evaluation: Evaluation, weight: BootstrapWeights) -> tuple[Doubles, Doubles, Doubles, Doubles]:
     """Weighted true positives, false positives, false negatives, true negatives at the threshold; each (R,)."""
     positive: NDArray[np.bool_] = evaluation.y == 1
     called: NDArray[np.bool_] = evaluation.score > evaluation.threshold

@@ -7,7 +7,7 @@ import numpy as np
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, ratio
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 
 class Brier(Metric):
@@ -18,5 +18,5 @@ class Brier(Metric):
     bounds = (0.0, 1.0)
     needs_both_classes = False
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         return ratio(weight.total((evaluation.score - evaluation.y) ** 2), weight.total(np.ones(len(evaluation.y))))

@@ -7,7 +7,7 @@ import numpy as np
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, ratio
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 from harness.settings.annotated_types import Count
 
 
@@ -27,7 +27,7 @@ class ExpectedCalibrationError(Metric):
     def __init__(self, *, n_bins: Count = 10) -> None:
         self.n_bins = n_bins
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         number = np.minimum((evaluation.score * self.n_bins).astype(int), self.n_bins - 1)
         in_bin = (number[:, None] == np.arange(self.n_bins)).astype(np.float64)
         gap = weight.total(in_bin * (evaluation.score - evaluation.y)[:, None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, confusion, ratio
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 
 class F1(Metric):
@@ -15,6 +15,6 @@ class F1(Metric):
     better = "higher"
     bounds = (0.0, 1.0)
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         tp, fp, fn, _ = confusion(evaluation, weight)
         return ratio(2 * tp, 2 * tp + fp + fn)

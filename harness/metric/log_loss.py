@@ -7,7 +7,7 @@ import numpy as np
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.base import Metric, ratio
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 _SMALLEST = float(np.finfo(np.float64).eps)
 
@@ -23,6 +23,6 @@ class LogLoss(Metric):
     bounds = (0.0, float("inf"))
     needs_both_classes = False
 
-    def values(self, evaluation: Evaluation, weight: Weights) -> Doubles:
+    def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
         p = np.where(evaluation.y == 1, evaluation.score, 1 - evaluation.score)
         return ratio(weight.total(-np.log(np.clip(p, _SMALLEST, 1.0))), weight.total(np.ones(len(evaluation.y))))

@@ -15,7 +15,7 @@ from harness.core.arrays import Floats, Mask
 from harness.core.evaluation import Split
 from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import expand
-from harness.model.partition_moments import Cells, Correlated
+from harness.model.partition_moments import CorrelationMatrix, FoldPartitionMoments
 from harness.model.projection import Projection
 from harness.numerics.moments import moments
 
@@ -23,7 +23,7 @@ LARGEST = 2e9  # bytes of products that are kept; beyond, every fold is fitted o
 ROWS, THREADS = 8192, 2
 
 
-class Folds:
+class FoldPCA:
     """Standardized principal components of the wells of one matrix, for any of its folds and any model that asks.
 
     Wells that are on the same side of every fold form a cell; a fold's training wells are a union of cells, so that its
@@ -39,11 +39,11 @@ class Folds:
         ``profiles``.
     """
 
-    def __init__(self, profiles: Profiles, splits: Sequence[Split], *, like: Folds | None = None) -> None:
+    def __init__(self, profiles: Profiles, splits: Sequence[Split], *, like: FoldPCA | None = None) -> None:
         self.profiles = profiles
         self.splits = splits
         self.like = like
-        self._cells: dict[bytes, Cells | None] = {}
+        self._cells: dict[bytes, FoldPartitionMoments | None] = {}
         self._last: tuple[Any, Floats] | None = None
         self._lock = Lock()
 
@@ -79,7 +79,7 @@ class Folds:
                 self._last = key, self._transform(found, project)
             return self._last[1]
 
-    def _correlated(self, train: Mask, used: Mask) -> Correlated | None:
+    def _correlated(self, train: Mask, used: Mask) -> CorrelationMatrix | None:
         if self.like is None:
             cells = self._found(used)
             return None if cells is None else cells.of(train)
@@ -87,9 +87,9 @@ class Folds:
         if found is None:
             return None
         own = moments(self.profiles.X, rows=train)
-        return Correlated(found.n, own.mean, own.sd, found.R)
+        return CorrelationMatrix(found.n, own.mean, own.sd, found.R)
 
-    def _found(self, used: Mask) -> Cells | None:
+    def _found(self, used: Mask) -> FoldPartitionMoments | None:
         """The cells of ``used`` rows, made when first asked for."""
         key = used.tobytes()
         if key not in self._cells:
@@ -97,10 +97,10 @@ class Folds:
             cell = np.full(len(used), -1, dtype=np.intp)
             cell[used] = np.unique(sides[:, used], axis=1, return_inverse=True)[1].reshape(-1)
             few = 4.0 * self.profiles.X.shape[1] ** 2 * (cell.max(initial=-1) + 1) <= LARGEST
-            self._cells = {key: Cells(self.profiles.X, cell) if few else None}
+            self._cells = {key: FoldPartitionMoments(self.profiles.X, cell) if few else None}
         return self._cells[key]
 
-    def _transform(self, found: Correlated, project: Projection) -> Floats:
+    def _transform(self, found: CorrelationMatrix, project: Projection) -> Floats:
         axes = found.axes(min(project.n_components, len(found.scale)), project.random_state)
         map_ = (axes / found.scale).T.astype(np.float32)
         X, mean = self.profiles.X, found.mean.astype(np.float32)
@@ -114,19 +114,19 @@ class Folds:
         return out
 
 
-def sharing(normalized: Callable[[Split], Profiles], splits: Sequence[Split]) -> Callable[[Split], Folds]:
-    """The :class:`Folds` of a split's matrix: the same as before where the matrix is, or what it is a rescaling of.
+def fold_pca_factory(normalized: Callable[[Split], Profiles], splits: Sequence[Split]) -> Callable[[Split], FoldPCA]:
+    """The :class:`FoldPCA` of a split's matrix: the same as before where the matrix is, or what it is a rescaling of.
 
     A rescaling is not kept until the next split's is there: of a large screen that would be one matrix too many.
     """
-    last: dict[str, Folds] = {}
+    last: dict[str, FoldPCA] = {}
 
-    def of(split: Split) -> Folds:
+    def of(split: Split) -> FoldPCA:
         profiles = normalized(split)
         raw = profiles.rescaled
         kept = profiles if raw is None else raw
         if "kept" not in last or last["kept"].profiles is not kept:
-            last["kept"] = Folds(kept, splits)
-        return last["kept"] if raw is None else Folds(profiles, splits, like=last["kept"])
+            last["kept"] = FoldPCA(kept, splits)
+        return last["kept"] if raw is None else FoldPCA(profiles, splits, like=last["kept"])
 
     return of

@@ -18,7 +18,7 @@ BLOCK = 4096  # rows of a product: 134 MB at 4,096 features
 THREADS = 2
 
 
-class Correlated:
+class CorrelationMatrix:
     """Mean, sd (divisor n; 1 for constant features) and correlations of some wells.
 
     Attributes
@@ -41,7 +41,7 @@ class Correlated:
         return np.ascontiguousarray(U.T, dtype=np.float32)
 
 
-class Cells:
+class FoldPartitionMoments:
     """Count, moments and products of the wells of each cell.
 
     Parameters
@@ -83,7 +83,7 @@ class Cells:
             union = union.merge(self.moments[int(number)])
         return union
 
-    def of(self, rows: Mask) -> Correlated | None:
+    def of(self, rows: Mask) -> CorrelationMatrix | None:
         """Moments of ``rows`` (n_rows,); None where they are no union of cells."""
         inside = np.bincount(self.cell[rows & (self.cell >= 0)], minlength=self.n)
         whole = np.array([m.n for m in self.moments]) == inside
@@ -102,7 +102,7 @@ class Cells:
         products -= shifted[:, None] * shifted
         R = np.tril(products).astype(np.float32)
         R += np.tril(R, -1).T
-        return Correlated(n, union.mean, union.sd, R)
+        return CorrelationMatrix(n, union.mean, union.sd, R)
 
 
 def _sum(products: Iterator[Floats]) -> Floats | Doubles:

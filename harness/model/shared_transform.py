@@ -19,7 +19,7 @@ from sklearn.utils import get_tags
 
 from harness.core.arrays import Doubles, Mask
 from harness.core.profiles import Profiles, has_role
-from harness.model.fold_pca import Folds
+from harness.model.fold_pca import FoldPCA
 
 
 class Learner(Protocol):
@@ -33,7 +33,7 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True)
-class Unshared:
+class FullPipelineLearner:
     """Fits the whole model for every label."""
 
     model: Any
@@ -59,7 +59,7 @@ def _wells(model: Any, profiles: Profiles, rows: Mask) -> Profiles:
 
 
 @dataclass(frozen=True)
-class Side:
+class TransformedRows:
     """Wells of one side of a fold as the classifier sees them: ``rows`` (n,) ascending, ``Z`` (n, m)."""
 
     rows: NDArray[np.intp]
@@ -70,28 +70,28 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedTransformLearner:
     """Fits the classifier alone for every label, on wells that were transformed once."""
 
     classifier: Any
-    train: Side
-    test: Side
+    train: TransformedRows
+    test: TransformedRows
 
     def predict(self, train: Mask, y: NDArray[np.int8], test: Mask) -> tuple[Doubles, Any]:
         fitted = clone(self.classifier).fit(self.train.of(train), y)
         return np.asarray(fitted.predict_proba(self.test.of(test))[:, 1], dtype=np.float64), fitted
 
 
-def projected(model: Any, folds: Folds | None, train: Mask, used: Mask) -> Shared | None:
-    """The classifier on components that the folds share; None where they do not apply (:class:`Folds`)."""
+def projected(model: Any, folds: FoldPCA | None, train: Mask, used: Mask) -> SharedTransformLearner | None:
+    """The classifier on components that the folds share; None where they do not apply (:class:`FoldPCA`)."""
     if folds is None or not folds.applies(model) or (Z := folds.components(model, train, used)) is None:
         return None
-    every = Side(np.arange(len(Z)), Z)
-    return Shared(model[-1], every, every)
+    every = TransformedRows(np.arange(len(Z)), Z)
+    return SharedTransformLearner(model[-1], every, every)
 
 
-def share(
-    model: Any, profiles: Profiles, train: Mask, test: Mask, labelled: Mask, folds: Folds | None = None
+def make_learner(
+    model: Any, profiles: Profiles, train: Mask, test: Mask, labelled: Mask, folds: FoldPCA | None = None
 ) -> Learner:
     """What predicts one label after another of the same fold.
 
@@ -112,16 +112,19 @@ def share(
     if _reads_profiles(model):
         parts = model.shared(_wells(model, profiles, train)) if hasattr(model, "shared") else None
         if parts is None:
-            return Unshared(model, profiles)
+            return FullPipelineLearner(model, profiles)
         transform, classifier = parts
-        return Shared(
-            classifier, *(Side(np.flatnonzero(m), transform(_wells(model, profiles, m))) for m in (train, test))
+        return SharedTransformLearner(
+            classifier,
+            *(TransformedRows(np.flatnonzero(m), transform(_wells(model, profiles, m))) for m in (train, test)),
         )
     if not isinstance(model, Pipeline) or len(model) == 1 or supervised(model):
-        return Unshared(model, profiles)
+        return FullPipelineLearner(model, profiles)
     steps = clone(model[:-1]).fit(profiles.X[train])
-    sides = (Side(np.flatnonzero(m), steps.transform(profiles.X[m])) for m in (train & labelled, test & labelled))
-    return Shared(model[-1], *sides)
+    sides = (
+        TransformedRows(np.flatnonzero(m), steps.transform(profiles.X[m])) for m in (train & labelled, test & labelled)
+    )
+    return SharedTransformLearner(model[-1], *sides)
 
 
 def supervised(model: Any) -> bool:

@@ -17,7 +17,7 @@ from harness.montage.wells import listed, recorded, run_of
 from harness.norm.engine.serialization import existing, replacing
 from harness.utils.file_kinds import refuse_all_but_files
 from harness.utils.spreadsheet_csv import spreadsheet_csv
-from harness.utils.text import listed as as_list
+from harness.utils.text import as_list as as_list
 
 MOST = 1000  # tiles: more are no sheet that anyone looks at
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.core.exceptions import InputError
 from harness.data.columns.well_names import position
-from harness.utils.text import one_text
+from harness.utils.text import normalize_id
 
 FIELDS = ("plate", "well", "row", "column", "site", "channel", "batch")
 _NUMBERS = ("row", "column", "site")
@@ -64,7 +64,7 @@ class Template:
         Refused : a value is missing, empty, or could leave the folder.
         InputError : a format that does not fit a value.
         """
-        place = position(one_text(values.get("well")))
+        place = position(normalize_id(values.get("well")))
         known = dict(values) if place is None else {**values, "row": place.row, "column": place.column}
         filled = {name: _checked(name, known.get(name)) for name in dict.fromkeys(self.fields)}
         try:
@@ -77,7 +77,7 @@ class Template:
 
 
 def _checked(name: str, value: object) -> str | int:
-    text = one_text(value)
+    text = normalize_id(value)
     if not text:
         raise Refused(f"{name} is not known")
     if any(mark in text for mark in "/\\\0") or text in (".", ".."):

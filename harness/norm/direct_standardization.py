@@ -19,11 +19,11 @@ from harness.norm.engine.transfer_set import (
     MIN_SHARED,
     PENALTIES,
     Controls,
-    Standards,
     Transfer,
+    TransferSet,
     by_batch,
     controls_of,
-    only_controls,
+    controls_only,
     quantiles_by_batch,
     standards,
 )
@@ -122,7 +122,7 @@ class DirectStandardization(CrossFitted):
             scores, wells = own._scores(controls)
             folds = [controls_of(scores[wells["fold"].isin(kept).to_numpy()]) for kept in self._kept]
             both = zip(folds, self.controls_ref_, strict=True)
-            own.own_ = [only_controls(found, ref).transfer(self.penalty_) for found, ref in both]
+            own.own_ = [controls_only(found, ref).transfer(self.penalty_) for found, ref in both]
         return own
 
     def transform(self, plate: Plate) -> Floats:
@@ -194,7 +194,7 @@ class DirectStandardization(CrossFitted):
             )
         return controls_of(scores)
 
-    def _chosen(self, pairs: dict[str, list[Standards]], scores: Doubles, wells: pd.DataFrame) -> float:
+    def _chosen(self, pairs: dict[str, list[TransferSet]], scores: Doubles, wells: pd.DataFrame) -> float:
         """The penalty of least error over training batches, by compounds where any two share enough of them."""
         if not isinstance(self.penalty, str):
             return float(self.penalty)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
-from harness.norm.engine.affine import Affine
-from harness.norm.engine.exchangeable import MIN_CONTROLS, left_out, positions
-from harness.norm.engine.plate_summaries import Summarized
+from harness.norm.engine.affine import AffineNormalizer
+from harness.norm.engine.exchangeable import MIN_CONTROLS, control_index, left_out_control
+from harness.norm.engine.plate_summaries import PlateSummaryNormalizer
 from harness.numerics.constant_features import centres
 from harness.numerics.moments import Moments, leave_one_out, moments, moments_by_well
 from harness.numerics.standardize import fallback_report, location_scale, standardize, standardize_groups
@@ -37,7 +37,7 @@ class Summary:
     high: Floats
 
 
-class DmsoAcross(Summarized, Affine):
+class DmsoAcross(PlateSummaryNormalizer, AffineNormalizer):
     """(x - mean of the training plates' controls) / their sd (scope: train; divisor n).
 
     A feature whose sd over the reference wells is 0 takes mean and sd of all training wells; if that is 0 too,
@@ -116,11 +116,11 @@ class DmsoAcross(Summarized, Affine):
             out = np.empty(wells.X.shape, dtype=np.float32)
             standardize(wells.X, mean, sd, out)
             return out
-        codes = positions(controls, reference)
+        codes = control_index(controls, reference)
         own = moments_by_well(controls.X[codes >= 0], codes[codes >= 0], len(reference))
         others = leave_one_out(own).merge(self.others_[wells.name])
         mean, sd, _ = location_scale(others, self.everything_, self.constant_)
-        return standardize_groups(wells.X, left_out(wells, reference, self.seed), mean, sd)
+        return standardize_groups(wells.X, left_out_control(wells, reference, self.seed), mean, sd)
 
     def rescales(self) -> bool:
         return not self.exchangeable or sum(map(len, self.reference_.values())) >= _MANY

@@ -11,7 +11,7 @@ from harness.core.arrays import Floats
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.engine.exchangeable import check_controls, left_out, positions
+from harness.norm.engine.exchangeable import check_controls, control_index, left_out_control
 from harness.numerics.constant_features import centres
 from harness.numerics.moments import leave_one_out, moments, moments_by_well, moments_of
 from harness.numerics.standardize import fallback_report, location_scale, standardize_groups
@@ -61,7 +61,7 @@ class DmsoWithin(Normalizer):
         self.reference_ = check_controls(plate, type(self).__name__)
         controls = plate.X[plate.negcon]
         if self.exchangeable:
-            codes = positions(plate, self.reference_)[plate.negcon]
+            codes = control_index(plate, self.reference_)[plate.negcon]
             reference = leave_one_out(moments_by_well(controls, codes, len(self.reference_)))
         else:
             reference = moments(controls)[None]
@@ -73,7 +73,7 @@ class DmsoWithin(Normalizer):
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        group = left_out(plate, self.reference_, self.seed, exchangeable=self.exchangeable)
+        group = left_out_control(plate, self.reference_, self.seed, exchangeable=self.exchangeable)
         return standardize_groups(plate.X, group, self.mean_, self.sd_)
 
     def report(self) -> pd.DataFrame:

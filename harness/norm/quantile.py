@@ -18,7 +18,13 @@ from harness.core.profiles import Plate
 from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
 from harness.norm.engine.crossfit import check_folds, fold_of
-from harness.norm.engine.exchangeable import MIN_CONTROLS, check_controls, control_wells, left_out, positions
+from harness.norm.engine.exchangeable import (
+    MIN_CONTROLS,
+    check_controls,
+    control_index,
+    control_wells,
+    left_out_control,
+)
 from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
 from harness.numerics.leave_one_out_quantiles import left_out_quantiles, quantiles
 from harness.numerics.moments import resolution
@@ -140,7 +146,7 @@ class Quantile(Normalizer):
 
     def _own(self, plate: Plate) -> tuple[str, Own]:
         wells = check_controls(plate, type(self).__name__)
-        codes = positions(plate, wells)
+        codes = control_index(plate, wells)
         if not self.exchangeable:
             whole = left_out_quantiles(plate.X, np.full_like(codes, -1), PROBABILITIES)
             return plate.name, Own(wells, np.zeros(1, dtype=np.int64), whole)
@@ -155,7 +161,7 @@ class Quantile(Normalizer):
                 f"Quantile: plate {plate.name!r} has no negative control wells, at least {MIN_CONTROLS} are needed; "
                 "leave the plate out (data.exclude_plates) or choose one that needs none, e.g. all_within"
             )
-        group = left_out(plate, own.wells, self.seed, exchangeable=self.exchangeable)
+        group = left_out_control(plate, own.wells, self.seed, exchangeable=self.exchangeable)
         targets = [_target(quantiles, codes > 0) for quantiles, codes in zip(self.pool_, self.fallback_, strict=True)]
         by_group = np.argsort(group, kind="stable")
         out = np.empty(plate.X.shape, dtype=np.float32)

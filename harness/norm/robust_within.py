@@ -12,7 +12,7 @@ from harness.core.arrays import Floats, Mask
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.engine.exchangeable import check_controls, left_out, positions
+from harness.norm.engine.exchangeable import check_controls, control_index, left_out_control
 from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
 from harness.numerics.leave_one_out_quantiles import MAD_TO_SD, left_out_median_mad, median_mad
 from harness.numerics.moments import moments_of, resolution
@@ -64,7 +64,7 @@ class RobustWithin(Normalizer):
         centre = centres(type(self).__name__, self.on_constant)
         self.plate_ = plate.name
         self.reference_ = check_controls(plate, type(self).__name__)
-        codes = positions(plate, self.reference_)[plate.negcon]
+        codes = control_index(plate, self.reference_)[plate.negcon]
         whole = np.full(len(codes), -1)
         self.median_, scale = left_out_median_mad(plate.X[plate.negcon], codes if self.exchangeable else whole)
         zero = scale <= resolution(self.median_)
@@ -86,7 +86,7 @@ class RobustWithin(Normalizer):
         return self
 
     def transform(self, plate: Plate) -> Floats:
-        group = left_out(plate, self.reference_, self.seed, exchangeable=self.exchangeable)
+        group = left_out_control(plate, self.reference_, self.seed, exchangeable=self.exchangeable)
         return standardize_groups(plate.X, group, self.median_, self.scale_)
 
     def report(self) -> pd.DataFrame:

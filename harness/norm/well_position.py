@@ -15,7 +15,7 @@ from harness.core.scope import FitScope
 from harness.data.wells.aggregation import sites_to_wells
 from harness.norm.base import Normalizer
 from harness.norm.engine.crossfit import check_folds, fold_of
-from harness.norm.engine.exchangeable import check_controls, positions
+from harness.norm.engine.exchangeable import check_controls, control_index
 from harness.numerics.constant_features import CENTRE, CENTRED, LEFT_ALONE, centres
 from harness.numerics.leave_one_out_quantiles import MAD_TO_SD, mad, median
 from harness.numerics.median_polish import Codes, position_effects
@@ -162,7 +162,7 @@ class WellPosition(Normalizer):
             self.mean_[:, constant], self.sd_[:, constant] = 0, np.inf
 
     def transform(self, plate: Plate) -> Floats:
-        well = positions(plate, self.wells_)
+        well = control_index(plate, self.wells_)
         return standardize_groups(plate.X, well, self.mean_, self.sd_, self.fold_)
 
     def report(self) -> pd.DataFrame:

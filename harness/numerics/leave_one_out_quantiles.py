@@ -30,7 +30,7 @@ def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) 
     for block, ordered, wells, removed in _blocks(X, codes):
         m = len(X) - removed.shape[0]
         for i, p in enumerate(probabilities):
-            out[wells, i, block] = _at(ordered, removed, p * m - 0.5, m)
+            out[wells, i, block] = _value_at(ordered, removed, p * m - 0.5, m)
     return out
 
 
@@ -46,7 +46,7 @@ def left_out_median_mad(X: Floats, codes: Codes) -> tuple[Doubles, Doubles]:
     medians, mads = np.empty(shape), np.empty(shape)
     for block, ordered, wells, removed in _blocks(X, codes):
         m = len(X) - removed.shape[0]
-        centre = _at(ordered, removed, (m - 1) / 2, m)
+        centre = _value_at(ordered, removed, (m - 1) / 2, m)
         medians[wells, block] = centre
         mads[wells, block] = _middle_distance(ordered, removed, centre, m)
     return medians, mads
@@ -99,16 +99,16 @@ def _by_sites(codes: Codes) -> Iterator[tuple[Codes, Codes]]:
         yield alike, order[starts[alike] + np.arange(s)[:, None]]
 
 
-def _at(ordered: Floats, removed: Floats, position: float, m: int) -> Doubles:
+def _value_at(ordered: Floats, removed: Floats, position: float, m: int) -> Doubles:
     """The value at a (fractional) position, counted from 0, of the m that remain: (wells, G)."""
     position = min(max(position, 0.0), m - 1.0)
     below, share = int(position), position - int(position)
     near = np.ascontiguousarray(ordered[:, below : below + len(removed) + 2].T)
-    low = _without(near, removed).astype(np.float64)
-    return low if share == 0 else low + share * (_without(near[1:], removed) - low)
+    low = _value_after_removal(near, removed).astype(np.float64)
+    return low if share == 0 else low + share * (_value_after_removal(near[1:], removed) - low)
 
 
-def _without(ranked: Values, removed: Values) -> Values:
+def _value_after_removal(ranked: Values, removed: Values) -> Values:
     """The smallest of ``ranked``, (> sites, ...) ascending, once ``removed``, (sites, ...) ascending, is gone.
 
     What is removed may lie before the first one too: for each such value the answer is one place further.
@@ -129,13 +129,13 @@ def _middle_distance(ordered: Floats, removed: Floats, centre: Doubles, m: int) 
     """Median distance from ``centre`` (wells, G) of the m values that remain."""
     sites, h = len(removed), (m - 1) // 2
     both = 2 - m % 2
-    distances = _nearest(ordered, centre, h, sites + both)
+    distances = _nearest_distances(ordered, centre, h, sites + both)
     away = np.stack(sort(np.abs(removed - centre))) if sites else removed
-    low = _without(distances, away)
-    return low if both == 1 else (low + _without(distances[1:], away)) / 2
+    low = _value_after_removal(distances, away)
+    return low if both == 1 else (low + _value_after_removal(distances[1:], away)) / 2
 
 
-def _nearest(ordered: Floats, centre: Doubles, h: int, count: int) -> Doubles:
+def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> Doubles:
     """Distances from ``centre`` (wells, G) of the h-th nearest value (from 0) and of those that follow.
 
     At least ``count`` of them, (count, wells, G), ascending.
@@ -150,8 +150,8 @@ def _nearest(ordered: Floats, centre: Doubles, h: int, count: int) -> Doubles:
     padded[:, count : count + n] = ordered
     flat, base = padded.ravel(), count + np.arange(n_features) * (n + 2 * count)
     widest = np.stack([centre.min(axis=0), centre.max(axis=0)])
-    low, last = base + _first(flat, widest, base, n - h, h)
-    low = low + _first(flat, centre, low, last - low, h)
+    low, last = base + _window_start(flat, widest, base, n - h, h)
+    low = low + _window_start(flat, centre, low, last - low, h)
     above, below = np.empty((2, count, *centre.shape))
     for i in range(count):
         np.subtract(flat[h + i :].take(low), centre, out=above[i])
@@ -159,7 +159,7 @@ def _nearest(ordered: Floats, centre: Doubles, h: int, count: int) -> Doubles:
     return np.stack(merge_lowest(above, below))
 
 
-def _first(flat: Doubles, centre: Doubles, start: Codes, most: Codes | int, h: int) -> Codes:
+def _window_start(flat: Doubles, centre: Doubles, start: Codes, most: Codes | int, h: int) -> Codes:
     """How many places after ``start``, at most ``most``, the value h places on is no nearer than the one there."""
     steps = np.zeros(centre.shape, dtype=np.int64)
     for bit in reversed(range(int(np.max(most)).bit_length())):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 
-class Threads(ThreadPoolExecutor):
+class InterruptibleThreads(ThreadPoolExecutor):
     """Threads whose work may take minutes: if the block is interrupted, it is left at once and what runs is given up.
 
     The process ends soon after (:mod:`harness.utils.interruption`).

@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 
 from harness.program.out_of_memory import is_want_of_memory, lacks_memory, memory_sentence, refused_limit
-from harness.program.safe_output import Output, guarded_output
+from harness.program.safe_output import SafeOutput, guarded_output
 from harness.utils import interruption
 from harness.utils.redaction import redacted
 
@@ -73,7 +73,7 @@ def _status_of(end: SystemExit) -> int:
     return CRASHED
 
 
-def _after_output(name: str, status: int, output: Output | None) -> int:
+def _after_output(name: str, status: int, output: SafeOutput | None) -> int:
     if output is None:
         return status
     output.flush()

@@ -9,7 +9,7 @@ from typing import TextIO
 from harness.utils.redaction import redacted
 
 
-class Output(io.TextIOBase):
+class SafeOutput(io.TextIOBase):
     """A text stream in front of ``stream``: once that fails, what is written is dropped and :attr:`failure` says why.
 
     A computation of hours does not fail because the reader of its output has gone, or a disk that holds it is full.
@@ -69,12 +69,12 @@ class Output(io.TextIOBase):
         return True
 
 
-def guarded_output() -> Output | None:
-    """Put :class:`Output` in front of stdout and stderr; return that of stdout, None if there is no stdout."""
+def guarded_output() -> SafeOutput | None:
+    """Put :class:`SafeOutput` in front of stdout and stderr; return that of stdout, None if there is no stdout."""
     if sys.stderr is not None:
-        sys.stderr = Output(sys.stderr)
+        sys.stderr = SafeOutput(sys.stderr)
     if sys.stdout is None:
         return None
-    output = Output(sys.stdout)
+    output = SafeOutput(sys.stdout)
     sys.stdout = output
     return output

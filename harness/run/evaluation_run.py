@@ -28,11 +28,16 @@ from harness.model.encode import warn_unseen
 from harness.norm.base import depends_on_training
 from harness.norm.engine.normalize import normalize
 from harness.numerics.standardize import whole_report
-from harness.program.interruptible_threads import Threads
-from harness.run.checkpoint.checkpoint import Units, Unkept
-from harness.run.checkpoint.findings_table import findings_of, of_findings, of_reports, reports_of
-from harness.run.figures import draw
-from harness.run.plan import Plan, plan_splits
+from harness.program.interruptible_threads import InterruptibleThreads
+from harness.run.checkpoint.checkpoint import CheckpointStore, NullCheckpoints
+from harness.run.checkpoint.findings_table import (
+    findings_from_table,
+    findings_to_table,
+    reports_from_table,
+    reports_to_table,
+)
+from harness.run.figures import record_figures
+from harness.run.plan import EvaluationPlan, plan_splits
 from harness.run.training import Training
 from harness.scoring.score_tables import score_run
 from harness.tuning.none import NoTuning
@@ -41,7 +46,7 @@ from harness.utils.progress import Step, bar
 from harness.utils.worker_pool import beside
 
 
-class Run:
+class EvaluationRun:
     """One evaluation in progress: what the split does not change is normalized once and shared.
 
     Attributes
@@ -53,11 +58,11 @@ class Run:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: EvaluationPlan,
         profiles: Profiles,
         recorder: Recorder,
         *,
-        units: Units | None = None,
+        units: CheckpointStore | None = None,
         audited: Profiles | None = None,
     ) -> None:
         self.plan = plan
@@ -65,7 +70,7 @@ class Run:
         # planted truth that nobody needs would be read, and checked, with every plate
         self.profiles = profiles if needs_planted else profiles.replace(planted=None)
         self.recorder = recorder
-        self.units = units or Unkept()
+        self.units = units or NullCheckpoints()
         self.wells, self.splits = plan_splits(plan, profiles)
         self.decision: Decision | None = None
         self.seconds: dict[str, float] = defaultdict(float)
@@ -82,7 +87,7 @@ class Run:
             timed=self.timed,
         )
         sampled = replace(plan, figures={}, baselines={}, tuning=NoTuning())
-        self.audited = self if audited is None else Run(sampled, audited, NullRecorder())
+        self.audited = self if audited is None else EvaluationRun(sampled, audited, NullRecorder())
 
     @property
     def depends_on_split(self) -> bool:
@@ -102,7 +107,7 @@ class Run:
                 result = normalize(profiles, self.plan.normalizer, split, aggregate=self.plan.aggregate, report=report)
             if told is not None:
                 self.reports[self._fit_name(split)] = told
-                self.units.put(of_reports(told), "report", self._fit_name(split))
+                self.units.put(reports_to_table(told), "report", self._fit_name(split))
             return result
 
         every_row = cache(lambda: fit(None))
@@ -129,7 +134,7 @@ class Run:
         # one thread for each of the models that train at a time: linear algebra threads would only wait for each other
         with (
             threadpool_limits(1),
-            Threads(1) as first,
+            InterruptibleThreads(1) as first,
             beside(
                 checker,
                 replace(plan, figures={}),
@@ -169,7 +174,7 @@ class Run:
         """Whether the normalizer's report on this fold is there, from this attempt or an earlier one."""
         name = self._fit_name(split)
         if name not in self.reports and (kept := self.units.take("report", name)) is not None:
-            self.reports[name] = reports_of(kept)
+            self.reports[name] = reports_from_table(kept)
         return name in self.reports
 
     def score(self) -> pd.DataFrame:
@@ -205,9 +210,9 @@ class Run:
         """Findings of a check and the seconds it took; one that does not apply answers with its reason."""
         check = self.plan.checks[name]
         lasting = not (self.plan.tuning.active and check.reads_evaluations)
-        units = self.units if lasting else Unkept()
+        units = self.units if lasting else NullCheckpoints()
         if (kept := units.take("audit", name)) is not None:
-            return findings_of(kept), 0.0
+            return findings_from_table(kept), 0.0
         return _found(self if check.whole else self.audited, name, units)
 
     def findings(self, name: str) -> list[Finding]:
@@ -273,7 +278,7 @@ class Run:
             scorecard=None if self.decision is None else self.decision.scorecard(),
             batch_tables=plan.batch_tables,
         )
-        draw(plan.figures, context, self.recorder, timed=self.timed, step=step)
+        record_figures(plan.figures, context, self.recorder, timed=self.timed, step=step)
 
     def _heldout(self) -> Profiles | None:
         """A second pass with half of each plate's controls hidden; None where the method needs more controls."""
@@ -296,15 +301,17 @@ class Run:
         self.recorder.metrics({f"time/{step}_seconds": seconds for step, seconds in self.seconds.items()})
 
 
-def checker(plan: Plan, profiles: Profiles, units: Units) -> Callable[[str], tuple[list[Finding], float]]:
+def checker(
+    plan: EvaluationPlan, profiles: Profiles, units: CheckpointStore
+) -> Callable[[str], tuple[list[Finding], float]]:
     """Makes the checks of a run that is executed elsewhere, on the profiles that it audits."""
-    run = Run(plan, profiles, NullRecorder())
+    run = EvaluationRun(plan, profiles, NullRecorder())
     return lambda name: _found(run, name, units)
 
 
-def _found(run: Run, name: str, units: Units) -> tuple[list[Finding], float]:
+def _found(run: EvaluationRun, name: str, units: CheckpointStore) -> tuple[list[Finding], float]:
     """Findings that ``run`` makes here and now, kept in ``units``, and the seconds that they took."""
     start = time.perf_counter()
     findings = run.findings(name)
-    units.put(of_findings(findings), "audit", name)
+    units.put(findings_to_table(findings), "audit", name)
     return findings, time.perf_counter() - start

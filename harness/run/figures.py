@@ -13,7 +13,7 @@ from harness.figure.base import FigureContext, FigureMember, PageMember
 from harness.utils.progress import Step
 
 
-def draw(
+def record_figures(
     figures: Mapping[str, FigureMember],
     context: FigureContext,
     recorder: Recorder,

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class EvaluationPlan:
     """What is to be evaluated: the members that a configuration chose."""
 
     name: str
@@ -92,7 +92,7 @@ class Plan:
                     )
 
 
-def plan_splits(plan: Plan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:
+def plan_splits(plan: EvaluationPlan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:
     """The wells and their folds; refuses folds that a task cannot use, before anything is normalized."""
     wells = well_table(profiles.wells)
     splits = list(plan.splitter.split(wells))

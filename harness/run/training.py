@@ -17,15 +17,15 @@ from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import expand
 from harness.model.encode import encoded
-from harness.model.fold_pca import Folds, sharing
+from harness.model.fold_pca import FoldPCA, fold_pca_factory
 from harness.norm.engine.normalize import output_table
-from harness.program.interruptible_threads import Threads
-from harness.run.checkpoint.checkpoint import Units
-from harness.run.checkpoint.serialization import Answer, from_kept, to_kept
-from harness.run.plan import Plan, split_fingerprint
+from harness.program.interruptible_threads import InterruptibleThreads
+from harness.run.checkpoint.checkpoint import CheckpointStore
+from harness.run.checkpoint.serialization import Answer, evaluations_from_table, evaluations_to_table
+from harness.run.plan import EvaluationPlan, split_fingerprint
 from harness.scoring.evaluate import evaluate_groups
-from harness.tuning.base import Question, described
-from harness.tuning.engine.results import Answers
+from harness.tuning.base import TuningRequest, params_signature
+from harness.tuning.engine.results import TuningResults
 from harness.utils.cpu_count import cores
 from harness.utils.progress import Step
 
@@ -53,12 +53,12 @@ class Training:
     undefined : by task and model: fold -> label of the task -> reason.
     """
 
-    plan: Plan
+    plan: EvaluationPlan
     profiles: Profiles
     wells: pd.DataFrame
     splits: Sequence[Split]
     normalized: BySplit
-    units: Units
+    units: CheckpointStore
     reported: Callable[[Split], bool]
     timed: Callable[[str], AbstractContextManager[None]]
     evaluations: dict[Pair, list[Evaluation]] = field(default_factory=dict, init=False)
@@ -67,14 +67,14 @@ class Training:
 
     def __post_init__(self) -> None:
         self.models: dict[str, Any] = encoded(self.plan.models, self.plan.encode)
-        self.tuning = Answers(self.plan.tuning)
+        self.tuning = TuningResults(self.plan.tuning)
 
     def run(self, step: Step) -> None:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
         models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
-        with Threads(min(WORKERS, cores())) as pool:
-            shared = sharing(self.normalized, self.splits)
+        with InterruptibleThreads(min(WORKERS, cores())) as pool:
+            shared = fold_pca_factory(self.normalized, self.splits)
             for split in self.splits:
                 answers = self._taken_over(split, pairs, step)
                 missing = [pair for pair in pairs if pair not in answers]
@@ -96,7 +96,7 @@ class Training:
         for task, name in pairs:
             kept = None if self._tuned(name) else self.units.take("evaluation", task, name, split.name)
             if kept is not None:
-                answers[task, name] = from_kept(kept, wells, split, self.plan.seed)
+                answers[task, name] = evaluations_from_table(kept, wells, split, self.plan.seed)
                 for group in self.plan.tasks[task].groups:
                     _say(step, f"{name}, {split.name} held out", group)
         return answers
@@ -105,13 +105,13 @@ class Training:
         """Whether the tuner has to be asked, who goes on with trials that he has kept himself."""
         return self.plan.tuning.active and name in self.models
 
-    def _fit(self, folds: Folds, split: Split, step: Step, pair: Pair) -> Answer:
+    def _fit(self, folds: FoldPCA, split: Split, step: Step, pair: Pair) -> Answer:
         answer = self._evaluate(folds, split, step, *pair)
         if not self._tuned(pair[1]):
-            self.units.put(to_kept(answer), "evaluation", *pair, split.name)
+            self.units.put(evaluations_to_table(answer), "evaluation", *pair, split.name)
         return answer
 
-    def _evaluate(self, folds: Folds, split: Split, step: Step, task: str, name: str) -> Answer:
+    def _evaluate(self, folds: FoldPCA, split: Split, step: Step, task: str, name: str) -> Answer:
         normalized = folds.profiles
         model = self.models[name] if name in self.models else self.plan.baselines[name]
         said = partial(_say, step, f"{name}, {split.name} held out")
@@ -128,13 +128,18 @@ class Training:
                     said(group)
                 return declined
 
-    def _question(self, normalized: Profiles, split: Split, task: str, name: str) -> Question:
+    def _question(self, normalized: Profiles, split: Split, task: str, name: str) -> TuningRequest:
         """What the tuner is asked: it is given the training wells of the fold and nothing else."""
         plan = self.plan
         training = normalized.take(expand(split.train, normalized.wells))
         content = self.profiles.fingerprint or hashlib.sha256(training.X.tobytes()).hexdigest()
-        identity = (described(plan.normalizer), plan.aggregate, content, split_fingerprint(self.wells, self.splits))
-        return Question(
+        identity = (
+            params_signature(plan.normalizer),
+            plan.aggregate,
+            content,
+            split_fingerprint(self.wells, self.splits),
+        )
+        return TuningRequest(
             training=training,
             task=plan.tasks[task],
             model=self.models[name],

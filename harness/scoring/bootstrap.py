@@ -22,7 +22,7 @@ import pandas as pd
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.core.seeding import generator
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 LEVEL = 0.95
 FEWEST_BATCHES = 4
@@ -46,7 +46,7 @@ class Resamples:
     batch: tuple[str, ...]
     unit: str = "plate"
 
-    def of(self, evaluation: Evaluation) -> tuple[Weights, Doubles]:
+    def of(self, evaluation: Evaluation) -> tuple[BootstrapWeights, Doubles]:
         """Weights of a fold's wells, and of the fold as a whole, (R,).
 
         A fold inside one batch resamples plates only, and the batch's multiplicity weighs the fold; a fold over
@@ -58,10 +58,10 @@ class Resamples:
         within, above = self.within[:, own], self.above[:, own]
         one_batch = len({self.batch[i] for i in own}) == 1
         if self.unit != "plate":
-            weight = Weights(within if one_batch else within * above, np.searchsorted(own, index))
+            weight = BootstrapWeights(within if one_batch else within * above, np.searchsorted(own, index))
             return weight, above[:, 0] if one_batch else (within * above).sum(axis=1) / len(own)
         # plates are few: a column for each of the screen, whether the fold has it or not
-        weight = Weights(self.within if one_batch else self.within * self.above, index)
+        weight = BootstrapWeights(self.within if one_batch else self.within * self.above, index)
         return weight, (within * above).sum(axis=1) / len(own)
 
     @cached_property

@@ -16,8 +16,8 @@ from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import expand
-from harness.model.fold_pca import Folds
-from harness.model.shared_transform import Learner, Unshared, projected, share
+from harness.model.fold_pca import FoldPCA
+from harness.model.shared_transform import FullPipelineLearner, Learner, make_learner, projected
 
 ONE_LABEL = ("",)
 
@@ -54,7 +54,7 @@ class Evaluated:
 
 
 def evaluate(
-    profiles: Profiles, split: Split, task: Task, model: Any, *, seed: int = 0, folds: Folds | None = None
+    profiles: Profiles, split: Split, task: Task, model: Any, *, seed: int = 0, folds: FoldPCA | None = None
 ) -> Evaluation:
     """Fit a clone of ``model`` on the training wells of ``split`` and predict the held-out ones, for a single label.
 
@@ -82,7 +82,7 @@ def evaluate(
     y = task.labels(profiles.wells)
     known = ~np.isnan(y)
     train, test = fold.train & known, fold.test & known
-    learner = projected(model, folds, train, known) or Unshared(model, profiles)
+    learner = projected(model, folds, train, known) or FullPipelineLearner(model, profiles)
     score, threshold = _learn(learner, train, test, y)
     held_out = _held_out(profiles.wells, np.flatnonzero(test), y)
     return Evaluation(**held_out, score=score, threshold=threshold, split=split, seed=seed)
@@ -95,14 +95,14 @@ def evaluate_groups(
     model: Any,
     *,
     seed: int = 0,
-    folds: Folds | None = None,
+    folds: FoldPCA | None = None,
     each: Callable[[str], None] | None = None,
 ) -> Evaluated:
     """Fit a clone of ``model`` for each group of ``task`` on its labelled training wells and predict the held-out ones.
 
     As :func:`evaluate` for every group, except that what the group does not change is computed on all training
-    wells (:func:`harness.model.shared_transform.share`), and that predictions are averaged to compounds where those
-    are the task's unit. In training every well counts. A task with one label is evaluated by :func:`evaluate`.
+    wells (:func:`harness.model.shared_transform.make_learner`), and that predictions are averaged to compounds where
+    those are the task's unit. In training every well counts. A task with one label is evaluated by :func:`evaluate`.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def evaluate_groups(
     fold = _rows(profiles, split, task)
     labels = task.labels(profiles.wells)
     labelled: Mask = np.asarray(~np.isnan(labels).all(axis=1), dtype=bool)
-    learner = share(model, profiles, fold.train, fold.test, labelled, folds)
+    learner = make_learner(model, profiles, fold.train, fold.test, labelled, folds)
     done = Evaluated([])
     for group, y in zip(task.groups, labels.T, strict=True):
         known = ~np.isnan(y)

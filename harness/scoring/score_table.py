@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
 from harness.metric.base import Metric
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 from harness.scoring.bootstrap import Resamples, interval, resample, weighted_mean
 
 COLUMNS = ["task", "model", "metric", "over", "fold", "group", "value", "lower", "upper", "n", "reason"]
@@ -71,10 +71,10 @@ class Folds:
     """
 
     evaluations: Sequence[Evaluation]
-    weights: Sequence[Weights]
+    weights: Sequence[BootstrapWeights]
     above: Doubles
     together: Evaluation
-    whole: Weights
+    whole: BootstrapWeights
     declined: Mapping[str, str]
 
 

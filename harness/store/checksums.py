@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.arrays import Floats
-from harness.core.exceptions import DamagedStoreError
+from harness.core.exceptions import CorruptedStoreError
 
 DAMAGED = "damaged"  # this file in a store's folder says that it is to be made again
 _WORDS = 1024
@@ -40,7 +40,7 @@ class Checksums:
 
     def __init__(self, path: Path, plates: Sequence[str], ends: Sequence[int], sums: Sequence[int]) -> None:
         if not len(plates) == len(ends) == len(sums):
-            raise DamagedStoreError(f"{path}: {len(sums)} checksums of {len(plates)} plates")
+            raise CorruptedStoreError(f"{path}: {len(sums)} checksums of {len(plates)} plates")
         self.path = path
         self.plates, self.ends, self.sums = list(plates), np.array(ends, dtype=np.int64), list(sums)
         self._waiting = np.ones(len(self.sums), dtype=bool)
@@ -54,7 +54,7 @@ class Checksums:
 
         Raises
         ------
-        DamagedStoreError : names file and plate; the store is marked, so that it is made again when next asked for.
+        CorruptedStoreError : names file and plate; the store is marked, so that it is made again when next asked for.
         """
         if not self._waiting.any():
             return
@@ -77,5 +77,5 @@ class Checksums:
         try:
             (self.path.parent / DAMAGED).touch()
         except OSError as error:
-            raise DamagedStoreError(f"{text}; remove the folder and run again ({error})") from error
-        raise DamagedStoreError(f"{text}; run again, and it is made anew")
+            raise CorruptedStoreError(f"{text}; remove the folder and run again ({error})") from error
+        raise CorruptedStoreError(f"{text}; run again, and it is made anew")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.core.exceptions import DamagedStoreError, InputError
+from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.store.entry_contents import (
     MARKER,
     check_readable,
@@ -32,7 +32,7 @@ _ELSEWHERE = "move it away, or set cache.folder to another folder"
 _PART = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.part")
 
 
-class Cache:
+class DirectoryCache:
     """Entries in ``folder``: as many as ``max_gb`` holds (10^9 bytes), the least recently used leave.
 
     An entry is used while its ``features.npy`` is shared (:func:`harness.utils.entry_lock.share`), and stays.
@@ -115,7 +115,7 @@ class Cache:
         try:
             check_readable(folder)
             entry = opened(folder)
-        except DamagedStoreError as error:
+        except CorruptedStoreError as error:
             logger.warning("making again: %s", error)
             _remove(folder)
             return None

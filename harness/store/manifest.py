@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.core.exceptions import DamagedStoreError
+from harness.core.exceptions import CorruptedStoreError
 from harness.store.checksums import DAMAGED
 from harness.store.entry_contents import MARKER
 
@@ -31,30 +31,30 @@ def read_description(folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    DamagedStoreError : it, or a file that it names, was changed or is absent; or a plate was found to be damaged.
+    CorruptedStoreError : it, or a file that it names, was changed or is absent; or a plate was found to be damaged.
     """
-    with noticing_damage(folder):
+    with as_corruption_error(folder):
         about: dict[str, Any] = json.loads((folder / MARKER).read_text("utf-8"))
         if about["format"] != FORMAT:
-            raise DamagedStoreError(f"{folder}: store of format {about['format']}; expected {FORMAT}")
+            raise CorruptedStoreError(f"{folder}: store of format {about['format']}; expected {FORMAT}")
         if "checksum" in about and about.pop("checksum") != _checksum(about):
-            raise DamagedStoreError(f"{folder / MARKER}: was changed after it was written")
+            raise CorruptedStoreError(f"{folder / MARKER}: was changed after it was written")
         if (folder / DAMAGED).exists():
-            raise DamagedStoreError(f"{folder}: a plate in it was found to be damaged")
+            raise CorruptedStoreError(f"{folder}: a plate in it was found to be damaged")
         for name, expected in about.get("files", {}).items():
             if zlib.crc32((folder / name).read_bytes()) != expected:
-                raise DamagedStoreError(f"{folder / name}: was changed after it was written")
+                raise CorruptedStoreError(f"{folder / name}: was changed after it was written")
     return about
 
 
 @contextmanager
-def noticing_damage(path: Path) -> Iterator[None]:
-    """Whatever makes ``path`` unreadable as :class:`DamagedStoreError`."""
+def as_corruption_error(path: Path) -> Iterator[None]:
+    """Whatever makes ``path`` unreadable as :class:`CorruptedStoreError`."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, pa.ArrowException) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise DamagedStoreError(f"{path}: damaged store ({reason})") from error
+        raise CorruptedStoreError(f"{path}: damaged store ({reason})") from error
 
 
 def _checksum(about: Mapping[str, Any]) -> int:

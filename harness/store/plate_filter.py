@@ -11,10 +11,10 @@ from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
 from harness.store.reading_report import ReadingReport, report_of
 from harness.store.source import Source
-from harness.utils.text import listed, one_text, quoting_hint, some
+from harness.utils.text import as_list, normalize_id, preview, quoting_hint
 
 
-class Excluding:
+class PlateFilter:
     """``source`` without the plates named in ``plates``.
 
     Raises
@@ -24,8 +24,8 @@ class Excluding:
 
     def __init__(self, source: Source, plates: str | int | Sequence[str | int]) -> None:
         self.source = source
-        self.given = listed(plates)
-        self.excluded = sorted({one_text(plate) for plate in listed(plates)})
+        self.given = as_list(plates)
+        self.excluded = sorted({normalize_id(plate) for plate in as_list(plates)})
 
     @property
     def name(self) -> str:
@@ -44,14 +44,14 @@ class Excluding:
     def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, Floats | None]]:
         seen = []
         for X, wells, planted in self.source.plates():
-            seen.append(one_text(wells["plate"].iloc[0]))
+            seen.append(normalize_id(wells["plate"].iloc[0]))
             if seen[-1] not in self.excluded:
                 yield X, wells, planted
         if unknown := [plate for plate in self.excluded if plate not in seen]:
             hint = quoting_hint(self.given, option="data.exclude_plates")
-            raise InputError(f"data.exclude_plates names {some(unknown)}; found plates {some(seen)}{hint}")
+            raise InputError(f"data.exclude_plates names {preview(unknown)}; found plates {preview(seen)}{hint}")
         if set(seen) <= set(self.excluded):
-            raise InputError(f"data.exclude_plates leaves no plate; found {some(seen)}")
+            raise InputError(f"data.exclude_plates leaves no plate; found {preview(seen)}")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         return dict(self.source.tables())

@@ -16,7 +16,7 @@ from harness.core.seeding import generator
 FEWEST = 4  # plates of a batch, where it has as many: enough to split it in two halves of two
 
 
-class SomePlates:
+class PlateSubset:
     """The plates ``chosen`` of packed profiles, in their order, with the batches that these have."""
 
     def __init__(self, profiles: Profiles, chosen: list[str]) -> None:
@@ -44,7 +44,7 @@ class SomePlates:
         return {}
 
 
-def choose_plates(wells: pd.DataFrame, most: int, seed: int) -> list[str]:
+def sample_plates(wells: pd.DataFrame, most: int, seed: int) -> list[str]:
     """Plates with about ``most`` wells, drawn batch by batch in proportion to its plates, but 4 (or all) of each.
 
     In their order in ``wells`` (one row per well); all of them where there are no more wells.

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.core.exceptions import DamagedStoreError
+from harness.core.exceptions import CorruptedStoreError
 from harness.store.checksums import Checksums
 from harness.utils.entry_lock import share
 
 if TYPE_CHECKING:
-    from harness.store.well_cache import KeptWells
+    from harness.store.well_cache import WellCache
 
 AHEAD = 2  # plates asked of the disk beyond the one taken
 HELD = 4  # plates left in this process's memory: those that workers are busy with, and one more
@@ -26,7 +26,7 @@ KEPT = 0.5  # a file of more than this share of memory would push itself out of 
 _ADVISES = hasattr(os, "posix_fadvise") and hasattr(mmap, "MADV_DONTNEED")  # elsewhere it is a plain map
 
 
-class ReadAhead(np.memmap[Any, Any]):
+class ReadaheadMemmap(np.memmap[Any, Any]):
     """A read-only map of an npy file, (n_rows, n_features); what is taken from it is a plain array, not a map.
 
     Rows that begin where those taken last ended are the next plate. As many rows again, :data:`AHEAD` times, are then
@@ -46,7 +46,7 @@ class ReadAhead(np.memmap[Any, Any]):
     Raises
     ------
     OSError, ValueError : the file cannot be read, or is no npy file.
-    DamagedStoreError : it has another size than its header says, or later on, when rows are taken: it was changed.
+    CorruptedStoreError : it has another size than its header says, or later on, when rows are taken: it was changed.
     """
 
     _file: int | None  # None in a view or a copy, which gives no advice
@@ -54,9 +54,9 @@ class ReadAhead(np.memmap[Any, Any]):
     _asked: int
     _mmap: mmap.mmap
     checksums: Checksums | None
-    kept: KeptWells | None
+    kept: WellCache | None
 
-    def __new__(cls, path: Path, checksums: Checksums | None = None, kept: KeptWells | None = None) -> Self:
+    def __new__(cls, path: Path, checksums: Checksums | None = None, kept: WellCache | None = None) -> Self:
         file = os.open(path, os.O_RDONLY)
         try:
             share(file, path)
@@ -78,7 +78,7 @@ class ReadAhead(np.memmap[Any, Any]):
     def _check_size(self, file: int) -> None:
         size, expected = os.fstat(file).st_size, self.offset + self.nbytes
         if size != expected:  # rows beyond the end cannot be read: the system would kill this process
-            raise DamagedStoreError(
+            raise CorruptedStoreError(
                 f"{self.filename}: has {size} bytes; expected {expected}; run again to make it anew"
             )
 
@@ -93,7 +93,7 @@ class ReadAhead(np.memmap[Any, Any]):
         taken = super().__getitem__(index)
         if chosen is not None:
             self._release(slice(int(chosen[0]), int(chosen[-1]) + 1))  # they were copied
-        return taken.view(np.ndarray) if isinstance(taken, ReadAhead) else taken
+        return taken.view(np.ndarray) if isinstance(taken, ReadaheadMemmap) else taken
 
     def _prepare(self, file: int, index: Any) -> NDArray[np.intp] | None:
         """Check what ``index`` takes and advise the system of it; numbers of the rows that are copied, if any are."""

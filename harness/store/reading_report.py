@@ -71,6 +71,6 @@ def read_report(folder: Path) -> ReadingReport:
 
     Raises
     ------
-    DamagedStoreError : the store's description is absent or was changed.
+    CorruptedStoreError : the store's description is absent or was changed.
     """
     return ReadingReport.from_json(read_description(folder).get("report", {}))

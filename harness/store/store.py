@@ -12,25 +12,24 @@ from typing import Any
 
 import pandas as pd
 
-from harness.core.exceptions import DamagedStoreError
+from harness.core.exceptions import CorruptedStoreError
 from harness.core.profiles import Profiles
-from harness.store.lru_cache import Cache
-from harness.store.manifest import FORMAT, noticing_damage, read_description
+from harness.store.lru_cache import DirectoryCache
+from harness.store.manifest import FORMAT, as_corruption_error, read_description
 from harness.store.open_array import open_array
-from harness.store.plate_filter import Excluding
-from harness.store.readahead_memmap import ReadAhead
+from harness.store.plate_filter import PlateFilter
+from harness.store.readahead_memmap import ReadaheadMemmap
 from harness.store.source import Source, packed_bytes
-from harness.store.well_cache import KeptWells
+from harness.store.well_cache import WellCache
 from harness.store.writer import pack
-from harness.utils.hashing import remembering
+from harness.utils.hashing import file_hash_cache
 
-__all__ = ["DamagedStoreError", "load", "open_store", "read_truth", "store_folder"]
 WORTH_KEEPING = (
     200_000_000  # bytes of images whose wells are worth keeping: fewer are aggregated in a tenth of a second
 )
 
 
-def load(source: Source, cache: Cache | Path) -> Profiles:
+def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
     """Profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
 
     A store that turns out to be damaged is packed again, with a warning. Nothing is left behind by a failure. The
@@ -51,25 +50,25 @@ def load(source: Source, cache: Cache | Path) -> Profiles:
     )
     if profiles.X.nbytes >= WORTH_KEEPING:
         for X, content in ((profiles.X, profiles.fingerprint), (profiles.planted, f"planted {name}")):
-            if isinstance(X, ReadAhead):
-                X.kept = KeptWells(cache, content, f"wells of {source.name}")
+            if isinstance(X, ReadaheadMemmap):
+                X.kept = WellCache(cache, content, f"wells of {source.name}")
     return profiles.replace(name=source.name)
 
 
-def store_folder(source: Source, cache: Cache | Path) -> Path:
+def store_folder(source: Source, cache: DirectoryCache | Path) -> Path:
     """Where :func:`load` keeps this source."""
     cache = _cache(cache)
     return cache.folder / _place(_shown(source), cache)[1]
 
 
-def _cache(cache: Cache | Path) -> Cache:
-    return cache if isinstance(cache, Cache) else Cache(cache)
+def _cache(cache: DirectoryCache | Path) -> DirectoryCache:
+    return cache if isinstance(cache, DirectoryCache) else DirectoryCache(cache)
 
 
 def _shown(source: Source) -> Source:
     """Without the plates that its setting ``exclude_plates`` names, where it leaves that to us."""
     excluded = getattr(source, "exclude_plates", ())
-    return Excluding(source, excluded) if excluded else source
+    return PlateFilter(source, excluded) if excluded else source
 
 
 def open_store(folder: Path) -> Profiles:
@@ -77,11 +76,11 @@ def open_store(folder: Path) -> Profiles:
 
     Raises
     ------
-    DamagedStoreError : files absent, unreadable, changed, or of another size than the store's shape asks for. Of a
+    CorruptedStoreError : files absent, unreadable, changed, or of another size than the store's shape asks for. Of a
         large store a changed plate is noticed when it is asked for.
     """
     about = read_description(folder)
-    with noticing_damage(folder):
+    with as_corruption_error(folder):
         wells = pd.read_parquet(folder / "wells.parquet")
         return Profiles(
             open_array(folder, "features.npy", about),
@@ -98,26 +97,26 @@ def read_truth(folder: Path) -> dict[str, pd.DataFrame]:
 
     Raises
     ------
-    DamagedStoreError : a table that is absent, changed or unreadable.
+    CorruptedStoreError : a table that is absent, changed or unreadable.
     """
     tables = {}
     for name in read_description(folder)["truth"]:
         path = folder / "truth" / f"{name}.parquet"
-        with noticing_damage(path):
+        with as_corruption_error(path):
             tables[name] = pd.read_parquet(path)
     return tables
 
 
-def _place(source: Source, cache: Cache) -> tuple[dict[str, Any], str]:
+def _place(source: Source, cache: DirectoryCache) -> tuple[dict[str, Any], str]:
     cache.begin()
-    with remembering(cache.folder / "sources.json"):
+    with file_hash_cache(cache.folder / "sources.json"):
         key = source.key()
     return key, cache.name({"format": FORMAT, **key})
 
 
-def _checked(cache: Cache, folder: Path) -> Profiles:
+def _checked(cache: DirectoryCache, folder: Path) -> Profiles:
     about = read_description(folder)
     if cache.name({"format": FORMAT, **about["provenance"]}) != folder.name:
-        raise DamagedStoreError(f"{folder}: holds the description of another screen")
+        raise CorruptedStoreError(f"{folder}: holds the description of another screen")
     read_truth(folder)
     return open_store(folder)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness.core.exceptions import InputError
-from harness.utils.text import one_text, some
+from harness.utils.text import normalize_id, preview
 
 INDEX_COLUMNS = "harness_index_columns"  # in the attributes of a table: columns that were its index
 
@@ -17,7 +17,7 @@ def check_unique(names: Sequence[str], *, what: str, source: str) -> None:
     again = pd.Series(list(names), dtype=object)
     again = again[again.duplicated()]
     if len(again):
-        raise InputError(f"{source}: {what} {some(again.unique())} occur more than once; names must be unique")
+        raise InputError(f"{source}: {what} {preview(again.unique())} occur more than once; names must be unique")
 
 
 def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def check_wells(wells: pd.DataFrame, *, sites: bool, source: str) -> None:
     if len(again):
         plate, well = again[["plate", "well"]].iloc[0]
         n = int((again[key] == again[key].iloc[0]).all(axis=1).sum())
-        site = f", site {one_text(again['site'].iloc[0])!r}" if sites else ""
+        site = f", site {normalize_id(again['site'].iloc[0])!r}" if sites else ""
         remedy = "remove the copies" + (
             "" if sites else ", or, if rows are images, map columns.site or set level=image"
         )

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from harness.core.arrays import Floats
-from harness.core.exceptions import DamagedStoreError
-from harness.store.lru_cache import Cache
+from harness.core.exceptions import CorruptedStoreError
+from harness.store.lru_cache import DirectoryCache
 from harness.store.manifest import FORMAT, read_description, write_description
 from harness.store.open_array import open_array
-from harness.store.writer import Appended
+from harness.store.writer import NpyAppender
 from harness.utils.hashing import source_hash
 
 SOURCES = ("harness.data.wells", "harness.numerics")  # packages that values depend on besides the sites
 
 
-class KeptWells:
+class WellCache:
     """Keeps the wells of one packed array (:class:`harness.data.wells.aggregation.KeepsWells`).
 
     Parameters
@@ -31,7 +31,7 @@ class KeptWells:
     what : the array in words.
     """
 
-    def __init__(self, cache: Cache, content: str, what: str) -> None:
+    def __init__(self, cache: DirectoryCache, content: str, what: str) -> None:
         self.cache = cache
         self.content = content
         self.what = what
@@ -65,7 +65,7 @@ class KeptWells:
 
 
 def _write(parts: Callable[[], Iterator[Floats]], about: dict[str, Any], folder: Path) -> None:
-    file = Appended(folder / "features.npy", about["shape"][1])
+    file = NpyAppender(folder / "features.npy", about["shape"][1])
     try:
         for part in parts():
             file.append(part)
@@ -77,5 +77,5 @@ def _write(parts: Callable[[], Iterator[Floats]], about: dict[str, Any], folder:
 def _open(provenance: dict[str, Any], folder: Path) -> Floats:
     about = read_description(folder)
     if about["provenance"] != provenance:
-        raise DamagedStoreError(f"{folder}: holds the description of another screen")
+        raise CorruptedStoreError(f"{folder}: holds the description of another screen")
     return open_array(folder, "features.npy", about)

@@ -21,12 +21,12 @@ from harness.store.source import Source
 from harness.store.validate import check_unique, check_wells
 from harness.utils.disk_space import check_free
 from harness.utils.hashing import Fingerprint
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 _TEXT = ("plate", "well", "batch", "role", "compound")
 
 
-class Appended:
+class NpyAppender:
     """A float32, C-ordered npy file that grows by plates; the header is corrected when it is closed.
 
     Attributes
@@ -76,7 +76,7 @@ def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
         raise InputError(f"{name}: no feature columns; expected at least one")
     check_unique(features, what="features", source=name)
     content, tables = Fingerprint(), []
-    written = {"features.npy": Appended(folder / "features.npy", len(features))}
+    written = {"features.npy": NpyAppender(folder / "features.npy", len(features))}
     try:
         for X, wells, truth in _progress(source):
             _check_plate(X, wells, features, name)
@@ -84,7 +84,7 @@ def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
             content.add(np.asarray(X, dtype=np.float32))
             if truth is not None:
                 if "planted.npy" not in written:
-                    written["planted.npy"] = Appended(folder / "planted.npy", len(features))
+                    written["planted.npy"] = NpyAppender(folder / "planted.npy", len(features))
                 written["planted.npy"].append(truth)
             tables.append(wells if "batch" in wells else wells.assign(batch=""))
     finally:
@@ -126,7 +126,7 @@ def _check_plate(X: Floats, wells: pd.DataFrame, features: list[str], name: str)
     if X.shape != (len(wells), len(features)) or not len(wells):
         raise InputError(f"{name}: got X {X.shape} for {len(wells)} rows; expected (n, {len(features)}), n > 0")
     if (wells["plate"] != wells["plate"].iloc[0]).any():
-        raise InputError(f"{name}: got plates {some(wells['plate'].unique())} at once; expected one plate at a time")
+        raise InputError(f"{name}: got plates {preview(wells['plate'].unique())} at once; expected one plate at a time")
     if not np.isfinite(X).all():
         row, column = np.argwhere(~np.isfinite(X))[0]
         plate, well = wells["plate"].iloc[row], wells["well"].iloc[row]

@@ -17,10 +17,10 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import has_role
 from harness.settings.annotated_types import Count, FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
-from harness.task.labels.eligible import eligible
+from harness.task.labels.eligible import eligible_assays
 from harness.task.labels.join import Joined, join
 from harness.task.labels.source import LabelSource
-from harness.utils.text import as_key, listed, one_text
+from harness.utils.text import as_key, as_list, normalize_id
 
 VALUES: Mapping[str, Sequence[Any]] = {"active": [1], "inactive": [0], "missing": []}
 
@@ -77,7 +77,7 @@ class AssayActivity:
         self.min_active, self.min_inactive = min_active, min_inactive
         self._source = LabelSource(
             path=path, row_index=row_index, column_index=column_index, compound=compound, assay=assay, value=value,
-            column=column, assays=None if assays is None else [one_text(name) for name in listed(assays)],
+            column=column, assays=None if assays is None else [normalize_id(name) for name in as_list(assays)],
             values=values, duplicates=duplicates,
         )  # fmt: skip
         self._joined: Joined | None = None
@@ -96,7 +96,7 @@ class AssayActivity:
         """
         bound = copy(self)
         bound._joined = join(self._source.labels(wells, planted), wells)
-        bound._assays = eligible(bound._joined.table, min_active=self.min_active, min_inactive=self.min_inactive)
+        bound._assays = eligible_assays(bound._joined.table, min_active=self.min_active, min_inactive=self.min_inactive)
         bound._compounds = bound._joined.table.index
         bound._y = np.ascontiguousarray(bound._joined.table.to_numpy()[:, bound._assays["kept"]])
         return bound

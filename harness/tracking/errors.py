@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from harness.utils.file_kinds import is_working_folder_gone
 from harness.utils.redaction import redacted
 
-TROUBLE = (OSError, MlflowException, SQLAlchemyError)
+STORE_ERRORS = (OSError, MlflowException, SQLAlchemyError)
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _REFUSED = {"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED"}
 _LOCKED = "another process holds it locked"
@@ -38,7 +38,7 @@ _limits: ContextVar[tuple[int, float]] = ContextVar("_limits", default=(0, 60.0)
 
 
 @contextmanager
-def bounded(*, retries: int, timeout: float) -> Iterator[None]:
+def request_limits(*, retries: int, timeout: float) -> Iterator[None]:
     """Within the block a server is asked ``1 + retries`` times, each for ``timeout`` seconds in all.
 
     MLflow's own limits, seven retries of 120 seconds, let a run stand still for minutes at each of its calls; its
@@ -74,7 +74,7 @@ def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def reason(error: BaseException) -> str:
+def short_reason(error: BaseException) -> str:
     """What happened, in one line without passwords."""
     if is_working_folder_gone():
         return "the working folder was deleted"
@@ -83,7 +83,7 @@ def reason(error: BaseException) -> str:
     return redacted(line if len(line) <= 300 else f"{line[:299]}…")
 
 
-def remedy(error: BaseException) -> str:
+def suggest_fix(error: BaseException) -> str:
     """What a user can do about it."""
     if isinstance(error, MlflowException) and error.error_code in _REFUSED:
         return _ACCOUNT
@@ -91,7 +91,7 @@ def remedy(error: BaseException) -> str:
         return _SCHEMA
     if is_working_folder_gone():
         return "change into a folder that exists"
-    if reason(error) == _LOCKED:
+    if short_reason(error) == _LOCKED:
         return _UNLOCK
     if isinstance(error, TimeoutError):
         return _SLOW

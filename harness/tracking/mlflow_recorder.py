@@ -14,8 +14,8 @@ import pandas as pd
 from mlflow import MlflowClient
 from PIL import Image
 
-from harness.tracking.requests import LONGEST_PARAM, Call, shorten
-from harness.tracking.transport import Outlet
+from harness.tracking.requests import LONGEST_PARAM, TrackingRequest, shorten
+from harness.tracking.transport import Transport
 from harness.utils.temporary_folder import writing_to
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _FINDING_COLUMNS = ("key", "value", "lower", "upper", "n", "reason", "code")
 class MlflowRecorder:
     """Writes one run's results: metrics, tables as Parquet, figures as PNG and as images of the chart view."""
 
-    def __init__(self, outlet: Outlet, figure_formats: Sequence[str] = ("png",)) -> None:
+    def __init__(self, outlet: Transport, figure_formats: Sequence[str] = ("png",)) -> None:
         self.outlet = outlet
         self.figure_formats = figure_formats
         self.evaluated: list[str] = []
@@ -69,7 +69,7 @@ class MlflowRecorder:
 
     def verdict(self, verdict: Verdict) -> None:
         """Tag ``verdict``, tables ``scorecard`` and ``verdict`` (the evidence), and ``verdict.txt`` in plain words."""
-        self.outlet.put(Call("tags", {"verdict": verdict.word}))
+        self.outlet.put(TrackingRequest("tags", {"verdict": verdict.word}))
         self.table("scorecard", verdict.scorecard())
         self.table("verdict", verdict.table())
         self.text("verdict.txt", verdict.page() + "\n")
@@ -80,7 +80,7 @@ class MlflowRecorder:
     def _metrics(self, values: Sequence[tuple[str, float, int]]) -> None:
         """Undefined values are left out here; tables hold them with their reasons."""
         metrics = [(key, float(value), step) for key, value, step in values if np.isfinite(value)]
-        self.outlet.put(Call("metrics", {"time": int(time() * 1000), "metrics": metrics}))
+        self.outlet.put(TrackingRequest("metrics", {"time": int(time() * 1000), "metrics": metrics}))
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """``tables/<name>.parquet``."""
@@ -91,11 +91,11 @@ class MlflowRecorder:
     def trials(self, table: pd.DataFrame) -> None:
         """A run below this one for each row (:data:`harness.tuning.base.TRIALS`): its parameters and its value."""
         for row in table.to_dict("records"):
-            self.outlet.put(Call("trial", _trial({str(key): value for key, value in row.items()})))
+            self.outlet.put(TrackingRequest("trial", _trial({str(key): value for key, value in row.items()})))
 
     def note(self, markdown: str) -> None:
         """The description on the run's page."""
-        self.outlet.put(Call("tags", {"mlflow.note.content": markdown}))
+        self.outlet.put(TrackingRequest("tags", {"mlflow.note.content": markdown}))
 
     def text(self, name: str, text: str) -> None:
         """A text file at the top of the artifacts."""
@@ -115,10 +115,10 @@ class MlflowRecorder:
         with writing_to():  # MLflow makes a temporary file of it
             logged.log_image(self.run_id, image, key=self.images[-1], step=0)
         self._files(logged.files)
-        self.outlet.put(Call("tags", logged.tags))
+        self.outlet.put(TrackingRequest("tags", logged.tags))
 
     def _files(self, files: Mapping[str, bytes]) -> None:
-        self.outlet.put(Call("files", files=files))
+        self.outlet.put(TrackingRequest("files", files=files))
 
 
 class _Logged(MlflowClient):

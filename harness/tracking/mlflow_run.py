@@ -12,14 +12,14 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from harness.core.exceptions import InputError
-from harness.tracking.errors import bounded
+from harness.tracking.errors import request_limits
 from harness.tracking.server_client import client_of, repeated
 
 _SECONDS = 60.0  # for an answer, beside the time that the file itself takes
 
 
 @dataclass(frozen=True)
-class Record:
+class MlflowRun:
     """A stored run, read only."""
 
     run: Run
@@ -72,7 +72,7 @@ class Record:
     def _local(self, path: str) -> str:
         """Return where an artifact can be read on this machine; downloaded from a server."""
         folder = str(self.run.info.artifact_uri)
-        with bounded(retries=2, timeout=_SECONDS):
+        with request_limits(retries=2, timeout=_SECONDS):
             if folder.startswith("file:"):
                 return str(download_artifacts(artifact_uri=f"{folder}/{path}", tracking_uri=self.uri))
             source = f"runs:/{self.run.info.run_id}/{path}"

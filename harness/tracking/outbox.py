@@ -1,6 +1,6 @@
 """What a run has still to tell its server, kept in a folder.
 
-A folder holds ``run.json`` (:class:`Owner`), a lock that the process holds as long as it lives, and one folder for
+A folder holds ``run.json`` (:class:`RunInfo`), a lock that the process holds as long as it lives, and one folder for
 each call that was not sent yet, numbered: ``call.json`` and its files. A call appears under its number as a whole, by a
 rename, and goes the same way.
 """
@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.tracking.requests import KINDS, Call, write_files
+from harness.tracking.requests import KINDS, TrackingRequest, write_files
 from harness.utils.file_kinds import is_plain_file, is_plain_folder
 from harness.utils.lock_file import open_lock
 
@@ -34,12 +34,12 @@ _NUMBER = re.compile(r"[0-9]{6,}")
 _ENTRY = re.compile(rf"[0-9]{{6,}}({re.escape(_MAKING)}|{re.escape(_SENT)})?")
 
 
-class DamagedJournalError(Exception):
+class CorruptedOutboxError(Exception):
     """A file of a journal that is truncated, or does not hold what was written."""
 
 
 @dataclass(frozen=True)
-class Owner:
+class RunInfo:
     """The run that a journal belongs to, and the server's address without an account."""
 
     uri: str
@@ -49,7 +49,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PendingRequest:
     """One kept call."""
 
     path: Path
@@ -62,7 +62,7 @@ class Entry:
     def files(self) -> Path:
         return self.path / _FILES
 
-    def call(self) -> Call:
+    def call(self) -> TrackingRequest:
         """Return the call; its files stay in :attr:`files`.
 
         Raises
@@ -72,15 +72,15 @@ class Entry:
         written = _read(self.path / _CALL)
         kind, values = written.get("kind"), written.get("values")
         if kind not in KINDS or not isinstance(values, dict):
-            raise DamagedJournalError(f"{self.path / _CALL} holds no call (kind {kind!r})")
-        return Call(kind, values)
+            raise CorruptedOutboxError(f"{self.path / _CALL} holds no call (kind {kind!r})")
+        return TrackingRequest(kind, values)
 
     def drop(self) -> None:
         """Remove it: it was sent."""
         _remove_entry(self.path.rename(self.path.with_name(f"{self.path.name}{_SENT}")))
 
 
-class Journal:
+class RunOutbox:
     """The calls of one run, oldest first."""
 
     def __init__(self, folder: Path) -> None:
@@ -88,7 +88,7 @@ class Journal:
         self._lock: int | None = None
 
     @classmethod
-    def begin(cls, outbox: Path) -> Journal:
+    def begin(cls, outbox: Path) -> RunOutbox:
         """A new one below ``outbox``, held by this process.
 
         Raises
@@ -125,11 +125,11 @@ class Journal:
             os.close(self._lock)
             self._lock = None
 
-    def own(self, owner: Owner) -> None:
+    def own(self, owner: RunInfo) -> None:
         _write(self.folder / _OWNER, asdict(owner))
 
     @property
-    def owner(self) -> Owner | None:
+    def owner(self) -> RunInfo | None:
         """None if the process ended before its run was made.
 
         Raises
@@ -140,11 +140,11 @@ class Journal:
         if not path.exists() and not path.is_symlink():
             return None
         written = _read(path)
-        if set(written) != set(Owner.__annotations__) or not all(isinstance(word, str) for word in written.values()):
-            raise DamagedJournalError(f"{path} does not say which run it belongs to")
-        return Owner(**written)
+        if set(written) != set(RunInfo.__annotations__) or not all(isinstance(word, str) for word in written.values()):
+            raise CorruptedOutboxError(f"{path} does not say which run it belongs to")
+        return RunInfo(**written)
 
-    def keep(self, call: Call) -> Entry:
+    def keep(self, call: TrackingRequest) -> PendingRequest:
         """Write a call down, as a whole or not at all.
 
         Raises
@@ -158,16 +158,16 @@ class Journal:
             write_files(call.files, making / _FILES)
             _write(making / _CALL, {"kind": call.kind, "values": dict(call.values)})
             (self.folder / _OWNER).touch()
-            return Entry(making.rename(self.folder / f"{number:06d}"))
+            return PendingRequest(making.rename(self.folder / f"{number:06d}"))
         except OSError:
             with suppress(OSError):
                 _remove_entry(making)
             raise
 
-    def waiting(self) -> list[Entry]:
+    def waiting(self) -> list[PendingRequest]:
         """What was not sent yet, in order."""
         paths = [path for path in self.folder.iterdir() if _NUMBER.fullmatch(path.name) and is_plain_folder(path)]
-        return sorted((Entry(path) for path in paths), key=lambda entry: entry.number)
+        return sorted((PendingRequest(path) for path in paths), key=lambda entry: entry.number)
 
     def last_sign(self) -> int:
         """When the process last kept a call, in milliseconds since 1970."""
@@ -190,7 +190,7 @@ class Journal:
 _OWN = (_OWNER, f"{_OWNER}{_MAKING}", _LOCK)
 
 
-def journals(outbox: Path) -> tuple[list[Journal], list[Path]]:
+def outboxes(outbox: Path) -> tuple[list[RunOutbox], list[Path]]:
     """Return all that are left below ``outbox``, oldest first, and folders there that are none.
 
     Raises
@@ -199,7 +199,7 @@ def journals(outbox: Path) -> tuple[list[Journal], list[Path]]:
     """
     folders = sorted(path for path in outbox.iterdir() if path.is_dir() and not path.name.startswith("."))
     ours = [path for path in folders if _is_journal(path)]
-    return [Journal(path) for path in ours], [path for path in folders if path not in ours]
+    return [RunOutbox(path) for path in ours], [path for path in folders if path not in ours]
 
 
 def _is_journal(folder: Path) -> bool:
@@ -230,13 +230,13 @@ def _remove_entry(folder: Path) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     if not is_plain_file(path):
-        raise DamagedJournalError(f"{path} is no file")
+        raise CorruptedOutboxError(f"{path} is no file")
     try:
         written = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise DamagedJournalError(f"{path} cannot be read ({error})") from error
+        raise CorruptedOutboxError(f"{path} cannot be read ({error})") from error
     if not isinstance(written, dict):
-        raise DamagedJournalError(f"{path} holds no description")
+        raise CorruptedOutboxError(f"{path} holds no description")
     return written
 
 

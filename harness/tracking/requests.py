@@ -26,7 +26,7 @@ _LOST_RACE = ("UNIQUE constraint failed", "duplicate key value", "Duplicate entr
 
 
 @dataclass(frozen=True)
-class Call:
+class TrackingRequest:
     """One of the kinds in this module.
 
     Attributes
@@ -41,7 +41,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Target:
+class RunHandle:
     """The run that calls are for."""
 
     client: MlflowClient
@@ -49,7 +49,7 @@ class Target:
     experiment: str
 
 
-def send(call: Call, target: Target, folder: Path, *, again: bool) -> None:
+def send(call: TrackingRequest, target: RunHandle, folder: Path, *, again: bool) -> None:
     """Tell MLflow. A call that was sent before, in part or as a whole, changes nothing when it is sent again.
 
     What runs of one experiment share, MLflow looks up and then inserts: of two runs that find it absent at once, the
@@ -69,23 +69,23 @@ def send(call: Call, target: Target, folder: Path, *, again: bool) -> None:
                 raise
 
 
-def _params(target: Target, values: Mapping[str, Any], *_: Any) -> None:
+def _params(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     entities = [Param(key, value) for key, value in values.items()]
     for start in range(0, len(entities), _PARAMS_PER_CALL):
         target.client.log_batch(target.run_id, params=entities[start : start + _PARAMS_PER_CALL])
 
 
-def _metrics(target: Target, values: Mapping[str, Any], *_: Any) -> None:
+def _metrics(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     entities = [Metric(key, value, values["time"], step) for key, value, step in values["metrics"]]
     for start in range(0, len(entities), _METRICS_PER_CALL):
         target.client.log_batch(target.run_id, metrics=entities[start : start + _METRICS_PER_CALL])
 
 
-def _tags(target: Target, values: Mapping[str, Any], *_: Any) -> None:
+def _tags(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     target.client.log_batch(target.run_id, tags=[RunTag(key, value) for key, value in short_tags(values).items()])
 
 
-def _input(target: Target, values: Mapping[str, Any], *_: Any) -> None:
+def _input(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     """The data as MLflow shows them; the digest is the start of the content's fingerprint."""
     fingerprint = values["fingerprint"]
     source = json.dumps({"fingerprint": fingerprint})
@@ -94,11 +94,11 @@ def _input(target: Target, values: Mapping[str, Any], *_: Any) -> None:
     target.client.log_inputs(target.run_id, [DatasetInput(dataset, [context])])
 
 
-def _files(target: Target, _: Any, folder: Path, __: Any) -> None:
+def _files(target: RunHandle, _: Any, folder: Path, __: Any) -> None:
     target.client.log_artifacts(target.run_id, str(folder))
 
 
-def _trial(target: Target, values: Mapping[str, Any], _: Path, again: bool) -> None:
+def _trial(target: RunHandle, values: Mapping[str, Any], _: Path, again: bool) -> None:
     client, title = target.client, shorten(values["title"], LONGEST_NAME)
     tags = short_tags({"mlflow.parentRunId": target.run_id, "kind": TRIAL, **values["tags"]})
     made = _made(target, title, tags) if again else None
@@ -110,7 +110,7 @@ def _trial(target: Target, values: Mapping[str, Any], _: Path, again: bool) -> N
     client.set_terminated(run_id, "FINISHED", end_time=end)
 
 
-def _made(target: Target, title: str, tags: Mapping[str, str]) -> Run | None:
+def _made(target: RunHandle, title: str, tags: Mapping[str, str]) -> Run | None:
     """The run of a trial that an earlier attempt made."""
     token: str | None = ""
     while token is not None:
@@ -127,18 +127,18 @@ def _made(target: Target, title: str, tags: Mapping[str, str]) -> Run | None:
     return None
 
 
-def _view(target: Target, values: Mapping[str, Any], *_: Any) -> None:
+def _view(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     stored = target.client.get_experiment(target.experiment).tags.get(TAG)
     view = saved_view(stored, evaluated=values["evaluated"], images=values["images"])
     if view is not None and view != stored:
         target.client.set_experiment_tag(target.experiment, TAG, view)
 
 
-def _end(target: Target, values: Mapping[str, Any], *_: Any) -> None:
+def _end(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     target.client.set_terminated(target.run_id, values["status"], end_time=values["time"])
 
 
-_SEND: dict[str, Callable[[Target, Mapping[str, Any], Path, bool], None]] = {
+_SEND: dict[str, Callable[[RunHandle, Mapping[str, Any], Path, bool], None]] = {
     "params": _params,
     "metrics": _metrics,
     "tags": _tags,
@@ -176,14 +176,14 @@ def short_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: shorten(value, LONGEST_TAG) for key, value in tags.items()}
 
 
-def params_call(params: Mapping[str, Any]) -> Call:
-    return Call("params", {key: shorten(str(value), LONGEST_PARAM) for key, value in params.items()})
+def params_call(params: Mapping[str, Any]) -> TrackingRequest:
+    return TrackingRequest("params", {key: shorten(str(value), LONGEST_PARAM) for key, value in params.items()})
 
 
-def end_call(status: str, *, time: int) -> Call:
+def end_call(status: str, *, time: int) -> TrackingRequest:
     """``time`` in milliseconds since 1970."""
-    return Call("end", {"status": status, "time": time})
+    return TrackingRequest("end", {"status": status, "time": time})
 
 
-def view_call(*, evaluated: Sequence[str], images: Sequence[str]) -> Call:
-    return Call("view", {"evaluated": list(evaluated), "images": list(images)})
+def view_call(*, evaluated: Sequence[str], images: Sequence[str]) -> TrackingRequest:
+    return TrackingRequest("view", {"evaluated": list(evaluated), "images": list(images)})

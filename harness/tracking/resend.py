@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.exceptions import InputError
-from harness.tracking.errors import TROUBLE, bounded, reason, remedy
-from harness.tracking.outbox import DamagedJournalError, Entry, Journal, Owner, journals
-from harness.tracking.requests import Call, Target, end_call, send
+from harness.tracking.errors import STORE_ERRORS, request_limits, short_reason, suggest_fix
+from harness.tracking.outbox import CorruptedOutboxError, PendingRequest, RunInfo, RunOutbox, outboxes
+from harness.tracking.requests import RunHandle, TrackingRequest, end_call, send
 from harness.tracking.server_client import client_of
 from harness.utils.redaction import redacted
 
@@ -15,7 +15,7 @@ CUT_OFF = "cut off: the process ended without finishing the run"
 _RETRIES = 2
 
 
-def replay(outbox: Path, *, uri: str | None, timeout: float) -> tuple[list[str], list[str]]:
+def resend_pending(outbox: Path, *, uri: str | None, timeout: float) -> tuple[list[str], list[str]]:
     """Send every journal below ``outbox``, oldest first.
 
     A run whose process was killed ends KILLED, at the time of its last call, with the reason as tag ``failure``.
@@ -31,7 +31,7 @@ def replay(outbox: Path, *, uri: str | None, timeout: float) -> tuple[list[str],
     done, left : one line for each run that was sent or needs nothing, and for each that could not be sent.
     """
     try:
-        ours, others = journals(outbox) if outbox.exists() else ([], [])
+        ours, others = outboxes(outbox) if outbox.exists() else ([], [])
     except OSError as error:
         return [], [f"{outbox} cannot be read ({error.strerror}); expected the folder of an outbox"]
     done, left = [f"{folder.name}: no run made this folder; it stays as it is" for folder in others], []
@@ -40,7 +40,7 @@ def replay(outbox: Path, *, uri: str | None, timeout: float) -> tuple[list[str],
             done.append(_send_journal(journal, uri, timeout))
         except InputError as error:
             left.append(str(error))
-        except (DamagedJournalError, OSError) as error:
+        except (CorruptedOutboxError, OSError) as error:
             advice = f"restore it from a copy, or delete {journal.folder} to give its run up"
             left.append(f"{journal.folder.name} was not sent: {error}; {advice}")
         finally:
@@ -48,7 +48,7 @@ def replay(outbox: Path, *, uri: str | None, timeout: float) -> tuple[list[str],
     return done, left
 
 
-def _send_journal(journal: Journal, uri: str | None, timeout: float) -> str:
+def _send_journal(journal: RunOutbox, uri: str | None, timeout: float) -> str:
     try:
         if not journal.hold():
             return f"{journal.folder.name}: its run is still going on and sends for itself"
@@ -56,7 +56,7 @@ def _send_journal(journal: Journal, uri: str | None, timeout: float) -> str:
         return f"{journal.folder.name}: its run has sent everything meanwhile"
     owner, entries = journal.owner, journal.waiting()
     if owner is None and entries:
-        raise DamagedJournalError("run.json, which says whose calls these are, is gone")
+        raise CorruptedOutboxError("run.json, which says whose calls these are, is gone")
     line = (
         f"{journal.folder.name}: nothing was recorded in it"
         if owner is None
@@ -65,33 +65,35 @@ def _send_journal(journal: Journal, uri: str | None, timeout: float) -> str:
     return line if journal.remove() else f"{line}; {journal.folder} holds other files, and stays"
 
 
-def _send_all(journal: Journal, owner: Owner, entries: list[Entry], *, uri: str | None, timeout: float) -> str:
+def _send_all(
+    journal: RunOutbox, owner: RunInfo, entries: list[PendingRequest], *, uri: str | None, timeout: float
+) -> str:
     address = uri or owner.uri
     try:
-        with bounded(retries=_RETRIES, timeout=timeout):
-            target = Target(client_of(address), owner.run_id, owner.experiment)
+        with request_limits(retries=_RETRIES, timeout=timeout):
+            target = RunHandle(client_of(address), owner.run_id, owner.experiment)
             for entry in entries:
                 _send_entry(entry, target)
             status = _settled(target, journal)
-    except TROUBLE as error:
-        what = f"{owner.name} (run {owner.run_id}) was not sent to {redacted(address)} ({reason(error)})"
+    except STORE_ERRORS as error:
+        what = f"{owner.name} (run {owner.run_id}) was not sent to {redacted(address)} ({short_reason(error)})"
         raise InputError(f"{what}; {_remedy(error, owner)}") from error
     calls = f"{len(entries)} call{'s' * (len(entries) != 1)}"
     return f"{owner.name} (run {owner.run_id}): {calls} sent to {redacted(address)}, {status}"
 
 
-def _send_entry(entry: Entry, target: Target) -> None:
+def _send_entry(entry: PendingRequest, target: RunHandle) -> None:
     call = entry.call()
     try:
         send(call, target, entry.files, again=True)
-    except TROUBLE:
+    except STORE_ERRORS:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedJournalError(f"{entry.path} holds no whole call ({type(error).__name__}: {error})") from error
+        raise CorruptedOutboxError(f"{entry.path} holds no whole call ({type(error).__name__}: {error})") from error
     entry.drop()
 
 
-def _settled(target: Target, journal: Journal) -> str:
+def _settled(target: RunHandle, journal: RunOutbox) -> str:
     """The status of the run, which is never left as running: nobody is there to end it."""
     run = target.client.get_run(target.run_id)
     status = str(run.info.status)
@@ -100,13 +102,13 @@ def _settled(target: Target, journal: Journal) -> str:
     if status != "RUNNING":
         return status
     ended = journal.last_sign()
-    for call in (Call("tags", {"failure": CUT_OFF}), end_call("KILLED", time=ended)):
+    for call in (TrackingRequest("tags", {"failure": CUT_OFF}), end_call("KILLED", time=ended)):
         send(call, target, journal.folder, again=True)
     return "KILLED (cut off)"
 
 
-def _remedy(error: BaseException, owner: Owner) -> str:
+def _remedy(error: BaseException, owner: RunInfo) -> str:
     if "not found" in str(error) and owner.run_id in str(error):
         return "restore the run there, or delete its folder in the outbox to give it up"
-    advice = remedy(error)
+    advice = suggest_fix(error)
     return advice if "MLFLOW_TRACKING" in advice else "start that server, or name its new address with --uri"

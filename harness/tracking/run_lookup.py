@@ -21,7 +21,7 @@ CUT_OFF = "cut off"
 
 
 @dataclass(frozen=True)
-class Attempt:
+class PreviousRun:
     """A run of the key that is asked for.
 
     Attributes
@@ -41,7 +41,7 @@ class Attempt:
     host: str
 
 
-def attempts(tracking: Tracking, key: str) -> list[Attempt]:
+def find_previous_runs(tracking: Tracking, key: str) -> list[PreviousRun]:
     """Runs of the experiment with the tag ``run_key``, newest first; none where nothing was ever recorded.
 
     Raises
@@ -63,7 +63,7 @@ def has_results(tracking: Tracking, run_id: str) -> bool:
         return _RESULT in [file.path for file in client.list_artifacts(run_id, str(Path(_RESULT).parent))]
 
 
-def close_lost(tracking: Tracking) -> None:
+def close_orphaned_runs(tracking: Tracking) -> None:
     """End runs that are marked as running though their process is gone, and the trials below them.
 
     They become KILLED with tag ``failure``: no run is shown as running that is not.
@@ -98,9 +98,9 @@ def _process(run: Run) -> list[str]:
     return str(run.data.tags[PROCESS]).split()
 
 
-def _attempt(run: Run) -> Attempt:
+def _attempt(run: Run) -> PreviousRun:
     tags, end = run.data.tags, run.info.end_time
-    return Attempt(
+    return PreviousRun(
         run_id=str(run.info.run_id),
         status=str(run.info.status),
         failure=tags.get("failure", ""),

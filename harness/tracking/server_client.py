@@ -23,7 +23,7 @@ _UNREACHED = ("failed with exception", "failed with timeout")  # MLflow's words 
 
 
 class ServerClient:
-    """Calls of an MLflow client, each given up after its seconds (:func:`harness.tracking.errors.bounded`).
+    """Calls of an MLflow client, each given up after its seconds (:func:`harness.tracking.errors.request_limits`).
 
     The limits that MLflow knows are for the time between two bytes: a server that sends one byte a second is waited
     for without end.
@@ -73,7 +73,7 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
 
 
 def repeated(call: Callable[[], Answer], *, n_bytes: float = 0) -> Answer:
-    """Return what ``call`` returns, within the limits of the block around (:func:`harness.tracking.errors.bounded`).
+    """Return what ``call`` returns, within the limits set by :func:`harness.tracking.errors.request_limits`.
 
     Parameters
     ----------

@@ -17,17 +17,17 @@ from harness.core.exceptions import InputError
 from harness.settings.annotated_types import FileName, Name, StoreAddress
 from harness.settings.limits import Above, Between, Distinct, OneOf
 from harness.tracking.database import open_database
-from harness.tracking.errors import TROUBLE, bounded, reason, remedy
+from harness.tracking.errors import STORE_ERRORS, request_limits, short_reason, suggest_fix
 from harness.tracking.mlflow_recorder import MlflowRecorder
-from harness.tracking.mlflow_run import Record
+from harness.tracking.mlflow_run import MlflowRun
 from harness.tracking.moved_database import TAG as DATABASE
 from harness.tracking.moved_database import local_path
-from harness.tracking.outbox import Journal, Owner
+from harness.tracking.outbox import RunInfo, RunOutbox
 from harness.tracking.requests import (
     LONGEST_NAME,
     TRIAL,
-    Call,
-    Target,
+    RunHandle,
+    TrackingRequest,
     end_call,
     params_call,
     short_tags,
@@ -35,7 +35,7 @@ from harness.tracking.requests import (
     view_call,
 )
 from harness.tracking.server_client import client_of
-from harness.tracking.transport import Direct, Kept, Outlet
+from harness.tracking.transport import BufferedTransport, DirectTransport, Transport
 from harness.tracking.ui_view import QUERY
 from harness.utils.interruption import last_act
 from harness.utils.redaction import redacted, redacted_value, without_account
@@ -162,11 +162,11 @@ class Tracking:
     def usable(self) -> Iterator[None]:
         """Failures to reach or write the store as an InputError, soon."""
         try:
-            with bounded(retries=self.retries, timeout=self.timeout):
+            with request_limits(retries=self.retries, timeout=self.timeout):
                 yield
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             raise InputError(
-                f"tracking: {redacted(self.uri)} cannot be used ({reason(error)}); {remedy(error)}"
+                f"tracking: {redacted(self.uri)} cannot be used ({short_reason(error)}); {suggest_fix(error)}"
             ) from error
 
     @contextmanager
@@ -191,7 +191,7 @@ class Tracking:
         try:
             with last_act(lambda: _break_off(outlet, "KILLED", "interrupted")):
                 outlet.put(params_call({key: redacted_value(str(value)) for key, value in params.items()}))
-                outlet.put(Call("input", {"name": dataset[0], "fingerprint": dataset[1]}))
+                outlet.put(TrackingRequest("input", {"name": dataset[0], "fingerprint": dataset[1]}))
                 yield recorder
         except BaseException as error:
             failure = redacted(f"{error}" or type(error).__name__)
@@ -201,29 +201,29 @@ class Tracking:
         outlet.put(end_call("FINISHED", time=int(time.time() * 1000)))
         outlet.close()
 
-    def _begin(self, name: str, tags: Mapping[str, str]) -> Outlet:
+    def _begin(self, name: str, tags: Mapping[str, str]) -> Transport:
         """Make the run, before anything is computed."""
         client = self.open()
         experiment = self.experiment_id(client)
         try:
-            journal = None if self.local else Journal.begin(Path(self.outbox))
+            journal = None if self.local else RunOutbox.begin(Path(self.outbox))
         except OSError as error:
             raise InputError(
-                f"tracking.outbox={self.outbox}: cannot be written ({reason(error)}); set it to another folder"
+                f"tracking.outbox={self.outbox}: cannot be written ({short_reason(error)}); set it to another folder"
             ) from error
         try:
             with self.usable():
                 title = shorten(name, LONGEST_NAME)
                 run_id = client.create_run(experiment, run_name=title, tags=short_tags(tags)).info.run_id
-            target = Target(client, run_id, experiment)
+            target = RunHandle(client, run_id, experiment)
             if journal is None:
-                return Direct(target, self.uri)
-            journal.own(Owner(without_account(self.uri), experiment, run_id, name))
+                return DirectTransport(target, self.uri)
+            journal.own(RunInfo(without_account(self.uri), experiment, run_id, name))
         except BaseException:
             if journal is not None:
                 journal.remove()
             raise
-        return Kept(target, self.uri, journal, retries=self.retries, timeout=self.timeout)
+        return BufferedTransport(target, self.uri, journal, retries=self.retries, timeout=self.timeout)
 
     def only_experiment(self) -> str:
         """The name of the one experiment that has runs.
@@ -240,7 +240,7 @@ class Tracking:
             raise InputError(f"{redacted(self.uri)} has {len(found)} experiments with runs {names}; name one")
         return str(found[0].name)
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[MlflowRun]:
         """All runs of the experiment, newest first; not the trials below them.
 
         Raises
@@ -256,7 +256,7 @@ class Tracking:
                 page = client.search_runs([experiment], max_results=page_size, page_token=token or None)
                 runs += page
                 token = page.token or None
-        return [Record(run, client.tracking_uri) for run in runs if run.data.tags.get("kind") != TRIAL]
+        return [MlflowRun(run, client.tracking_uri) for run in runs if run.data.tags.get("kind") != TRIAL]
 
     def report(self, html: str) -> str:
         """Keep a comparison as a run of its own, named and tagged ``comparison``, with artifact ``report.html``.
@@ -285,10 +285,10 @@ class Tracking:
         return client, self._active(found)
 
 
-def _break_off(outlet: Outlet, status: str, failure: str) -> None:
+def _break_off(outlet: Transport, status: str, failure: str) -> None:
     """End a run whose error goes on; that the store cannot even be told so is said beside it."""
     try:
-        outlet.put(Call("tags", {"failure": shorten(failure, _LONGEST_FAILURE)}))
+        outlet.put(TrackingRequest("tags", {"failure": shorten(failure, _LONGEST_FAILURE)}))
         outlet.put(end_call(status, time=int(time.time() * 1000)))
         outlet.close()
     except InputError as untold:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.core.exceptions import InputError
-from harness.tracking.errors import TROUBLE, bounded, reason, remedy
-from harness.tracking.outbox import Entry, Journal
-from harness.tracking.requests import Call, Target, send, write_files
+from harness.tracking.errors import STORE_ERRORS, request_limits, short_reason, suggest_fix
+from harness.tracking.outbox import PendingRequest, RunOutbox
+from harness.tracking.requests import RunHandle, TrackingRequest, send, write_files
 from harness.utils.redaction import redacted
 from harness.utils.temporary_folder import temporary_folder, writing_to
 
@@ -22,16 +22,16 @@ _PAUSE = 30.0  # seconds for which a server that did not answer is left alone
 _log = logging.getLogger("harness")
 
 
-class Outlet(Protocol):
+class Transport(Protocol):
     """Takes what a run tells MLflow."""
 
-    target: Target
+    target: RunHandle
 
-    def put(self, call: Call) -> None: ...
+    def put(self, call: TrackingRequest) -> None: ...
     def close(self) -> None: ...
 
 
-class Direct:
+class DirectTransport:
     """Sends each call at once.
 
     Raises
@@ -39,25 +39,25 @@ class Direct:
     InputError : the store cannot be written.
     """
 
-    def __init__(self, target: Target, uri: str) -> None:
+    def __init__(self, target: RunHandle, uri: str) -> None:
         self.target = target
         self.uri = uri
 
-    def put(self, call: Call) -> None:
+    def put(self, call: TrackingRequest) -> None:
         with temporary_folder() as folder:
             with writing_to(folder):
                 write_files(call.files, folder)
             try:
                 send(call, self.target, folder, again=False)
-            except TROUBLE as error:
-                what = f"tracking: {redacted(self.uri)} cannot be written ({reason(error)})"
-                raise InputError(f"{what}; {remedy(error)}, and run again") from error
+            except STORE_ERRORS as error:
+                what = f"tracking: {redacted(self.uri)} cannot be written ({short_reason(error)})"
+                raise InputError(f"{what}; {suggest_fix(error)}, and run again") from error
 
     def close(self) -> None:
         """Nothing is left to do."""
 
 
-class Kept:
+class BufferedTransport:
     """Keeps each call in a journal and sends what is there, in order. A server that does not answer stops nothing.
 
     Parameters
@@ -66,7 +66,7 @@ class Kept:
     timeout : seconds for each.
     """
 
-    def __init__(self, target: Target, uri: str, journal: Journal, *, retries: int, timeout: float) -> None:
+    def __init__(self, target: RunHandle, uri: str, journal: RunOutbox, *, retries: int, timeout: float) -> None:
         self.target = target
         self.uri = uri
         self.journal = journal
@@ -74,9 +74,9 @@ class Kept:
         self.timeout = timeout
         self._lost: str | None = None  # why the server could not be told
         self._next = 0.0
-        self._tried: Entry | None = None
+        self._tried: PendingRequest | None = None
 
-    def put(self, call: Call) -> None:
+    def put(self, call: TrackingRequest) -> None:
         """Keep a call, then send what waits.
 
         Raises
@@ -87,9 +87,9 @@ class Kept:
             self.journal.keep(call)
         except OSError as error:
             if self._lost is not None:
-                where = f"nor can more be kept in {self.journal.folder} ({reason(error)})"
+                where = f"nor can more be kept in {self.journal.folder} ({short_reason(error)})"
                 raise InputError(f"tracking: {self._said()}, {where}; make room there, and run again") from error
-            Direct(self.target, self.uri).put(call)
+            DirectTransport(self.target, self.uri).put(call)
             return
         if self._lost is None:
             self.flush(self.retries)
@@ -107,18 +107,18 @@ class Kept:
         self._lost = None
         return True
 
-    def _deliver(self, entry: Entry, retries: int) -> bool:
+    def _deliver(self, entry: PendingRequest, retries: int) -> bool:
         for attempt in range(1 + retries):
             try:
-                with bounded(retries=0, timeout=self.timeout):
+                with request_limits(retries=0, timeout=self.timeout):
                     send(entry.call(), self.target, entry.files, again=entry == self._tried)
                 entry.drop()
                 self._tried = None
                 return True
-            except TROUBLE as error:
+            except STORE_ERRORS as error:
                 self._tried = entry
                 if self._lost is None and attempt == retries:
-                    self._lost = reason(error)
+                    self._lost = short_reason(error)
                     _log.warning("%s; results are kept in %s, the run goes on", self._said(), self.journal.folder)
                 elif attempt < retries:
                     time.sleep(_WAIT * 2**attempt)

@@ -15,7 +15,7 @@ TRIALS = ["task", "model", "fold", "number", "value", "state", "params", "second
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class TuningRequest:
     """Which parameters should this model have for this fold?
 
     Attributes
@@ -41,7 +41,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuned:
+class TuningResult:
     """An answer.
 
     Attributes
@@ -76,15 +76,15 @@ class Tuner:
     def check(self, models: Mapping[str, Any]) -> None:
         """Refuses, before anything is computed, what cannot work with these models."""
 
-    def tune(self, question: Question) -> Tuned:
+    def tune(self, question: TuningRequest) -> TuningResult:
         raise NotImplementedError
 
 
-def described(thing: Any) -> Any:
+def params_signature(thing: Any) -> Any:
     """Class and parameters of an estimator, all the way down: what two runs of the same configuration share."""
     if isinstance(thing, list | tuple):
-        return [described(part) for part in thing]
+        return [params_signature(part) for part in thing]
     if not hasattr(thing, "get_params"):
         return repr(thing)
     own = thing.get_params(deep=False)
-    return type(thing).__qualname__, [(key, described(own[key])) for key in sorted(own)]
+    return type(thing).__qualname__, [(key, params_signature(own[key])) for key in sorted(own)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.tuning.base import Question, Tuned, Tuner
+from harness.tuning.base import Tuner, TuningRequest, TuningResult
 
 
 class NoTuning(Tuner):
@@ -10,5 +10,5 @@ class NoTuning(Tuner):
 
     active = False
 
-    def tune(self, question: Question) -> Tuned:
-        return Tuned(model=question.model)
+    def tune(self, question: TuningRequest) -> TuningResult:
+        return TuningResult(model=question.model)

@@ -20,11 +20,11 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.metric.shared.named_metrics import metric_named
 from harness.settings.annotated_types import Count, Folds, Name, Positive, StoreAddress
 from harness.settings.limits import Between
-from harness.tuning.base import TRIALS, Question, Tuned, Tuner, described
-from harness.tuning.engine.inner_cv import Objective, inner_folds
+from harness.tuning.base import TRIALS, Tuner, TuningRequest, TuningResult, params_signature
+from harness.tuning.engine.inner_cv import InnerCVObjective, inner_folds
 from harness.tuning.engine.space import Space, space_of
 from harness.tuning.engine.storage import absolute, open_storage
-from harness.tuning.engine.study import Direction, Place, Worker, finished
+from harness.tuning.engine.study import Direction, StudyLocation, StudyWorker, finished
 from harness.tuning.engine.study_workers import work
 
 _log = logging.getLogger("harness.tuning")
@@ -36,8 +36,8 @@ class Optuna(Tuner):
 
     The first trial is the model as it is configured, so that on the inner folds the best is never worse. What is
     drawn follows from seed, fold, task and model, never from the normalization: all begin with the same trials and
-    have the same budget. See :class:`harness.tuning.engine.inner_cv.Objective` for what a trial's value is, and what
-    it is not.
+    have the same budget. See :class:`harness.tuning.engine.inner_cv.InnerCVObjective` for what a trial's value is,
+    and what it is not.
 
     Parameters
     ----------
@@ -102,33 +102,35 @@ class Optuna(Tuner):
                 warnings.warn(f"model {name} has no search space conf/space/{name}.yaml: not tuned", stacklevel=2)
         open_storage(self.storage)
 
-    def tune(self, question: Question) -> Tuned:
+    def tune(self, question: TuningRequest) -> TuningResult:
         """The model with the best parameters on inner folds; as it is, with a warning, where nothing can be tuned."""
         began, name = time.perf_counter(), question.model_name
         if not self.spaces.get(name):
-            return Tuned(model=question.model)
+            return TuningResult(model=question.model)
         space = space_of(name, self.spaces[name], question.model)
         metric = metric_named(self.metric)
         try:
             folds = inner_folds(question, self.inner_folds)
         except NotApplicable as impossible:
             return _untuned(question, impossible.reason)
-        objective = Objective(question.training, folds, question.task, metric, question.seed)
+        objective = InnerCVObjective(question.training, folds, question.task, metric, question.seed)
         axes = (question.seed, "tuning", question.fold, question.task_name, name)
-        place = Place(absolute(self.storage), self._name(question, space, objective), axes, _DIRECTION[metric.better])
+        place = StudyLocation(
+            absolute(self.storage), self._name(question, space, objective), axes, _DIRECTION[metric.better]
+        )
         study = place.open(space)
         if there := len(finished(study, self.n_trials)):
             _log.warning("study %s resumed, %d of %d trials were there", place.name, there, self.n_trials)
         fitting = 0.0
         if there < self.n_trials:
-            fitting = work(Worker(place, space, objective, self.n_trials, self.timeout), self.workers)
+            fitting = work(StudyWorker(place, space, objective, self.n_trials, self.timeout), self.workers)
         done = finished(study, self.n_trials)
         table = _table(done, question, space, self.metric)
         wall = (time.perf_counter() - began) * self.workers if there < self.n_trials else 0.0
         best = _best(done, study)
         if best is None:
             return _untuned(question, f"{self.metric} is undefined in all trials")
-        return Tuned(
+        return TuningResult(
             model=space.candidate(best.params),
             trials=table,
             best=space.settings(best.params),
@@ -137,11 +139,11 @@ class Optuna(Tuner):
             wall=wall,
         )
 
-    def _name(self, question: Question, space: Space, objective: Objective) -> str:
+    def _name(self, question: TuningRequest, space: Space, objective: InnerCVObjective) -> str:
         """Readable, and with a digest of all that decides a trial's value but the search space."""
         q, training = question, question.training
         digest = hashlib.sha256()
-        for part in (*q.identity, described(space.model), self.metric, q.seed, q.compound_disjoint):
+        for part in (*q.identity, params_signature(space.model), self.metric, q.seed, q.compound_disjoint):
             digest.update(repr(part).encode())
         digest.update(training.wells[["plate", "well", "batch"]].to_csv(index=False).encode())
         digest.update(np.ascontiguousarray(q.task.labels(training.wells)).tobytes())
@@ -163,13 +165,13 @@ def _best(done: list[FrozenTrial], study: Study) -> FrozenTrial | None:
     return max(complete, key=lambda t: (sign * float(t.value or 0.0), -t.number), default=None)
 
 
-def _untuned(question: Question, reason: str) -> Tuned:
+def _untuned(question: TuningRequest, reason: str) -> TuningResult:
     message = f"{question.task_name}/{question.model_name}, {question.fold} held out: not tuned, {reason}"
     warnings.warn(message, stacklevel=3)
-    return Tuned(model=question.model)
+    return TuningResult(model=question.model)
 
 
-def _table(done: list[FrozenTrial], question: Question, space: Space, metric: str) -> pd.DataFrame:
+def _table(done: list[FrozenTrial], question: TuningRequest, space: Space, metric: str) -> pd.DataFrame:
     """One row per trial, as :data:`harness.tuning.base.TRIALS` names the columns; numbered without failed trials."""
     names = {"task": question.task_name, "model": question.model_name, "fold": question.fold, "metric": metric}
     text = json.dumps({name: distribution_to_json(d) for name, d in space.distributions.items()})

@@ -28,7 +28,7 @@ _memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
 
 
 @contextmanager
-def remembering(path: Path) -> Iterator[None]:
+def file_hash_cache(path: Path) -> Iterator[None]:
     """Within this block :func:`file_sha256` keeps ``(path, size, mtime) -> sha256`` in the JSON file ``path``."""
     remembered = _read_memory(path)
     memory = dict(remembered or {})

@@ -22,7 +22,7 @@ MISSING_WORDS = frozenset(
 _EXACT = 2.0**53  # the first whole number that float64 shares with a neighbour
 
 
-def one_text(value: Any) -> str:
+def normalize_id(value: Any) -> str:
     """``24277.0``, ``"24277.0"`` and ``24277`` become ``"24277"``, a missing value ``""``; outer blanks go."""
     if value is None or value is pd.NA or value is pd.NaT:
         return ""
@@ -38,17 +38,17 @@ def one_text(value: Any) -> str:
 
 
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
-    """:func:`one_text` of every value, (n,), same index and name."""
+    """:func:`normalize_id` of every value, (n,), same index and name."""
     try:
         codes, different = pd.factorize(values, use_na_sentinel=True)
     except TypeError:  # lists, of a nested column: no keys of a table
-        return values.map(one_text).astype(object)
+        return values.map(normalize_id).astype(object)
     stored: Iterable[Any]
     if isinstance(values.dtype, np.dtype) and values.dtype.kind == "f":
         stored = np.asarray(different).astype(values.dtype)  # float64 of a float32 is 0.10000000149 instead of 0.1
     else:
         stored = different
-    lookup = np.array([*(one_text(value) for value in stored), ""], dtype=object)
+    lookup = np.array([*(normalize_id(value) for value in stored), ""], dtype=object)
     return pd.Series(lookup[codes], index=values.index, name=values.name, dtype=object)
 
 
@@ -70,7 +70,7 @@ def quoting_hint(values: Iterable[Any], *, option: str) -> str:
     if not numbers:
         return ""
     return (
-        f"; {some(numbers)[1:-1]} was taken for a number or true/false: if it is written otherwise, e.g. 2021_08 or "
+        f"; {preview(numbers)[1:-1]} was taken for a number or true/false: if it is written otherwise, e.g. 2021_08 or "
         f"007, put it in quotes: '{option}=[\"2021_08\"]'"
     )
 
@@ -83,14 +83,14 @@ def as_numbers(values: pd.Series[Any]) -> pd.Series[Any]:
         return pd.to_numeric(values.map(str, na_action="ignore"), errors="coerce")
 
 
-def listed(values: Any) -> list[Any]:
+def as_list(values: Any) -> list[Any]:
     """A list as it is, a single value as a list of one, None as an empty list."""
     if values is None:
         return []
     return list(values) if isinstance(values, list | tuple) else [values]
 
 
-def some(values: Iterable[Any], limit: int = 8) -> str:
+def preview(values: Iterable[Any], limit: int = 8) -> str:
     """The first few of ``values`` for an error message, and how many more there are."""
     known = list(values)
     shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in known[:limit])

@@ -10,7 +10,7 @@ from audit_toys import compound_screen
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from harness.audit.shared.control_embedding import controls
+from harness.audit.shared.control_embedding import embed_controls
 from harness.core.exceptions import NotApplicable
 from harness.numerics.components import components, standardized
 from harness.numerics.neighbors import nearest
@@ -57,15 +57,15 @@ def test_neighbours_are_exact_and_never_the_well_itself() -> None:
 
 def test_controls_of_a_run(audited: Any) -> None:
     profiles = compound_screen()
-    found = controls(audited(profiles))
+    found = embed_controls(audited(profiles))
     assert (found.wells["role"] == "negcon").all()
     assert found.Z.shape == (72, 25)
     assert found.neighbours[1].shape == (72, 71)
     few = profiles.take((profiles.wells["plate"].isin(["p9", "p1"])).to_numpy())
-    assert len(controls(audited(few)).Z) == 16
+    assert len(embed_controls(audited(few)).Z) == 16
     tiny = few.take(np.isin(np.arange(len(few.wells)) % 3, [0]))
     with pytest.raises(NotApplicable, match="control wells; batch metrics need 10"):
-        controls(audited(tiny))
+        embed_controls(audited(tiny))
 
 
 def test_what_is_shared_is_made_once_and_dies_with_its_profiles() -> None:

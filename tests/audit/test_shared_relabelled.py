@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from harness.audit.shared.even_sample import evenly
+from harness.audit.shared.even_sample import sample_evenly
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.audit.shared.relabelled import (
@@ -44,13 +44,13 @@ def test_metadata_moves_as_a_whole_and_keeps_its_types() -> None:
 def test_a_sample_is_even_over_plates_and_does_not_depend_on_the_order_of_rows() -> None:
     wells = pd.DataFrame({"plate": np.repeat(list("abc"), [30, 10, 3]), "well": [f"w{i}" for i in range(43)]})
     among = np.ones(43, dtype=bool)
-    mask = evenly(wells, among, 18, "seed")
+    mask = sample_evenly(wells, among, 18, "seed")
     assert wells["plate"][mask].value_counts().to_dict() in ({"a": 8, "b": 7, "c": 3}, {"a": 7, "b": 8, "c": 3})
     order = np.random.default_rng(0).permutation(43)
-    again = evenly(wells.iloc[order].reset_index(drop=True), among, 18, "seed")
+    again = sample_evenly(wells.iloc[order].reset_index(drop=True), among, 18, "seed")
     np.testing.assert_array_equal(again, mask[order])
-    assert evenly(wells, among, 50, "seed").all()
-    assert evenly(wells, wells["plate"].to_numpy() == "c", 2, 0)[:40].sum() == 0
+    assert sample_evenly(wells, among, 50, "seed").all()
+    assert sample_evenly(wells, wells["plate"].to_numpy() == "c", 2, 0)[:40].sum() == 0
 
 
 def test_folds_are_merged_to_few_and_hold_every_well_out_once() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from harness.run.checkpoint import keys as module
-from harness.run.checkpoint.keys import Asked
-from harness.run.checkpoint.source_fingerprint import code_version
+from harness.run.checkpoint.keys import RunKey
+from harness.run.checkpoint.source_fingerprint import source_fingerprint
 
 CONFIG: dict[str, Any] = {
     "data": {"_target_": "Tables", "name": "shown"},
@@ -68,7 +68,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
 
 
 def keys(config: dict[str, Any] | None = None, data: str = "d") -> dict[str, str]:
-    asked = Asked.of(config or CONFIG, data)
+    asked = RunKey.of(config or CONFIG, data)
     return {"run": asked.run, **{name: asked.setting + asked.unit(*unit) for name, unit in UNITS.items()}}
 
 
@@ -139,24 +139,24 @@ def test_the_content_of_files_counts_and_that_of_the_screen(tmp_path: Path) -> N
 
 
 def test_other_code_makes_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(code_version()) == 64
+    assert len(source_fingerprint()) == 64
     before = keys()
-    monkeypatch.setattr(module, "code_version", lambda: "another version")
+    monkeypatch.setattr(module, "source_fingerprint", lambda: "another version")
     assert set(before.items()).isdisjoint(keys().items())
 
 
 def test_only_code_that_decides_numbers_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("norm/raw.py", "compare/html.py", "cli/app.py", "progress.py", "evaluate.py"):
+    for name in ("norm/raw.py", "compare/html.py", "cli/app.py", "tracking/outbox.py", "scoring/evaluate.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
     monkeypatch.setattr("harness.run.checkpoint.source_fingerprint._ROOT", tmp_path)
-    fresh = code_version.__wrapped__
+    fresh = source_fingerprint.__wrapped__
     base = fresh()
     for name, counts in (
         ("compare/html.py", False),
         ("cli/app.py", False),
-        ("progress.py", False),
-        ("evaluate.py", True),
+        ("tracking/outbox.py", False),
+        ("scoring/evaluate.py", True),
     ):
         (tmp_path / name).write_text("x = 2\n")
         assert (fresh() != base) is counts

@@ -15,8 +15,8 @@ from mlflow.entities import Run as Stored
 
 from harness.audit.controls_vs_controls import ControlsVsControls
 from harness.core.exceptions import InputError
-from harness.run.checkpoint.checkpoint import KeptUnits, prepare
-from harness.run.checkpoint.table_file import Kept, write
+from harness.run.checkpoint.checkpoint import FileCheckpoints, prepare
+from harness.run.checkpoint.table_file import StoredTable, write
 from harness.run.training import Training
 from harness.utils.process_identity import owner
 
@@ -162,7 +162,7 @@ def test_parts_are_left_alone_by_force_and_without_resume(cut: Path, monkeypatch
     for word in ("force=true", "resume=false"):
         outcome = run_command(cut, "+norm=dmso_within", *SMALL, word)
         assert (outcome.status, WORK in outcome.err) == (1, True)
-        heavy(monkeypatch, "harness.cli.skip_finished.attempts", "harness.cli.skip_finished.prepare")
+        heavy(monkeypatch, "harness.cli.skip_finished.find_previous_runs", "harness.cli.skip_finished.prepare")
     assert units(cut) == before
 
 
@@ -236,13 +236,13 @@ def test_parts_that_a_finished_run_could_not_remove_and_old_ones_go(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr(KeptUnits, "forget", lambda _: None)
+        killed.setattr(FileCheckpoints, "forget", lambda _: None)
         again(folder, options=QUICK)
     assert len(units(folder)) == 3 + 1
     assert "skipped" in again(folder, options=QUICK).out
     assert units(folder) == []
     old = folder / f"mlruns/units/{1:024x}-{1:032x}.parquet"
-    write(old, Kept(pd.DataFrame({"x": [1.0]}), {}))
+    write(old, StoredTable(pd.DataFrame({"x": [1.0]}), {}))
     prepare(old.parent)
     assert old.exists()
     monkeypatch.setattr("harness.run.checkpoint.checkpoint.time.time", lambda: old.stat().st_mtime + 31 * 24 * 3600)

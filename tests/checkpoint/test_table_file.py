@@ -12,9 +12,14 @@ import pytest
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
-from harness.run.checkpoint.findings_table import findings_of, of_findings, of_reports, reports_of
-from harness.run.checkpoint.serialization import from_kept, to_kept
-from harness.run.checkpoint.table_file import DamagedError, Kept, read, remove_temporaries, write
+from harness.run.checkpoint.findings_table import (
+    findings_from_table,
+    findings_to_table,
+    reports_from_table,
+    reports_to_table,
+)
+from harness.run.checkpoint.serialization import evaluations_from_table, evaluations_to_table
+from harness.run.checkpoint.table_file import DamagedError, StoredTable, read, remove_temporaries, write
 from harness.scoring.evaluate import Evaluated
 from harness.utils.process_identity import gone, owner, started
 
@@ -38,8 +43,8 @@ def evaluation(*rows: int, threshold: object = 1 / 3, group: str = "") -> Evalua
 
 def test_evaluations_come_back_bit_by_bit(tmp_path: Path) -> None:
     one, several = evaluation(2, 3, 4, group="µ/\n"), evaluation(4, 2, threshold=np.array([0.1, 0.7]), group="b")
-    write(tmp_path / "x.parquet", to_kept(Evaluated([one, several], {"c": "no labelled wells"})))
-    again = from_kept(read(tmp_path / "x.parquet"), WELLS, FOLD, 5)
+    write(tmp_path / "x.parquet", evaluations_to_table(Evaluated([one, several], {"c": "no labelled wells"})))
+    again = evaluations_from_table(read(tmp_path / "x.parquet"), WELLS, FOLD, 5)
     assert isinstance(again, Evaluated)
     assert again.declined == {"c": "no labelled wells"}
     for before, after in zip([one, several], again.evaluations, strict=True):
@@ -54,8 +59,8 @@ def test_evaluations_come_back_bit_by_bit(tmp_path: Path) -> None:
 
 def test_a_model_without_meaning_and_one_without_any_group(tmp_path: Path) -> None:
     for name, answer in (("a", NotApplicable("no cell count")), ("b", Evaluated([], {"x": "one class"}))):
-        write(tmp_path / name, to_kept(answer))
-        again = from_kept(read(tmp_path / name), WELLS, FOLD, 0)
+        write(tmp_path / name, evaluations_to_table(answer))
+        again = evaluations_from_table(read(tmp_path / name), WELLS, FOLD, 0)
         assert (again.reason if isinstance(again, NotApplicable) else again.declined) == (
             "no cell count" if name == "a" else {"x": "one class"}
         )
@@ -64,26 +69,26 @@ def test_a_model_without_meaning_and_one_without_any_group(tmp_path: Path) -> No
 def test_findings_keep_what_is_undefined_or_infinite(tmp_path: Path) -> None:
     nan, inf = float("nan"), float("inf")
     findings = [Finding("audit/a", 0.1 + 0.2, -inf, inf, 3), Finding("audit/b", nan, reason="too few, 'é'")]
-    write(tmp_path / "x.parquet", of_findings(findings))
-    assert repr(findings_of(read(tmp_path / "x.parquet"))) == repr(findings)
-    write(tmp_path / "none.parquet", of_findings([]))
-    assert findings_of(read(tmp_path / "none.parquet")) == []
+    write(tmp_path / "x.parquet", findings_to_table(findings))
+    assert repr(findings_from_table(read(tmp_path / "x.parquet"))) == repr(findings)
+    write(tmp_path / "none.parquet", findings_to_table([]))
+    assert findings_from_table(read(tmp_path / "none.parquet")) == []
 
 
 def test_reports_come_back_as_one_table(tmp_path: Path) -> None:
     parts = [
         pd.DataFrame({"plate": [p], "feature_number": [n], "fallback": ["left alone"]}) for p, n in (("b", 3), ("a", 1))
     ]
-    write(tmp_path / "x.parquet", of_reports(parts))
-    (again,) = reports_of(read(tmp_path / "x.parquet"))
+    write(tmp_path / "x.parquet", reports_to_table(parts))
+    (again,) = reports_from_table(read(tmp_path / "x.parquet"))
     pd.testing.assert_frame_equal(again, pd.concat(parts, ignore_index=True))
-    write(tmp_path / "none.parquet", of_reports([]))
-    assert reports_of(read(tmp_path / "none.parquet")) == []
+    write(tmp_path / "none.parquet", reports_to_table([]))
+    assert reports_from_table(read(tmp_path / "none.parquet")) == []
 
 
 def test_damage_is_noticed_wherever_it_is(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write(path, Kept(pd.DataFrame({"score": np.random.default_rng(0).random(200)}), {"reason": "none"}))
+    write(path, StoredTable(pd.DataFrame({"score": np.random.default_rng(0).random(200)}), {"reason": "none"}))
     whole = path.read_bytes()
     unnoticed = []
     for at in range(0, len(whole), 23):
@@ -107,14 +112,14 @@ def test_damage_is_noticed_wherever_it_is(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.parquet"
-    write(path, Kept(pd.DataFrame({"a": [1]}), {}))
+    write(path, StoredTable(pd.DataFrame({"a": [1]}), {}))
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write(path, Kept(pd.DataFrame({"a": [2]}), {}))
+        write(path, StoredTable(pd.DataFrame({"a": [2]}), {}))
     assert list(read(path).table["a"]) == [1]
     assert [p.name for p in tmp_path.iterdir()] == ["x.parquet"]
 

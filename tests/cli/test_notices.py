@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from harness.cli.notices import relay, say_once, settle
+from harness.cli.notices import configure_process, relay, say_once
 
 
 @pytest.fixture(autouse=True)
 def _settled() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, show = root.handlers[:], root.level, warnings.showwarning
-    settle()
+    configure_process()
     yield
     root.handlers, warnings.showwarning = handlers, show
     root.setLevel(level)
@@ -44,14 +44,14 @@ def test_a_warning_has_the_name_of_its_package(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        settle()
+        configure_process()
         _warn(category, filename)
         _warn(category, filename)
     assert capsys.readouterr().err == line
 
 
 def test_logs_have_the_name_of_their_package_and_no_secrets(capsys: pytest.CaptureFixture[str]) -> None:
-    settle()
+    configure_process()
     logging.getLogger("harness").warning("plates %s", "P1")
     logging.getLogger("tensorflow.core").warning("no GPU at http://u:S3cr.t@h")
     assert capsys.readouterr().err == "harness: plates P1\ntensorflow: no GPU at http://u:***@h\n"
@@ -62,7 +62,7 @@ def test_a_line_is_said_once_for_a_command(capsys: pytest.CaptureFixture[str]) -
         say_once("harness: 516 features")
         relay("harness: 516 features\nsklearn: warning: odd\nsklearn: warning: odd\nharness: mean: other\n")
     assert capsys.readouterr().err == "harness: 516 features\nsklearn: warning: odd\nharness: mean: other\n"
-    settle()
+    configure_process()
     say_once("harness: 516 features")
     assert capsys.readouterr().err == "harness: 516 features\n"
 

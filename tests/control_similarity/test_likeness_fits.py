@@ -12,7 +12,7 @@ from harness.control_similarity.enrichment import enrichment
 from harness.control_similarity.folds import folds
 from harness.control_similarity.gaussian import Gaussian, robust_gaussian
 from harness.control_similarity.mahalanobis import control_space
-from harness.control_similarity.scores import Likeness
+from harness.control_similarity.scores import ControlSimilarity
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
 
@@ -68,7 +68,7 @@ def on_no_map(profiles: Profiles) -> np.ndarray[Any, Any]:
 def test_noise_does_not_tell_controls_from_treated_wells(noise_screen):
     """Scored by a fit that read them, the same controls stand out."""
     p = noise_screen(n_plates=12, k=8, n_features=60)
-    scored, _ = Likeness(n_components=50).scored(p, p.X[:, :2].astype(np.float64), seed=0)
+    scored, _ = ControlSimilarity(n_components=50).scored(p, p.X[:, :2].astype(np.float64), seed=0)
     treated = scored["role"] == "treated"
     honest = [roc_auc_score(treated, scored["mahalanobis"]), roc_auc_score(treated, -scored["log_density"])]
     assert honest == pytest.approx([0.5, 0.5], abs=0.08)
@@ -105,8 +105,8 @@ def test_distances_are_to_the_controls_of_the_batch_where_asked(noise_screen):
     p = noise_screen(n_plates=12, n_batches=3, k=10)
     far = (p.wells["batch"] == "b2").to_numpy()
     shifted = p.replace(X=(p.X + 80 * far[:, None]).astype(np.float32))
-    by_batch, _ = Likeness(per="batch").scored(shifted, on_no_map(p), seed=0)
-    unshifted, _ = Likeness(per="batch").scored(p, on_no_map(p), seed=0)
+    by_batch, _ = ControlSimilarity(per="batch").scored(shifted, on_no_map(p), seed=0)
+    unshifted, _ = ControlSimilarity(per="batch").scored(p, on_no_map(p), seed=0)
     np.testing.assert_allclose(by_batch["mahalanobis"], unshifted["mahalanobis"], rtol=0.02)
     assert set(by_batch["group"]) == {"b0", "b1", "b2"}
     assert by_batch["log_density"].isna().all()
@@ -114,11 +114,11 @@ def test_distances_are_to_the_controls_of_the_batch_where_asked(noise_screen):
 
 def test_images_of_a_well_make_one_score_and_the_order_of_rows_none(screen):
     p = screen(n_plates=6, n_controls=9, awkward=False)
-    a, _ = Likeness().scored(p, on_no_map(p), seed=0)
+    a, _ = ControlSimilarity().scored(p, on_no_map(p), seed=0)
     assert not a.duplicated(["plate", "well"]).any()
     assert set(a["role"]) == {"negcon", "treated"}
     order = np.concatenate([r.start + np.random.default_rng(0).permutation(r.stop - r.start) for r in p._plates])
-    b, _ = Likeness().scored(Profiles(p.X[order], p.wells.iloc[order]), on_no_map(p), seed=0)
+    b, _ = ControlSimilarity().scored(Profiles(p.X[order], p.wells.iloc[order]), on_no_map(p), seed=0)
     both = a.merge(b, on=["plate", "well"])
     assert len(both) == len(a)
     np.testing.assert_allclose(both["mahalanobis_x"], both["mahalanobis_y"], rtol=1e-3)
@@ -127,11 +127,11 @@ def test_images_of_a_well_make_one_score_and_the_order_of_rows_none(screen):
 def test_too_few_controls_are_an_answer_and_a_wrong_setting_an_error(noise_screen):
     p = noise_screen(n_plates=3, n_batches=3, k=9)
     with pytest.raises(NotApplicable, match="no batch has 10 control wells"):
-        Likeness(per="batch").scored(p, on_no_map(p), seed=0)
+        ControlSimilarity(per="batch").scored(p, on_no_map(p), seed=0)
     with pytest.raises(InputError, match=r"per='plate': expected one of \['all', 'batch'\]"):
-        Likeness(per="plate")
+        ControlSimilarity(per="plate")
     with pytest.raises(InputError, match="n_wells=0: expected at least 1"):
-        Likeness(n_wells=0)
+        ControlSimilarity(n_wells=0)
 
 
 def test_extremes_do_not_overlap_and_are_of_each_group():
@@ -139,11 +139,11 @@ def test_extremes_do_not_overlap_and_are_of_each_group():
     scored = pd.DataFrame({"plate": "p", "well": [f"w{i}" for i in range(37)], "batch": ["b1"] * 30 + ["b2"] * 7})
     scored = scored.assign(group=scored["batch"], role="treated", mahalanobis=n * 1.0, log_density=n * 1.0)
     scored.loc[0, "role"] = "negcon"
-    least, most = Likeness(per="batch", n_wells=5).extremes(scored)
+    least, most = ControlSimilarity(per="batch", n_wells=5).extremes(scored)
     assert least["mahalanobis"].tolist() == [29, 28, 27, 26, 25, 6, 5, 4]
     assert most["mahalanobis"].tolist() == [1, 2, 3, 4, 5, 0, 1, 2]
     assert least["rank"].tolist() == [1, 2, 3, 4, 5, 1, 2, 3]
-    reversed_, _ = Likeness(per="batch", n_wells=5, rank_by="log_density").extremes(scored)
+    reversed_, _ = ControlSimilarity(per="batch", n_wells=5, rank_by="log_density").extremes(scored)
     assert reversed_["log_density"].tolist() == most["log_density"].tolist()
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from harness.core.exceptions import InputError
-from harness.data.columns.from_frame import interpret, profiles_from_frame
+from harness.data.columns.from_frame import parse_wide_table, profiles_from_frame
 from harness.data.columns.safe_query import Query
 from harness.data.columns.well_names import position, standardize
-from harness.utils.text import as_text, one_text
+from harness.utils.text import as_text, normalize_id
 
 
 def screen() -> pd.DataFrame:
@@ -81,7 +81,7 @@ def test_what_is_no_well_name_is_left_as_it_is(written: str) -> None:
 
 
 def test_ids_are_the_same_text_whatever_type_they_were_stored_in() -> None:
-    assert [one_text(v) for v in ("24277.0", 24277.0, np.float32(3), " x ", None, np.nan, pd.NA, 0.1)] == [
+    assert [normalize_id(v) for v in ("24277.0", 24277.0, np.float32(3), " x ", None, np.nan, pd.NA, 0.1)] == [
         "24277", "24277", "3", "x", "", "", "", "0.1",
     ]  # fmt: skip
     assert list(as_text(pd.Series([2.0, np.nan, 1.0]))) == ["2", "", "1"]
@@ -135,7 +135,7 @@ def test_mapped_columns_take_their_standard_name_and_others_stay() -> None:
     ],
 )
 def test_choice_of_features(features: object, expected: list[str]) -> None:
-    X, _, names = interpret(screen(), columns={}, controls="compound == 'DMSO'", features=features)  # type: ignore[arg-type]
+    X, _, names = parse_wide_table(screen(), columns={}, controls="compound == 'DMSO'", features=features)  # type: ignore[arg-type]
     assert names == expected
     np.testing.assert_array_equal(X, screen()[expected].to_numpy(np.float32))
 

@@ -16,10 +16,10 @@ from harness.core.exceptions import InputError
 from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.columns.spellings import fold
 from harness.data.tables import Tables
-from harness.store.plate_filter import Excluding
+from harness.store.plate_filter import PlateFilter
 from harness.task.labels.coding import Coding
 from harness.task.labels.source import LabelSource
-from harness.utils.text import MISSING_WORDS, as_key, as_text, one_text, quoting_hint
+from harness.utils.text import MISSING_WORDS, as_key, as_text, normalize_id, quoting_hint
 
 WORDS = sorted(MISSING_WORDS - {""})
 
@@ -117,7 +117,7 @@ def test_a_value_that_was_read_as_a_number_is_to_be_quoted(tmp_path: Path, writt
     path = write(small_screen([written, "P2"]).replace({"Compound": {"DMSO": written}}), tmp_path / "s.csv")
     by_plate = read_small(path, controls={"column": "Compound", "values": [written]}, exclude_plates=[value]).refusal
     for part in (
-        f"exclude_plates names ['{one_text(value)}']",
+        f"exclude_plates names ['{normalize_id(value)}']",
         f"'{written}'",
         "in quotes: 'data.exclude_plates=[\"2021_08\"]'",
     ):
@@ -125,7 +125,7 @@ def test_a_value_that_was_read_as_a_number_is_to_be_quoted(tmp_path: Path, writt
     by_compound = read_small(path, controls={"column": "Compound", "values": [value]}).refusal
     for part in ("matches no row", f"'{written}'", "in quotes: 'data.controls.values=[\"2021_08\"]'"):
         assert part in by_compound
-    source = Excluding(Tables(paths=str(path), columns=COLUMNS, controls=f"Compound == '{written}'"), [value])
+    source = PlateFilter(Tables(paths=str(path), columns=COLUMNS, controls=f"Compound == '{written}'"), [value])
     with pytest.raises(InputError, match=r"in quotes: 'data[.]exclude_plates"):
         list(source.plates())
 
@@ -233,7 +233,7 @@ def test_fold() -> None:
     ],
 )  # fmt: skip
 def test_one_text(value: Any, text: str) -> None:
-    assert one_text(value) == text
+    assert normalize_id(value) == text
 
 
 def test_small_floats_are_written_as_they_are_stored() -> None:

@@ -17,7 +17,7 @@ from small_screens import FEATURES, read_small, small_screen, write
 from harness.core.exceptions import InputError
 from harness.data.files.table_files import expand, read_table
 from harness.data.npz import Npz
-from harness.known_effects.scores import KnownScore
+from harness.known_effects.scores import KnownEffectSource
 from harness.task.labels.source import LabelSource
 
 
@@ -67,7 +67,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "data": lambda path: expand(path, option="data.paths"),
     "metadata": joined,
     "labels": labels,
-    "known scores": lambda path: KnownScore(path=path).known(
+    "known scores": lambda path: KnownEffectSource(path=path).known(
         pd.DataFrame({"plate": ["p"], "well": ["A01"], "role": ["treated"], "compound": ["c"]})
     ),
     "npz": lambda path: Npz(path=path).features(),

@@ -14,10 +14,11 @@ import pytest
 from command import run_command, runs_of
 from strangers import QUICK
 
+from harness.core.exceptions import CorruptedStoreError
 from harness.data.demo import Demo
 from harness.store import open_array
 from harness.store.checksums import checksum
-from harness.store.store import DamagedStoreError, load, open_store, read_truth, store_folder
+from harness.store.store import load, open_store, read_truth, store_folder
 
 Check = Callable[[Path], None]
 TINY = Demo(size="tiny")
@@ -123,7 +124,7 @@ def test_a_damaged_plate_is_noticed_whichever_way_it_is_asked_for(
     flip(store_folder(TINY, tmp_path) / "features.npy", 0.98)
     X = open_store(store_folder(TINY, tmp_path)).X
     np.testing.assert_array_equal(X[:400], expected[:400])
-    with pytest.raises(DamagedStoreError, match="is not what was written"):
+    with pytest.raises(CorruptedStoreError, match="is not what was written"):
         X[rows]
 
 

@@ -19,25 +19,25 @@ import pandas as pd
 import pytest
 from strangers import KINDS, OLD, no_hang, settle, state
 
-from harness.cli.worker_channel import Ended, Mailbox
-from harness.core.exceptions import DamagedStoreError, InputError
+from harness.cli.worker_channel import JobResult, WorkerChannel
+from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.norm.engine.serialization import load, save
 from harness.norm.raw import Raw
 from harness.run.checkpoint import table_file
-from harness.run.checkpoint.checkpoint import KeptUnits, forget_finished, prepare
-from harness.run.checkpoint.keys import Asked
-from harness.run.checkpoint.table_file import Kept
-from harness.store.lru_cache import Cache
+from harness.run.checkpoint.checkpoint import FileCheckpoints, forget_finished, prepare
+from harness.run.checkpoint.keys import RunKey
+from harness.run.checkpoint.table_file import StoredTable
+from harness.store.lru_cache import DirectoryCache
 from harness.sync import main as sync
 from harness.tracking.database import open_database
-from harness.tracking.outbox import Journal, Owner
+from harness.tracking.outbox import RunInfo, RunOutbox
 from harness.tuning.engine.storage import open_storage
 from harness.utils.exclusive import alone
-from harness.utils.hashing import file_sha256, remembering
+from harness.utils.hashing import file_hash_cache, file_sha256
 from harness.utils.output_file import write_output
 from harness.utils.process_identity import owner
 
-ASKED = Asked({key: {} for key in ("batch", "norm", "split", "aggregate", "seed")}, "data")
+ASKED = RunKey({key: {} for key in ("batch", "norm", "split", "aggregate", "seed")}, "data")
 MB = 1_000_000
 
 
@@ -71,7 +71,7 @@ class Place:
 
 
 def _unit(path: Path) -> Path:
-    table_file.write(path, Kept(pd.DataFrame({"x": [1.0]}), {}))
+    table_file.write(path, StoredTable(pd.DataFrame({"x": [1.0]}), {}))
     os.utime(path, (OLD, OLD))
     return path
 
@@ -106,12 +106,12 @@ def _entries(folder: Path) -> list[Path]:
 
 def _opened(folder: Path) -> Path:
     if not (folder / "store.json").is_file():
-        raise DamagedStoreError(f"{folder}: no store.json")
+        raise CorruptedStoreError(f"{folder}: no store.json")
     return folder
 
 
 def _filled(folder: Path) -> None:
-    cache = Cache(folder, max_gb=0.0012)
+    cache = DirectoryCache(folder, max_gb=0.0012)
     cache.begin()
 
     def make(part: Path) -> None:
@@ -122,7 +122,7 @@ def _filled(folder: Path) -> None:
 
 
 def _journal(folder: Path) -> list[Path]:
-    journal = Journal.begin(folder)
+    journal = RunOutbox.begin(folder)
     journal.release()
     return [journal.folder]
 
@@ -190,9 +190,9 @@ def test_a_table_of_the_user_is_not_removed_for_its_age(tmp_path: Path) -> None:
 
 
 def test_units_of_this_run_are_forgotten_and_nothing_that_took_their_names(tmp_path: Path) -> None:
-    units = KeptUnits(tmp_path, ASKED, content=("a",))
+    units = FileCheckpoints(tmp_path, ASKED, content=("a",))
     for name in "ab":
-        units.put(Kept(pd.DataFrame({"x": [1.0]}), {}), "report", name)
+        units.put(StoredTable(pd.DataFrame({"x": [1.0]}), {}), "report", name)
     first, second = sorted(tmp_path.iterdir())
     first.unlink()
     KINDS["table"](first)
@@ -202,14 +202,14 @@ def test_units_of_this_run_are_forgotten_and_nothing_that_took_their_names(tmp_p
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_foreign_unit_is_one_line_and_stays(kind: str, tmp_path: Path) -> None:
-    units = KeptUnits(tmp_path / "units", ASKED, content=("a",))
+    units = FileCheckpoints(tmp_path / "units", ASKED, content=("a",))
     (tmp_path / "units").mkdir()
     path = settle(units._path("report", ("b",)), KINDS[kind])
     before = state(path)
     if kind == "table":  # one that was damaged looks alike: it is computed again
         assert units.take("report", "b") is None
         return
-    for act in (partial(units.take, "report", "b"), partial(units.put, Kept(pd.DataFrame(), {}), "report", "b")):
+    for act in (partial(units.take, "report", "b"), partial(units.put, StoredTable(pd.DataFrame(), {}), "report", "b")):
         with pytest.raises(InputError, match=r"^units: .*move it away") as raised:
             act()
         assert "\n" not in str(raised.value)
@@ -224,8 +224,8 @@ def _lock(path: Path) -> None:
 EXACT: dict[str, tuple[str, Callable[[Path], object]]] = {  # a name that is needed, and who needs it
     "lock": ("x.lock", lambda folder: _lock(folder / "x")),
     "lock of units": (f"{ASKED.run}.lock", lambda folder: _lock(folder / ASKED.run)),
-    "lock of an entry": (f".{Cache(Path()).name({})}.lock", _filled),
-    "entry": (Cache(Path()).name({}), _filled),
+    "lock of an entry": (f".{DirectoryCache(Path()).name({})}.lock", _filled),
+    "entry": (DirectoryCache(Path()).name({}), _filled),
     "database": ("mlflow.db", lambda folder: open_database(folder / "mlflow.db", make=True)),
     "database in the making": ("mlflow.db.making", lambda folder: open_database(folder / "mlflow.db", make=True)),
     "its log": ("mlflow.db.making-journal", lambda folder: open_database(folder / "mlflow.db", make=True)),
@@ -289,7 +289,7 @@ def test_hashes_are_not_kept_over_a_foreign_file(kind: str, tmp_path: Path, capl
     make = KINDS.get(kind) or (lambda path: path.write_text(texts[kind]))
     path, data = settle(folder / "sources.json", make), settle(tmp_path / "data.csv", KINDS["text"])
     before = state(path)
-    with remembering(path):
+    with file_hash_cache(path):
         file_sha256(data)
     assert state(path) == before
     assert "sources.json" in caplog.text
@@ -299,17 +299,17 @@ def test_hashes_are_not_kept_over_a_foreign_file(kind: str, tmp_path: Path, capl
 def test_hashes_are_kept_in_our_own_file(tmp_path: Path) -> None:
     data, path = settle(tmp_path / "data.csv", KINDS["text"]), tmp_path / "sources.json"
     for _ in range(2):
-        with remembering(path):
+        with file_hash_cache(path):
             file_sha256(data)
     assert list(json.loads(path.read_text())) == [str(data)]
 
 
 def test_a_mailbox_removes_its_messages_only(tmp_path: Path) -> None:
-    mailbox = Mailbox()
+    mailbox = WorkerChannel()
     mailbox.open(tmp_path)
     assert mailbox.folder is not None
     mailbox.begin(1)
-    mailbox.put(1, Ended(0, "", ""))
+    mailbox.put(1, JobResult(0, "", ""))
     mailbox.begin(2)
     strangers = [
         settle(mailbox.folder / f"{i}{end}", make) for i, make in enumerate(KINDS.values()) for end in (".x", "a.json")
@@ -323,7 +323,7 @@ def test_a_mailbox_removes_its_messages_only(tmp_path: Path) -> None:
 
 
 def test_a_sent_journal_with_a_foreign_file_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    journal = Journal.begin(tmp_path)
+    journal = RunOutbox.begin(tmp_path)
     (journal.folder / "notes.txt").write_text("mine")
     journal.release()
     assert sync(["--outbox", str(tmp_path)]) == 0
@@ -332,11 +332,11 @@ def test_a_sent_journal_with_a_foreign_file_stays(tmp_path: Path, capsys: pytest
 
 
 def test_a_journal_that_lost_its_run_is_not_thrown_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.tracking.requests import Call
+    from harness.tracking.requests import TrackingRequest
 
-    journal = Journal.begin(tmp_path)
-    journal.own(Owner("http://127.0.0.1:1", "0", "r", "r"))
-    journal.keep(Call("tags", {"a": "b"}))
+    journal = RunOutbox.begin(tmp_path)
+    journal.own(RunInfo("http://127.0.0.1:1", "0", "r", "r"))
+    journal.keep(TrackingRequest("tags", {"a": "b"}))
     (journal.folder / "run.json").unlink()
     journal.release()
     assert sync(["--outbox", str(tmp_path)]) == 2
@@ -345,12 +345,12 @@ def test_a_journal_that_lost_its_run_is_not_thrown_away(tmp_path: Path, capsys: 
 
 
 def test_a_damaged_entry_with_a_foreign_file_is_one_line(tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
+    cache = DirectoryCache(tmp_path)
     folder = _entry(tmp_path / cache.name({}))
     (folder / "notes.txt").write_text("mine")
 
     def damaged(_: Path) -> None:
-        raise DamagedStoreError("truncated")
+        raise CorruptedStoreError("truncated")
 
     with pytest.raises(InputError, match=r"is damaged, and holds 'notes.txt'.*set cache.folder"):
         cache.entry(cache.name({}), make=Path.mkdir, opened=damaged, n_bytes=lambda: 0, what="entry")
@@ -359,7 +359,7 @@ def test_a_damaged_entry_with_a_foreign_file_is_one_line(tmp_path: Path) -> None
 
 def test_an_entry_with_a_foreign_file_is_used_and_stays(tmp_path: Path) -> None:
     """A file of the desktop, say: no reason to refuse, nor to remove it with the entry."""
-    cache = Cache(tmp_path, max_gb=1e-9)
+    cache = DirectoryCache(tmp_path, max_gb=1e-9)
     folder = _entry(tmp_path / cache.name({}))
     (folder / ".DS_Store").write_text("mine")
     assert cache.entry(cache.name({}), make=Path.mkdir, opened=Path, n_bytes=lambda: 0, what="entry") == folder
@@ -368,7 +368,7 @@ def test_an_entry_with_a_foreign_file_is_used_and_stays(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_entry_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = Cache(tmp_path)
+    cache = DirectoryCache(tmp_path)
     folder = _entry(tmp_path / cache.name({}))
     really_iterate = Path.iterdir
 

@@ -12,8 +12,9 @@ from command import run_command, runs_of
 from strangers import QUICK
 
 from harness.cli import load_screen
+from harness.core.exceptions import CorruptedStoreError
 from harness.data.demo import Demo
-from harness.store.store import DamagedStoreError, load, store_folder
+from harness.store.store import load, store_folder
 
 
 def halve(path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_plate_of_a_file_that_was_truncated_meanwhile_is_not_read(tmp_path: Pa
     profiles = load(source, tmp_path)
     assert profiles[0].X.any()
     halve(store_folder(source, tmp_path) / name)
-    with pytest.raises(DamagedStoreError, match=rf"{name}: has \d+ bytes; expected \d+; run again"):
+    with pytest.raises(CorruptedStoreError, match=rf"{name}: has \d+ bytes; expected \d+; run again"):
         profiles[len(profiles) - 1]
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
-from harness.figure.shared.outlier_plates import outlying
+from harness.figure.shared.outlier_plates import outlier_plates
 from harness.figure.shared.position_effect import position_effect
-from harness.figure.shared.raw_profiles import before
+from harness.figure.shared.raw_profiles import align_raw_profiles
 from harness.plotting.axis_order import by_correlation, by_plate
 from harness.plotting.batch_bar import stretches, thinned
 from harness.plotting.control_units import spread
@@ -26,16 +26,18 @@ def test_before_is_the_median_of_a_wells_sites_in_the_order_of_the_wells(screen,
     chosen = np.random.default_rng(1).random(len(table)) < 0.4
     expected = pd.DataFrame(raw.X).groupby([raw.wells["plate"], raw.wells["well"]]).median()
     keys = pd.MultiIndex.from_frame(table.loc[chosen, ["plate", "well"]])
-    np.testing.assert_allclose(before(run, chosen), expected.loc[keys].to_numpy(), rtol=1e-6)
-    np.testing.assert_array_equal(before(run, chosen, columns=[4, 2]), before(run, chosen)[:, [4, 2]])
+    np.testing.assert_allclose(align_raw_profiles(run, chosen), expected.loc[keys].to_numpy(), rtol=1e-6)
+    np.testing.assert_array_equal(
+        align_raw_profiles(run, chosen, columns=[4, 2]), align_raw_profiles(run, chosen)[:, [4, 2]]
+    )
 
 
 def test_before_refuses_other_wells_and_needs_raw_profiles(screen, context):
     p = screen(plates=3)
     with pytest.raises(NotApplicable, match="not kept"):
-        before(context(p), np.ones(len(p.wells), dtype=bool))
+        align_raw_profiles(context(p), np.ones(len(p.wells), dtype=bool))
     with pytest.raises(InputError, match="72 wells before normalization and 48 after"):
-        before(context(p.take((p.wells["plate"] != "p001").to_numpy()), raw=p), np.ones(48, dtype=bool))
+        align_raw_profiles(context(p.take((p.wells["plate"] != "p001").to_numpy()), raw=p), np.ones(48, dtype=bool))
 
 
 def test_clusters_lie_together_and_undefined_rows_last():
@@ -110,10 +112,10 @@ def test_the_planted_outlier_is_found_also_where_batches_hold_a_plate(screen, co
     X = p.X.copy()
     odd = (p.wells["plate"] == "p006").to_numpy()
     X[odd] += 30 * p.X.std(axis=0)
-    found = outlying(context(p, raw=p.replace(X=X)))
+    found = outlier_plates(context(p, raw=p.replace(X=X)))
     assert found.loc[found["outlier"], "plate"].tolist() == ["p006"]
     alone = p.replace(X=X, wells=p.wells.assign(batch=p.wells["plate"]))
-    found = outlying(context(alone, raw=alone))
+    found = outlier_plates(context(alone, raw=alone))
     assert found["distance"].isna().all()
     assert found.loc[found["outlier"], "plate"].tolist() == ["p006"]
 
@@ -121,7 +123,7 @@ def test_the_planted_outlier_is_found_also_where_batches_hold_a_plate(screen, co
 def test_outliers_need_plates_that_differ(screen, context):
     few = screen(plates=3)
     with pytest.raises(NotApplicable, match="3 plates"):
-        outlying(context(few, raw=few))
+        outlier_plates(context(few, raw=few))
     p = screen(plates=6)
     with pytest.raises(NotApplicable, match="same on most"):
-        outlying(context(p, raw=p.replace(X=np.ones_like(p.X))))
+        outlier_plates(context(p, raw=p.replace(X=np.ones_like(p.X))))

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from harness.figure.base import FigureContext
 from harness.figure.explorer import Explorer
-from harness.figure.shared.project_points import place
+from harness.figure.shared.project_points import project_points
 from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
 from harness.scoring.evaluate import evaluate
@@ -57,10 +57,10 @@ def test_a_well_that_was_embedded_is_placed_where_it_is_and_others_between_their
     rng = np.random.default_rng(0)
     X = rng.normal([5, -40, 1e3], [1, 9, 200], (60, 3)).astype(np.float32)
     at = rng.normal(3, 8, (60, 2))
-    np.testing.assert_allclose(place(X, at, X[::7], seed=0), at[::7], atol=1e-5)
+    np.testing.assert_allclose(project_points(X, at, X[::7], seed=0), at[::7], atol=1e-5)
     middle = X[[4]] * 0.5 + X[[9]] * 0.5
     scaled = (X - X.mean(axis=0)) / X.std(axis=0)
     distance = np.linalg.norm(scaled - (middle - X.mean(axis=0)) / X.std(axis=0), axis=1)
     near = np.argsort(distance)[:5]
     expected = np.average(at[near], axis=0, weights=1 / distance[near])
-    np.testing.assert_allclose(place(X, at, middle, seed=0)[0], expected, rtol=1e-4)
+    np.testing.assert_allclose(project_points(X, at, middle, seed=0)[0], expected, rtol=1e-4)

@@ -14,8 +14,8 @@ from harness.cli.check_overrides import check_words
 from harness.cli.check_settings import check_settings
 from harness.cli.chosen_norm import chosen_norm
 from harness.cli.config_source import check_files
-from harness.cli.error_messages import CONF, plain
-from harness.cli.search_spaces import tuning_node
+from harness.cli.error_messages import CONF, format_error
+from harness.cli.search_spaces import fill_search_spaces
 from harness.core.exceptions import InputError
 
 
@@ -40,7 +40,7 @@ def configured(*words: str, command: str = "config", folder: Path | None = None)
             chosen_norm(cfg)
         check_settings(cfg, command)
         if command == "config":
-            tuning_node(cfg)
+            fill_search_spaces(cfg)
     finally:
         HydraConfig.instance().cfg = None
     return cfg
@@ -51,5 +51,5 @@ def refusal(*words: str, command: str = "config", folder: Path | None = None) ->
     try:
         configured(*words, command=command, folder=folder)
     except (InputError, HydraException, OmegaConfBaseException) as error:
-        return plain(error, command)
+        return format_error(error, command)
     return None

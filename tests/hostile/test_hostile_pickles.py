@@ -19,15 +19,15 @@ from command import MAPPING, TABLES, run_command, wide
 from oddities import layout
 from places import ROOT
 
-from harness.core.exceptions import InputError
+from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.data.npz import Npz
 from harness.data.tables import Tables
 from harness.norm.engine import serialization
-from harness.store.store import DamagedStoreError, load, open_store, store_folder
+from harness.store.store import load, open_store, store_folder
 from harness.utils.worker_pool import beside
 
 HARNESS = ROOT / "harness"
-WITHIN = ("beside.py", "workers.py")  # what a process writes for its own helpers
+WITHIN = ("worker_pool.py", "study_workers.py")  # what a process writes for its own helpers
 
 
 class Mine:
@@ -113,7 +113,7 @@ def test_a_store_is_packed_again(how: str, damaged: str, tmp_path: Path, sprung:
     load(source, tmp_path / "store")
     folder = store_folder(source, tmp_path / "store")
     (folder / damaged).write_bytes(content(how, sprung))
-    with pytest.raises(DamagedStoreError):
+    with pytest.raises(CorruptedStoreError):
         open_store(folder)
     np.testing.assert_array_equal(load(source, tmp_path / "store").X[:, 0], np.arange(6))
     assert not sprung.exists()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.core.exceptions import InputError, NotApplicable
-from harness.known_effects.scores import KnownScore
+from harness.known_effects.scores import KnownEffectSource
 
 
 def wells(**columns: Any) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def write(path: Path, table: dict[str, list[Any]]) -> str:
     return str(path)
 
 
-def values(member: KnownScore, table: pd.DataFrame | None = None) -> dict[tuple[str, str], float]:
+def values(member: KnownEffectSource, table: pd.DataFrame | None = None) -> dict[tuple[str, str], float]:
     known = member.known(wells() if table is None else table).wells
     found = known[known["known_score"].notna()]
     return dict(zip(zip(found["plate"], found["well"], strict=True), found["known_score"], strict=True))
@@ -43,7 +43,7 @@ def values(member: KnownScore, table: pd.DataFrame | None = None) -> dict[tuple[
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
 def test_scores_of_a_table_reach_treated_and_positive_wells(tmp_path: Path, kind: str) -> None:
     table = {"id": ["c2", "drug", "007", "c1", "DMSO", "zz"], "z": [-3.5, 9.0, 0.25, None, 1.0, 2.0]}
-    member = KnownScore(path=write(tmp_path / f"s.{kind}", table), compound="id", score="z")
+    member = KnownEffectSource(path=write(tmp_path / f"s.{kind}", table), compound="id", score="z")
     expected = {("p1", "A04"): -3.5, ("p1", "A05"): 0.25, ("p2", "B02"): -3.5, ("p2", "B04"): 9.0}
     assert values(member) == expected
     known = member.known(wells())
@@ -53,13 +53,13 @@ def test_scores_of_a_table_reach_treated_and_positive_wells(tmp_path: Path, kind
 
 def test_a_table_by_compound_and_dose(tmp_path: Path) -> None:
     table = {"compound": ["c1", "c1", "c2", "c2"], "uM": [10, 1, 1, 7], "score": [5.0, 2.0, 3.0, 4.0]}
-    member = KnownScore(path=write(tmp_path / "s.csv", table), dose="uM")
+    member = KnownEffectSource(path=write(tmp_path / "s.csv", table), dose="uM")
     assert values(member) == {("p1", "A02"): 2.0, ("p1", "A03"): 5.0, ("p1", "A04"): 3.0, ("p2", "B02"): 3.0}
     assert member.known(wells()).by == ["compound", "dose"]
 
 
 def test_a_column_of_the_wells_splits_a_compound_by_its_values() -> None:
-    found = values(KnownScore(column="dose"))
+    found = values(KnownEffectSource(column="dose"))
     assert found[("p1", "A02")] == 1.0
     assert found[("p1", "A03")] == 10.0
     assert ("p1", "A06") not in found  # empty
@@ -68,7 +68,7 @@ def test_a_column_of_the_wells_splits_a_compound_by_its_values() -> None:
 
 
 def test_the_planted_strength_is_the_default_of_a_simulated_screen_only() -> None:
-    member = KnownScore()
+    member = KnownEffectSource()
     with pytest.raises(NotApplicable, match=r"set audit\.known_effects\.path"):
         member.known(wells())
     member.join(wells(), {})
@@ -79,24 +79,24 @@ def test_the_planted_strength_is_the_default_of_a_simulated_screen_only() -> Non
 
 
 def test_what_is_set_wins_over_the_planted_strength() -> None:
-    member = KnownScore(column="dose")
+    member = KnownEffectSource(column="dose")
     member.join(wells(), {"compounds": pd.DataFrame({"compound": ["c1"], "strength": [7.0]})})
     assert 7.0 not in values(member).values()
 
 
 def test_without_compounds_there_is_nothing_to_join() -> None:
     with pytest.raises(NotApplicable, match="no column compound"):
-        KnownScore(column="dose").known(wells().drop(columns="compound"))
+        KnownEffectSource(column="dose").known(wells().drop(columns="compound"))
     with pytest.raises(NotApplicable, match="no treated well"):
-        KnownScore(column="dose").known(wells(compound=""))
+        KnownEffectSource(column="dose").known(wells(compound=""))
 
 
 def test_several_scores_of_a_compound_are_refused_or_averaged(tmp_path: Path) -> None:
     table = {"compound": ["c1", "c2", "c1", "c2", "c2"], "score": [1.0, 4.0, 2.0, 4.0, 4.0]}
     path = write(tmp_path / "s.csv", table)
     with pytest.raises(InputError, match=r"compound 'c1' has 2 scores \[1\.0, 2\.0\].*duplicates=mean"):
-        KnownScore(path=path).known(wells())
-    assert set(values(KnownScore(path=path, duplicates="mean")).values()) == {1.5, 4.0}
+        KnownEffectSource(path=path).known(wells())
+    assert set(values(KnownEffectSource(path=path, duplicates="mean")).values()) == {1.5, 4.0}
 
 
 @pytest.mark.parametrize(
@@ -111,24 +111,24 @@ def test_several_scores_of_a_compound_are_refused_or_averaged(tmp_path: Path) ->
     ],
 )
 def test_unusable_tables(tmp_path: Path, table: dict[str, list[Any]], settings: dict[str, Any], message: str) -> None:
-    member = KnownScore(path=write(tmp_path / "s.csv", table), **settings)
+    member = KnownEffectSource(path=write(tmp_path / "s.csv", table), **settings)
     with pytest.raises(InputError, match=message):
         member.join(wells(), {})  # at the start of a run, not at its end
 
 
 def test_unusable_columns_and_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"column=moa holds 'x' in plate 'p1', well 'A02'; expected a finite number"):
-        KnownScore(column="moa").known(wells(moa="x"))
+        KnownEffectSource(column="moa").known(wells(moa="x"))
     with pytest.raises(InputError, match="is empty in all 7 wells"):
-        KnownScore(column="moa").known(wells(moa=np.nan))
+        KnownEffectSource(column="moa").known(wells(moa=np.nan))
     with pytest.raises(InputError, match="no column of the wells 'moa'"):
-        KnownScore(column="moa").known(wells())
+        KnownEffectSource(column="moa").known(wells())
     with pytest.raises(InputError, match="matches nothing"):
-        KnownScore(path=str(tmp_path / "absent.csv")).known(wells())
+        KnownEffectSource(path=str(tmp_path / "absent.csv")).known(wells())
     with pytest.raises(InputError, match="set one of the two"):
-        KnownScore(path="a.csv", column="dose")
+        KnownEffectSource(path="a.csv", column="dose")
     with pytest.raises(InputError, match=r"duplicates='first': expected one of \['error', 'mean'\]"):
-        KnownScore(duplicates="first")
+        KnownEffectSource(duplicates="first")
     path = write(tmp_path / "s.csv", {"compound": ["c1"], "dose": [1], "score": [1.0]})
     with pytest.raises(InputError, match="no column of the wells 'dose'"):
-        KnownScore(path=path, dose="dose").known(wells().drop(columns="dose"))
+        KnownEffectSource(path=path, dose="dose").known(wells().drop(columns="dose"))

@@ -14,7 +14,7 @@ from places import SHARED
 
 from harness.batch import assign_batches
 from harness.batch.regex import Regex
-from harness.cli.load_screen import Screen, leak_guard_level, reader
+from harness.cli.load_screen import LoadedScreen, leak_guard_level, reader
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.data.columns.from_frame import profiles_from_frame
@@ -266,7 +266,7 @@ def test_the_setting_is_none_of_the_readers_and_findings_are_recorded(tmp_path: 
     assert cfg.data.leak_guard == "error"
     assert "leak_guard" not in str(reader(cfg).key())
     assert cfg.data.leak_guard == "error"
-    screen = Screen(cfg)
+    screen = LoadedScreen(cfg)
     with pytest.raises(InputError, match="'injury' tells controls from treated"):
         screen.guard(cfg.data.leak_guard)
     cfg.data.leak_guard = False  # what YAML makes of off

@@ -26,7 +26,7 @@ from harness.metric.f1 import F1
 from harness.metric.log_loss import LogLoss
 from harness.metric.precision import Precision
 from harness.metric.recall import Recall
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 
 Oracle = Callable[[Any, Any, Any, Any], float]
 
@@ -64,7 +64,7 @@ against_oracle = pytest.mark.parametrize(("metric", "oracle"), ORACLES, ids=name
 each = pytest.mark.parametrize("metric", METRICS, ids=names)
 
 
-def case(predicted: Any, seed: int, *, ties: bool = False, n: int = 150) -> tuple[Evaluation, Weights]:
+def case(predicted: Any, seed: int, *, ties: bool = False, n: int = 150) -> tuple[Evaluation, BootstrapWeights]:
     """Five plates of unequal size; scores far from calibrated; with ``ties`` on a grid of 1/8."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.8).astype(int)
@@ -74,7 +74,7 @@ def case(predicted: Any, seed: int, *, ties: bool = False, n: int = 150) -> tupl
     plate = rng.choice(5, n, p=[0.4, 0.3, 0.15, 0.1, 0.05])
     evaluation = predicted(y, score, threshold=0.7, plate=[f"p{i}" for i in plate])
     by_plate = rng.multinomial(5, np.full(5, 0.2), size=40).astype(float)
-    return evaluation, Weights(by_plate, plate.astype(np.intp))
+    return evaluation, BootstrapWeights(by_plate, plate.astype(np.intp))
 
 
 @against_oracle
@@ -110,7 +110,7 @@ def test_agrees_with_it_under_whole_weights_of_plates(
 def test_a_weight_of_two_is_the_well_counted_twice(metric: Metric, predicted: Any) -> None:
     e, _ = case(predicted, 4)
     index = np.arange(len(e.y)) % 3
-    weighted = metric.values(e, Weights(np.array([[1.0, 2.0, 0.0]]), index.astype(np.intp)))[0]
+    weighted = metric.values(e, BootstrapWeights(np.array([[1.0, 2.0, 0.0]]), index.astype(np.intp)))[0]
     rows = np.concatenate([np.flatnonzero(index == 0), np.repeat(np.flatnonzero(index == 1), 2)])
     assert weighted == pytest.approx(metric(predicted(e.y[rows], e.score[rows], threshold=0.7)), rel=1e-12)
 
@@ -164,7 +164,7 @@ def test_no_wells_are_not_applicable(metric: Metric, predicted: Any) -> None:
 @pytest.mark.parametrize("metric", [Auroc(), AveragePrecision(), BalancedAccuracy(), Precision(), Recall(), F1()])
 def test_a_draw_without_positives_is_undefined_and_not_zero(metric: Metric, predicted: Any) -> None:
     e = predicted([1, 1, 0, 0], [0.9, 0.2, 0.8, 0.1])
-    weight = Weights(np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([0, 0, 1, 1]))
+    weight = BootstrapWeights(np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([0, 0, 1, 1]))
     both, without = metric.values(e, weight)
     assert np.isfinite(both)
     # F1 and precision are defined where something was called positive, and 0 then is the right answer
@@ -216,7 +216,7 @@ def test_ratio_is_nan_only_where_the_denominator_is_zero() -> None:
 
 def test_totals_and_blocks_of_weights_agree_whatever_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    weight = Weights(rng.integers(0, 4, (50, 6)).astype(float), rng.integers(0, 6, 200).astype(np.intp))
+    weight = BootstrapWeights(rng.integers(0, 4, (50, 6)).astype(float), rng.integers(0, 6, 200).astype(np.intp))
     x = rng.normal(3, 2, (200, 2))
     monkeypatch.setattr("harness.metric.shared.weights._BLOCK", 999)
     blocks = list(weight.blocks())
@@ -244,12 +244,14 @@ def test_both_ways_to_count_pairs_agree(predicted: Any, ties: bool, clusters: in
     e, _ = case(predicted, 11, ties=ties)
     rng = np.random.default_rng(5)
     index = rng.permutation(np.r_[np.arange(clusters), rng.integers(0, clusters, len(e.y) - clusters)])
-    weight = Weights(rng.integers(0, 3, (900, clusters)) * rng.uniform(0.5, 2, (900, 1)), index.astype(np.intp))
+    weight = BootstrapWeights(
+        rng.integers(0, 3, (900, clusters)) * rng.uniform(0.5, 2, (900, 1)), index.astype(np.intp)
+    )
     np.testing.assert_allclose(won_by_rank(e, weight), won_by_plate(e, weight), rtol=1e-10, atol=1e-9)
     whole = sk.roc_auc_score(e.y, e.score)
     n = e.y.sum() * (1 - e.y).sum()
     for count in (won_by_plate, won_by_rank):
-        assert count(e, Weights.once(len(e.y)))[0] / n == pytest.approx(whole)
+        assert count(e, BootstrapWeights.once(len(e.y)))[0] / n == pytest.approx(whole)
 
 
 def test_scores_of_compounds_name_compounds_where_they_are_undefined(predicted: Any) -> None:

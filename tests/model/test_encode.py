@@ -25,8 +25,8 @@ from harness.model.encode import Encoded, encoded, unseen
 from harness.model.pipeline import pipeline
 from harness.model.projection import Projection
 from harness.norm.raw import Raw
-from harness.run.evaluation_run import Run
-from harness.run.plan import Plan
+from harness.run.evaluation_run import EvaluationRun
+from harness.run.plan import EvaluationPlan
 from harness.scoring.evaluate import evaluate
 from harness.split.base import Splitter
 from harness.split.leave_batch_out import LeaveBatchOut
@@ -156,7 +156,7 @@ class Metrics:
 
 
 def run(profiles: Profiles, splitter: Splitter, **changes: Any) -> dict[str, float]:
-    plan = Plan(
+    plan = EvaluationPlan(
         name="raw",
         normalizer=Raw(),
         splitter=splitter,
@@ -167,7 +167,7 @@ def run(profiles: Profiles, splitter: Splitter, **changes: Any) -> dict[str, flo
         **changes,
     )
     recorder = Metrics()
-    Run(plan, profiles, recorder).execute()
+    EvaluationRun(plan, profiles, recorder).execute()
     return recorder.kept
 
 

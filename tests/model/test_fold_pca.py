@@ -13,8 +13,8 @@ import harness.model.fold_pca
 from harness.core.arrays import Floats, Mask
 from harness.core.evaluation import Split
 from harness.core.profiles import Profiles
-from harness.model.fold_pca import Folds, sharing
-from harness.model.partition_moments import Cells
+from harness.model.fold_pca import FoldPCA, fold_pca_factory
+from harness.model.partition_moments import FoldPartitionMoments
 from harness.model.pipeline import pipeline
 from harness.model.projection import Projection
 from harness.scoring.evaluate import evaluate
@@ -74,7 +74,7 @@ def by_hand(X: Floats, train: Mask) -> Any:
 def test_components_are_those_of_a_fit_of_the_fold_alone(screen: Profiles, splitter: Any) -> None:
     used = labelled(screen)
     folds = list(splitter.split(screen.wells))
-    shared = Folds(screen, folds)
+    shared = FoldPCA(screen, folds)
     assert shared.applies(MODEL)
     for split in folds:
         Z = shared.components(MODEL, split.train & used, used)
@@ -88,7 +88,7 @@ def test_held_out_wells_move_no_component_of_their_fold(screen: Profiles, splits
     used = labelled(screen)
     X = screen.X.copy()
     X[splits[0].test] = X[splits[0].test] * 3 + 1000
-    a, b = (Folds(p, splits).components(MODEL, splits[0].train & used, used) for p in (screen, screen.replace(X=X)))
+    a, b = (FoldPCA(p, splits).components(MODEL, splits[0].train & used, used) for p in (screen, screen.replace(X=X)))
     assert a is not None
     assert b is not None
     rows = splits[0].train
@@ -99,7 +99,7 @@ def test_held_out_wells_move_no_component_of_their_fold(screen: Profiles, splits
 def test_moments_of_a_union_are_exact(screen: Profiles) -> None:
     cell = screen.wells["batch"].map({"b0": 0, "b1": 1, "b2": 2}).to_numpy(np.intp, copy=True)
     cell[:4] = -1
-    cells = Cells(screen.X, cell)
+    cells = FoldPartitionMoments(screen.X, cell)
     rows = (cell == 0) | (cell == 2)
     found = cells.of(rows)
     assert found is not None
@@ -119,7 +119,7 @@ def test_moments_of_a_union_are_exact(screen: Profiles) -> None:
 
 
 def test_a_shared_evaluation_is_that_of_the_pipeline(screen: Profiles, splits: list[Split]) -> None:
-    shared = Folds(screen, splits)
+    shared = FoldPCA(screen, splits)
     for split in splits:
         one = evaluate(screen, split, DmsoVsTreated(), MODEL)
         other = evaluate(screen, split, DmsoVsTreated(), MODEL, folds=shared)
@@ -131,7 +131,7 @@ def test_a_shared_evaluation_is_that_of_the_pipeline(screen: Profiles, splits: l
 def test_it_leaves_narrow_profiles_and_other_models_alone(
     screen: Profiles, splits: list[Split], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shared = Folds(screen, splits)
+    shared = FoldPCA(screen, splits)
     narrow = pipeline(scale=StandardScaler(), project=Projection(above=G), classifier=LogisticRegression())
     assert not shared.applies(narrow)
     assert not shared.applies(LogisticRegression())
@@ -144,9 +144,9 @@ def test_it_leaves_narrow_profiles_and_other_models_alone(
 
 
 def test_one_matrix_is_shared_by_its_folds_and_no_other(screen: Profiles, splits: list[Split]) -> None:
-    of = sharing(lambda _: screen, splits)
+    of = fold_pca_factory(lambda _: screen, splits)
     assert of(splits[0]) is of(splits[1])
-    fresh = sharing(lambda _: screen.replace(), splits)
+    fresh = fold_pca_factory(lambda _: screen.replace(), splits)
     assert fresh(splits[0]) is not fresh(splits[1])
 
 

@@ -18,7 +18,7 @@ from harness.baseline.prior import Prior
 from harness.baseline.row_norm import RowNorm
 from harness.core.profiles import Profiles
 from harness.model.encode import Encoded
-from harness.model.shared_transform import Shared, Unshared, share, supervised
+from harness.model.shared_transform import FullPipelineLearner, SharedTransformLearner, make_learner, supervised
 
 LOGISTIC = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)
 FITS: list[int] = []
@@ -60,7 +60,7 @@ def test_steps_before_the_last_are_fitted_once_on_all_training_wells_that_hold_c
     train, test = sides(profiles)
     Y = task.labels(profiles.wells)
     FITS.clear()
-    learner = share(make_pipeline(Counted(), LOGISTIC), profiles, train, test, ~np.isnan(Y).all(axis=1))
+    learner = make_learner(make_pipeline(Counted(), LOGISTIC), profiles, train, test, ~np.isnan(Y).all(axis=1))
     for y in Y.T[:3]:
         known = ~np.isnan(y)
         learner.predict(train & known, y[train & known].astype(np.int8), test & known)
@@ -72,8 +72,8 @@ def test_a_shared_prediction_is_that_of_the_classifier_on_wells_scaled_by_hand(m
     profiles, task = assay_screen()
     train, test = sides(profiles)
     Y = task.labels(profiles.wells)
-    learner = share(model, profiles, train, test, ~np.isnan(Y).all(axis=1))
-    assert isinstance(learner, Shared)
+    learner = make_learner(model, profiles, train, test, ~np.isnan(Y).all(axis=1))
+    assert isinstance(learner, SharedTransformLearner)
     y = Y[:, 0]
     a, b = train & ~np.isnan(y), test & ~np.isnan(y)
     X = profiles.X.astype(np.float64)
@@ -95,8 +95,8 @@ def test_sharing_changes_nothing_where_every_training_well_is_labelled() -> None
     for model in (make_pipeline(StandardScaler(), PCA(4), LOGISTIC), Position(), Prior(), RowNorm()):
         wells = profiles.wells.assign(row=1, column=profiles.wells["well"].str[1:].astype(int))
         screen = profiles.replace(wells=wells)
-        one, other = share(model, screen, train, test, everything), Unshared(model, screen)
-        assert isinstance(one, Shared)
+        one, other = make_learner(model, screen, train, test, everything), FullPipelineLearner(model, screen)
+        assert isinstance(one, SharedTransformLearner)
         np.testing.assert_allclose(one.predict(train, y[train], test)[0], other.predict(train, y[train], test)[0])
 
 
@@ -119,9 +119,13 @@ def test_a_step_that_needs_labels_or_does_not_say_is_not_shared(step: Any, needs
     train, test = sides(profiles)
     model = make_pipeline(step, LOGISTIC)
     assert supervised(model) is needs
-    assert isinstance(share(model, profiles, train, test, train | test), Unshared if needs else Shared)
     assert isinstance(
-        share(Encoded(model=model, by="batch"), profiles, train, test, train), Unshared if needs else Shared
+        make_learner(model, profiles, train, test, train | test),
+        FullPipelineLearner if needs else SharedTransformLearner,
+    )
+    assert isinstance(
+        make_learner(Encoded(model=model, by="batch"), profiles, train, test, train),
+        FullPipelineLearner if needs else SharedTransformLearner,
     )
 
 
@@ -129,4 +133,4 @@ def test_a_classifier_alone_has_nothing_to_share() -> None:
     profiles, _ = assay_screen()
     train, test = sides(profiles)
     for model in (LOGISTIC, make_pipeline(LOGISTIC)):
-        assert isinstance(share(model, profiles, train, test, train | test), Unshared)
+        assert isinstance(make_learner(model, profiles, train, test, train | test), FullPipelineLearner)

@@ -16,13 +16,13 @@ import harness.norm.dmso_across
 from harness.core.evaluation import Split
 from harness.core.profiles import Plate, Profiles
 from harness.data.wells.aggregation import aggregate, sites_to_wells, well_codes
-from harness.model.fold_pca import Folds, sharing
+from harness.model.fold_pca import FoldPCA, fold_pca_factory
 from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
-from harness.norm.engine.affine import Affine
+from harness.norm.engine.affine import AffineNormalizer
 from harness.norm.engine.normalize import normalize
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.store.readahead_memmap import ReadAhead
+from harness.store.readahead_memmap import ReadaheadMemmap
 from harness.store.store import load
 
 METHODS = [DmsoAcross(), DmsoAcross(exchangeable=False), DmsoAcross(scope="transductive", seed=3)]
@@ -74,7 +74,7 @@ def splits(packed: Profiles) -> list[Split]:
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("how", ["median", "mean"])
 def test_from_raw_wells_comes_what_comes_from_sites(packed: Profiles, method: Normalizer, how: str) -> None:
-    assert isinstance(method, Affine)
+    assert isinstance(method, AffineNormalizer)
     for split in splits(packed):
         sites = normalize(packed, method, split, aggregate="none").X
         expected = np.concatenate([sites_to_wells(sites[p.rows], well_codes(p.wells), how) for p in packed])
@@ -87,15 +87,15 @@ def test_of_sites_only_those_of_control_wells_are_read_again(packed: Profiles, m
     fold = splits(packed)[0]
     normalize(packed, DmsoAcross(), fold)
     taken: list[int] = []
-    really = ReadAhead.__getitem__
+    really = ReadaheadMemmap.__getitem__
 
-    def spy(self: ReadAhead, index: Any) -> Any:
+    def spy(self: ReadaheadMemmap, index: Any) -> Any:
         found = really(self, index)
         if len(self) == len(packed.wells):
             taken.append(len(found))
         return found
 
-    monkeypatch.setattr(ReadAhead, "__getitem__", spy)
+    monkeypatch.setattr(ReadaheadMemmap, "__getitem__", spy)
     normalize(packed, DmsoAcross(), fold)  # plates of the training batch are known by their summaries
     assert sum(taken) == (packed.wells["role"] == "negcon").sum()
 
@@ -109,7 +109,7 @@ def test_sites_are_read_once_for_raw_wells_and_for_the_fit(packed: Profiles, mon
         return really(self, plate)
 
     monkeypatch.setattr(DmsoAcross, "summarize", spy)
-    monkeypatch.setattr("harness.norm.engine.plate_summaries.Summarized._one", forbidden_unless_known)
+    monkeypatch.setattr("harness.norm.engine.plate_summaries.PlateSummaryNormalizer._one", forbidden_unless_known)
     normalize(packed, DmsoAcross(), splits(packed)[0])
     assert sorted(seen) == ["p0", "p1", "p2", "p3"]
 
@@ -137,7 +137,7 @@ def test_folds_share_the_products_of_raw_wells(
     monkeypatch.setattr(harness.norm.dmso_across, "_MANY", 120)  # of the smaller training batch
     packed = load(Sites((2,), (size,) * 4), tmp_path)
     folds = splits(packed)
-    of = sharing(lambda split: normalize(packed, DmsoAcross(exchangeable=exchangeable), split), folds)
+    of = fold_pca_factory(lambda split: normalize(packed, DmsoAcross(exchangeable=exchangeable), split), folds)
     first, second = of(folds[0]), of(folds[1])
     assert first is not second
     assert first.like is second.like is not None
@@ -159,7 +159,7 @@ def test_folds_share_the_products_of_raw_wells(
 def test_left_out_wells_are_no_rescaling_where_controls_are_few(packed: Profiles) -> None:
     result = normalize(packed, DmsoAcross(), splits(packed)[0])
     assert result.rescaled is None
-    assert Folds(result, splits(packed)).like is None
+    assert FoldPCA(result, splits(packed)).like is None
 
 
 def test_a_rescaling_is_not_passed_on(packed: Profiles) -> None:

@@ -14,7 +14,7 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.norm.direct_standardization import DirectStandardization
 from harness.norm.engine.normalize import normalize
-from harness.norm.engine.transfer_set import QUANTILES, Controls, Standards, controls_of, only_controls
+from harness.norm.engine.transfer_set import QUANTILES, Controls, TransferSet, controls_of, controls_only
 
 
 def output(profiles: Profiles, split: Split | None = None, **options: Any) -> Doubles:
@@ -93,7 +93,7 @@ def test_the_equations_are_weighted_least_squares_on_all_standards() -> None:
     unit = ((root * rows) ** 2).sum() / 4
     stacked = np.concatenate([root * rows, np.sqrt(penalty * unit) * np.eye(4)])
     expected = np.linalg.lstsq(stacked, np.concatenate([root * (targets - rows), np.zeros((4, 4))]))[0]
-    got = Standards(noiseless, ref, A, B, n, n_ref).transfer(penalty)
+    got = TransferSet(noiseless, ref, A, B, n, n_ref).transfer(penalty)
     np.testing.assert_allclose(got.change, expected, atol=1e-9)
     np.testing.assert_allclose(got(own.mean[None]), ref.mean[None])
 
@@ -105,7 +105,7 @@ def test_noise_of_standards_is_taken_out_so_that_effects_do_not_shrink() -> None
     A, B = (effect + rng.standard_normal((3000, 3)) / np.sqrt(2) for _ in range(2))
     own, ref = (controls_of(rng.standard_normal((40, 3))) for _ in range(2))
     two = np.full(3000, 2.0)
-    gain = np.diag(Standards(own, ref, A, B, two, two).transfer(1e-4).change) + 1
+    gain = np.diag(TransferSet(own, ref, A, B, two, two).transfer(1e-4).change) + 1
     naive = np.diag(np.linalg.lstsq(A, B)[0])
     assert gain == pytest.approx(1, abs=0.15)
     assert naive == pytest.approx(2 / 3, abs=0.05)
@@ -141,7 +141,7 @@ def test_the_reference_is_the_training_batch_with_most_control_wells(screen: Any
 def test_the_penalty_holds_the_map_at_an_offset() -> None:
     rng = np.random.default_rng(5)
     own, ref = controls_of(3 * rng.standard_normal((30, 4))), controls_of(rng.standard_normal((30, 4)) + 2)
-    free, held = (only_controls(own, ref).transfer(p) for p in (0, 1e9))
+    free, held = (controls_only(own, ref).transfer(p) for p in (0, 1e9))
     np.testing.assert_allclose(np.diag(free.change) + 1, 1 / 3, atol=0.15)
     np.testing.assert_allclose(held.change, 0, atol=1e-6)
 

@@ -11,7 +11,7 @@ from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.engine.exchangeable import FewControlsWarning, check_controls, left_out
+from harness.norm.engine.exchangeable import FewControlsWarning, check_controls, left_out_control
 
 
 def reference(plate: Plate, rows: Any) -> tuple[Doubles, Doubles]:
@@ -74,7 +74,7 @@ def test_the_draw_depends_on_seed_plate_and_well_and_not_on_the_order_or_company
 
     def draw(wells: pd.DataFrame, seed: int = 0, name: str = plate.name) -> dict[str, int]:
         view = Plate(name, plate.rows, plate.X[: len(wells)], wells.reset_index(drop=True))
-        return dict(zip(view.wells["well"], left_out(view, controls, seed).tolist(), strict=True))
+        return dict(zip(view.wells["well"], left_out_control(view, controls, seed).tolist(), strict=True))
 
     full = draw(plate.wells)
     assert draw(plate.wells.sample(frac=1, random_state=3)) == full
@@ -173,7 +173,7 @@ def test_a_control_far_off_scale_costs_the_others_no_precision(screen: Any) -> N
     mean, sd = X[rest, 5].astype(np.float64).mean(), X[rest, 5].astype(np.float64).std()
     position = fitted.reference_.index(plate.wells["well"][odd])
     np.testing.assert_allclose([fitted.mean_[position, 5], fitted.sd_[position, 5]], [mean, sd], rtol=1e-9)
-    leaves_it_out = left_out(plate, fitted.reference_, 0) == position
+    leaves_it_out = left_out_control(plate, fitted.reference_, 0) == position
     assert leaves_it_out.sum() > 1
     expected = (X[leaves_it_out, 5].astype(np.float64) - mean) / sd
     np.testing.assert_allclose(fitted.transform(plate)[leaves_it_out, 5], expected, rtol=1e-5)

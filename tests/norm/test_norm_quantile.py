@@ -14,7 +14,7 @@ from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
 from harness.norm.engine.crossfit import fold_of
-from harness.norm.engine.exchangeable import left_out
+from harness.norm.engine.exchangeable import left_out_control
 from harness.norm.engine.normalize import normalize
 from harness.norm.quantile import PROBABILITIES, Quantile
 
@@ -70,7 +70,7 @@ def test_a_row_is_mapped_without_its_own_well_on_the_plate_and_without_its_fold_
     folds = {p.name: fold_of(p, read.get(p.name, []), 3, 5) for p in profiles}
     for plate in profiles:
         own = np.array(controls[plate.name])
-        gone = own[left_out(plate, list(own), 5)]
+        gone = own[left_out_control(plate, list(own), 5)]
         well = plate.wells["well"].to_numpy()
         assert (gone[plate.negcon] == well[plate.negcon]).all()
         for w in own:

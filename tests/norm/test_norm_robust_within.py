@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
 from harness.data.wells.aggregation import sites_to_wells, well_codes
-from harness.norm.engine.exchangeable import left_out
+from harness.norm.engine.exchangeable import left_out_control
 from harness.norm.engine.normalize import normalize
 from harness.norm.robust_within import RobustWithin
 from harness.numerics.leave_one_out_quantiles import left_out_median_mad, left_out_quantiles
@@ -41,7 +41,7 @@ def test_each_row_is_scaled_by_the_controls_without_one_well(screen: Any, sites:
     for plate in screen(sites=sites, n_plates=3):
         fitted = RobustWithin(seed=4).fit([plate])
         Z, well = fitted.transform(plate), plate.wells["well"].to_numpy()
-        gone = np.array(fitted.reference_)[left_out(plate, fitted.reference_, 4)]
+        gone = np.array(fitted.reference_)[left_out_control(plate, fitted.reference_, 4)]
         assert (gone[plate.negcon] == well[plate.negcon]).all()
         for w in np.unique(gone):
             expected = scaled(plate, plate.negcon & (well != w))[gone == w]

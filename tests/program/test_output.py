@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import environment
 
-from harness.program.safe_output import Output
+from harness.program.safe_output import SafeOutput
 
 FULL = Path("/dev/full")
 
@@ -22,7 +22,7 @@ class Full(io.StringIO):
 
 
 def test_once_it_fails_everything_is_dropped_and_the_reason_is_there() -> None:
-    output = Output(Full())
+    output = SafeOutput(Full())
     assert output.write("abc") == 3
     output.write("def")
     output.flush()
@@ -32,7 +32,7 @@ def test_once_it_fails_everything_is_dropped_and_the_reason_is_there() -> None:
 
 def test_what_is_written_arrives_without_secrets() -> None:
     stream = io.StringIO()
-    output = Output(stream)
+    output = SafeOutput(stream)
     print("see http://u:S3cr.t@h/x", file=output)
     assert stream.getvalue() == "see http://u:***@h/x\n"
     assert output.failure == ""

@@ -32,11 +32,11 @@ from harness.norm.dmso_across import DmsoAcross
 from harness.norm.engine.normalize import normalize
 from harness.norm.noise import Noise
 from harness.norm.raw import Raw
-from harness.run.evaluation_run import Run
-from harness.run.plan import Plan, plan_splits, split_fingerprint
+from harness.run.evaluation_run import EvaluationRun
+from harness.run.plan import EvaluationPlan, plan_splits, split_fingerprint
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.leave_plate_out import LeavePlateOut
-from harness.store.plate_sample import choose_plates
+from harness.store.plate_sample import sample_plates
 from harness.task.assay_activity import AssayActivity
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
@@ -111,7 +111,7 @@ class Blank:
         raise AssertionError("not to be drawn")
 
 
-def _plan(**changes: Any) -> Plan:
+def _plan(**changes: Any) -> EvaluationPlan:
     members: dict[str, Any] = {
         "name": "raw",
         "normalizer": Raw(),
@@ -121,7 +121,7 @@ def _plan(**changes: Any) -> Plan:
         "metrics": [Auroc(), Recall()],
         "n_resamples": 20,
     }
-    return Plan(**(members | changes))
+    return EvaluationPlan(**(members | changes))
 
 
 def _comparable(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -183,7 +183,7 @@ def test_everything_of_a_run_reaches_the_recorder(screen: Screen) -> None:
     plan = _plan(
         baselines={"coin": Coin()}, checks={"never": Never(), "half": Half()}, figures={"blank": Blank()}, name="toy"
     )
-    scores = Run(plan, profiles, memory).execute()
+    scores = EvaluationRun(plan, profiles, memory).execute()
     assert [(f.key, f.reason) for f in memory.kept_findings] == [("audit/never", "never here"), ("audit/half", "")]
     assert dict(memory.tables["figures_not_drawn"].iloc[0]) == {"figure": "blank", "reason": "toy has nothing to draw"}
     declined = scores[scores["model"] == "coin"]
@@ -224,10 +224,10 @@ def test_of_a_large_screen_some_plates_are_audited_and_all_are_scored(screen: Sc
     profiles, memory = screen(n_plates=18), Memory()
     n = profiles.wells["plate"].nunique()
     wells = well_table(profiles.wells)
-    chosen = choose_plates(wells, len(wells) * 12 // n, seed=0)
+    chosen = sample_plates(wells, len(wells) * 12 // n, seed=0)
     some = profiles.take(profiles.wells["plate"].isin(chosen).to_numpy())
     checks = {"rows": Rows(), "trained": TrainedRows(), "whole": WholeRows()}
-    scores = Run(_plan(checks=checks, verdict=Verdict()), profiles, memory, audited=some).execute()
+    scores = EvaluationRun(_plan(checks=checks, verdict=Verdict()), profiles, memory, audited=some).execute()
     found = {f.key.removeprefix("audit/"): f.value for f in memory.kept_findings}
     assert found == {"Rows": 12, "TrainedRows": 12, "WholeRows": n}
     assert n > 12
@@ -240,7 +240,7 @@ def test_folds_share_what_they_do_not_change(screen: Screen) -> None:
     """A plate-scoped method is fitted once for all folds; a train-scoped one once per fold."""
     profiles = screen()
     for normalizer, once in ((AllWithin(), True), (DmsoAcross(), False), (Raw(), True)):
-        run = Run(_plan(normalizer=normalizer), profiles, Memory())
+        run = EvaluationRun(_plan(normalizer=normalizer), profiles, Memory())
         first, second = (run.normalized(split) for split in run.splits[:2])
         assert (first is second) is once
         assert run.depends_on_split is not once
@@ -253,7 +253,7 @@ def test_features_without_variance_are_recorded_whoever_asks_for_profiles(
 ) -> None:
     """A figure has a method that is fitted by fold fitted once more, on all rows: it adds nothing to the table."""
     profiles, memory = screen(), Memory()
-    run = Run(_plan(normalizer=normalizer, figures=figures), profiles, memory)
+    run = EvaluationRun(_plan(normalizer=normalizer, figures=figures), profiles, memory)
     run.execute()
     table = memory.tables["zero_variance"]
     assert table.duplicated(["plate", "feature", "fallback"]).sum() == 0
@@ -307,7 +307,7 @@ def test_two_tasks_of_different_kind_stand_in_one_run() -> None:
         checks={"real_labels": RealLabels()},
         figures={"roc_pr": RocPr()},
     )
-    scores = Run(plan, profiles, memory).execute()
+    scores = EvaluationRun(plan, profiles, memory).execute()
     assert (scores["value"].notna() | (scores["reason"] != "")).all()
     kinds = scores.groupby("task")["group"].agg(set)
     assert kinds["dmso_vs_treated"] == {""}

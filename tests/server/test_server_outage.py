@@ -21,9 +21,9 @@ from mlflow.entities import Run as Stored
 from places import ROOT
 from servers import MlflowServer
 
-from harness.run.evaluation_run import Run
+from harness.run.evaluation_run import EvaluationRun
 from harness.sync import main as sync
-from harness.tracking.outbox import Entry
+from harness.tracking.outbox import PendingRequest
 from harness.tracking.tracking import Tracking
 
 
@@ -61,13 +61,13 @@ def record(place: Path, server: MlflowServer, experiment: str) -> Outcome:
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
     """Do something once in a run, when its models are trained."""
-    score = Run.score
+    score = EvaluationRun.score
 
-    def interrupted(self: Run) -> pd.DataFrame:
+    def interrupted(self: EvaluationRun) -> pd.DataFrame:
         do()
         return score(self)
 
-    monkeypatch.setattr(Run, "score", interrupted)
+    monkeypatch.setattr(EvaluationRun, "score", interrupted)
 
 
 def test_a_server_that_is_killed_in_mid_run_loses_nothing(
@@ -161,15 +161,15 @@ def test_an_upload_that_is_cut_off_after_every_call_doubles_nothing(
     with pytest.raises(ValueError, match=r"with python -m harness\.sync"):
         _everything(tracking, server.kill)
     server.start()
-    drop, dropped = Entry.drop, set()
+    drop, dropped = PendingRequest.drop, set()
 
-    def cut(self: Entry) -> None:
+    def cut(self: PendingRequest) -> None:
         if self not in dropped:
             dropped.add(self)
             raise KeyboardInterrupt
         drop(self)
 
-    monkeypatch.setattr(Entry, "drop", cut)
+    monkeypatch.setattr(PendingRequest, "drop", cut)
     n = len(list((place / "outbox").glob("*/[0-9]*")))
     for _ in range(n):
         with pytest.raises(KeyboardInterrupt):

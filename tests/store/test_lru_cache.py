@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.core.exceptions import DamagedStoreError, InputError
+from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.core.profiles import Profiles
 from harness.data.demo import Demo
 from harness.data.wells.aggregation import aggregate
 from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
 from harness.store import store
-from harness.store.lru_cache import MARKER, Cache
-from harness.store.readahead_memmap import ReadAhead
+from harness.store.lru_cache import MARKER, DirectoryCache
+from harness.store.readahead_memmap import ReadaheadMemmap
 from harness.utils import entry_lock
 
 MB = 1_000_000
@@ -34,32 +34,34 @@ def make(folder: Path, *, n_bytes: int = MB) -> None:
     (folder / MARKER).write_text('{"format": 0}')
 
 
-def opened(folder: Path) -> ReadAhead:
+def opened(folder: Path) -> ReadaheadMemmap:
     if not (folder / MARKER).exists():
-        raise DamagedStoreError(f"{folder}: no {MARKER}")
-    return ReadAhead(folder / "features.npy")
+        raise CorruptedStoreError(f"{folder}: no {MARKER}")
+    return ReadaheadMemmap(folder / "features.npy")
 
 
-def entry(cache: Cache, key: Any, *, make: Callable[[Path], None] = make, n_bytes: int = MB) -> ReadAhead:
+def entry(
+    cache: DirectoryCache, key: Any, *, make: Callable[[Path], None] = make, n_bytes: int = MB
+) -> ReadaheadMemmap:
     cache.begin()
     return cache.entry(cache.name({"key": key}), make=make, opened=opened, n_bytes=lambda: n_bytes, what=f"entry {key}")
 
 
-def there(cache: Cache, *keys: Any) -> list[Any]:
+def there(cache: DirectoryCache, *keys: Any) -> list[Any]:
     return [key for key in keys if (cache.folder / cache.name({"key": key})).exists()]
 
 
-def left(cache: Cache) -> set[str]:
+def left(cache: DirectoryCache) -> set[str]:
     return {path.name for path in cache.folder.iterdir()}
 
 
-def aged(cache: Cache, key: Any, seconds: float) -> None:
+def aged(cache: DirectoryCache, key: Any, seconds: float) -> None:
     when = time.time() - seconds
     os.utime(cache.folder / cache.name({"key": key}) / MARKER, (when, when))
 
 
 def test_an_entry_is_made_once_and_leaves_nothing_else(tmp_path: Path) -> None:
-    cache, made = Cache(tmp_path / "deep" / "cache"), []
+    cache, made = DirectoryCache(tmp_path / "deep" / "cache"), []
 
     def counted(folder: Path) -> None:
         made.append(folder)
@@ -72,7 +74,7 @@ def test_an_entry_is_made_once_and_leaves_nothing_else(tmp_path: Path) -> None:
 
 
 def test_least_recently_used_entries_leave(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, max_gb=0.0035)
+    cache = DirectoryCache(tmp_path, max_gb=0.0035)
     for age, key in enumerate("abc"):
         del_after = entry(cache, key)
         del del_after
@@ -84,7 +86,7 @@ def test_least_recently_used_entries_leave(tmp_path: Path) -> None:
 
 
 def test_what_is_used_stays(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, max_gb=0.0025)
+    cache = DirectoryCache(tmp_path, max_gb=0.0025)
     used = entry(cache, "a")
     aged(cache, "a", 100)
     for key in "bcd":
@@ -98,7 +100,7 @@ def test_what_is_used_stays(tmp_path: Path) -> None:
 
 
 def test_what_another_process_maps_stays(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, max_gb=0.0015)
+    cache = DirectoryCache(tmp_path, max_gb=0.0015)
     entry(cache, "a")
     ready, end = os.pipe(), os.pipe()
     if (child := os.fork()) == 0:
@@ -116,7 +118,7 @@ def test_what_another_process_maps_stays(tmp_path: Path) -> None:
 
 
 def test_what_is_no_entry_is_never_removed(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, max_gb=1e-6)
+    cache = DirectoryCache(tmp_path, max_gb=1e-6)
     for name in ("photographs", "0" * 32):  # of another program
         (tmp_path / name).mkdir()
         (tmp_path / name / "features.npy").write_bytes(b"x" * MB)
@@ -129,7 +131,7 @@ def test_what_is_no_entry_is_never_removed(tmp_path: Path) -> None:
 def test_an_entry_larger_than_the_bound_is_made_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = Cache(tmp_path, max_gb=0.002)
+    cache = DirectoryCache(tmp_path, max_gb=0.002)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             entry(cache, "large", make=partial(make, n_bytes=5 * MB))
@@ -142,13 +144,13 @@ def test_an_entry_larger_than_the_bound_is_made_with_one_warning(
 @pytest.mark.parametrize("bound", [0, -1, True, "much", None, float("nan")])
 def test_bounds_that_are_none_are_refused(tmp_path: Path, bound: Any) -> None:
     with pytest.raises(InputError, match=r"cache\.max_gb"):
-        Cache(tmp_path, bound)
+        DirectoryCache(tmp_path, bound)
 
 
 def test_no_room_is_said_before_anything_is_made(tmp_path: Path) -> None:
     made: list[Path] = []
     with pytest.raises(InputError, match=r"got .* GB free, entry a needs 1000000000\.0 GB; .*cache\.folder"):
-        entry(Cache(tmp_path), "a", make=made.append, n_bytes=10**18)
+        entry(DirectoryCache(tmp_path), "a", make=made.append, n_bytes=10**18)
     assert made == []
     assert list(tmp_path.iterdir()) == []
 
@@ -159,16 +161,16 @@ def test_a_failure_leaves_nothing_and_the_next_one_makes_it(tmp_path: Path) -> N
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        entry(Cache(tmp_path), "a", make=fails)
+        entry(DirectoryCache(tmp_path), "a", make=fails)
     assert list(tmp_path.iterdir()) == []
-    assert len(entry(Cache(tmp_path), "a")) == MB // 4
+    assert len(entry(DirectoryCache(tmp_path), "a")) == MB // 4
 
 
 def test_who_waits_says_so_and_takes_what_was_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entry_lock, "PATIENCE", 0.1)
-    cache, begun, made = Cache(tmp_path), threading.Event(), []
+    cache, begun, made = DirectoryCache(tmp_path), threading.Event(), []
 
     def slow(folder: Path) -> None:
         made.append(folder)
@@ -188,7 +190,7 @@ def test_who_waits_says_so_and_takes_what_was_made(
 
 def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profiles:
     monkeypatch.setattr(store, "WORTH_KEEPING", 0)
-    return store.load(Demo(size="tiny", n_sites=3), Cache(tmp_path))
+    return store.load(Demo(size="tiny", n_sites=3), DirectoryCache(tmp_path))
 
 
 @pytest.mark.parametrize("how", ["median", "mean"])
@@ -201,12 +203,12 @@ def test_wells_of_a_packed_screen_are_kept_and_are_the_same(
     expected = aggregate(in_memory, how)
     for _ in range(2):
         kept = aggregate(packed, how)
-        assert isinstance(kept.X, ReadAhead)
+        assert isinstance(kept.X, ReadaheadMemmap)
         np.testing.assert_array_equal(kept.X, expected.X)
         np.testing.assert_array_equal(kept.planted, expected.planted)
         assert kept.wells.equals(expected.wells)
     np.testing.assert_array_equal(normalize(packed, Raw(), aggregate=how).X, expected.X)
-    assert len(left(Cache(tmp_path))) == 3, "the screen, its wells, the wells of its planted truth"
+    assert len(left(DirectoryCache(tmp_path))) == 3, "the screen, its wells, the wells of its planted truth"
 
 
 def test_kept_wells_are_not_read_from_images_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

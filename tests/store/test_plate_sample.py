@@ -8,7 +8,7 @@ import pytest
 
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
-from harness.store.plate_sample import SomePlates, choose_plates
+from harness.store.plate_sample import PlateSubset, sample_plates
 from harness.store.store import load
 
 
@@ -29,7 +29,7 @@ def counts(table: pd.DataFrame, chosen: list[str]) -> list[int]:
 
 def test_every_batch_has_four_plates_or_all_and_the_rest_is_in_proportion() -> None:
     table = wells(40, 2, 10, 60)
-    chosen = choose_plates(table, 3 * 28, seed=0)
+    chosen = sample_plates(table, 3 * 28, seed=0)
     assert len(set(chosen)) == 28
     found = counts(table, chosen)
     assert found[1] == 2
@@ -42,26 +42,26 @@ def test_every_batch_has_four_plates_or_all_and_the_rest_is_in_proportion() -> N
 
 def test_a_small_screen_is_taken_whole_and_draws_follow_the_seed() -> None:
     table = wells(5, 6)
-    assert choose_plates(table, 33, seed=0) == list(table["plate"].unique())
-    draws = [choose_plates(wells(30, 30), 30, seed) for seed in (0, 0, 1)]
+    assert sample_plates(table, 33, seed=0) == list(table["plate"].unique())
+    draws = [sample_plates(wells(30, 30), 30, seed) for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_fewer_plates_than_batches_need_is_refused() -> None:
     with pytest.raises(InputError, match=r"audit_wells=29: 3 batches need 10 plates, .* set audit_wells=30"):
-        choose_plates(wells(8, 2, 9), 29, seed=0)
+        sample_plates(wells(8, 2, 9), 29, seed=0)
 
 
 def test_packed_plates_are_those_of_the_screen_with_its_batches(tmp_path: Path) -> None:
     table = wells(5, 5)
     X = np.random.default_rng(0).normal(5, 2, (len(table), 4)).astype(np.float32)
     screen = Profiles(X, table, planted=X + 1, name="a screen", fingerprint="abc")
-    chosen = choose_plates(table, 24, seed=3)
-    some = load(SomePlates(screen, chosen), tmp_path)
+    chosen = sample_plates(table, 24, seed=3)
+    some = load(PlateSubset(screen, chosen), tmp_path)
     keep = table["plate"].isin(chosen).to_numpy()
     np.testing.assert_array_equal(some.X, X[keep])
     np.testing.assert_array_equal(some.planted, X[keep] + 1)
     assert some.name == "a screen"
     pd.testing.assert_frame_equal(some.wells[list(table)], table[keep].reset_index(drop=True), check_dtype=False)
     other = screen.replace(wells=table.assign(batch=np.where(table["batch"] == "b0", "first", "second")))
-    assert SomePlates(other, chosen).key() != SomePlates(screen, chosen).key()
+    assert PlateSubset(other, chosen).key() != PlateSubset(screen, chosen).key()

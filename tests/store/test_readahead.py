@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.store import readahead_memmap
-from harness.store.readahead_memmap import ReadAhead
+from harness.store.readahead_memmap import ReadaheadMemmap
 
 PLATES = [slice(0, 5), slice(5, 12), slice(12, 13), slice(13, 30), slice(30, 37), slice(37, 50), slice(50, 64)]
 
@@ -34,14 +34,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("order", [PLATES, PLATES[::-1], PLATES[1::2], PLATES + PLATES])
 def test_any_order_reads_what_was_written(written: tuple[Path, Any], order: list[slice]) -> None:
     path, X = written
-    mapped = ReadAhead(path)
+    mapped = ReadaheadMemmap(path)
     kept = [mapped[rows] for rows in order]
     for rows, taken in zip(order, kept, strict=True):
         np.testing.assert_array_equal(taken, X[rows])
 
 
 def test_what_is_taken_is_a_plain_read_only_view(written: tuple[Path, Any]) -> None:
-    mapped = ReadAhead(written[0])
+    mapped = ReadaheadMemmap(written[0])
     taken = mapped[PLATES[1]]
     assert type(taken) is np.ndarray
     assert not taken.flags.writeable
@@ -51,7 +51,7 @@ def test_what_is_taken_is_a_plain_read_only_view(written: tuple[Path, Any]) -> N
 
 def test_a_view_outlives_the_map(written: tuple[Path, Any]) -> None:
     path, X = written
-    mapped = ReadAhead(path)
+    mapped = ReadaheadMemmap(path)
     taken = mapped[PLATES[3]]
     del mapped
     np.testing.assert_array_equal(taken, X[PLATES[3]])
@@ -59,7 +59,7 @@ def test_a_view_outlives_the_map(written: tuple[Path, Any]) -> None:
 
 def test_plates_in_order_ask_for_every_later_row_once(written: tuple[Path, Any], asked: list[tuple[int, int]]) -> None:
     path, X = written
-    mapped = ReadAhead(path)
+    mapped = ReadaheadMemmap(path)
     for start in range(0, len(X), 9):
         mapped[start : start + 9]
     assert asked[0][0] == mapped.offset + 9 * X.strides[0]
@@ -68,7 +68,7 @@ def test_plates_in_order_ask_for_every_later_row_once(written: tuple[Path, Any],
 
 
 def test_plates_out_of_order_ask_for_nothing(written: tuple[Path, Any], asked: list[tuple[int, int]]) -> None:
-    mapped = ReadAhead(written[0])
+    mapped = ReadaheadMemmap(written[0])
     for rows in PLATES[:0:-1]:
         mapped[rows]
     assert asked == []
@@ -80,7 +80,7 @@ def test_memory_behind_is_let_go(tmp_path: Path) -> None:
         pytest.skip("needs /proc/self/statm")
     n_plates, rows, mebi = 24, 256, 1 << 20
     np.save(tmp_path / "features.npy", np.ones((n_plates * rows, 1024), dtype=np.float32))
-    mapped = ReadAhead(tmp_path / "features.npy")
+    mapped = ReadaheadMemmap(tmp_path / "features.npy")
     shared = []
     for start in range(0, len(mapped), rows):
         mapped[start : start + rows].sum()
@@ -96,7 +96,7 @@ def test_rows_that_were_chosen_are_copied_and_let_go(tmp_path: Path, kind: str) 
     n, mebi = 24 * 256, 1 << 20
     X = np.random.default_rng(1).random((n, 1024), dtype=np.float32)
     np.save(tmp_path / "features.npy", X)
-    mapped = ReadAhead(tmp_path / "features.npy")
+    mapped = ReadaheadMemmap(tmp_path / "features.npy")
     before = int(statm.read_text().split()[2]) * page
     held = mapped[40:50]
     chosen = np.arange(n) % 3 == 0
@@ -114,7 +114,7 @@ def test_rows_that_are_chosen_are_asked_for_and_no_others(
     written: tuple[Path, Any], asked: list[tuple[int, int]], index: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, X = written
-    mapped = ReadAhead(path)
+    mapped = ReadaheadMemmap(path)
     np.testing.assert_array_equal(mapped[index], X[index])
     row, head = X.strides[0], mapped.offset
     assert asked == [(head + 3 * row, head + 5 * row), (head + 9 * row, head + 10 * row)]

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.core.exceptions import InputError
+from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.core.profiles import Profiles
 from harness.data.tables import Tables
-from harness.store.store import DamagedStoreError, load, open_store, read_truth, store_folder
-from harness.store.writer import Appended
+from harness.store.store import load, open_store, read_truth, store_folder
+from harness.store.writer import NpyAppender
 from harness.utils import entry_lock
-from harness.utils.hashing import file_sha256, remembering
+from harness.utils.hashing import file_hash_cache, file_sha256
 
 SIZES = {"P2": 3, "P1": 5, "P3": 2}
 
@@ -154,9 +154,9 @@ def test_opening_a_damaged_store_says_what_is_wrong(tmp_path: Path) -> None:
     load(Source(), tmp_path)
     folder = store_folder(Source(), tmp_path)
     lengthen(folder / "features.npy")
-    with pytest.raises(DamagedStoreError, match=r"features\.npy: has 216 bytes; expected 208"):
+    with pytest.raises(CorruptedStoreError, match=r"features\.npy: has 216 bytes; expected 208"):
         open_store(folder)
-    with pytest.raises(DamagedStoreError, match=r"store\.json"):
+    with pytest.raises(CorruptedStoreError, match=r"store\.json"):
         open_store(tmp_path / "absent")
 
 
@@ -313,7 +313,7 @@ def test_an_unchanged_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_hashes_are_those_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc")
-    with remembering(tmp_path / "sources.json"):
+    with file_hash_cache(tmp_path / "sources.json"):
         assert file_sha256(tmp_path / "f") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with pytest.raises(InputError, match="absent"):
         file_sha256(tmp_path / "absent")
@@ -371,7 +371,7 @@ def test_a_store_is_opened_and_streamed_without_being_loaded(tmp_path: Path) -> 
 def test_a_grown_file_keeps_its_header_in_place(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     parts = [rng.normal(9, 2, (n, 3)).astype(np.float32) for n in (1, 1200, 7)]
-    file = Appended(tmp_path / "x.npy", 3)
+    file = NpyAppender(tmp_path / "x.npy", 3)
     for part in parts:
         file.append(np.asfortranarray(part))
     file.close()

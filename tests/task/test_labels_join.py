@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.core.exceptions import InputError
 from harness.task.labels.category import category
-from harness.task.labels.entries import Entries, Labels, settle
+from harness.task.labels.entries import Entries, Labels, resolve_duplicates
 from harness.task.labels.join import join
 
 VOTES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=30)
@@ -29,7 +29,7 @@ def entries(votes: list[tuple[str, str, int]]) -> Entries:
 @given(votes=VOTES)
 def test_the_majority_is_what_counting_gives_and_ties_are_missing(votes: list[tuple[int, int, int]]) -> None:
     named = [(f"c{c}" if c else "", f"a{a}", v) for c, a, v in votes]
-    labels = settle(entries(named), duplicates="majority")
+    labels = resolve_duplicates(entries(named), duplicates="majority")
     counted: dict[tuple[str, str], list[int]] = defaultdict(list)
     for c, a, v in named:
         if c:
@@ -51,12 +51,12 @@ def test_the_majority_is_what_counting_gives_and_ties_are_missing(votes: list[tu
 def test_duplicates_are_refused_unless_asked_for_and_the_contradiction_is_shown() -> None:
     votes = [("c1", "a", 1), ("c1", "a", 1), ("c2", "b", 1), ("c2", "b", 0), ("c2", "b", 0), ("c3", "b", 0)]
     with pytest.raises(InputError, match="2 pairs of compound and assay have several labels, which contradict") as told:
-        settle(entries(votes), duplicates="error")
+        resolve_duplicates(entries(votes), duplicates="error")
     for part in ("for 1, e.g. compound 'c2' in assay 'b': 1 active, 2 inactive", "duplicates=majority"):
         assert part in str(told.value)
     with pytest.raises(InputError, match=r"for 0, e\.g\. compound 'c1' in assay 'a': 2 active, 0 inactive"):
-        settle(entries(votes[:2]), duplicates="error")
-    assert settle(entries(votes[1:3]), duplicates="error").value.tolist() == [1.0, 1.0]
+        resolve_duplicates(entries(votes[:2]), duplicates="error")
+    assert resolve_duplicates(entries(votes[1:3]), duplicates="error").value.tolist() == [1.0, 1.0]
 
 
 def wells() -> pd.DataFrame:
@@ -72,7 +72,7 @@ def wells() -> pd.DataFrame:
 
 
 def labelled(*ids: str) -> Labels:
-    return settle(entries([(name, "a", i % 2) for i, name in enumerate(ids)]), duplicates="error")
+    return resolve_duplicates(entries([(name, "a", i % 2) for i, name in enumerate(ids)]), duplicates="error")
 
 
 def test_the_report_counts_both_sides_and_ignores_negative_controls() -> None:

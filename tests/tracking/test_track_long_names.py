@@ -7,28 +7,28 @@ from pathlib import Path
 import pytest
 
 from harness.tracking.database import open_database
-from harness.tracking.requests import Call, Target, send
+from harness.tracking.requests import RunHandle, TrackingRequest, send
 
 LONG = "Woche ü/" * 1250  # 10,000 characters
 TRIAL = {"title": f"lr {LONG} trial 0", "tags": {"fold": LONG}, "start": 1, "end": 2, "metrics": {}, "params": {}}
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Target:
+def target(tmp_path: Path) -> RunHandle:
     client = open_database(tmp_path / "mlflow.db", make=True)
     experiment = client.create_experiment("screen")
-    return Target(client, client.create_run(experiment).info.run_id, experiment)
+    return RunHandle(client, client.create_run(experiment).info.run_id, experiment)
 
 
-def test_a_tag_is_cut_where_the_database_ends(target: Target, tmp_path: Path) -> None:
-    send(Call("tags", {"mlflow.note.content": LONG, "short": "kept"}), target, tmp_path, again=False)
+def test_a_tag_is_cut_where_the_database_ends(target: RunHandle, tmp_path: Path) -> None:
+    send(TrackingRequest("tags", {"mlflow.note.content": LONG, "short": "kept"}), target, tmp_path, again=False)
     tags = target.client.get_run(target.run_id).data.tags
     assert tags["short"] == "kept"
     assert tags["mlflow.note.content"] == f"{LONG[:7999]}…"
 
 
-def test_a_trial_of_a_long_fold_is_made_once(target: Target, tmp_path: Path) -> None:
+def test_a_trial_of_a_long_fold_is_made_once(target: RunHandle, tmp_path: Path) -> None:
     for again in (False, True):
-        send(Call("trial", TRIAL), target, tmp_path, again=again)
+        send(TrackingRequest("trial", TRIAL), target, tmp_path, again=again)
     (trial,) = target.client.search_runs([target.experiment], "tags.kind = 'trial'")
     assert (len(trial.info.run_name), len(trial.data.tags["fold"])) == (250, 8000)

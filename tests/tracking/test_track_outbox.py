@@ -16,11 +16,11 @@ from mlflow.exceptions import MlflowException
 from harness.core.exceptions import InputError
 from harness.sync import main as sync
 from harness.tracking import resend, transport
-from harness.tracking.outbox import Journal, Owner
-from harness.tracking.requests import Call, Target, end_call, params_call, write_files
+from harness.tracking.outbox import RunInfo, RunOutbox
+from harness.tracking.requests import RunHandle, TrackingRequest, end_call, params_call, write_files
 from harness.tracking.requests import send as really_send
 from harness.tracking.tracking import Tracking
-from harness.tracking.transport import Direct, Kept
+from harness.tracking.transport import BufferedTransport, DirectTransport
 from harness.utils.redaction import without_account
 
 
@@ -32,7 +32,7 @@ class Line:
         self.torn = False
         self.sent: list[str] = []
 
-    def send(self, call: Call, target: Target, folder: Path, *, again: bool) -> None:
+    def send(self, call: TrackingRequest, target: RunHandle, folder: Path, *, again: bool) -> None:
         if self.down:
             raise MlflowException("API request to http://lab:secret@host failed with exception Connection refused")
         really_send(call, target, folder, again=again)
@@ -56,33 +56,33 @@ def uri(folder: Path) -> str:
 
 
 @pytest.fixture
-def kept(folder: Path, uri: str) -> Callable[..., Kept]:
+def kept(folder: Path, uri: str) -> Callable[..., BufferedTransport]:
     """A run that keeps its calls."""
 
-    def make(retries: int = 0) -> Kept:
+    def make(retries: int = 0) -> BufferedTransport:
         client = MlflowClient(uri)
-        target = Target(client, client.create_run("0", run_name="r").info.run_id, "0")
-        journal = Journal.begin(folder / "outbox")
-        journal.own(Owner(uri, "0", target.run_id, "r"))
-        return Kept(target, "http://lab:secret@host", journal, retries=retries, timeout=1)
+        target = RunHandle(client, client.create_run("0", run_name="r").info.run_id, "0")
+        journal = RunOutbox.begin(folder / "outbox")
+        journal.own(RunInfo(uri, "0", target.run_id, "r"))
+        return BufferedTransport(target, "http://lab:secret@host", journal, retries=retries, timeout=1)
 
     return make
 
 
-def metric(key: str, value: float) -> Call:
-    return Call("metrics", {"time": 1000, "metrics": [[key, value, 0]]})
+def metric(key: str, value: float) -> TrackingRequest:
+    return TrackingRequest("metrics", {"time": 1000, "metrics": [[key, value, 0]]})
 
 
-def waiting(kept: Kept) -> list[str]:
+def waiting(kept: BufferedTransport) -> list[str]:
     return [entry.call().kind for entry in kept.journal.waiting()]
 
 
 def test_what_is_sent_leaves_the_outbox_and_the_outbox_leaves_with_the_run(
-    kept: Callable[..., Kept], line: Line, folder: Path
+    kept: Callable[..., BufferedTransport], line: Line, folder: Path
 ) -> None:
     run = kept()
     run.put(params_call({"a": 1}))
-    run.put(Call("files", files={"tables/x.parquet": b"\x00\xff"}))
+    run.put(TrackingRequest("files", files={"tables/x.parquet": b"\x00\xff"}))
     assert waiting(run) == []
     assert line.sent == ["params", "files"]
     run.put(end_call("FINISHED", time=5000))
@@ -92,12 +92,15 @@ def test_what_is_sent_leaves_the_outbox_and_the_outbox_leaves_with_the_run(
 
 
 def test_calls_wait_in_order_and_are_sent_when_the_server_answers_again(
-    kept: Callable[..., Kept], line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kept: Callable[..., BufferedTransport],
+    line: Line,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     run = kept()
     line.down = True
     run.put(metric("a", 1 / 3))
-    run.put(Call("tags", {"verdict": "keep"}))
+    run.put(TrackingRequest("tags", {"verdict": "keep"}))
     line.down = False
     run.put(metric("b", 2.0))
     assert waiting(run) == ["metrics", "tags", "metrics"]  # it is left alone for a while
@@ -113,11 +116,11 @@ def test_calls_wait_in_order_and_are_sent_when_the_server_answers_again(
 
 @pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (2, 3)])
 def test_a_call_is_tried_so_many_times(
-    retries: int, attempts: int, kept: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch
+    retries: int, attempts: int, kept: Callable[..., BufferedTransport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[bool] = []
 
-    def refuse(call: Call, target: Target, folder: Path, *, again: bool) -> None:  # noqa: ARG001
+    def refuse(call: TrackingRequest, target: RunHandle, folder: Path, *, again: bool) -> None:  # noqa: ARG001
         tried.append(again)
         raise MlflowException("no")
 
@@ -132,12 +135,12 @@ def test_a_call_is_tried_so_many_times(
 
 
 def test_a_run_that_could_not_send_says_where_its_results_are_and_sync_sends_them(
-    kept: Callable[..., Kept], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
+    kept: Callable[..., BufferedTransport], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = kept()
     run.put(metric("a", 1.0))
     line.down = True
-    run.put(Call("files", files={"tables/x.parquet": b"\x00\xff", "ü.txt": b"u"}))
+    run.put(TrackingRequest("files", files={"tables/x.parquet": b"\x00\xff", "ü.txt": b"u"}))
     run.put(end_call("FINISHED", time=5000))
     with pytest.raises(InputError, match=r"kept in \S+/outbox/\S+; once it does, send them with python -m") as raised:
         run.close()
@@ -159,13 +162,17 @@ def test_a_run_that_could_not_send_says_where_its_results_are_and_sync_sends_the
 
 
 def test_a_call_that_arrived_without_an_answer_is_not_doubled(
-    kept: Callable[..., Kept], line: Line, folder: Path
+    kept: Callable[..., BufferedTransport], line: Line, folder: Path
 ) -> None:
     run = kept()
     trial: dict[str, Any] = {"title": "m b1 trial 0", "tags": {"fold": "it's"}, "start": 1, "end": 2}
     trial |= {"metrics": {"tuning/auroc": 0.5}, "params": {"C": "1"}}
     line.torn = True
-    for call in (Call("trial", trial), metric("a", 1.0), Call("input", {"name": "d", "fingerprint": "f" * 50})):
+    for call in (
+        TrackingRequest("trial", trial),
+        metric("a", 1.0),
+        TrackingRequest("input", {"name": "d", "fingerprint": "f" * 50}),
+    ):
         run.put(call)
     run.journal.release()
     line.torn = False
@@ -179,7 +186,7 @@ def test_a_call_that_arrived_without_an_answer_is_not_doubled(
 
 
 def test_a_run_whose_process_is_gone_ends_killed_at_its_last_sign(
-    kept: Callable[..., Kept], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
+    kept: Callable[..., BufferedTransport], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = kept()
     line.down = True
@@ -199,14 +206,14 @@ def test_a_run_whose_process_is_gone_ends_killed_at_its_last_sign(
 def test_a_process_that_ended_before_its_run_was_made_leaves_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Journal.begin(folder / "outbox").release()
+    RunOutbox.begin(folder / "outbox").release()
     assert sync(["--folder", str(folder)]) == 0
     assert "nothing was recorded" in capsys.readouterr().out
     assert list((folder / "outbox").iterdir()) == []
 
 
 def test_a_call_is_kept_as_a_whole_or_not_at_all(
-    kept: Callable[..., Kept], line: Line, monkeypatch: pytest.MonkeyPatch
+    kept: Callable[..., BufferedTransport], line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk: what is kept stays whole; the server is told directly, and where it cannot be either, it is said."""
     run = kept()
@@ -219,11 +226,11 @@ def test_a_call_is_kept_as_a_whole_or_not_at_all(
     with monkeypatch.context() as patch:
         patch.setattr("harness.tracking.outbox.json.dumps", full)
         with pytest.raises(InputError, match=r"connection refused.*No space left on device.*make room there"):
-            run.put(Call("files", files={"x": b"1"}))
+            run.put(TrackingRequest("files", files={"x": b"1"}))
         assert [path.name for path in run.journal.folder.iterdir() if path.is_dir()] == ["000001"]
         line.down = False
         assert run.flush(0)
-        run.put(Call("files", files={"x": b"1"}))
+        run.put(TrackingRequest("files", files={"x": b"1"}))
     client = run.target.client
     assert [file.path for file in client.list_artifacts(run.target.run_id)] == ["x"]
     run.close()
@@ -238,15 +245,17 @@ def test_no_artifact_is_written_outside_of_its_run(tmp_path: Path) -> None:
 
 
 def test_a_journal_holds_no_account(tmp_path: Path) -> None:
-    journal = Journal.begin(tmp_path / "outbox")
-    journal.own(Owner(without_account("https://lab:s3c@r3t@host:5000/mlflow"), "0", "x", "r"))
+    journal = RunOutbox.begin(tmp_path / "outbox")
+    journal.own(RunInfo(without_account("https://lab:s3c@r3t@host:5000/mlflow"), "0", "x", "r"))
     assert json.loads((journal.folder / "run.json").read_text())["uri"] == "https://host:5000/mlflow"
 
 
-def test_a_local_store_that_fails_in_mid_run_is_one_line(kept: Callable[..., Kept], line: Line, uri: str) -> None:
+def test_a_local_store_that_fails_in_mid_run_is_one_line(
+    kept: Callable[..., BufferedTransport], line: Line, uri: str
+) -> None:
     line.down = True
     with pytest.raises(InputError, match="cannot be written") as raised:
-        Direct(kept().target, uri).put(metric("a", 1.0))
+        DirectTransport(kept().target, uri).put(metric("a", 1.0))
     assert "\n" not in str(raised.value)
 
 

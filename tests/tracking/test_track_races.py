@@ -13,19 +13,19 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from harness.tracking.database import open_database
-from harness.tracking.requests import Call, Target, send, view_call
+from harness.tracking.requests import RunHandle, TrackingRequest, send, view_call
 from harness.tracking.ui_view import TAG
 
-INPUT = Call("input", {"fingerprint": "ab" * 32, "name": "screen"})
+INPUT = TrackingRequest("input", {"fingerprint": "ab" * 32, "name": "screen"})
 VIEW = view_call(evaluated=["dmso_vs_treated/logistic"], images=["figures/umap.png"])
 
 
 @pytest.fixture
-def targets(tmp_path: Path) -> list[Target]:
+def targets(tmp_path: Path) -> list[RunHandle]:
     """Two runs of one experiment."""
     client = open_database(tmp_path / "mlflow.db", make=True)
     experiment = client.create_experiment("screen")
-    return [Target(client, client.create_run(experiment).info.run_id, experiment) for _ in range(2)]
+    return [RunHandle(client, client.create_run(experiment).info.run_id, experiment) for _ in range(2)]
 
 
 @contextmanager
@@ -46,7 +46,9 @@ def just_before_writing(act: Callable[[], None]) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("call", [INPUT, VIEW], ids=["input", "view"])
-def test_a_run_that_comes_second_is_told_all_the_same(targets: list[Target], call: Call, tmp_path: Path) -> None:
+def test_a_run_that_comes_second_is_told_all_the_same(
+    targets: list[RunHandle], call: TrackingRequest, tmp_path: Path
+) -> None:
     first, second = targets
     with just_before_writing(lambda: send(call, first, tmp_path, again=False)) as acted:
         send(call, second, tmp_path, again=False)
@@ -82,5 +84,5 @@ class AlwaysSecond(MlflowClient):
 def test_only_a_lost_race_is_run_again_and_not_for_ever(message: str, attempts: int, tmp_path: Path) -> None:
     client = AlwaysSecond(message)
     with pytest.raises(MlflowException, match=r"Error|errors"):
-        send(INPUT, Target(client, "run", "1"), tmp_path, again=False)
+        send(INPUT, RunHandle(client, "run", "1"), tmp_path, again=False)
     assert client.asked == attempts

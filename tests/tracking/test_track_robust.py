@@ -23,12 +23,12 @@ from harness.core.exceptions import InputError
 from harness.run.checkpoint.checkpoint import prepare
 from harness.sync import main as sync
 from harness.tracking import database
-from harness.tracking.errors import bounded
-from harness.tracking.outbox import Journal, Owner
-from harness.tracking.requests import Call, Target
+from harness.tracking.errors import request_limits
+from harness.tracking.outbox import RunInfo, RunOutbox
+from harness.tracking.requests import RunHandle, TrackingRequest
 from harness.tracking.server_client import repeated, within
 from harness.tracking.tracking import Tracking
-from harness.tracking.transport import Direct, Kept
+from harness.tracking.transport import BufferedTransport, DirectTransport
 from harness.tuning.engine.storage import open_storage
 
 QUICK = ("+norm=raw", *SMALL)
@@ -41,16 +41,16 @@ def _in_time() -> Iterator[None]:
 
 
 @pytest.fixture
-def journal(folder: Path) -> Callable[[str], Journal]:
+def journal(folder: Path) -> Callable[[str], RunOutbox]:
     """``journal(name)``: of a run that the local database stands for, with two calls that were not sent."""
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
 
-    def make(name: str) -> Journal:
+    def make(name: str) -> RunOutbox:
         run = MlflowClient(uri).create_run("0", run_name=name)
-        journal = Journal.begin(folder / "mlruns/outbox")
-        journal.own(Owner(uri, "0", run.info.run_id, name))
-        journal.keep(Call("tags", {"a": name}))
-        journal.keep(Call("files", files={"note.txt": name.encode()}))
+        journal = RunOutbox.begin(folder / "mlruns/outbox")
+        journal.own(RunInfo(uri, "0", run.info.run_id, name))
+        journal.keep(TrackingRequest("tags", {"a": name}))
+        journal.keep(TrackingRequest("files", files={"note.txt": name.encode()}))
         journal.release()
         return journal
 
@@ -84,7 +84,7 @@ def test_a_damaged_journal_keeps_no_other_from_being_sent(
     spoil: Callable[[Path], None],
     file: str,
     folder: Path,
-    journal: Callable[[str], Journal],
+    journal: Callable[[str], RunOutbox],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     first, damaged, last = (journal(name) for name in ("first", "damaged", "last"))
@@ -105,19 +105,19 @@ def test_what_a_run_says_of_its_outbox_is_what_sync_takes(
     monkeypatch.chdir(folder)
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     client = MlflowClient(uri)
-    target = Target(client, client.create_run("0", run_name="r").info.run_id, "0")
+    target = RunHandle(client, client.create_run("0", run_name="r").info.run_id, "0")
 
     def down(*_: Any, **__: Any) -> None:
         raise MlflowException("Connection refused")
 
     commands = []
     for outbox in ("mlruns/outbox", "my pending"):
-        journal = Journal.begin(Path(outbox))
-        journal.own(Owner(uri, "0", target.run_id, "r"))
-        kept = Kept(target, uri, journal, retries=0, timeout=1)
+        journal = RunOutbox.begin(Path(outbox))
+        journal.own(RunInfo(uri, "0", target.run_id, "r"))
+        kept = BufferedTransport(target, uri, journal, retries=0, timeout=1)
         with monkeypatch.context() as patch:
             patch.setattr("harness.tracking.transport.send", down)
-            kept.put(Call("tags", {"a": outbox}))
+            kept.put(TrackingRequest("tags", {"a": outbox}))
             with pytest.raises(InputError) as raised:
                 kept.close()
         commands.append(str(raised.value).partition("send them with ")[2])
@@ -176,7 +176,7 @@ def test_a_server_that_drips_is_given_up_in_the_time_that_was_set(drip: str, tmp
 
 
 def test_sync_and_compare_give_a_dripping_server_up(
-    drip: str, folder: Path, journal: Callable[[str], Journal], monkeypatch: pytest.MonkeyPatch,
+    drip: str, folder: Path, journal: Callable[[str], RunOutbox], monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     made = journal("r")
@@ -209,7 +209,7 @@ def test_only_a_server_that_was_not_reached_is_asked_again(monkeypatch: pytest.M
         asked.append(text)
         raise MlflowException(text)
 
-    with bounded(retries=2, timeout=5):
+    with request_limits(retries=2, timeout=5):
         for text in ("API request to http://x failed with exception refused", "RESOURCE_DOES_NOT_EXIST"):
             with pytest.raises(MlflowException):
                 repeated(lambda text=text: answer(text))  # type: ignore[misc]
@@ -223,21 +223,21 @@ def test_variables_of_mlflow_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     from harness.tracking.errors import limits
 
-    with bounded(retries=5, timeout=2):
+    with request_limits(retries=5, timeout=2):
         assert limits() == (0, 604)
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "300"
 
 
 def test_a_full_folder_for_temporary_files_is_called_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-    target = Target(client, client.create_run("0").info.run_id, "0")
+    target = RunHandle(client, client.create_run("0").info.run_id, "0")
 
     def full(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "mkdtemp", full)
     with pytest.raises(InputError, match=r"^temporary files: .*No space left on device.*TMPDIR") as raised:
-        Direct(target, "sqlite:///mlruns/mlflow.db").put(Call("files", files={"x": b"1"}))
+        DirectTransport(target, "sqlite:///mlruns/mlflow.db").put(TrackingRequest("files", files={"x": b"1"}))
     assert "tracking.uri" not in str(raised.value)
     outcome = run_command(folder, *QUICK)
     assert outcome.status == 2

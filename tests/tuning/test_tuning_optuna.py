@@ -19,11 +19,11 @@ from harness.core.profiles import Profiles
 from harness.metric.auroc import Auroc
 from harness.norm.all_within import AllWithin
 from harness.norm.raw import Raw
-from harness.run.evaluation_run import Run
-from harness.run.plan import Plan
+from harness.run.evaluation_run import EvaluationRun
+from harness.run.plan import EvaluationPlan
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.tuning.base import Question, Tuned
+from harness.tuning.base import TuningRequest, TuningResult
 from harness.tuning.engine.inner_cv import inner_folds
 from harness.tuning.optuna import Optuna
 
@@ -58,7 +58,7 @@ class NullRecorder:
         return lambda *_: None
 
 
-def _run(profiles: Profiles, tuner: Any, **changes: Any) -> tuple[Run, NullRecorder]:
+def _run(profiles: Profiles, tuner: Any, **changes: Any) -> tuple[EvaluationRun, NullRecorder]:
     members: dict[str, Any] = {
         "name": "raw",
         "normalizer": Raw(),
@@ -70,12 +70,12 @@ def _run(profiles: Profiles, tuner: Any, **changes: Any) -> tuple[Run, NullRecor
         "tuning": tuner,
     }
     recorder = NullRecorder()
-    run = Run(Plan(**(members | changes)), profiles, recorder)  # type: ignore[arg-type]
+    run = EvaluationRun(EvaluationPlan(**(members | changes)), profiles, recorder)  # type: ignore[arg-type]
     run.execute()
     return run, recorder
 
 
-def _question(profiles: Profiles, **changes: Any) -> Question:
+def _question(profiles: Profiles, **changes: Any) -> TuningRequest:
     members: dict[str, Any] = {
         "training": profiles,
         "task": DmsoVsTreated(),
@@ -83,15 +83,15 @@ def _question(profiles: Profiles, **changes: Any) -> Question:
         **{name: name for name in ("norm", "data", "split", "fold", "task_name")},
         "model_name": "lr",
     }
-    return Question(**(members | changes))
+    return TuningRequest(**(members | changes))
 
 
 class Spy(Optuna):
     """Keeps what it was asked."""
 
-    asked: list[Question]
+    asked: list[TuningRequest]
 
-    def tune(self, question: Question) -> Tuned:
+    def tune(self, question: TuningRequest) -> TuningResult:
         self.asked.append(question)
         return super().tune(question)
 
@@ -155,7 +155,7 @@ def test_a_finished_study_is_not_run_again_and_a_longer_one_goes_on(
 ) -> None:
     question = _question(screen(**SMALL))
 
-    def tune(n: int) -> Tuned:
+    def tune(n: int) -> TuningResult:
         caplog.clear()
         return Optuna(n_trials=n, storage=storage, study="again", spaces=SPACES).tune(question)
 

@@ -19,11 +19,11 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.tuning.engine.sampler import Tpe
 from harness.tuning.engine.space import space_of
 from harness.tuning.engine.storage import open_storage
-from harness.tuning.engine.study import Place, Worker, fail_lost, finished
+from harness.tuning.engine.study import StudyLocation, StudyWorker, fail_lost, finished
 from harness.utils.process_identity import started
 
 ENTRIES = {"C": {"type": "float", "low": 1e-4, "high": 10.0, "log": True}, "fit_intercept": {"choices": [True, False]}}
-Work = Callable[..., Worker]
+Work = Callable[..., StudyWorker]
 SPACE = space_of("lr", ENTRIES, LogisticRegression(C=0.5))
 
 
@@ -55,17 +55,17 @@ def _url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(name="work")
-def worker_factory(_url: str, request: pytest.FixtureRequest) -> Callable[..., Worker]:
+def worker_factory(_url: str, request: pytest.FixtureRequest) -> Callable[..., StudyWorker]:
     """A worker on a study of the test's own."""
 
-    def make(n_trials: int, objective: Any = None, study: str = "", **changes: Any) -> Worker:
-        place = Place(_url, f"{request.node.name} {study}", (0, "fold", "model"), "maximize")
-        return replace(Worker(place, SPACE, objective or Parabola(), n_trials), **changes)
+    def make(n_trials: int, objective: Any = None, study: str = "", **changes: Any) -> StudyWorker:
+        place = StudyLocation(_url, f"{request.node.name} {study}", (0, "fold", "model"), "maximize")
+        return replace(StudyWorker(place, SPACE, objective or Parabola(), n_trials), **changes)
 
     return make
 
 
-def _params(worker: Worker) -> list[Any]:
+def _params(worker: StudyWorker) -> list[Any]:
     return [(t.params, t.state, t.value) for t in finished(worker.place.open(SPACE), 1000)]
 
 
@@ -128,7 +128,7 @@ def test_trials_of_living_processes_are_left_alone(work: Work) -> None:
 def test_several_at_once_make_exactly_so_many_trials(work: Work) -> None:
     workers = [work(17) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(Worker.run, workers))
+        list(pool.map(StudyWorker.run, workers))
     study = workers[0].place.open(SPACE)
     assert len(finished(study, 1000)) == 17
     assert {t.state for t in study.trials} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}

@@ -22,10 +22,10 @@ from harness.data.demo import Demo
 from harness.metric.auroc import Auroc
 from harness.model.projection import Projection
 from harness.norm.dmso_within import DmsoWithin
-from harness.run.evaluation_run import Run
-from harness.run.plan import Plan
+from harness.run.evaluation_run import EvaluationRun
+from harness.run.plan import EvaluationPlan
 from harness.split.leave_batch_out import LeaveBatchOut
-from harness.store.readahead_memmap import ReadAhead
+from harness.store.readahead_memmap import ReadaheadMemmap
 from harness.store.store import load
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.utils.worker_pool import beside
@@ -110,7 +110,7 @@ def test_a_run_with_two_processes_finds_what_one_finds(tmp_path: Path) -> None:
     found = []
     for processes in (1, 2):
         recorder = Keep()
-        plan = Plan(
+        plan = EvaluationPlan(
             name="dmso_within",
             normalizer=DmsoWithin(),
             splitter=LeaveBatchOut(),
@@ -125,7 +125,7 @@ def test_a_run_with_two_processes_finds_what_one_finds(tmp_path: Path) -> None:
             n_resamples=20,
             processes=processes,
         )
-        Run(plan, profiles, recorder).execute()  # type: ignore[arg-type]
+        EvaluationRun(plan, profiles, recorder).execute()  # type: ignore[arg-type]
         found.append([(f.key, f.reason, f.value, f.lower, f.upper) for f in recorder.kept])
     assert len(found[0]) > 20
     np.testing.assert_array_equal(*[np.array([f[2:] for f in one]) for one in found])
@@ -134,10 +134,10 @@ def test_a_run_with_two_processes_finds_what_one_finds(tmp_path: Path) -> None:
 
 def test_a_memory_map_travels_as_the_path_of_its_file(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(300_000, dtype=np.float32).reshape(-1, 3))
-    X = ReadAhead(tmp_path / "x.npy")
+    X = ReadaheadMemmap(tmp_path / "x.npy")
     sent = pickle.dumps(X)
     assert len(sent) < 2000
     np.testing.assert_array_equal(pickle.loads(sent), X)
-    assert type(pickle.loads(sent)) is ReadAhead
+    assert type(pickle.loads(sent)) is ReadaheadMemmap
     part = X.view()
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(part)), X)

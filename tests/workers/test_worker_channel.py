@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.worker_channel import Ended, Mailbox
+from harness.cli.worker_channel import JobResult, WorkerChannel
 
 
 @pytest.fixture
-def mailbox(tmp_path: Path) -> Mailbox:
-    made = Mailbox()
+def mailbox(tmp_path: Path) -> WorkerChannel:
+    made = WorkerChannel()
     made.open(tmp_path / "not" / "there")
     return made
 
 
-def test_jobs_arrive_once_and_in_their_order(mailbox: Mailbox) -> None:
-    ends = {number: Ended(number % 3, f"out {number}\n", "größer — 5\n") for number in (10, 2, 0)}
+def test_jobs_arrive_once_and_in_their_order(mailbox: WorkerChannel) -> None:
+    ends = {number: JobResult(number % 3, f"out {number}\n", "größer — 5\n") for number in (10, 2, 0)}
     for number, ended in ends.items():
         mailbox.begin(number)
         assert mailbox.is_busy
@@ -30,7 +30,7 @@ def test_jobs_arrive_once_and_in_their_order(mailbox: Mailbox) -> None:
     assert mailbox.take() == []
 
 
-def test_what_is_half_written_is_not_taken(mailbox: Mailbox) -> None:
+def test_what_is_half_written_is_not_taken(mailbox: WorkerChannel) -> None:
     assert mailbox.folder is not None
     mailbox.begin(1)
     (mailbox.folder / "1.part").write_text('{"status": 0, "ou')
@@ -38,7 +38,7 @@ def test_what_is_half_written_is_not_taken(mailbox: Mailbox) -> None:
     assert mailbox.is_busy
 
 
-def test_a_sweep_that_was_stopped_or_is_over_begins_nothing(mailbox: Mailbox) -> None:
+def test_a_sweep_that_was_stopped_or_is_over_begins_nothing(mailbox: WorkerChannel) -> None:
     sent = pickle.loads(pickle.dumps(mailbox))
     assert sent.is_open
     mailbox.stop()
@@ -47,7 +47,7 @@ def test_a_sweep_that_was_stopped_or_is_over_begins_nothing(mailbox: Mailbox) ->
     assert not sent.is_open
 
 
-def test_only_the_process_that_made_it_is_here(mailbox: Mailbox) -> None:
+def test_only_the_process_that_made_it_is_here(mailbox: WorkerChannel) -> None:
     code = "import pickle, sys; print(pickle.loads(sys.stdin.buffer.read()).is_here)"
     there = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(mailbox), capture_output=True, check=True)
     assert (mailbox.is_here, there.stdout.strip()) == (True, b"False")
@@ -55,4 +55,4 @@ def test_only_the_process_that_made_it_is_here(mailbox: Mailbox) -> None:
 
 def test_a_job_elsewhere_without_a_mailbox_is_an_error_and_not_skipped() -> None:
     with pytest.raises(AssertionError, match="not opened"):
-        _ = Mailbox().is_open
+        _ = WorkerChannel().is_open

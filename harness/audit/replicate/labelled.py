@@ -17,7 +17,7 @@ from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.seeding import generator
 from harness.data.files.table_files import expand, read_table, require
-from harness.utils.text import as_key, as_text, some
+from harness.utils.text import as_key, as_text, preview
 
 SETTING = "audit.retrieval"
 WELL = "well"
@@ -82,7 +82,7 @@ def labels_of(wells: pd.DataFrame, by: str, path: str | None, compound: str) -> 
     if not (labels != "").any():
         raise InputError(
             f"{first}: none of its {len(lookup):,} compounds is in the screen; it has e.g. "
-            f"{some(lookup.index, 3)}, the screen {some(names[names != ''].unique(), 3)}"
+            f"{preview(lookup.index, 3)}, the screen {preview(names[names != ''].unique(), 3)}"
         )
     return labels
 
@@ -95,7 +95,7 @@ def _check_one_each(pairs: pd.DataFrame, source: str) -> None:
         name = several["compound"].iloc[0]
         labels = several.loc[several["compound"] == name, "label"]
         raise InputError(
-            f"{source}: compound {name!r} has {len(labels)} labels {some(labels, 3)}, as have "
+            f"{source}: compound {name!r} has {len(labels)} labels {preview(labels, 3)}, as have "
             f"{several['compound'].nunique() - 1:,} others; expected one of each compound"
         )
 

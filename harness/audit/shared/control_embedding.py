@@ -21,7 +21,7 @@ MIN_WELLS = 10
 
 
 @dataclass(frozen=True)
-class Controls:
+class ControlEmbedding:
     """The n control wells: ``Z`` (n, <= 50) principal components, ``wells`` their rows, ``batch`` (n,) 0..B-1."""
 
     Z: Floats
@@ -34,7 +34,7 @@ class Controls:
         return nearest(self.Z, min(N_NEIGHBOURS, len(self.Z) - 1))
 
 
-def controls(context: AuditContext) -> Controls:
+def embed_controls(context: AuditContext) -> ControlEmbedding:
     """Normalized control wells of the run.
 
     Raises
@@ -45,7 +45,7 @@ def controls(context: AuditContext) -> Controls:
     return normalized.cached("controls", lambda: _controls(normalized))
 
 
-def _controls(normalized: Profiles) -> Controls:
+def _controls(normalized: Profiles) -> ControlEmbedding:
     chosen = (normalized.wells["role"] == "negcon").to_numpy(dtype=bool)
     wells = normalized.wells[chosen].reset_index(drop=True)
     batch, names = pd.factorize(wells["batch"])
@@ -53,4 +53,4 @@ def _controls(normalized: Profiles) -> Controls:
         raise NotApplicable(f"control wells lie in {len(names)} batch; a batch effect needs 2")
     if len(wells) < MIN_WELLS:
         raise NotApplicable(f"{len(wells)} control wells; batch metrics need {MIN_WELLS}")
-    return Controls(components(normalized.X[chosen], N_COMPONENTS), wells, np.asarray(batch, dtype=np.intp))
+    return ControlEmbedding(components(normalized.X[chosen], N_COMPONENTS), wells, np.asarray(batch, dtype=np.intp))

@@ -9,7 +9,7 @@ from harness.core.arrays import Mask
 from harness.core.seeding import generator
 
 
-def evenly(wells: pd.DataFrame, among: Mask, n: int, *axes: object) -> Mask:
+def sample_evenly(wells: pd.DataFrame, among: Mask, n: int, *axes: object) -> Mask:
     """Choose ``n`` of the wells in ``among``, (n_wells,), as evenly over plates as there are wells; all if fewer.
 
     The draw is derived from ``axes`` and the names of plates and wells; it does not depend on the order of rows.

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from harness.audit.base import AuditContext
 from harness.core.arrays import Doubles
 from harness.core.seeding import generator
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 from harness.scoring.bootstrap import interval, resample
 
 
@@ -70,6 +70,6 @@ def _alone(wells: pd.DataFrame) -> bool:
     return bool(wells.groupby("batch")["plate"].nunique().max() == 1)
 
 
-def _weights(context: AuditContext, wells: pd.DataFrame) -> Weights:
+def _weights(context: AuditContext, wells: pd.DataFrame) -> BootstrapWeights:
     drawn = resample(wells, n=context.n_resamples, seed=context.seed)
-    return Weights(drawn.within, pd.Index(drawn.plates).get_indexer(pd.Index(wells["plate"])))
+    return BootstrapWeights(drawn.within, pd.Index(drawn.plates).get_indexer(pd.Index(wells["plate"])))

@@ -18,7 +18,7 @@ from harness.settings.limits import Within
 Bound = Annotated[float, Within(0, 1)]
 
 
-class Null(Check):
+class NullTest(Check):
     """Relabel wells so that controls and treated do not differ, normalize, train and test as the run does.
 
     The truth is AUROC 0.5 for every model of the run, for a neighbour model (``neighbours``) and for the length of the

@@ -13,7 +13,7 @@ from scipy.stats import norm, t
 
 from harness.audit.base import AuditContext
 from harness.audit.shared.bounded import auroc_sd, bounded_interval, degrees_of_freedom
-from harness.audit.shared.even_sample import evenly
+from harness.audit.shared.even_sample import sample_evenly
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.baseline.row_norm import RowNorm
 from harness.core.arrays import Doubles, Mask
@@ -208,4 +208,4 @@ def mean_interval(repeats: Sequence[Scored]) -> tuple[float, float, float]:
 def _sample(relabelled: Relabelled, n: int, seed: int) -> Mask:
     wells = relabelled.profiles.wells
     classes = [relabelled.tested & (wells["role"] == role).to_numpy() for role in ("negcon", "treated")]
-    return np.logical_or(*(evenly(wells, mask, n, seed, i) for i, mask in enumerate(classes)))
+    return np.logical_or(*(sample_evenly(wells, mask, n, seed, i) for i, mask in enumerate(classes)))

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from harness.audit.shared.bounded import degrees_of_freedom
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
-from harness.metric.shared.weights import Weights
+from harness.metric.shared.weights import BootstrapWeights
 from harness.scoring.bootstrap import LEVEL, weighted_mean
 from harness.scoring.score_table import draws_of
 
@@ -34,7 +34,7 @@ def strong_wells(evaluations: Sequence[Evaluation], *, n_resamples: int) -> tupl
     for fold in folds:
         weights, weight_of_fold = draws.of(fold)
         limit, chance, variance = _limit(fold)
-        values.append(float(_beyond(fold, limit, chance, Weights.once(len(fold.y)))[0]))
+        values.append(float(_beyond(fold, limit, chance, BootstrapWeights.once(len(fold.y)))[0]))
         resampled.append(_beyond(fold, limit, chance, weights))
         above.append(weight_of_fold)
         noise.append(variance)
@@ -55,7 +55,7 @@ def _limit(fold: Evaluation) -> tuple[float, float, float]:
     return float(controls[-j]), chance, chance * (1 - chance) / (k + 2)
 
 
-def _beyond(fold: Evaluation, limit: float, chance: float, weight: Weights) -> Doubles:
+def _beyond(fold: Evaluation, limit: float, chance: float, weight: BootstrapWeights) -> Doubles:
     treated = (fold.y == 1).astype(float)
     total = weight.total(treated)
     share = np.full(len(total), np.nan)

@@ -20,7 +20,7 @@ from harness.data.wells.aggregation import aggregate
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.engine.exchangeable import MIN_CONTROLS, control_wells
 from harness.norm.engine.normalize import normalize
-from harness.tuning.base import described
+from harness.tuning.base import params_signature
 
 View = TypeVar("View")
 MOST_PARTS = 4  # of each plate's controls, hidden one after the other
@@ -123,4 +123,6 @@ def heldout_controls(context: AuditContext, part: int) -> Profiles:
 
 def once_per_run(context: AuditContext, key: Hashable, make: Callable[[], View]) -> View:
     """Return ``make()``, remembered for a run's profiles, method and seed, as long as the profiles live."""
-    return context.profiles.cached((key, context.seed, context.aggregate, repr(described(context.normalizer))), make)
+    return context.profiles.cached(
+        (key, context.seed, context.aggregate, repr(params_signature(context.normalizer))), make
+    )

@@ -12,7 +12,7 @@ from harness.audit.base import AuditContext
 from harness.audit.confounding import cramers_v
 from harness.audit.spike.design import COMMON, SPARSE, UNSPIKED, Design, by_batch, everywhere, half_of_plates
 from harness.audit.spike.draws import Draws, draws_at
-from harness.audit.spike.measurement import bench
+from harness.audit.spike.measurement import spike_in_experiment
 from harness.audit.spike.size import Sizes, sizes
 from harness.audit.spike.sparse import clear_readings, plate_halves, relative, spike_levels
 from harness.audit.spike.turning import Bounded
@@ -52,7 +52,7 @@ def measure(context: AuditContext, design: Design, numbers: Sequence[int], rare:
     the mean of all directions (a ratio estimator).
     """
     n = rare.contrast.shape[1]
-    place = bench(context)
+    place = spike_in_experiment(context)
     wells = place.base.wells
     level = np.array([design.prevalence[str(plate)] for plate in wells["plate"].unique()])
     halves = plate_halves(context, level)
@@ -76,7 +76,7 @@ def sparse_arm(context: AuditContext, n: int, n_passes: int) -> Arm:
     """Return the arm with many directions in few wells each, as strong as in the other arms."""
     readings = clear_readings(context, n, n_passes)
     own, yardstick = readings.sizes
-    share = readings.n_wells / n_passes / float(bench(context).treated.sum())
+    share = readings.n_wells / n_passes / float(spike_in_experiment(context).treated.sum())
     return _arm([own], yardstick.contrast, readings.n_wells, share, readings.draws)
 
 
@@ -98,7 +98,7 @@ def is_tied(context: AuditContext, above: float) -> bool:
     """Return whether compounds stand at the same positions on all plates: bias-corrected Cramer's V, remembered."""
 
     def make() -> float:
-        wells = bench(context).base.wells
+        wells = spike_in_experiment(context).base.wells
         treated = wells[wells["role"] == "treated"]
         if "compound" not in treated:
             return 0.0
@@ -119,7 +119,7 @@ def others_of(wells: pd.DataFrame, seed: int) -> list[Design]:
 
 def at_share(context: AuditContext, share: float, *, tied: bool) -> Design:
     """Return the design in which a share of wells is active on half of the plates; if tied, on all, same positions."""
-    wells, seed = bench(context).base.wells, derive(context.seed, "spikes")
+    wells, seed = spike_in_experiment(context).base.wells, derive(context.seed, "spikes")
     if tied:
         return Design("tied", everywhere(wells, share), same_positions=True)
     return Design("common", half_of_plates(wells, share, 0.0, seed))

@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from harness.audit.spike.detection import Reader
 from harness.audit.spike.directions import deviations
-from harness.audit.spike.measurement import Bench
+from harness.audit.spike.measurement import SpikeInExperiment
 from harness.core.arrays import Doubles, Floats, Mask
 
 MOST_SAMPLED = 400
@@ -39,7 +39,7 @@ class Levels:
     stronger: Doubles
 
 
-def levels(bench: Bench, reader: Reader, directions: Sequence[Doubles], *, n_each: float) -> Levels:
+def levels(bench: SpikeInExperiment, reader: Reader, directions: Sequence[Doubles], *, n_each: float) -> Levels:
     """Choose amplitudes analytically, for readers that learn a direction from ``n_each`` wells.
 
     A score along a learned direction, the mean of n wells in a space with p white dimensions, has the signal q = |s|^2
@@ -61,7 +61,7 @@ def levels(bench: Bench, reader: Reader, directions: Sequence[Doubles], *, n_eac
     )
 
 
-def strongest(bench: Bench) -> float:
+def strongest(bench: SpikeInExperiment) -> float:
     """Return the distance of the strongest treated wells from controls in control sd, root mean square over features.
 
     Their own noise is taken off; at least 2, so that saturation shows on a screen without strong effects too, and at
@@ -83,7 +83,7 @@ def _mean_squares(deviation: Floats, rows: Mask, varies: Mask) -> Floats:
     return np.asarray(np.minimum(np.square(sample), STRONG[1] ** 2).sum(axis=1) / varies.sum(), dtype=np.float32)
 
 
-def _lengths(bench: Bench, reader: Reader, unit: Doubles) -> Doubles:
+def _lengths(bench: SpikeInExperiment, reader: Reader, unit: Doubles) -> Doubles:
     """Length of each direction in the reader's space, (n_directions,): of the mean over a sample of wells."""
     rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // MOST_SAMPLED)]
     mean = [bench.yardstick.moved(rows, direction * bench.scale[bench.plate[rows]]).mean(axis=0) for direction in unit]
@@ -97,7 +97,7 @@ def _signal(noise: float) -> float:
     return float(np.sqrt(z2 + np.sqrt(z2**2 + 2 * z2 * noise)))
 
 
-def _dimensions(bench: Bench, reader: Reader) -> float:
+def _dimensions(bench: SpikeInExperiment, reader: Reader) -> float:
     """How many dimensions of variance 1 the treated wells fill in the reader's space: tr(S^2), from pairs of wells."""
     rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // MOST_SAMPLED)]
     X: Floats = bench.yardstick.plain[rows]

@@ -26,7 +26,7 @@ TURNED = 0.2  # sd by which unspiked wells move if a method turns its axes
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class SpikeInExperiment:
     """Wells of a screen, normalized without spikes, and what a spike does to them.
 
     Attributes
@@ -103,7 +103,7 @@ class Bench:
         return moved(self.yardstick.plain, after, code, n_directions, self.base.wells, noise)
 
 
-def bench(context: AuditContext) -> Bench:
+def spike_in_experiment(context: AuditContext) -> SpikeInExperiment:
     """Return the bench of a run, remembered for all checks of a process.
 
     Raises
@@ -113,7 +113,7 @@ def bench(context: AuditContext) -> Bench:
     return once_per_run(context, "bench", lambda: _bench(context))
 
 
-def _bench(context: AuditContext) -> Bench:
+def _bench(context: AuditContext) -> SpikeInExperiment:
     raw = raw_wells(context)
     if len(raw) < 2:
         raise NotApplicable(f"{len(raw)} plate: effects are learned on one and measured on another", code="few_plates")
@@ -126,7 +126,7 @@ def _bench(context: AuditContext) -> Bench:
         raise NotApplicable("no treated wells: there are none to spike", code="no_treated")
     plates = raw.wells.drop_duplicates("plate")
     n_controls = np.bincount(plate[raw.wells["role"] == "negcon"], minlength=len(plates))
-    return Bench(
+    return SpikeInExperiment(
         base=raw,
         plain=normalized_wells(context).X,
         normalize=context.normalize,

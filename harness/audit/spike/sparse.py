@@ -16,7 +16,7 @@ from harness.audit.spike.detection import PerWell, Reader, reader
 from harness.audit.spike.directions import directions
 from harness.audit.spike.draws import Draws, draws_of, draws_within
 from harness.audit.spike.levels import Levels, levels
-from harness.audit.spike.measurement import bench
+from harness.audit.spike.measurement import spike_in_experiment
 from harness.audit.spike.size import Sizes, halves_of_plates, mean_sizes, sizes
 from harness.audit.spike.step import step, step_size, stepping
 from harness.audit.spike.sums import Moved
@@ -60,13 +60,13 @@ class Readings:
 
 def n_directions(context: AuditContext, most: int) -> int:
     """Return how many directions a tenth of the treated wells can hold, with 6 wells each, at most ``most``."""
-    spiked = deal(bench(context).base.wells, most, SHARE, context.seed) != UNSPIKED
+    spiked = deal(spike_in_experiment(context).base.wells, most, SHARE, context.seed) != UNSPIKED
     return int(np.clip(spiked.sum() // FEWEST_EACH, 1, most))
 
 
 def spike_directions(context: AuditContext, n: int) -> list[Doubles]:
     """Return the directions of a run, remembered for all checks of a process."""
-    base = bench(context).base
+    base = spike_in_experiment(context).base
     return once_per_run(
         context, ("directions", n, context.seed), lambda: directions(base, n, derive(context.seed, "spikes"))
     )
@@ -74,7 +74,7 @@ def spike_directions(context: AuditContext, n: int) -> list[Doubles]:
 
 def yardstick_reader(context: AuditContext) -> Reader:
     """Return the reader of the yardstick's wells, remembered."""
-    place = bench(context)
+    place = spike_in_experiment(context)
     return once_per_run(
         context,
         "yardstick reader",
@@ -84,7 +84,7 @@ def yardstick_reader(context: AuditContext) -> Reader:
 
 def reader_of(context: AuditContext, X: Floats, code: NDArray[np.intp]) -> Reader:
     """Return a reader of the wells of a pass, fitted on those without a spike."""
-    place = bench(context)
+    place = spike_in_experiment(context)
     return reader(X, place.base.wells, place.treated, context.seed, spiked=code != UNSPIKED)
 
 
@@ -92,7 +92,7 @@ def spike_levels(context: AuditContext, n: int) -> Levels:
     """Return the strengths of a run's spikes, remembered."""
 
     def make() -> Levels:
-        place = bench(context)
+        place = spike_in_experiment(context)
         n_each = max(0.8 * SHARE * float(place.treated.sum()) / n, 2.0)  # in four of five folds
         return levels(place, yardstick_reader(context), spike_directions(context, n), n_each=n_each)
 
@@ -101,14 +101,14 @@ def spike_levels(context: AuditContext, n: int) -> Levels:
 
 def plate_halves(context: AuditContext, prevalence: Doubles | None = None) -> Mask:
     """Deal the plates of a run to two halves, alike in batch and prevalence (n_plates,)."""
-    place = bench(context)
+    place = spike_in_experiment(context)
     level = np.zeros(len(place.scale)) if prevalence is None else prevalence
     return halves_of_plates(place.base.wells, level, generator(context.seed, "halves"))
 
 
 def plate_draws(context: AuditContext) -> Draws:
     """Return the resamples of the plates of a run."""
-    return draws_of(bench(context).base.wells, context.n_resamples, context.seed)
+    return draws_of(spike_in_experiment(context).base.wells, context.n_resamples, context.seed)
 
 
 def limit_readings(context: AuditContext, n: int, n_passes: int) -> Readings:
@@ -136,7 +136,7 @@ def step_ratio(context: AuditContext, n: int) -> tuple[Doubles, Draws, int]:
 
     Two passes: the same wells with strong effects, one direction on a plate, and with slightly stronger ones.
     """
-    place, strengths = bench(context), spike_levels(context, n_directions(context, n))
+    place, strengths = spike_in_experiment(context), spike_levels(context, n_directions(context, n))
     n = len(strengths.strong)
     halves = plate_halves(context)
     n = max(1, min(n, MOST_STRONG, min(int(halves.sum()), int((~halves).sum())) // 2))
@@ -165,7 +165,7 @@ def relative(own: Doubles, yardstick: Doubles) -> Doubles:
 
 def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> Readings:
     """Normalize wells of which a tenth has one of the effects, and read them."""
-    place = bench(context)
+    place = spike_in_experiment(context)
     n = len(effects)
     code = deal(place.base.wells, n, SHARE, derive(context.seed, "limit", number))
     after = place.normalized(code, effects)

@@ -13,7 +13,7 @@ from harness.audit.base import AuditContext
 from harness.audit.shared.views import raw_wells, yardstick_wells
 from harness.core.arrays import Doubles, Floats
 from harness.norm.dmso_within import DmsoWithin
-from harness.norm.engine.exchangeable import FEW_CONTROLS, control_wells, left_out
+from harness.norm.engine.exchangeable import FEW_CONTROLS, control_wells, left_out_control
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,5 +56,5 @@ def yardstick(context: AuditContext, plate: NDArray[np.intp]) -> Yardstick:
     for part in raw:
         fitted = DmsoWithin().fit([part])
         factors.append((1 / fitted.sd_).astype(np.float32))
-        reference[part.rows] = left_out(part, fitted.reference_, fitted.seed)
+        reference[part.rows] = left_out_control(part, fitted.reference_, fitted.seed)
     return Yardstick(views["dmso_within"].X, plate, factors, reference, is_noisy=min(n_controls) < FEW_CONTROLS)

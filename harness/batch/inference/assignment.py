@@ -15,13 +15,13 @@ import pandas as pd
 
 from harness.core.exceptions import InputError
 from harness.utils.spreadsheet_csv import spreadsheet_csv
-from harness.utils.text import some
+from harness.utils.text import preview
 
 RANGES = "harness.batch.ranges.Ranges"
 
 
 @dataclass(frozen=True)
-class Found:
+class BatchInference:
     """What was found.
 
     Attributes
@@ -62,7 +62,7 @@ class Found:
             text = f"{n} batches of {span} plates ({self.method}, stability {self.rand:.2f})"
         if self.outliers:
             listed = ",".join(f"'{name}'" for name in self.outliers)
-            text += f"; outlier plates {some(self.outliers)}, left out by data.exclude_plates=[{listed}]"
+            text += f"; outlier plates {preview(self.outliers)}, left out by data.exclude_plates=[{listed}]"
         return f"batch=inferred found {text}"
 
     @property
@@ -86,7 +86,7 @@ class Found:
         plates = self.plates["plate"]
         if not self.numbered:
             raise InputError(
-                f"batch: ranges need one number of its own in each plate id, got {some(plates)}; join the table of "
+                f"batch: ranges need one number of its own in each plate id, got {preview(plates)}; join the table of "
                 "batches to the wells by data.metadata and use batch=column"
             )
         batch = self.plates["batch"]

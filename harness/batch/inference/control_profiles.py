@@ -18,7 +18,7 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.core.seeding import generator
 from harness.data.wells.aggregation import sites_to_wells, well_codes
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 VARIANCE = 0.95  # of scaled plate medians, kept by the leading components
 MAD_TO_SD = 1.4826  # of a Gaussian
@@ -89,7 +89,7 @@ def control_profiles(profiles: Profiles, *, order: str = "plate") -> ControlProf
         medians[plate.name] = np.median(found[plate.name].astype(np.float64), axis=0)
     if bare := [plate for plate in ranks if plate not in found]:
         raise InputError(
-            f"batch=inferred: no control wells (negcon) on plates {some(bare)}; batches are found in controls: mark "
+            f"batch=inferred: no control wells (negcon) on plates {preview(bare)}; batches are found in controls: mark "
             "them by data.controls, leave the plates out by data.exclude_plates, or use batch=column or batch=ranges"
         )
     M = np.array([medians[plate] for plate in ranks])
@@ -124,15 +124,15 @@ def plate_order(wells: pd.DataFrame, column: str) -> list[str]:
     remedy = "set batch.order to a column that gives every plate one place, as an acquisition date does"
     if column not in wells:
         raise InputError(
-            f"batch=inferred: no column {column!r} to order plates by; found {some(wells.columns, 20)}; {remedy}"
+            f"batch=inferred: no column {column!r} to order plates by; found {preview(wells.columns, 20)}; {remedy}"
         )
     pairs = pd.DataFrame({"plate": as_text(wells["plate"]), "at": as_text(wells[column])}).drop_duplicates()
     twice = pairs["plate"][pairs["plate"].duplicated()].unique()
     if len(twice):
-        raise InputError(f"batch=inferred: plates {some(twice)} have several values of {column!r}; {remedy}")
+        raise InputError(f"batch=inferred: plates {preview(twice)} have several values of {column!r}; {remedy}")
     blank = pairs["plate"][pairs["at"] == ""]
     if len(blank):
-        raise InputError(f"batch=inferred: plates {some(blank)} have no {column!r}; {remedy}")
+        raise InputError(f"batch=inferred: plates {preview(blank)} have no {column!r}; {remedy}")
     keys = {str(plate): (_natural(str(at)), _natural(str(plate))) for plate, at in pairs.to_numpy()}
     return sorted(keys, key=keys.__getitem__)
 

@@ -30,7 +30,7 @@ from harness.data.conventions.identifier_names import identifier_reason, label_r
 from harness.settings.annotated_types import Name, Pattern
 from harness.settings.limits import NotEmpty
 from harness.store.validate import INDEX_COLUMNS
-from harness.utils.text import as_numbers, some
+from harness.utils.text import as_numbers, preview
 
 FeatureSpec = Pattern | Annotated[Sequence[Name], NotEmpty()] | None
 ARRAY_ELEMENTS = "array_elements"  # attribute of a table: columns that were one column of arrays
@@ -73,7 +73,7 @@ def choose(df: pd.DataFrame, features: FeatureSpec, *, claimed: Collection[str],
     if not choice.names:
         reasons = f"; left out {listed_with_reasons(choice.left_out)}" if choice.left_out else ""
         raise InputError(
-            f"{source}: no feature columns among {some(df.columns, 12)}{reasons}; expected numeric columns, or name "
+            f"{source}: no feature columns among {preview(df.columns, 12)}{reasons}; expected numeric columns, or name "
             "them by features"
         )
     return choice
@@ -145,7 +145,7 @@ def _by_request(df: pd.DataFrame, free: list[str], features: str | Sequence[str]
         matching = [name for name in free if matches(name)]
         reasons = {name: reason for name in matching if name not in in_full and (reason := reason_by_name(df, name))}
         if not matching:
-            raise InputError(f"{source}: {missing}; found {some(free, 12)}")
+            raise InputError(f"{source}: {missing}; found {preview(free, 12)}")
         if len(reasons) == len(matching):
             raise InputError(
                 f"{source}: {missing}, but for columns that are left out: {listed_with_reasons(reasons)}; list their "

@@ -15,15 +15,21 @@ from harness.data.columns import feature_columns
 from harness.data.columns.feature_columns import FeatureSpec
 from harness.data.columns.left_out_columns import left_out_sentence
 from harness.data.columns.well_roles import Rule, RuleSpec
-from harness.data.columns.wells_table import claimed, required, resolve, wells_table, without
+from harness.data.columns.wells_table import (
+    drop_columns,
+    require_controls,
+    reserved_columns,
+    resolve_columns,
+    wells_table,
+)
 from harness.data.files.array_columns import expand_arrays
-from harness.data.files.plate_rows import Rows
+from harness.data.files.plate_rows import PlateRows
 from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_wide
 from harness.utils.hashing import fingerprint
 
 
-def interpret(
+def parse_wide_table(
     df: pd.DataFrame,
     *,
     columns: Mapping[str, str | None],
@@ -44,10 +50,10 @@ def interpret(
     InputError : whatever is wrong with the table or with the choices, in one line.
     """
     df = _with_inferred_types(check_wide(df, source=source))
-    negative = required(Rule.parse(controls, option="controls"), source=source, found=df.columns)
+    negative = require_controls(Rule.parse(controls, option="controls"), source=source, found=df.columns)
     rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
-    mapped = resolve(df.columns, columns, source=source)
-    taken = claimed(mapped, (negative, *rules))
+    mapped = resolve_columns(df.columns, columns, source=source)
+    taken = reserved_columns(mapped, (negative, *rules))
     df = expand_arrays(df, features=features, claimed=taken, source=source)
     choice = feature_columns.choose(df, features, claimed=taken, source=source)
     names = choice.names
@@ -55,7 +61,7 @@ def interpret(
         warnings.warn(f"{source}: {left_out_sentence(len(names), choice.left_out)}", stacklevel=3)
     X = feature_columns.values(df, names, source=source)
     wells = wells_table(
-        without(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],
+        drop_columns(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],
         level=level, source=source, where=lambda i: f"{source}, row {i + 1}", report=report,
     )  # fmt: skip
     return X, wells, names
@@ -100,24 +106,24 @@ def profiles_from_frame(
 
     ``plate`` ... ``cell_count`` name columns of ``df`` (None: the column of that very name, where there is one).
     Without a batch column every batch is ``""``: see :func:`harness.batch.assign_batches`. The other options are
-    those of :func:`interpret` and :mod:`harness.data.columns.missing_values`.
+    those of :func:`parse_wide_table` and :mod:`harness.data.columns.missing_values`.
 
     Raises
     ------
-    InputError : as :func:`interpret`; NaN or infinity, by ``on_missing``.
+    InputError : as :func:`parse_wide_table`; NaN or infinity, by ``on_missing``.
     """
     columns = {
         "plate": plate, "well": well, "batch": batch, "compound": compound, "site": site, "dose": dose,
         "cell_count": cell_count,
     }  # fmt: skip
     report = ReadingReport()
-    X, wells, names = interpret(
+    X, wells, names = parse_wide_table(
         df, columns=columns, controls=controls, poscon=poscon, empty=empty, features=features, level=level,
         source=name, report=report,
     )  # fmt: skip
     for line in report.warnings:
         warnings.warn(f"{name}: {line}", stacklevel=3)
-    rows = Rows(source=name, features=names, parts=[X], wells=wells, on_missing=on_missing)
+    rows = PlateRows(source=name, features=names, parts=[X], wells=wells, on_missing=on_missing)
     plates = list(rows.plates())
     X, wells = np.concatenate([X for X, _ in plates]), pd.concat([w for _, w in plates], ignore_index=True)
     return Profiles(X, wells, features=rows.kept, name=name, fingerprint=fingerprint([X], wells, rows.kept))

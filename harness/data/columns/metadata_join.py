@@ -19,7 +19,7 @@ from harness.data.files.table_files import expand, read_table, require
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import NotEmpty, OneOf
 from harness.store.reading_report import ReadingReport
-from harness.utils.text import has_lost_digits, listed, some
+from harness.utils.text import as_list, has_lost_digits, preview
 
 UNMATCHED = ("error", "warn")
 _REQUIRED = {"path", "on"}
@@ -69,13 +69,15 @@ class Join:
             raise InputError(f"{option}: got keys {sorted(given)}; expected {expected}")
         on, columns, unmatched = given["on"], given.get("columns"), given.get("unmatched", UNMATCHED[0])
         on = (
-            {str(k): str(v) for k, v in on.items()} if isinstance(on, Mapping) else {str(k): str(k) for k in listed(on)}
+            {str(k): str(v) for k, v in on.items()}
+            if isinstance(on, Mapping)
+            else {str(k): str(k) for k in as_list(on)}
         )
         if not on:
             raise InputError(f"{option}: on is empty; name at least one column to join by")
         if unmatched not in UNMATCHED:
             raise InputError(f"{option}: got unmatched={unmatched!r}; expected one of {list(UNMATCHED)}")
-        taken = None if columns is None else tuple(str(c) for c in listed(columns))
+        taken = None if columns is None else tuple(str(c) for c in as_list(columns))
         dialect = Dialect.parse(given.get("separator"), given.get("decimal"), setting=f"{option}.")
         return cls(tuple(expand(given["path"], option=f"{option}.path")), on, taken, unmatched, dialect)
 
@@ -127,7 +129,7 @@ class Join:
         clash = [c for c in new if c in wells.columns]
         if clash:
             raise InputError(
-                f"{self.source}: columns {some(clash)} are already in {source}; choose others by metadata.columns"
+                f"{self.source}: columns {preview(clash)} are already in {source}; choose others by metadata.columns"
             )
         keys = {}
         for left, right in self.on.items():
@@ -146,8 +148,8 @@ class Join:
         position[np.any([left.isna() for left, _ in keys.values()], axis=0)] = -1
         if (position < 0).all():
             raise InputError(
-                f"{self.source}: matches no row of {source} by {dict(self.on)}; looked for {some(lefts.unique(), 3)}, "
-                f"the metadata holds {some(rights, 3)}{zeros_hint(keys)}"
+                f"{self.source}: matches no row of {source} by {dict(self.on)}; looked for "
+                f"{preview(lefts.unique(), 3)}, the metadata holds {preview(rights, 3)}{zeros_hint(keys)}"
             )
         values = metadata.loc[rows, new].reset_index(drop=True)
         joined = values.reindex(pd.Index(position).where(position >= 0, len(values)))
@@ -170,15 +172,15 @@ class Join:
                 culprit = left[left.duplicated()].iloc[0]
                 count = int((left == culprit).all(axis=1).sum())
                 raise InputError(
-                    f"{self.source}: {count} different rows for {list(self.on.values())} = {some(culprit, 20)} would "
-                    "duplicate wells; join by more columns, or take fewer by metadata.columns"
+                    f"{self.source}: {count} different rows for {list(self.on.values())} = {preview(culprit, 20)} "
+                    "would duplicate wells; join by more columns, or take fewer by metadata.columns"
                 )
         return rows
 
 
 def joins(specs: MetadataSpec) -> list[Join]:
     """Every entry of the option ``metadata``."""
-    return [Join.parse(spec, option=f"metadata[{i}]") for i, spec in enumerate(listed(specs))]
+    return [Join.parse(spec, option=f"metadata[{i}]") for i, spec in enumerate(as_list(specs))]
 
 
 def attach_all(

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
-from harness.utils.text import some
+from harness.utils.text import preview
 
 CHOICES = ("error", "drop_features", "impute_plate_median")
 LARGEST = (
@@ -67,7 +67,7 @@ def impute(X: Floats, features: Sequence[str], *, plate: str, source: str) -> Fl
     empty = gaps[~finite[:, gaps].any(axis=0)]
     if len(empty):
         raise InputError(
-            f"{source}: plate {plate!r} has no finite value of {some(features[i] for i in empty)}, so there is no "
+            f"{source}: plate {plate!r} has no finite value of {preview(features[i] for i in empty)}, so there is no "
             "median to impute; use on_missing=drop_features"
         )
     filled = X.copy()

@@ -13,7 +13,7 @@ import pandas as pd
 from harness.core.arrays import Mask
 from harness.core.exceptions import InputError
 from harness.store.reading_report import ReadingReport
-from harness.utils.text import some
+from harness.utils.text import preview
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class JoinedRows:
             absent = missing & ~left.isin(right.dropna()).to_numpy() & ~explained
             if absent.any():
                 counts = left[absent].value_counts(sort=False)
-                names = ", ".join(f"{some([value])[1:-1]} ({n:,} rows)" for value, n in counts.iloc[:5].items())
+                names = ", ".join(f"{preview([value])[1:-1]} ({n:,} rows)" for value, n in counts.iloc[:5].items())
                 more = f" and {len(counts) - 5:,} more" if len(counts) > 5 else ""
                 parts.append(f"{name} {names}{more} {'is' if len(counts) == 1 else 'are'} not in it")
             explained |= absent
         rest = missing & ~explained
         if rest.any():
             first = int(np.flatnonzero(rest)[0])
-            example = ", ".join(f"{name} {some([left.iloc[first]])[1:-1]}" for name, (left, _) in self.keys.items())
+            example = ", ".join(f"{name} {preview([left.iloc[first]])[1:-1]}" for name, (left, _) in self.keys.items())
             parts.append(f"{int(rest.sum()):,} rows, e.g. {example}, are not in it")
         return "; ".join(parts)
 

@@ -21,7 +21,7 @@ from pandas.api.types import infer_dtype, is_numeric_dtype
 from harness.core.arrays import Mask
 from harness.core.exceptions import InputError
 from harness.data.columns.safe_query_tests import MISSING_TESTS, TEXT_TESTS, answer
-from harness.utils.text import as_key, some
+from harness.utils.text import as_key, preview
 
 _METHODS = MISSING_TESTS | {"isin", "between"}
 _TEXT_METHODS = TEXT_TESTS | {"lower", "upper", "strip"}
@@ -95,7 +95,7 @@ class Query:
         unknown = [name for name in self.names.values() if name not in columns]
         if unknown:
             raise InputError(
-                f"{option}: query {shortened(self.written)!r} needs a column {unknown[0]!r}; found {some(columns)}"
+                f"{option}: query {shortened(self.written)!r} needs a column {unknown[0]!r}; found {preview(columns)}"
             )
         frame = pd.DataFrame({name: _searchable(columns[column]) for name, column in self.names.items()})
         texts = [str(name) for name in frame if not is_numeric_dtype(frame[name].dtype)]

@@ -15,7 +15,7 @@ from harness.core.exceptions import InputError
 from harness.data.columns.safe_query import Query, shortened
 from harness.settings.annotated_types import Name, QueryText
 from harness.store.reading_report import ReadingReport
-from harness.utils.text import as_key, as_text, listed, one_text, quoting_hint, some
+from harness.utils.text import as_key, as_list, as_text, normalize_id, preview, quoting_hint
 
 Scalar = str | int | float | bool
 
@@ -66,10 +66,10 @@ class Rule:
             return cls(option, query=Query.parse(str(given["query"]), option=option))
         if set(given) != {"column", "values"}:
             raise InputError(f"{option}: got {sorted(given)}; give either column and values, or query")
-        values = listed(given["values"])
+        values = as_list(given["values"])
         if not values:
             raise InputError(f"{option}: values is empty; list at least one value of column {given['column']!r}")
-        texts = tuple(unicodedata.normalize("NFC", one_text(value)) for value in values)
+        texts = tuple(unicodedata.normalize("NFC", normalize_id(value)) for value in values)
         return cls(option, column=str(given["column"]), values=texts, given=tuple(values))
 
     @property
@@ -85,7 +85,7 @@ class Rule:
         if self.query:
             return self.query.mask(table, option=self.option)
         if self.column not in table:
-            raise InputError(f"{self.option}: no column {self.column!r}; found {some(table, 20)}")
+            raise InputError(f"{self.option}: no column {self.column!r}; found {preview(table, 20)}")
         return cast(Mask, as_key(table[self.column]).isin(self.values).to_numpy(dtype=bool))
 
     def describe(self, table: Columns) -> str:
@@ -94,7 +94,7 @@ class Rule:
             repr(shortened(self.query.written)) if self.query else f"column {self.column!r}, values {list(self.values)}"
         )
         found = "; ".join(
-            f"{name!r} holds {some(as_text(table[name]).value_counts().index, 12)}"
+            f"{name!r} holds {preview(as_text(table[name]).value_counts().index, 12)}"
             for name in dict.fromkeys(self.columns)
         )
         return f"{asked}: {found}"
@@ -146,7 +146,7 @@ def assign_roles(
             )
     negcon = (role == "negcon").to_numpy()
     if not negcon.any():
-        others = some(role[controls.mask(table)].unique())
+        others = preview(role[controls.mask(table)].unique())
         raise InputError(f"{source}: every row that {controls.option} matches is chosen as {others} as well")
     if negcon[(role != "empty").to_numpy()].all():
         n, asked = int(negcon.sum()), controls.describe(table)

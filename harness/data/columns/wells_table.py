@@ -17,7 +17,7 @@ from harness.data.columns.spellings import report_names
 from harness.data.columns.well_roles import Rule, assign_roles
 from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_wells
-from harness.utils.text import as_numbers, as_text, has_lost_digits, one_text, some
+from harness.utils.text import as_numbers, as_text, has_lost_digits, normalize_id, preview
 
 STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
 DERIVED = ("row", "column", "role")
@@ -26,7 +26,7 @@ _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,14}")
 LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well or site when they come here
 
 
-def resolve(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
+def resolve_columns(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
     """The source column of each standard column that is there: the mapped one, else the one of that name.
 
     Raises
@@ -42,11 +42,11 @@ def resolve(found: Collection[str], columns: Mapping[str, str | None], *, source
         if column in found:
             mapped[name] = column
         elif columns.get(name) is not None or name in ("plate", "well"):
-            raise InputError(f"{source}: no {name} column {column!r}; found {some(found, 20)}; set columns.{name}")
+            raise InputError(f"{source}: no {name} column {column!r}; found {preview(found, 20)}; set columns.{name}")
     return mapped
 
 
-def claimed(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
+def reserved_columns(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
     """Columns that are no features unless asked for by name."""
     used = {name for rule in rules if rule for name in rule.columns}
     return {*STANDARD, *DERIVED, *columns.values(), *used}
@@ -153,24 +153,24 @@ def _refuse_blank_ids(
             first, n = where(int(blank[0])), len(blank)
             raise InputError(f"{first}: {name} column {columns[name]!r} is empty (in {n} rows); fill it in")
     if "batch" in table and (unbatched := (table["batch"] == "").to_numpy()).any() and not unbatched.all():
-        plates = some(table["plate"][unbatched].unique())
+        plates = preview(table["plate"][unbatched].unique())
         raise InputError(
             f"{source}: batch column {columns['batch']!r} is empty, or has no partner, in {int(unbatched.sum())} rows "
             f"of plates {plates}; fill it in, or leave these plates out by exclude_plates"
         )
 
 
-def required(controls: Rule | None, *, source: str, found: Collection[str]) -> Rule:
+def require_controls(controls: Rule | None, *, source: str, found: Collection[str]) -> Rule:
     """``controls``, or an InputError that says how to choose them."""
     if controls is None:
         raise InputError(
             f"{source}: which wells are negative controls? Give controls.column and controls.values, or "
-            f"controls.query; columns found {some(found, 20)}"
+            f"controls.query; columns found {preview(found, 20)}"
         )
     return controls
 
 
-def without(df: pd.DataFrame, names: Sequence[str], taken: Collection[str]) -> pd.DataFrame:
+def drop_columns(df: pd.DataFrame, names: Sequence[str], taken: Collection[str]) -> pd.DataFrame:
     """The columns that are not features, and those that are used for something else as well; rows 0..n-1."""
     gone = set(names) - set(taken)
     return df[[c for c in df.columns if c not in gone]].reset_index(drop=True)
@@ -202,4 +202,4 @@ def _storable(column: pd.Series[Any]) -> pd.Series[Any]:
         return column
     kind = infer_dtype(column, skipna=True)
     long = kind == "integer" and any(abs(value) >= 1 << 63 for value in column.dropna())
-    return column.map(one_text) if long or kind.startswith("mixed") else column
+    return column.map(normalize_id) if long or kind.startswith("mixed") else column

@@ -11,7 +11,7 @@ from harness.core.exceptions import InputError
 from harness.data.columns import well_names
 from harness.data.columns.wells_table import STANDARD
 from harness.data.conventions import names
-from harness.utils.text import as_numbers, as_text, some
+from harness.utils.text import as_numbers, as_text, preview
 
 Candidates = Mapping[str, Sequence[str]]
 
@@ -28,12 +28,12 @@ def recognize(columns: Collection[str], mapped: Mapping[str, str], *, source: st
         raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(STANDARD)}")
     for name, column in mapped.items():
         if column not in columns:
-            raise InputError(f"{source}: no {name} column {column!r}; found {some(columns, 20)}; set columns.{name}")
+            raise InputError(f"{source}: no {name} column {column!r}; found {preview(columns, 20)}; set columns.{name}")
     candidates = names.candidates(columns, mapped)
     for name in ("plate", "well"):
         if not candidates[name]:
             raise InputError(
-                f"{source}: no {name} column; looked for {names.looked_for(name)}; found {some(columns, 20)}; set "
+                f"{source}: no {name} column; looked for {names.looked_for(name)}; found {preview(columns, 20)}; set "
                 f"data.columns.{name}=COLUMN (python -m harness.inspect shows what the columns hold)"
             )
     return {name: recognized[0] for name, recognized in candidates.items() if recognized}
@@ -59,8 +59,8 @@ def agreed(meta: pd.DataFrame, name: str, columns: Sequence[str], *, source: str
         pairs = pairs.drop_duplicates()
         if pairs["first"].duplicated().any() or pairs["second"].duplicated().any():
             raise InputError(
-                f"{source}: two columns may be the {name}: {filled[0]!r} holds {some(pairs['first'].unique(), 3)}, "
-                f"{other!r} holds {some(pairs['second'].unique(), 3)}; choose by data.columns.{name}={filled[0]} or "
+                f"{source}: two columns may be the {name}: {filled[0]!r} holds {preview(pairs['first'].unique(), 3)}, "
+                f"{other!r} holds {preview(pairs['second'].unique(), 3)}; choose by data.columns.{name}={filled[0]} or "
                 f"data.columns.{name}={other}"
             )
     return filled[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.utils.text import one_text
+from harness.utils.text import normalize_id
 
 NEGCON, POSCON, EMPTY, TREATED, CONTROL = "negcon", "poscon", "empty", "treated", "control"
 # Values of pert_type and control_type: JUMP-Target-1 and CPJUMP1 (trt, control, negcon, poscon_cp, poscon_diverse),
@@ -48,18 +48,18 @@ JCP2022: dict[str, str] = {
 
 def type_role(value: object) -> str:
     """Return what a value of a type column says, or ``""`` if it is none of :data:`TYPES`."""
-    return _TYPES.get(_plain(one_text(value)), "")
+    return _TYPES.get(_plain(normalize_id(value)), "")
 
 
 def compound_role(value: object) -> str:
     """Return the role of the control that a compound's name or id stands for, or ``""``."""
-    text = one_text(value)
+    text = normalize_id(value)
     return JCP2022.get(text) or (NEGCON if is_dmso(text) else "")
 
 
 def is_dmso(value: object) -> bool:
     """Return whether a name is one of DMSO's; what stands before a colon (``nan:DMSO``) is another id, not the name."""
-    text = one_text(value).rpartition(":")[2].strip()
+    text = normalize_id(value).rpartition(":")[2].strip()
     return text == DMSO_INCHIKEY or re.sub(r"[^a-z]", "", text.lower()) in _DMSO
 
 

@@ -16,7 +16,7 @@ from harness.data.conventions import names
 from harness.data.conventions.batches import choose_batches
 from harness.data.conventions.columns import choose_columns
 from harness.data.conventions.controls import blank_sample, choose_controls
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 _RULES = ("controls", "poscon", "empty")
 _JUMP = ("Metadata_Source", "Metadata_Plate", "Metadata_Well")
@@ -123,7 +123,7 @@ def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: st
     return InputError(
         f"{question} Give controls.column and controls.values, or controls.query; looked for negcon or control in "
         f"Metadata_pert_type and Metadata_control_type, for DMSO in {names.looked_for('compound')}, and for ids of "
-        f"JUMP's controls; columns found {some(meta.columns, 20)}; python -m harness.inspect shows their values"
+        f"JUMP's controls; columns found {preview(meta.columns, 20)}; python -m harness.inspect shows their values"
     )
 
 

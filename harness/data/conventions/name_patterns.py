@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from harness.core.exceptions import InputError
-from harness.utils.text import as_text, some
+from harness.utils.text import as_text, preview
 
 NAMES = ("plate", "well", "site")
 SUFFIX = "_regex"
@@ -77,7 +77,7 @@ class NamePatterns:
         """
         for name, (column, pattern) in self.patterns.items():
             if column not in df.columns:
-                raise InputError(f"{source}: no column {column!r} for columns.{name}{SUFFIX}; found {some(df, 20)}")
+                raise InputError(f"{source}: no column {column!r} for columns.{name}{SUFFIX}; found {preview(df, 20)}")
             text = as_text(df[column])
             values = list(text.unique())
             parts = dict(zip(values, _search(pattern, values, f"{source}: columns.{name}{SUFFIX}"), strict=True))

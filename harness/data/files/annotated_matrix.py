@@ -19,9 +19,9 @@ from harness.data.conventions.columns import recognize
 from harness.data.conventions.decision import decide
 from harness.data.conventions.name_patterns import NamePatterns
 from harness.data.conventions.table import conventions_table, lines
-from harness.data.files.plate_rows import Rows
+from harness.data.files.plate_rows import PlateRows
 from harness.store.reading_report import ReadingReport
-from harness.utils.text import as_text, listed, one_text, some
+from harness.utils.text import as_list, as_text, normalize_id, preview
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ScreenOptions:
     def parse(cls, *, columns: Mapping[str, str | None] | None, exclude_plates: Any, **options: Any) -> ScreenOptions:
         """Drop columns that are not mapped; compare plates as text."""
         mapped = {name: column for name, column in (columns or {}).items() if column is not None}
-        plates = tuple(one_text(plate) for plate in listed(exclude_plates))
+        plates = tuple(normalize_id(plate) for plate in as_list(exclude_plates))
         return cls(columns=mapped, exclude_plates=plates, **options)
 
     def as_json(self) -> dict[str, Any]:
@@ -57,10 +57,12 @@ class ScreenOptions:
         plates = as_text(meta[column])
         unknown = [plate for plate in self.exclude_plates if plate not in set(plates)]
         if unknown:
-            raise InputError(f"{source}: exclude_plates names {some(unknown)}; found plates {some(plates.unique())}")
+            raise InputError(
+                f"{source}: exclude_plates names {preview(unknown)}; found plates {preview(plates.unique())}"
+            )
         included = ~plates.isin(self.exclude_plates)
         if not included.any():
-            raise InputError(f"{source}: exclude_plates leaves no plate; found {some(plates.unique())}")
+            raise InputError(f"{source}: exclude_plates leaves no plate; found {preview(plates.unique())}")
         return included
 
     def choose(self, table: pd.DataFrame, *, source: str, report: ReadingReport) -> list[str]:
@@ -80,7 +82,7 @@ class ScreenOptions:
         source: str,
         where: Callable[[int], str],
         report: ReadingReport,
-    ) -> Rows:
+    ) -> PlateRows:
         """Return the rows of plates that are not excluded; what columns and controls are is decided as for tables.
 
         Parameters
@@ -119,4 +121,4 @@ class ScreenOptions:
         if features != list(names):
             place = {name: i for i, name in enumerate(names)}
             X = X[:, [place[name] for name in features]]
-        return Rows(source=source, features=features, parts=[X], wells=wells, on_missing=self.on_missing)
+        return PlateRows(source=source, features=features, parts=[X], wells=wells, on_missing=self.on_missing)

@@ -13,7 +13,7 @@ from harness.core.exceptions import InputError
 from harness.data.columns.feature_columns import ARRAY_ELEMENTS, METADATA_PREFIXES, FeatureSpec
 from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_unique
-from harness.utils.text import some
+from harness.utils.text import preview
 
 LONGEST = 100_000  # numbers in the array of one row: far beyond any embedding
 _NESTED = (np.ndarray, list, tuple, dict)
@@ -66,7 +66,7 @@ def expand_arrays(
     if not expanded:
         return df
     parts, names = _pieces(df, expanded)
-    check_unique(names, what=f"columns (with the elements of {some(expanded)} written out)", source=source)
+    check_unique(names, what=f"columns (with the elements of {preview(expanded)} written out)", source=source)
     table = pd.concat(parts, axis=1)
     table.attrs = {**df.attrs, ARRAY_ELEMENTS: [str(name) for part in expanded.values() for name in part.columns]}
     return table

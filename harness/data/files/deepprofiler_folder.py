@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.core.exceptions import InputError
 from harness.data.files.table_files import expand
-from harness.utils.text import some
+from harness.utils.text import preview
 
 INDEX = Path("inputs/metadata/index.csv")
 LAYOUTS = ("{0}/{1}/{2}", "{0}/{1}_{2}", "{0}/{1}-{2}", "{0}/{0}_{1}_{2}", "{0}_{1}_{2}")  # plate, well, site
@@ -52,7 +52,7 @@ class Project:
         if len(paths) > 1:
             raise InputError(
                 f"{self.features}: plate {place[0]!r}, well {place[1]!r}, site {place[2]!r} has {len(paths)} files: "
-                f"{some([path.relative_to(self.features).as_posix() for path in paths])}; expected one"
+                f"{preview([path.relative_to(self.features).as_posix() for path in paths])}; expected one"
             )
         return paths[0] if paths else None
 
@@ -95,7 +95,7 @@ def _experiment(project: Path, experiment: str | None) -> Path:
             f"{project / 'outputs'}: no experiment has a folder features; expected outputs/<name>/features"
         )
     given = "" if experiment is None else f" got {experiment!r};"
-    raise InputError(f"data.experiment:{given} expected one of {some(names, 20)}")
+    raise InputError(f"data.experiment:{given} expected one of {preview(names, 20)}")
 
 
 def _index(root: Path, index: str | None) -> Path:

@@ -15,7 +15,7 @@ from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
 from harness.data.columns import feature_columns
 from harness.store.reading_report import ReadingReport
-from harness.utils.text import some
+from harness.utils.text import preview
 
 OnDifferentFeatures = Literal["error", "common"]
 LEFT_OUT = "features_not_common"  # table of the report
@@ -60,7 +60,7 @@ def same_features(
         if not common:
             raise InputError(
                 f"{files[0].path} and {len(files) - 1} more files have no feature in common "
-                f"(features of the first: {some(files[0].names)}); expected files of one screen"
+                f"(features of the first: {preview(files[0].names)}); expected files of one screen"
             )
         _describe(files, names, columns, common, report)
     return common, [_values(file, common) for file in files]
@@ -80,7 +80,7 @@ def _different(files: Sequence[FilePart], columns: Sequence[set[str]], n_common:
         else "there is no feature that all files have"
     )
     return InputError(
-        f"{file.path}: features differ from those of {first.path}: missing {some(missing)}, extra {some(extra)}; "
+        f"{file.path}: features differ from those of {first.path}: missing {preview(missing)}, extra {preview(extra)}; "
         f"expected the same features in all {len(files)} files: {remedy}"
     )
 
@@ -98,7 +98,7 @@ def _describe(
     absent = Counter(name for there in columns for name in dropped if name not in there)
     report.note(
         f"{len(common)} features are common to all {len(files)} files and taken; {len(dropped)} that are missing in "
-        f"some file are left out: {some(dropped)} (data.on_different_features=common)"
+        f"some file are left out: {preview(dropped)} (data.on_different_features=common)"
     )
     rows = [{"feature": name, "files_without_it": absent[name], "files": len(files)} for name in dropped]
     report.add_rows(LEFT_OUT, rows)

@@ -22,7 +22,7 @@ import pandas as pd
 
 from harness.core.exceptions import InputError
 from harness.store.validate import check_unique
-from harness.utils.text import as_numbers, some
+from harness.utils.text import as_numbers, preview
 
 ENDINGS = (".gct", ".gct.gz")
 ID = "id"  # column of the wells' ids
@@ -104,7 +104,7 @@ def _header(path: Path, lines: Sequence[Sequence[str]]) -> _Header:
     written = [cell for cell in lines[1] if cell.strip()]
     if len(written) != n_sizes or not all(cell.strip().isdecimal() and len(cell) < 12 for cell in written):
         raise InputError(
-            f"{path}, line 2: got {some(lines[1])}; expected {n_sizes} whole numbers: features, wells"
+            f"{path}, line 2: got {preview(lines[1])}; expected {n_sizes} whole numbers: features, wells"
             + (", fields of features, fields of wells" if n_sizes == 4 else "")
         )
     sizes = [int(cell) for cell in written]

@@ -18,7 +18,7 @@ from scipy import sparse
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
 from harness.data.files.memory_limit import check_memory
-from harness.utils.text import some
+from harness.utils.text import preview
 
 BLOCK = 1 << 26  # bytes of a matrix that are in memory twice while it is read
 _INDEX = ("_index", "index")
@@ -62,7 +62,7 @@ def child(group: Any, name: str, *, source: str) -> Any:
     h5py = import_module("h5py")
     link = group.get(name, getlink=True)
     if link is None:
-        raise InputError(f"{source}: no {group.name.rstrip('/')}/{name}; found {some(sorted(group), 20)}")
+        raise InputError(f"{source}: no {group.name.rstrip('/')}/{name}; found {preview(sorted(group), 20)}")
     if isinstance(link, h5py.ExternalLink):
         raise InputError(f"{source}: {name!r} is a link into the file {link.filename!r}; expected the data itself")
     member = group.get(name)
@@ -92,7 +92,9 @@ def table(group: Any, *, source: str) -> pd.DataFrame:
     order = [_text(name) for name in np.atleast_1d(group.attrs.get("column-order", ()))]
     again = sorted({name for name in order if order.count(name) > 1})
     if again:
-        raise InputError(f"{source}: columns {some(again)} of {group.name} occur more than once; names must be unique")
+        raise InputError(
+            f"{source}: columns {preview(again)} of {group.name} occur more than once; names must be unique"
+        )
     columns = {name: _column(child(group, name, source=source), source) for name in order}
     for name, values in columns.items():
         if len(values) != len(names):

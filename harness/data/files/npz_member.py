@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.core.exceptions import InputError
 from harness.data.files.memory_limit import check_memory
-from harness.utils.text import some
+from harness.utils.text import preview
 
 
 def read_member(path: Path, names: Sequence[str], *, source: str) -> NDArray[np.floating | np.integer]:
@@ -33,7 +33,7 @@ def read_member(path: Path, names: Sequence[str], *, source: str) -> NDArray[np.
             held = [name.removesuffix(".npy") for name in archive.namelist()]
             name = next((name for name in names if name in held), None)
             if name is None:
-                raise InputError(f"{source}: no array {' or '.join(map(repr, names))}; found {some(held)}")
+                raise InputError(f"{source}: no array {' or '.join(map(repr, names))}; found {preview(held)}")
             _check_promise(archive, f"{name}.npy" if f"{name}.npy" in archive.namelist() else name, source)
         with np.load(path, allow_pickle=False) as file:
             array: NDArray[np.floating | np.integer] = file[name]

@@ -13,7 +13,7 @@ from harness.core.arrays import Floats
 from harness.data.columns import missing_values
 
 
-class Rows:
+class PlateRows:
     """``parts``: arrays (n_i, n_features), float32, that stand one above the other beside ``wells`` (n rows).
 
     Rows of a plate may lie in several parts. Nothing is copied but the plate that is being handed out.
@@ -69,7 +69,7 @@ class RowsReader:
     """Offer the rows that a reader has read as a source (:mod:`harness.store.source`) without planted truth."""
 
     @cached_property
-    def _rows(self) -> Rows:
+    def _rows(self) -> PlateRows:
         raise NotImplementedError
 
     def features(self) -> list[str]:

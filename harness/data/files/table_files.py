@@ -18,7 +18,7 @@ from harness.data.files.paths import check_readable, matching
 from harness.data.files.text_table import read_text_table
 from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_unique, check_wide
-from harness.utils.text import listed, some
+from harness.utils.text import as_list, preview
 
 _SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t", ".txt": "\t"}
 _PARQUET = (".parquet", ".pq")
@@ -32,7 +32,7 @@ def expand(paths: str | Sequence[str], *, option: str) -> list[Path]:
     InputError : an entry that matches no file, or something that is no regular file or cannot be read.
     """
     files: dict[Path, None] = {}
-    for entry in listed(paths):
+    for entry in as_list(paths):
         try:
             pattern = Path(str(entry)).expanduser()
             folder = pattern.is_dir()
@@ -134,7 +134,7 @@ def require(found: Collection[str], wanted: Collection[str], *, what: str, sourc
     """Raises InputError for the first of ``wanted`` that is not in ``found``."""
     absent = [name for name in wanted if name not in found]
     if absent:
-        raise InputError(f"{source}: no {what} {absent[0]!r}; found {some(found, 20)}")
+        raise InputError(f"{source}: no {what} {absent[0]!r}; found {preview(found, 20)}")
 
 
 def _line(error: BaseException) -> str:

@@ -25,7 +25,7 @@ MISSING_WELL, MISSING_SITE = 0.02, 0.005
 ADDITIVE = ("batch", "plate", "row", "column", "edge", "cluster")
 
 
-class Screen:
+class SimulatedScreen:
     """A simulated screen.
 
     Parameters

@@ -11,7 +11,7 @@ import pandas as pd
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import has_role
 from harness.core.seeding import generator
-from harness.figure.shared.raw_profiles import before
+from harness.figure.shared.raw_profiles import align_raw_profiles
 from harness.plotting.axis_order import by_plate
 
 if TYPE_CHECKING:
@@ -99,4 +99,4 @@ def _before(run: FigureContext, rows: NDArray[np.intp], columns: NDArray[np.intp
     """Profiles before normalization in the order of ``rows``."""
     mask = np.zeros(len(run.normalized.wells), dtype=bool)
     mask[rows] = True
-    return np.asarray(before(run, mask, columns=columns.tolist())[np.cumsum(mask)[rows] - 1])
+    return np.asarray(align_raw_profiles(run, mask, columns=columns.tolist())[np.cumsum(mask)[rows] - 1])

@@ -11,7 +11,7 @@ from harness.batch.inference.control_profiles import control_profiles
 from harness.batch.inference.outliers import CUTOFF, from_batch, isolated
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles, has_role
-from harness.figure.shared.raw_profiles import before
+from harness.figure.shared.raw_profiles import align_raw_profiles
 
 if TYPE_CHECKING:
     from harness.figure.base import FigureContext
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FEWEST = 4  # plates: the median of fewer distances is no yardstick
 
 
-def outlying(run: FigureContext) -> pd.DataFrame:
+def outlier_plates(run: FigureContext) -> pd.DataFrame:
     """plate, outlier, distance: robust distance of the plate's control medians to its batch, as ``batch=inferred``.
 
     Where ``batch=inferred`` named the batches, its own answer. The distance is NaN for a plate without control
@@ -38,7 +38,7 @@ def _outlying(run: FigureContext) -> pd.DataFrame:
     if (n := wells["plate"].nunique()) < FEWEST:
         raise NotApplicable(f"{n} plates with control wells; outliers among them need {FEWEST}")
     try:
-        controls = control_profiles(Profiles(before(run, chosen), wells))
+        controls = control_profiles(Profiles(align_raw_profiles(run, chosen), wells))
     except InputError as same_everywhere:
         raise NotApplicable(str(same_everywhere)) from same_everywhere
     X, batch_of = controls.components, dict(wells[["plate", "batch"]].to_numpy())

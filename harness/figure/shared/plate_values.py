@@ -12,9 +12,9 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import has_role
 from harness.core.seeding import generator
 from harness.figure.shared.position_effect import centred, position_effect
-from harness.figure.shared.raw_profiles import before
+from harness.figure.shared.raw_profiles import align_raw_profiles
 from harness.plotting.control_units import spread
-from harness.utils.text import some
+from harness.utils.text import preview
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ def plate_values(run: FigureContext, feature: str | None) -> Values:
         chosen = strongest(run) if feature is None else run.normalized.features.index(feature)
         name = run.normalized.features[chosen]
         stages = {
-            "before": before(run, np.ones(len(wells), dtype=bool), columns=[chosen])[:, 0],
+            "before": align_raw_profiles(run, np.ones(len(wells), dtype=bool), columns=[chosen])[:, 0],
             "after": run.normalized.X[:, chosen],
         }
         why = "strongest row and column effect before" if feature is None else "chosen"
@@ -64,7 +64,7 @@ def plate_values(run: FigureContext, feature: str | None) -> Values:
         known = [f"{task}/{model}" for task, model in run.evaluations]
         raise InputError(
             f"figure.plate_view.feature={feature!r} is no feature, numeric column of the wells, or score; scores are "
-            f"{known}, features {some(run.normalized.features)}"
+            f"{known}, features {preview(run.normalized.features)}"
         )
     return Values(feature, "chosen", "difference from the plate's median", {"score": _centred(scores, plate, filled)})
 
@@ -78,7 +78,7 @@ def strongest(run: FigureContext) -> int:
     names = wells["plate"].unique()
     drawn = names[np.sort(generator(run.seed, "plate view").permutation(len(names))[:SOUGHT_ON])]
     chosen = wells["plate"].isin(drawn).to_numpy() & ~has_role(wells, "empty")
-    X, own = before(run, chosen).astype(np.float64), wells[chosen].reset_index(drop=True)
+    X, own = align_raw_profiles(run, chosen).astype(np.float64), wells[chosen].reset_index(drop=True)
     by_plate = [position_effect(X[at], own.iloc[at]) for at in own.groupby("plate", sort=False).indices.values()]
     if all(np.isnan(effect).all() for effect in by_plate):
         by_plate = [position_effect(X, own)]

@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles, Floats
 _BLOCK = 20_000  # rows at a time
 
 
-def place(X: Floats, at: Doubles, others: Floats, *, seed: int, n_neighbors: int = 5) -> Doubles:
+def project_points(X: Floats, at: Doubles, others: Floats, *, seed: int, n_neighbors: int = 5) -> Doubles:
     """Coordinates of ``others`` (m, G) on a map of X (n, G) at ``at`` (n, 2): (m, 2).
 
     Each is put at the mean of its ``n_neighbors`` nearest rows of X, weighted by inverse distance, in the space that

@@ -14,7 +14,7 @@ _BLOCK = 1 << 16  # weights at a time: half a megabyte, so that they stay in the
 
 
 @dataclass(frozen=True)
-class Weights:
+class BootstrapWeights:
     """Weights of n wells in R draws, equal for the wells of a plate (or of another unit that is resampled).
 
     Attributes
@@ -27,7 +27,7 @@ class Weights:
     index: NDArray[np.intp]
 
     @classmethod
-    def once(cls, n: int) -> Weights:
+    def once(cls, n: int) -> BootstrapWeights:
         """Every well counted once: a single draw."""
         return cls(np.ones((1, 1)), np.zeros(n, dtype=np.intp))
 

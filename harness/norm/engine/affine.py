@@ -15,7 +15,7 @@ from harness.norm.engine.stage import check_finite
 from harness.utils.parallel import WORKERS, ordered
 
 
-class Affine(Normalizer):
+class AffineNormalizer(Normalizer):
     """``transform`` shifts each feature and multiplies it by a positive number, both the same for all sites of a well.
 
     ``fit``, the well's name and the sites of the plate's control wells decide them. Medians and means over sites
@@ -34,7 +34,7 @@ class Affine(Normalizer):
         """After fit: whether all wells have practically the same shift and factor."""
 
 
-def from_raw_wells(raw: Profiles, profiles: Profiles, fitted: Affine) -> Iterator[tuple[slice, Floats]]:
+def from_raw_wells(raw: Profiles, profiles: Profiles, fitted: AffineNormalizer) -> Iterator[tuple[slice, Floats]]:
     """Normalized wells plate by plate: their rows in ``raw`` and their profiles. ``profiles`` holds the sites."""
     negcon = profiles.replace(planted=None).where(has_role(profiles.wells, "negcon"))
 

@@ -58,7 +58,7 @@ def check_controls(plate: Plate, method: str) -> list[str]:
     return wells
 
 
-def positions(plate: Plate, reference: list[str]) -> NDArray[np.int64]:
+def control_index(plate: Plate, reference: list[str]) -> NDArray[np.int64]:
     """For each row of the plate the index of its well in ``reference``, -1 where it is not there, (n_rows,)."""
     return _positions(plate.wells, tuple(reference))
 
@@ -70,7 +70,7 @@ def _positions(wells: pd.DataFrame, reference: tuple[str, ...]) -> NDArray[np.in
     return found
 
 
-def left_out(plate: Plate, reference: list[str], seed: int, *, exchangeable: bool = True) -> NDArray[np.int64]:
+def left_out_control(plate: Plate, reference: list[str], seed: int, *, exchangeable: bool = True) -> NDArray[np.int64]:
     """For each row of the plate the index into ``reference`` of the control well that is left out, (n_rows,).
 
     All 0 where statistics are not exchangeable: there is only one set of them, with every well in it.

@@ -28,14 +28,14 @@ from harness.data.wells.aggregation import (
     well_table,
 )
 from harness.norm.base import Normalizer, check_scope, permitted
-from harness.norm.engine.affine import Affine, from_raw_wells
-from harness.norm.engine.stage import Step, Stepwise, check_finite
+from harness.norm.engine.affine import AffineNormalizer, from_raw_wells
+from harness.norm.engine.stage import FittedStage, TransformedProfiles, check_finite
 from harness.numerics.median import halfway
 from harness.utils.parallel import ordered
 
 Result = TypeVar("Result")
 Report = Callable[[pd.DataFrame], None]
-Keep = Callable[[int, str, Normalizer], None]
+OnFitted = Callable[[int, str, Normalizer], None]
 
 
 def fit(
@@ -50,19 +50,19 @@ def fit(
     """
     profiles = permitted(profiles, normalizer)
     fitted: list[Normalizer] = []
-    steps: list[Step] = []
+    steps: list[FittedStage] = []
     for stage in normalizer.stages():
-        view = Stepwise(profiles, steps) if steps else profiles
+        view = TransformedProfiles(profiles, steps) if steps else profiles
         own = clone(stage)
         match check_scope(stage.scope):
             case FitScope.TRAIN | FitScope.TRAIN_AND_CONTROLS:
                 own = own.fit(view if split is None else view.where(expand(split.train, profiles.wells)))
-                _tell(own, report)
+                _report_fit(own, report)
             case FitScope.TRANSDUCTIVE:
                 own = own.fit(view)
-                _tell(own, report)
+                _report_fit(own, report)
         fitted.append(own)
-        steps.append(Step(own, view))
+        steps.append(FittedStage(own, view))
     return normalizer.staged(fitted)
 
 
@@ -72,7 +72,7 @@ def stream(
     split: Split | None = None,
     *,
     report: Report | None = None,
-    keep: Keep | None = None,
+    keep: OnFitted | None = None,
     fitted: bool = False,
     reduce: Callable[[Plate], Plate] | None = None,
     finish: Callable[[Plate, Floats], Result],
@@ -97,9 +97,9 @@ def stream(
     """
     profiles = permitted(profiles, normalizer)
     ready = normalizer if fitted else fit(profiles, normalizer, split, report=report)
-    steps: list[Step] = []
+    steps: list[FittedStage] = []
     for stage in ready.stages():
-        steps.append(Step(stage, Stepwise(profiles, steps) if steps else profiles))
+        steps.append(FittedStage(stage, TransformedProfiles(profiles, steps) if steps else profiles))
 
     def work(plate: Plate) -> tuple[Plate, Result, list[Normalizer]]:
         used = []
@@ -113,18 +113,18 @@ def stream(
 
     told: set[tuple[int, str]] = set()
     with ThreadPoolExecutor(workers) as pool:
-        for plate, result, used in ordered(pool, work, _in_order(profiles, steps[-1]), workers):
+        for plate, result, used in ordered(pool, work, _plates_by_batch(profiles, steps[-1]), workers):
             for number, (step, own) in enumerate(zip(steps, used, strict=True)):
                 key = step.key(plate)
                 if key is not None and (number, key) not in told:
                     told.add((number, key))
-                    _tell(own, report, before=step.stage if step.scope is FitScope.TRAIN_AND_CONTROLS else None)
+                    _report_fit(own, report, before=step.stage if step.scope is FitScope.TRAIN_AND_CONTROLS else None)
                     if keep is not None:
                         keep(number, key, own)
             yield plate, result
 
 
-def _in_order(profiles: Profiles, last: Step) -> Iterator[Plate]:
+def _plates_by_batch(profiles: Profiles, last: FittedStage) -> Iterator[Plate]:
     """The plates, those of a batch together where the last stage is fitted by batch."""
     if last.scope in (FitScope.BATCH, FitScope.TRAIN_AND_CONTROLS):
         for plates in profiles.by_batch().values():
@@ -133,7 +133,7 @@ def _in_order(profiles: Profiles, last: Step) -> Iterator[Plate]:
         yield from profiles
 
 
-def _tell(fitted: Normalizer, report: Report | None, *, before: Normalizer | None = None) -> None:
+def _report_fit(fitted: Normalizer, report: Report | None, *, before: Normalizer | None = None) -> None:
     """Pass on the normalizer's report; of an adapted one the rows that the fit ``before`` it has not reported."""
     if report is None or fitted is before:
         return
@@ -175,13 +175,13 @@ def normalize(
     X = np.empty((len(wells), len(profiles.features)), dtype=np.float32)
     result = profiles.replace(X=X, wells=wells, planted=None)
     raw = None
-    if isinstance(normalizer, Affine):
+    if isinstance(normalizer, AffineNormalizer):
         raw = raw_wells(profiles, aggregate, glance=partial(normalizer.glance, profiles))
     if raw is None:
         parts = stream_wells(profiles, normalizer, split, aggregate=aggregate, report=report)
     else:
         fitted = fit(profiles, normalizer, split, report=report)
-        assert isinstance(fitted, Affine)
+        assert isinstance(fitted, AffineNormalizer)
         parts = from_raw_wells(permitted(raw, normalizer), permitted(profiles, normalizer), fitted)
         result.rescaled = raw if fitted.rescales() else None
     for rows, Z in parts:
@@ -201,7 +201,7 @@ def stream_wells(
     *,
     aggregate: str = "median",
     report: Report | None = None,
-    keep: Keep | None = None,
+    keep: OnFitted | None = None,
     fitted: bool = False,
 ) -> Iterator[tuple[slice, Floats]]:
     """Normalized wells plate by plate: rows of :func:`output_table` and their profiles; see :func:`stream`.

@@ -12,7 +12,7 @@ from harness.norm.base import Normalizer
 from harness.utils.parallel import WORKERS, ordered
 
 
-class Summarized(Normalizer):
+class PlateSummaryNormalizer(Normalizer):
     """``fit`` is :meth:`learn` of the summaries of its plates, by name and in their order.
 
     Summaries of whole plates are kept with the profiles, so that the next fold need not read these plates again.

@@ -34,7 +34,7 @@ def check_finite(Z: Floats, plate: Plate, features: Sequence[str]) -> None:
         )
 
 
-class Step:
+class FittedStage:
     """A stage whose training is over, and the profiles before it: fits or adapts it for the plate at hand.
 
     A fit of a batch is made once and kept, that of a plate is made whenever the plate is asked for.
@@ -92,21 +92,21 @@ class Step:
         return Z
 
 
-class Stepwise(Profiles):
+class TransformedProfiles(Profiles):
     """Profiles after some stages. A plate is read and transformed whole whenever it is asked for, then masked.
 
     There is no array ``X`` of all rows.
     """
 
-    def __init__(self, profiles: Profiles, steps: Sequence[Step]) -> None:
+    def __init__(self, profiles: Profiles, steps: Sequence[FittedStage]) -> None:
         self.__dict__.update(profiles.__dict__)
         del self.X
         self._facts, self._cached = {}, {}
         self._profiles = profiles
         self._steps = tuple(steps)
 
-    def where(self, mask: Mask) -> Stepwise:
-        view = Stepwise.__new__(Stepwise)
+    def where(self, mask: Mask) -> TransformedProfiles:
+        view = TransformedProfiles.__new__(TransformedProfiles)
         view.__dict__.update(super().where(mask).__dict__)
         return view
 

@@ -44,7 +44,7 @@ class Transfer:
 
 
 @dataclass(frozen=True)
-class Standards:
+class TransferSet:
     """A batch's controls ``own`` and the reference's ``ref``; c compounds of both, minus controls, by name.
 
     ``A`` in the batch, ``B`` in the reference, (c, k) each; ``n`` and ``n_ref`` (c,): in how many wells.
@@ -116,17 +116,17 @@ def controls_of(scores: Doubles) -> Controls:
     return Controls(len(scores), mean, np.quantile(centred, QUANTILES, axis=0), centred.T @ centred / (len(scores) - 1))
 
 
-def standards(own: Controls, ref: Controls, compounds: pd.DataFrame, compounds_ref: pd.DataFrame) -> Standards:
+def standards(own: Controls, ref: Controls, compounds: pd.DataFrame, compounds_ref: pd.DataFrame) -> TransferSet:
     """From controls and :func:`means_by_compound` of a batch and of the reference."""
     shared = sorted(set(compounds.index) & set(compounds_ref.index))
     both = [table.loc[shared] for table in (compounds, compounds_ref)]
     (A, n), (B, n_ref) = ((t.drop(columns="n").to_numpy(np.float64), t["n"].to_numpy(np.float64)) for t in both)
-    return Standards(own, ref, A - own.mean, B - ref.mean, n, n_ref)
+    return TransferSet(own, ref, A - own.mean, B - ref.mean, n, n_ref)
 
 
-def only_controls(own: Controls, ref: Controls) -> Standards:
+def controls_only(own: Controls, ref: Controls) -> TransferSet:
     none, empty = np.empty((0, len(own.mean))), np.empty(0)
-    return Standards(own, ref, none, none, empty, empty)
+    return TransferSet(own, ref, none, none, empty, empty)
 
 
 def means_by_compound(scores: Doubles, compound: pd.Series[str]) -> pd.DataFrame:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.core.exceptions import InputError
-from harness.run.checkpoint.keys import Asked
+from harness.run.checkpoint.keys import RunKey
 from harness.run.checkpoint.table_file import (
     DamagedError,
-    Kept,
+    StoredTable,
     is_kept,
     read,
     refuse_foreign,
@@ -30,15 +30,15 @@ logger = logging.getLogger(__name__)
 _SECONDS_KEPT = 30 * 24 * 3600  # of what nobody came back for
 
 
-class Units(Protocol):
-    """Where parts of a run are kept, by kind and names (:meth:`harness.run.checkpoint.keys.Asked.unit`)."""
+class CheckpointStore(Protocol):
+    """Where parts of a run are kept, by kind and names (:meth:`harness.run.checkpoint.keys.RunKey.unit`)."""
 
     def has(self, kind: str, *names: str) -> bool: ...
-    def take(self, kind: str, *names: str) -> Kept | None: ...
-    def put(self, kept: Kept, kind: str, *names: str) -> None: ...
+    def take(self, kind: str, *names: str) -> StoredTable | None: ...
+    def put(self, kept: StoredTable, kind: str, *names: str) -> None: ...
 
 
-class Unkept:
+class NullCheckpoints:
     """Nothing is kept."""
 
     def has(self, *_: str) -> bool:
@@ -50,7 +50,7 @@ class Unkept:
     def put(self, *_: object) -> None: ...
 
 
-class KeptUnits:
+class FileCheckpoints:
     """Units in a folder, one file each.
 
     Parameters
@@ -63,7 +63,7 @@ class KeptUnits:
     taken : how many were read in place of work.
     """
 
-    def __init__(self, folder: Path, asked: Asked, *, content: tuple[str, ...], fresh: bool = False) -> None:
+    def __init__(self, folder: Path, asked: RunKey, *, content: tuple[str, ...], fresh: bool = False) -> None:
         self.folder = folder.absolute()  # for helping processes, which may have started in another one
         self.asked, self.content, self.fresh = asked, content, fresh
         self.taken = 0
@@ -73,7 +73,7 @@ class KeptUnits:
         """Whether there is one to be taken, whole or not."""
         return not self.fresh and self._path(kind, names).is_file()
 
-    def take(self, kind: str, *names: str) -> Kept | None:
+    def take(self, kind: str, *names: str) -> StoredTable | None:
         """Return what was kept; None if nothing is, or what is there is damaged, which is said.
 
         Raises
@@ -94,7 +94,7 @@ class KeptUnits:
         self.taken += 1
         return kept
 
-    def put(self, kept: Kept, kind: str, *names: str) -> None:
+    def put(self, kept: StoredTable, kind: str, *names: str) -> None:
         """Keep it.
 
         Raises
@@ -139,7 +139,7 @@ def prepare(folder: Path) -> None:
 
 
 @contextmanager
-def turn_at(folder: Path, asked: Asked, *, waiting: Callable[[], None]) -> Iterator[None]:
+def turn_at(folder: Path, asked: RunKey, *, waiting: Callable[[], None]) -> Iterator[None]:
     """Let one process at a time make the run that is asked for.
 
     Raises
@@ -154,7 +154,7 @@ def turn_at(folder: Path, asked: Asked, *, waiting: Callable[[], None]) -> Itera
         yield
 
 
-def forget_finished(folder: Path, asked: Asked, ended: datetime) -> None:
+def forget_finished(folder: Path, asked: RunKey, ended: datetime) -> None:
     """Remove units that a finished run was killed before removing: those of its setting that are older than its end."""
     _remove(folder, f"{asked.setting[:24]}-", before=ended.timestamp())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.run.checkpoint.source_fingerprint import code_version
+from harness.run.checkpoint.source_fingerprint import source_fingerprint
 from harness.utils.hashing import file_sha256
 
 NO_NUMBER = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")  # settings that change no number
@@ -19,7 +19,7 @@ _NO_TRIAL = ("workers", "log_trials", "storage")  # the same of tuning
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunKey:
     """A configuration and the content of what it names; nothing of the screen is read for it.
 
     Attributes
@@ -32,7 +32,7 @@ class Asked:
     data: str
 
     @classmethod
-    def of(cls, resolved: Mapping[str, Any], data: str) -> Asked:
+    def of(cls, resolved: Mapping[str, Any], data: str) -> RunKey:
         """``resolved``: the whole configuration as plain containers.
 
         Raises
@@ -47,13 +47,13 @@ class Asked:
     @property
     def run(self) -> str:
         """Key of the run: equal where a finished run is what is asked for."""
-        return _sha256(code_version(), self.data, self.config)
+        return _sha256(source_fingerprint(), self.data, self.config)
 
     @property
     def setting(self) -> str:
         """Key of what all units of a run share."""
         shared = {key: self.config[key] for key in ("batch", "norm", "split", "aggregate", "seed")}
-        return _sha256(code_version(), self.data, shared)
+        return _sha256(source_fingerprint(), self.data, shared)
 
     def unit(self, kind: str, names: Sequence[str]) -> str:
         """Key of a unit beside :attr:`setting`: its names and the settings that it alone depends on.

@@ -9,16 +9,16 @@ import pandas as pd
 
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
-from harness.run.checkpoint.table_file import Kept
+from harness.run.checkpoint.table_file import StoredTable
 from harness.scoring.evaluate import Evaluated
 
 Answer = Evaluated | NotApplicable
 
 
-def to_kept(answer: Answer) -> Kept:
+def evaluations_to_table(answer: Answer) -> StoredTable:
     """Rows of all groups, one below the other: ``row`` in the wells table, ``y``, ``score`` and ``threshold``."""
     if isinstance(answer, NotApplicable):
-        return Kept(pd.DataFrame(), {"reason": answer.reason})
+        return StoredTable(pd.DataFrame(), {"reason": answer.reason})
     groups = [
         {"group": e.group, "unit": e.unit, "n": len(e.y), "one_threshold": np.ndim(e.threshold) == 0}
         for e in answer.evaluations
@@ -26,10 +26,10 @@ def to_kept(answer: Answer) -> Kept:
     tables = [
         pd.DataFrame({"row": e.rows, "y": e.y, "score": e.score, "threshold": e.threshold}) for e in answer.evaluations
     ]
-    return Kept(pd.concat(tables) if tables else pd.DataFrame(), {"groups": groups, "declined": answer.declined})
+    return StoredTable(pd.concat(tables) if tables else pd.DataFrame(), {"groups": groups, "declined": answer.declined})
 
 
-def from_kept(kept: Kept, wells: pd.DataFrame, split: Split, seed: int) -> Answer:
+def evaluations_from_table(kept: StoredTable, wells: pd.DataFrame, split: Split, seed: int) -> Answer:
     """``wells``: of the normalized profiles, whose rows were predicted."""
     if "reason" in kept.about:
         return NotApplicable(kept.about["reason"])

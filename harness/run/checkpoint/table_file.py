@@ -30,14 +30,14 @@ class DamagedError(Exception):
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredTable:
     """A table and what is to be known about it (plain JSON; NaN and infinities are kept)."""
 
     table: pd.DataFrame
     about: Mapping[str, Any]
 
 
-def write(path: Path, kept: Kept) -> None:
+def write(path: Path, kept: StoredTable) -> None:
     """Parquet with a checksum, under a temporary name in the same folder until it is on the disk."""
     arrow = pa.Table.from_pandas(kept.table, preserve_index=False)
     about = json.dumps(kept.about, sort_keys=True)
@@ -54,7 +54,7 @@ def write(path: Path, kept: Kept) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read(path: Path) -> Kept:
+def read(path: Path) -> StoredTable:
     """Return what was written.
 
     Raises
@@ -67,7 +67,7 @@ def read(path: Path) -> Kept:
         about = metadata[_ABOUT].decode()
         if _checksum(table, about) != metadata[_SUM].decode():
             raise DamagedError(f"{path}: its checksum is another")
-        return Kept(table, json.loads(about))
+        return StoredTable(table, json.loads(about))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError
-from harness.utils.text import listed, one_text, some
+from harness.utils.text import as_list, normalize_id, preview
 
 MEANINGS = {"active": 1.0, "inactive": 0.0, "missing": np.nan}
 SETTING = "task.assay_activity.values"
@@ -33,17 +33,17 @@ class Coding:
     def __init__(self, values: Mapping[str, Any]) -> None:
         unknown = [key for key in values if key not in MEANINGS]
         if unknown:
-            raise InputError(f"{SETTING}: got {some(unknown)}; expected lists of values for {list(MEANINGS)}")
+            raise InputError(f"{SETTING}: got {preview(unknown)}; expected lists of values for {list(MEANINGS)}")
         self.meaning: dict[str, float] = {"": np.nan}
         for key, number in MEANINGS.items():
-            given = listed(values.get(key))
+            given = as_list(values.get(key))
             if not given and key != "missing":
                 raise InputError(f"{SETTING}: {key} has no value; give at least one, e.g. {SETTING}.{key}=[1]")
-            for text in (one_text(value) for value in given):
+            for text in (normalize_id(value) for value in given):
                 if text in self.meaning and text:
                     raise InputError(f"{SETTING}: {text!r} has two meanings; list it once")
                 self.meaning[text] = number if text else np.nan
-        self.values = {key: listed(values.get(key)) for key in MEANINGS}
+        self.values = {key: as_list(values.get(key)) for key in MEANINGS}
 
     def decode(self, columns: Iterable[tuple[str, Sequence[Any] | pd.Series[Any]]], *, source: str) -> list[Doubles]:
         """1, 0 and NaN for every named column of values.
@@ -55,7 +55,7 @@ class Coding:
         decoded, strange, strange_in = [], Counter[str](), Counter[str]()
         for name, values in columns:
             codes, found = pd.factorize(pd.Series(values), use_na_sentinel=True)
-            texts = [one_text(value) for value in found]
+            texts = [normalize_id(value) for value in found]
             lookup = np.array([*(self.meaning.get(text, np.nan) for text in texts), np.nan], dtype=np.float64)
             counts = np.bincount(codes[codes >= 0], minlength=len(texts))
             for text, count in zip(texts, counts.tolist(), strict=True):
@@ -67,7 +67,7 @@ class Coding:
             often = ", ".join(f"{text!r} ({count:,} times)" for text, count in strange.most_common(3))
             more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
             raise InputError(
-                f"{source}: unknown label values {often}{more} in {some(strange_in, 3)}; expected {self.values}: "
+                f"{source}: unknown label values {often}{more} in {preview(strange_in, 3)}; expected {self.values}: "
                 f"say what they mean by {SETTING}.{{active,inactive,missing}}=[...], or name the assays to be read by "
                 "task.assay_activity.assays=[...]"
             )

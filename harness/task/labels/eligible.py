@@ -8,7 +8,7 @@ import pandas as pd
 from harness.core.exceptions import InputError
 
 
-def eligible(table: pd.DataFrame, *, min_active: int, min_inactive: int) -> pd.DataFrame:
+def eligible_assays(table: pd.DataFrame, *, min_active: int, min_inactive: int) -> pd.DataFrame:
     """Counts per assay and whether it is kept.
 
     Parameters

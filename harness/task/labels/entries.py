@@ -61,7 +61,7 @@ class Labels:
         return pd.DataFrame(dense, index=compounds, columns=list(self.assays))
 
 
-def settle(entries: Entries, *, duplicates: str) -> Labels:
+def resolve_duplicates(entries: Entries, *, duplicates: str) -> Labels:
     """One label per compound and assay.
 
     Parameters

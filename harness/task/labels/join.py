@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.core.exceptions import InputError
 from harness.task.labels.entries import Labels
-from harness.utils.text import as_key, some
+from harness.utils.text import as_key, preview
 
 EXAMPLES = 5
 
@@ -73,8 +73,9 @@ def join(labels: Labels, wells: pd.DataFrame) -> Joined:
     if not len(matched):
         raise InputError(
             f"{labels.source}: labels of {len(labelled):,} compounds, none of which is among the {len(data):,} of the "
-            f"data; labels have e.g. {some(labelled, 3)}, the data {some(data, 3)}: name the column with the same ids, "
-            "in the labels by task.assay_activity.compound=COLUMN or in the data by data.columns.compound=COLUMN"
+            f"data; labels have e.g. {preview(labelled, 3)}, the data {preview(data, 3)}: name the column "
+            "with the same ids, in the labels by task.assay_activity.compound=COLUMN or in the data by "
+            "data.columns.compound=COLUMN"
         )
     rows: list[tuple[str, int, Iterable[Any]]] = [
         ("compounds in the data", len(data), data),

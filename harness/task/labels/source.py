@@ -13,7 +13,7 @@ from harness.core.exceptions import InputError
 from harness.data.files.table_files import expand, read_table
 from harness.task.labels.category import category
 from harness.task.labels.coding import Coding
-from harness.task.labels.entries import Entries, Labels, check_how, settle
+from harness.task.labels.entries import Entries, Labels, check_how, resolve_duplicates
 from harness.task.labels.join import tested
 from harness.task.labels.matrix import is_matrix, matrix
 from harness.task.labels.tables import long, wide
@@ -60,7 +60,7 @@ class LabelSource:
         if self.column is not None:
             return category(wells[tested(wells)], self.column, duplicates=self.duplicates, classes=self.assays)
         if self.path is not None:
-            return settle(self.read(self.path), duplicates=self.duplicates)
+            return resolve_duplicates(self.read(self.path), duplicates=self.duplicates)
         if planted is None:
             raise InputError(
                 f"assay_activity: no labels were named; set {_TASK}.path=FILE (.csv, .tsv, .parquet, .npz, .mtx) or "
@@ -68,7 +68,7 @@ class LabelSource:
             )
         coding = Coding({"active": [1], "inactive": [0]})
         truth = wide(planted, coding, compound="compound", assays=self.assays, source="simulated screen")
-        return settle(truth, duplicates=self.duplicates)
+        return resolve_duplicates(truth, duplicates=self.duplicates)
 
     def read(self, path: str) -> Entries:
         """What a file holds, by the ending of its name."""

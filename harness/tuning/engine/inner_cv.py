@@ -16,10 +16,10 @@ from harness.core.profiles import Profiles
 from harness.metric.base import Metric
 from harness.scoring.evaluate import Task, evaluate_groups
 from harness.split.base import hold_out, in_parts, part_compounds
-from harness.tuning.base import Question
+from harness.tuning.base import TuningRequest
 
 
-def inner_folds(question: Question, most: int) -> list[Split]:
+def inner_folds(question: TuningRequest, most: int) -> list[Split]:
     """Folds over the training wells that hold out whole batches, or plates where one batch is left.
 
     One group of wells each, or ``most`` folds of several groups where there are more.
@@ -61,7 +61,7 @@ def _usable(task: Task, wells: pd.DataFrame, fold: Split) -> bool:
 
 
 @dataclass(frozen=True)
-class Objective:
+class InnerCVObjective:
     """The value of a model: a metric, averaged over inner folds (and over the labels of a task that has several).
 
     The normalization is not fitted again for inner folds: its statistics are those of the outer fold's training

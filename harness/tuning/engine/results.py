@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from harness.tuning.base import TRIALS, Question, Tuned, Tuner
+from harness.tuning.base import TRIALS, Tuner, TuningRequest, TuningResult
 
 BEST = ["task", "model", "fold", "value", "default", "n_trials", "params"]
 
@@ -21,14 +21,14 @@ class Recorder(Protocol):
     def trials(self, table: pd.DataFrame) -> None: ...
 
 
-class Answers:
+class TuningResults:
     """Asks ``tuner``, from several threads, and keeps what was answered."""
 
     def __init__(self, tuner: Tuner) -> None:
         self.tuner = tuner
-        self._known: list[tuple[Question, Tuned]] = []
+        self._known: list[tuple[TuningRequest, TuningResult]] = []
 
-    def model(self, question: Question) -> Any:
+    def model(self, question: TuningRequest) -> Any:
         """The unfitted model to train on all training wells of the fold and to test once."""
         answer = self.tuner.tune(question)
         self._known.append((question, answer))

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.core.exceptions import InputError, NotApplicable
-from harness.tuning.engine.inner_cv import Objective
+from harness.tuning.engine.inner_cv import InnerCVObjective
 from harness.tuning.engine.sampler import Tpe
 from harness.tuning.engine.space import Space, difference
 from harness.tuning.engine.storage import deletion, open_storage
@@ -28,7 +28,7 @@ _STALE = 600.0, 10.0  # of an unknown process: so many seconds, and so many time
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyLocation:
     """Where a study is, and what decides its trials."""
 
     storage: str
@@ -64,7 +64,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Worker:
+class StudyWorker:
     """Makes trials until the study has ``n_trials``; several may do so at once, in this process and in others.
 
     Attributes
@@ -72,9 +72,9 @@ class Worker:
     seconds : after which no further trial begins, if not None.
     """
 
-    place: Place
+    place: StudyLocation
     space: Space
-    objective: Objective
+    objective: InnerCVObjective
     n_trials: int
     seconds: float | None = None
 
@@ -139,11 +139,11 @@ def fail_lost(study: Study) -> None:
     trials = study.get_trials(deepcopy=False)
     longest = max((t.duration.total_seconds() for t in trials if t.duration is not None), default=0.0)
     for trial in trials:
-        if trial.state == TrialState.RUNNING and _lost(trial.user_attrs, trial.datetime_start, longest):
+        if trial.state == TrialState.RUNNING and _is_orphaned(trial.user_attrs, trial.datetime_start, longest):
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
-def _lost(attributes: Mapping[str, Sequence[str]], began: datetime | None, longest: float) -> bool:
+def _is_orphaned(attributes: Mapping[str, Sequence[str]], began: datetime | None, longest: float) -> bool:
     process = attributes.get(_OWNER, ("", "0", ""))
     if list(process) == owner():
         return False

@@ -7,12 +7,12 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from harness.core.exceptions import InputError
-from harness.tuning.engine.study import Worker
+from harness.tuning.engine.study import StudyWorker
 from harness.utils.processes import processes
 from harness.utils.temporary_folder import temporary_folder, writing_to
 
 
-def work(worker: Worker, n: int) -> float:
+def work(worker: StudyWorker, n: int) -> float:
     """Let ``n`` processes of one thread each, or this one, make the trials; returns their seconds of training.
 
     The data are written once, to a file that every process reads. The processes stay for the next study, because
@@ -39,5 +39,5 @@ def work(worker: Worker, n: int) -> float:
 
 
 def _run(path: str) -> float:
-    worker: Worker = pickle.loads(Path(path).read_bytes())  # written by the parent, in a folder of its own
+    worker: StudyWorker = pickle.loads(Path(path).read_bytes())  # written by the parent, in a folder of its own
     return worker.run()
