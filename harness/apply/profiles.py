@@ -77,7 +77,7 @@ class Columns:
 
 
 def with_features(profiles: Profiles, features: list[str], source: str) -> Profiles:
-    """``profiles`` with exactly ``features``, in their order; others are left out.
+    """Return ``profiles`` with exactly ``features``, in their order; others are left out.
 
     Raises
     ------

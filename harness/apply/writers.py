@@ -21,7 +21,7 @@ _GROUP_BYTES = 1 << 28  # of a row group: one per plate would make the footer of
 
 
 def metadata_first(wells: pd.DataFrame, features: tuple[str, ...]) -> pd.DataFrame:
-    """``wells`` with plate, well, batch and role in front.
+    """Return ``wells`` with plate, well, batch and role in front.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def metadata_first(wells: pd.DataFrame, features: tuple[str, ...]) -> pd.DataFra
 
 @contextmanager
 def parquet(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator[Write]:
-    """Writes plates to a Parquet file in row groups; ``wells`` is the whole table, for its types."""
+    """Write plates to a Parquet file in row groups; ``wells`` is the whole table, for its types."""
     types = pa.Schema.from_pandas(wells, preserve_index=False).remove_metadata()
     schema = pa.schema([*types, *(pa.field(name, pa.float32()) for name in features)])
     held: list[pa.Table] = []
@@ -61,7 +61,7 @@ def parquet(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Itera
 
 @contextmanager
 def h5ad(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator[Write]:  # noqa: ARG001
-    """Writes an AnnData file, wells x features; all profiles are in memory. Text becomes categories."""
+    """Write an AnnData file, wells x features; all profiles are in memory. Text becomes categories."""
     import anndata
 
     held: list[tuple[pd.DataFrame, Floats]] = []
@@ -76,7 +76,7 @@ def h5ad(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator
 
 
 def writer_of(path: Path) -> Writer:
-    """The writer for a file's ending.
+    """Return the writer for a file's ending.
 
     Raises
     ------

@@ -70,5 +70,5 @@ class Check:
         return not (self.before_training or self.reads_evaluations or self.whole)
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        """The check's numbers. Raises NotApplicable where it has no meaning here."""
+        """Yield the check's numbers. Raises NotApplicable where it has no meaning here."""
         raise NotImplementedError

@@ -108,7 +108,7 @@ class BatchProbe(Check):
                 trial.permute(partition, screens)
 
     def _treated(self, trials: dict[str, Trial], unfit: NotApplicable | None, few: str) -> Iterator[Finding]:
-        """Findings of treated wells; ``few`` is the reason if there are too few partitions."""
+        """Yield findings of treated wells; ``few`` is the reason if there are too few partitions."""
         if unfit is not None:
             yield Finding("audit/batch_probe/treated/excess", float("nan"), reason=unfit.reason, code=unfit.code)
             return

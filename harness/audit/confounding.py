@@ -81,7 +81,7 @@ def _position(context: AuditContext) -> Finding:
 
 
 def _declared(context: AuditContext) -> Finding:
-    """How many columns the method declares, which ones, and whether they name what is in a well."""
+    """Return how many columns the method declares, which ones, and whether they name what is in a well."""
     columns = () if context.normalizer is None else declared_columns(context.normalizer)
     names = set(columns) & {"compound", "dose"}
     reason = f"the normalization reads {', '.join(columns)}" if columns else ""
@@ -92,7 +92,9 @@ def _declared(context: AuditContext) -> Finding:
 
 
 def cramers_v(a: pd.Series[Any], b: pd.Series[Any]) -> tuple[float, float]:
-    """Cramer's V and its bias-corrected form; NaN where one side takes a single value. Never builds the full table."""
+    """Return cramer's V and its bias-corrected form; NaN where one side takes a single value. Never builds the full
+    table.
+    """
     n = len(a)
     codes_a, codes_b = pd.factorize(a)[0], pd.factorize(b)[0]
     rows, columns = np.bincount(codes_a).astype(float), np.bincount(codes_b).astype(float)

@@ -76,7 +76,7 @@ class EffectsKept(Check):
 
 
 def _ratios(readings: Readings) -> Iterator[Finding]:
-    """The size of effects relative to the yardstick's."""
+    """Yield the size of effects relative to the yardstick's."""
     own, yardstick = (size.contrast for size in readings.sizes)
     draws = readings.draws
     ratio = relative(own, yardstick)
@@ -91,7 +91,7 @@ def _ratios(readings: Readings) -> Iterator[Finding]:
 
 
 def _scores(kind: str, readings: Readings) -> Iterator[Finding]:
-    """A score on held-out plates, the yardstick's on the same wells, and their difference."""
+    """Yield a score on held-out plates, the yardstick's on the same wells, and their difference."""
     draws = readings.draws
     own, yardstick = (draws.mean(draws.by_direction(s.total, s.count)) for s in readings.scores[kind])
     n = int(readings.scores[kind][0].count.sum())
@@ -103,7 +103,7 @@ def _scores(kind: str, readings: Readings) -> Iterator[Finding]:
 
 
 def _finding(name: str, value: float, bounds: tuple[float, float], n: int, reason: str = "", code: str = "") -> Finding:
-    """A finding, with the code of what is missing if it has no value or no interval."""
+    """Return a finding, with the code of what is missing if it has no value or no interval."""
     if np.isnan(value):
         reason, code = "too few wells to learn an effect on some plates and find it on others", "few_wells"
     elif np.isnan(bounds[0]):

@@ -50,7 +50,7 @@ class KnownEffects(KnownEffectSource, Check):
 
 
 def finding(key: str, answer: Correlation | NotApplicable) -> Finding:
-    """A correlation as a finding; one that is undefined with its reason."""
+    """Return a correlation as a finding; one that is undefined with its reason."""
     if isinstance(answer, NotApplicable):
         return Finding(key, float("nan"), reason=answer.reason)
     return Finding(key, answer.value, answer.lower, answer.upper, answer.n)

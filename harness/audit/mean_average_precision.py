@@ -66,7 +66,8 @@ class MeanAveragePrecision(Check):
 
 
 def against_controls(wells: Replicates) -> Ranked:
-    """Average precision of each well's replicates, wherever they stand, among the controls of the well's own plate.
+    """Return average precision of each well's replicates, wherever they stand, among the controls of the well's own
+    plate.
 
     Kalinin 2025, Nature Communications 16, 5181 (copairs: pos_sameby treatment, pos_diffby well, neg_sameby plate).
     We differ in ties, which count half above and half below: identical profiles score chance, not 1.
@@ -87,7 +88,7 @@ def against_controls(wells: Replicates) -> Ranked:
 
 
 def against_compounds(wells: Replicates) -> Ranked:
-    """Average precision of each well's replicates among the wells of all other compounds, controls left out.
+    """Return average precision of each well's replicates among the wells of all other compounds, controls left out.
 
     As :func:`against_controls`; wells of the same compound that are no replicates (another dose, the same position)
     are neither. Similarities are made for a block of wells at a time: memory grows with wells, time with their square.
@@ -112,7 +113,7 @@ def against_compounds(wells: Replicates) -> Ranked:
 
 
 def _above(table: Floats, row: NDArray[np.intp], similarity: Doubles) -> Doubles:
-    """How many of a row's values lie above each similarity, ties half: table (n, m), row and result (n_pairs,).
+    """Return how many of a row's values lie above each similarity, ties half: table (n, m), row and result (n_pairs,).
 
     ``table`` is rounded to 6 decimals (the resolution of float32 sums, so that ties are ties) and sorted in place.
     """
@@ -128,7 +129,7 @@ def _above(table: Floats, row: NDArray[np.intp], similarity: Doubles) -> Doubles
 
 
 def _average_precision(query: Ints, similarity: Doubles, above: Doubles, negatives: Ints) -> Ranked:
-    """Mean over a well's positives, nearest first, of rank among positives / rank among all."""
+    """Return mean over a well's positives, nearest first, of rank among positives / rank among all."""
     n = len(negatives)
     positives = np.bincount(query, minlength=n)
     first = np.cumsum(positives) - positives

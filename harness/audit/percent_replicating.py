@@ -44,7 +44,7 @@ class PercentReplicating(Check):
 
 
 def replicating(wells: Replicates, *, n_null: int, quantile: float, seed: int) -> Doubles:
-    """1 for wells whose treatment replicates, 0 for those whose does not, NaN where there is no null, (n,).
+    """Return 1 for wells whose treatment replicates, 0 for those whose does not, NaN where there is no null, (n,).
 
     Percent replicating of Way 2022, Cell Systems 13, 911: the median pairwise correlation of a treatment's wells
     exceeds the ``quantile`` of medians in groups of as many wells of different compounds. We differ in that pairs in
@@ -69,7 +69,8 @@ def replicating(wells: Replicates, *, n_null: int, quantile: float, seed: int) -
 
 
 def median_correlation(U: Floats, groups: Ints, position: Ints) -> Doubles:
-    """Median product of rows of U over pairs of wells in different positions, for each group of rows, (n_groups,).
+    """Return median product of rows of U over pairs of wells in different positions, for each group of rows,
+    (n_groups,).
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def _members(compound: Ints) -> list[Ints]:
 
 
 def _draw(by_compound: list[Ints], size: int, n: int, rng: np.random.Generator) -> Ints:
-    """n groups of ``size`` rows, each of another compound, (n, size)."""
+    """Return n groups of ``size`` rows, each of another compound, (n, size)."""
     drawn = np.stack([rng.choice(len(by_compound), size, replace=False) for _ in range(n)])
     members = np.array([len(rows) for rows in by_compound])
     first = np.cumsum(members) - members

@@ -108,7 +108,7 @@ class RetrievalCheck(Check):
         return "nearest" if self.by == COMPOUND else "nsc"
 
     def _questions(self) -> Iterator[tuple[str, list[str], Excluded]]:
-        """Key (empty: that of the field), fields of the ranks, and what takes no part."""
+        """Yield key (empty: that of the field), fields of the ranks, and what takes no part."""
         first = _same_plate if self.by == COMPOUND else _same_compound
         yield "", ["average_precision", "recall", "nearest"], first
         batch = "nearest_other_batch" if self.by == COMPOUND else "nscb"
@@ -117,7 +117,7 @@ class RetrievalCheck(Check):
         yield position, ["nearest"], lambda data, rows: first(data, rows) | data.shared(data.position, rows)
 
     def _labellings(self, data: Labelled, seed: int) -> NDArray[np.int32]:
-        """The labels and ``n_permutations`` of them dealt anew, (1 + n_permutations, n)."""
+        """Return the labels and ``n_permutations`` of them dealt anew, (1 + n_permutations, n)."""
         labellings = [data.label]
         _, first = np.unique(data.compound, return_index=True)
         for draw in range(self.n_permutations):
@@ -141,7 +141,7 @@ def _same_plate(data: Labelled, rows: slice) -> NDArray[np.bool_]:
 
 
 def _findings(key: str, scores: Doubles, data: Labelled, context: AuditContext) -> Iterator[Finding]:
-    """The score of the true labels (row 0), its interval, its null and its p."""
+    """Yield the score of the true labels (row 0), its interval, its null and its p."""
     defined = ~np.isnan(scores[0])
     if not defined.any():
         yield Finding(key, float("nan"), reason="no profile has a candidate of its label that counts", code="no_pairs")

@@ -100,7 +100,9 @@ class SpikeIn(Check):
     def _matched(
         self, context: AuditContext, turning: Turning, rarest: Arm, sparse: Arm, *, tied: bool
     ) -> Iterator[Finding]:
-        """Contrast at the screen's own prevalence and at the bounds of it, or from the ``rarest`` effects to 90%."""
+        """Yield contrast at the screen's own prevalence and at the bounds of it, or from the ``rarest`` effects to
+        90%.
+        """
         key = f"{KEY}/matched"
         try:
             prevalence = prevalence_by_plate(context)
@@ -129,7 +131,7 @@ def _design(prevalence: Prevalence, bound: int, *, tied: bool) -> Design:
 
 
 def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[Finding]:
-    """Prevalence, contrast, retention and spillover of an arm."""
+    """Yield prevalence, contrast, retention and spillover of an arm."""
     bounds = (np.nan, np.nan) if prevalence is None else (prevalence.lower, prevalence.upper)
     reason, code = ("", "") if prevalence is None else (prevalence.reason, prevalence.code)
     yield Finding(f"{KEY}/{name}/prevalence", arm.prevalence, bounds[0], bounds[1], arm.n_wells, reason, code)
@@ -138,7 +140,7 @@ def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[
 
 
 def _finding(name: str, bounded: Bounded, n: int, reason: str = "") -> Finding:
-    """A finding, with the code of what is missing if it has no value or no interval."""
+    """Return a finding, with the code of what is missing if it has no value or no interval."""
     code = ""
     if np.isnan(bounded[1]):
         reason, code = "too few plates of the same prevalence for an interval", "few_plates"

@@ -33,7 +33,7 @@ class Baseline(ClassifierMixin, BaseEstimator):
     needs: ClassVar[tuple[str, ...]] = ()
 
     def design(self, profiles: Profiles) -> pd.DataFrame:
-        """The columns that the baseline may see, (n_rows, few).
+        """Return the columns that the baseline may see, (n_rows, few).
 
         Raises
         ------
@@ -62,12 +62,12 @@ class Baseline(ClassifierMixin, BaseEstimator):
         return LogisticRegression(class_weight="balanced", max_iter=1000)
 
     def predict_proba(self, profiles: Profiles) -> Doubles:
-        """(n_rows, 2) class probabilities on the class-balanced scale."""
+        """Return (n_rows, 2) class probabilities on the class-balanced scale."""
         return np.asarray(self.pipeline_.predict_proba(self.design(profiles)), dtype=np.float64)
 
 
 def column(profiles: Profiles, name: str) -> Any:
-    """A column of the wells table without missing values; NotApplicable where there is none."""
+    """Return a column of the wells table without missing values; NotApplicable where there is none."""
     if name not in profiles.wells or profiles.wells[name].isna().any():
         raise NotApplicable(f"no complete column `{name}`")
     return profiles.wells[name]

@@ -16,12 +16,12 @@ class Batch(Protocol):
     """A way to name the batch of every row."""
 
     def assign(self, profiles: Profiles) -> pd.Series[str]:
-        """Batch of each row of ``profiles.wells``, same index; InputError where it cannot tell."""
+        """Return batch of each row of ``profiles.wells``, same index; InputError where it cannot tell."""
         ...
 
 
 def assign_batches(profiles: Profiles, member: Batch) -> Profiles:
-    """``profiles`` with ``wells["batch"]`` as ``member`` has it; the fingerprint, if any, covers the batches.
+    """Return ``profiles`` with ``wells["batch"]`` as ``member`` has it; the fingerprint, if any, covers the batches.
 
     Raises
     ------

@@ -73,12 +73,12 @@ class Inferred:
         self.n_resamples, self.seed = n_resamples, seed
 
     def assign(self, profiles: Profiles) -> pd.Series[str]:
-        """Batch of each row of ``profiles.wells``, same index."""
+        """Return batch of each row of ``profiles.wells``, same index."""
         self.found_ = self.find(profiles)
         return as_text(profiles.wells["plate"]).map(dict(self.found_.plates[["plate", "batch"]].to_numpy()))
 
     def find(self, profiles: Profiles) -> BatchInference:
-        """Batches, outliers and their stability."""
+        """Return batches, outliers and their stability."""
         self._check(profiles)
         controls = control_profiles(profiles, order=self.order)
         X = controls.components
@@ -145,7 +145,9 @@ class Inferred:
 
 
 def saving(X: Doubles, labels: Labels, aside: Mask, i: int) -> float:
-    """Squared error that the boundary between plates i and i + 1 explains in the two stretches that meet there."""
+    """Return squared error that the boundary between plates i and i + 1 explains in the two stretches that meet
+    there.
+    """
     changes = np.flatnonzero(labels[1:] != labels[:-1]) + 1
     edges = [0, *changes.tolist(), len(labels)]
     k = edges.index(i + 1)
@@ -156,6 +158,8 @@ def saving(X: Doubles, labels: Labels, aside: Mask, i: int) -> float:
 
 
 def intensity(controls: ControlProfiles) -> Doubles:
-    """Mean over features named after an intensity of each plate's scaled medians, (n,); NaN without such features."""
+    """Return mean over features named after an intensity of each plate's scaled medians, (n,); NaN without such
+    features.
+    """
     named = np.array(["intensity" in feature.lower() for feature in controls.features])
     return controls.scaled[:, named].mean(axis=1) if named.any() else np.full(len(controls.plates), np.nan)

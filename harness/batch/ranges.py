@@ -50,7 +50,7 @@ class Ranges:
 
 
 def _spans(ranges: Mapping[str, Sequence[Any]]) -> list[tuple[int, int, str]]:
-    """``(first, last, batch)``, ascending."""
+    """Return ``(first, last, batch)``, ascending."""
     spans = []
     for batch, listed in ranges.items():
         several = isinstance(listed, list | tuple) and listed and all(isinstance(e, list | tuple) for e in listed)

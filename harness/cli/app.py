@@ -29,7 +29,9 @@ def evaluate_config(cfg: DictConfig) -> None:
 
 
 def cli() -> int:
-    """``python -m harness``: see :func:`command`; of a sweep, what became of its evaluations is said at the end."""
+    """Return ``python -m harness``: see :func:`command`; of a sweep, what became of its evaluations is said at the
+    end.
+    """
     try:
         with count_outcomes() as counts:
             status = command("config", evaluate_config)

@@ -64,12 +64,12 @@ def arguments(words: Sequence[str]) -> Arguments:
 
 
 def _actions() -> Mapping[str, Action]:
-    """Hydra's options by their spellings."""
+    """Return hydra's options by their spellings."""
     return {name: action for action in get_args_parser()._actions for name in action.option_strings}
 
 
 def _action(actions: Mapping[str, Action], name: str) -> Action:
-    """The option of a spelling, or of a beginning that only one option has."""
+    """Return the option of a spelling, or of a beginning that only one option has."""
     if name in actions:
         return actions[name]
     matching = {id(action): action for key, action in actions.items() if name[:2] == "--" and key.startswith(name)}
@@ -82,7 +82,9 @@ def _action(actions: Mapping[str, Action], name: str) -> Action:
 
 
 def _is_value(action: Action, word: str) -> bool:
-    """Whether ``word`` belongs to the option before it; of an option that needs none, only a choice of its own does."""
+    """Return whether ``word`` belongs to the option before it; of an option that needs none, only a choice of its own
+    does.
+    """
     return not word.startswith("-") and (action.nargs != "?" or action.choices is None or word in action.choices)
 
 

@@ -80,7 +80,7 @@ def check_sizes(words: Sequence[str]) -> None:
 
 
 def _folders(words: Iterable[str]) -> Iterator[Path]:
-    """Folders of ``--config-dir`` and ``hydra.searchpath``.
+    """Yield folders of ``--config-dir`` and ``hydra.searchpath``.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _folders(words: Iterable[str]) -> Iterator[Path]:
 
 
 def _values(override: Override, groups: Groups) -> Iterator[Any]:
-    """The values of an override, one unless it is a sweep.
+    """Yield the values of an override, one unless it is a sweep.
 
     Raises
     ------

@@ -55,12 +55,12 @@ def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[s
 
 
 def groups() -> Groups:
-    """Members of ``conf/`` and of the folders that the command line added."""
+    """Return members of ``conf/`` and of the folders that the command line added."""
     return Groups.of(added_folders())
 
 
 def added_folders() -> list[Path]:
-    """Folders with configurations beside ``conf/``, from ``--config-dir`` and ``hydra.searchpath``."""
+    """Return folders with configurations beside ``conf/``, from ``--config-dir`` and ``hydra.searchpath``."""
     if not HydraConfig.initialized():
         return []
     paths = [str(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
@@ -69,7 +69,9 @@ def added_folders() -> list[Path]:
 
 
 def added_files() -> Iterator[tuple[Path, str]]:
-    """Yamls of the chosen members that lie in added folders, each with its group, in the order of their choice."""
+    """Yield yamls of the chosen members that lie in added folders, each with its group, in the order of their
+    choice.
+    """
     choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
     for group, choice in choices.items():
         for member in [choice] if isinstance(choice, str) else choice or []:
@@ -80,7 +82,7 @@ def added_files() -> Iterator[tuple[Path, str]]:
 
 
 def plain_settings(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as nested mappings, without ``hydra``, interpolations resolved.
+    """Return the configuration as nested mappings, without ``hydra``, interpolations resolved.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def plain_settings(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _unresolved(key: str, node: Any) -> Iterator[str]:
-    """Dotted keys whose interpolation cannot be resolved."""
+    """Yield dotted keys whose interpolation cannot be resolved."""
     names: Iterable[Any] = node.keys() if isinstance(node, DictConfig) else ()
     for name in range(len(node)) if isinstance(node, ListConfig) else names:
         place = f"{key}[{name}]" if isinstance(node, ListConfig) else f"{key}.{name}".lstrip(".")
@@ -118,7 +120,7 @@ def _differences(key: str, before: Any, after: Any) -> Iterator[tuple[str, Any]]
 
 
 def _place(problem: Problem, words: Sequence[str]) -> str:
-    """`` (FILE, line N)`` if the setting was written in a yaml of the user's, and not on the command line."""
+    """Return `` (FILE, line N)`` if the setting was written in a yaml of the user's, and not on the command line."""
     key = problem.key.partition("[")[0]
     if any(word.lstrip("+~").partition("=")[0] == key for word in words):
         return ""

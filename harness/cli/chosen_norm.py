@@ -16,7 +16,7 @@ _EXAMPLE = "dmso_within_then_sphering.yaml there"
 
 
 def chosen_norm(cfg: DictConfig) -> str:
-    """Name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
+    """Return name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
 
     Members are looked for in ``conf/`` and in the folders of ``--config-dir``.
 

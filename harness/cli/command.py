@@ -97,7 +97,7 @@ def _said(line: str, status: int) -> int:
 
 
 def _readable(argument: str) -> str:
-    """``key=value`` as Hydra's grammar can read it: a regular expression or a query is put in quotes."""
+    """Return ``key=value`` as Hydra's grammar can read it: a regular expression or a query is put in quotes."""
     key, equals, value = argument.partition("=")
     if not equals:
         return argument

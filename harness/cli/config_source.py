@@ -38,7 +38,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
 @cache
 def _packaged(provider: str, path: str, config_path: str) -> ConfigResult:
-    """A configuration of ours, read once: a sweep composes it for every job."""
+    """Return a configuration of ours, read once: a sweep composes it for every job."""
     return file_config_source.FileConfigSource(provider, path).load_config(config_path)
 
 

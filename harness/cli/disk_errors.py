@@ -15,7 +15,9 @@ Body = Callable[[DictConfig], None]
 
 
 def translate_disk_errors(body: Body) -> Body:
-    """``body`` that raises InputError in place of CorruptedStoreError, and of any error that a full disk is behind."""
+    """Return ``body`` that raises InputError in place of CorruptedStoreError, and of any error that a full disk is
+    behind.
+    """
     return partial(_tell, body)
 
 

@@ -22,17 +22,17 @@ _PLUS = ("norm", "experiment")
 
 
 def available(group: str) -> list[str]:
-    """Members of a configuration group."""
+    """Return members of a configuration group."""
     return Groups().members(group)
 
 
 def list_members(group: str) -> str:
-    """The same in one line."""
+    """Return the same in one line."""
     return ", ".join(available(group))
 
 
 def format_error(error: BaseException, command: str = "config") -> str:
-    """One line: what was got, what was expected, what to do.
+    """Return one line: what was got, what was expected, what to do.
 
     ``command``: name of the configuration that was composed, ``conf/<command>.yaml``, for the names that it has.
     """
@@ -66,7 +66,9 @@ def _unresolved(error: InterpolationKeyError | InterpolationResolutionError, com
 
 
 def setting_keys(command: str) -> Iterator[tuple[str, str]]:
-    """Dotted keys of all settings, each with what stands before ``=VALUE``: the key, or ``+key`` if no yaml has it."""
+    """Yield dotted keys of all settings, each with what stands before ``=VALUE``: the key, or ``+key`` if no yaml has
+    it.
+    """
     content = read(CONF / f"{command}.yaml")
     for key in _keys({name: part for name, part in content.items() if name not in ("defaults", "hydra")}):
         yield key, key
@@ -140,7 +142,7 @@ def _unreadable(word: str) -> str:
 
 
 def _mapping_keys(word: str) -> list[str]:
-    """Keys of the mapping that an override assigns; none if it assigns something else."""
+    """Return keys of the mapping that an override assigns; none if it assigns something else."""
     override = parsed(word)
     value = None if override is None else override.value()
     return [str(key) for key in value] if isinstance(value, dict) else []

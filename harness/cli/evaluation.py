@@ -94,7 +94,7 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def make_plan(cfg: DictConfig, name: str, split_name: str) -> EvaluationPlan:
-    """The members that a configuration chose."""
+    """Return the members that a configuration chose."""
 
     def members(group: str, *settings: str) -> dict[str, Any]:
         found = {}
@@ -133,7 +133,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> EvaluationPlan:
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested configuration as dotted keys; lists stay values."""
+    """Return nested configuration as dotted keys; lists stay values."""
     if not isinstance(node, dict):
         return {prefix: node}
     return {k: v for key, value in node.items() for k, v in flatten(value, f"{prefix}.{key}".lstrip(".")).items()}
@@ -155,7 +155,7 @@ def _tags(plan: EvaluationPlan, profiles: Profiles, wells: pd.DataFrame, splits:
 
 
 def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
-    """One line: the mean held-out AUROC of each model with its interval."""
+    """Return one line: the mean held-out AUROC of each model with its interval."""
     scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
     parts = [
@@ -165,7 +165,7 @@ def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
 
 
 def by_fold(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
-    """AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
+    """Return AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
     scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
     lines = [

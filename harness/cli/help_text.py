@@ -32,7 +32,7 @@ def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None
 
 
 def _groups(folders: Sequence[Path]) -> dict[str, list[str]]:
-    """Names of the members of each group but Hydra's own, sorted."""
+    """Return names of the members of each group but Hydra's own, sorted."""
     members: dict[str, set[str]] = {}
     for folder in folders:
         for path in folder.rglob("*.yaml"):

@@ -114,6 +114,6 @@ def _explained(error: Exception) -> str:
 
 
 def _label() -> str:
-    """The normalization as it was asked for."""
+    """Return the normalization as it was asked for."""
     asked = [word.partition("=")[2] for word in HydraConfig.get().overrides.task if word.startswith("+norm=")]
     return f"{asked[0]}: " if asked else ""

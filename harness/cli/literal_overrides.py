@@ -19,7 +19,7 @@ _AFTER = (OverrideLexer.BRACKET_CLOSE, OverrideLexer.BRACE_CLOSE, OverrideLexer.
 
 
 def task_words() -> list[str]:
-    """The overrides of this job as they were given, ``${..}`` in them not resolved."""
+    """Return the overrides of this job as they were given, ``${..}`` in them not resolved."""
     if not HydraConfig.initialized():
         return []
     words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
@@ -27,7 +27,7 @@ def task_words() -> list[str]:
 
 
 def parsed(word: str) -> Override | None:
-    """An override as Hydra reads it; None for what Hydra cannot read."""
+    """Return an override as Hydra reads it; None for what Hydra cannot read."""
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException:
@@ -35,7 +35,7 @@ def parsed(word: str) -> Override | None:
 
 
 def quoted(word: str) -> str:
-    """The override with quotes around everything that Hydra would read as a number or as true or false."""
+    """Return the override with quotes around everything that Hydra would read as a number or as true or false."""
     lexer = OverrideLexer(InputStream(word))
     lexer.removeErrorListeners()
     stream = CommonTokenStream(lexer)
@@ -54,7 +54,7 @@ def quoted(word: str) -> str:
 
 
 def texts(words: Iterable[str]) -> dict[str, Any]:
-    """What overrides assign, by key and nested like a configuration, with numbers as they were written."""
+    """Return what overrides assign, by key and nested like a configuration, with numbers as they were written."""
     tree: dict[str, Any] = {}
     for word in words:
         override = parsed(quoted(word))

@@ -76,7 +76,8 @@ class LoadedScreen:
             say_once(f"{WARNING}{line}")
 
     def bind(self, plan: EvaluationPlan) -> EvaluationPlan:
-        """The plan with labels given to the tasks that need them, known scores to what reads them, and found batches.
+        """Return the plan with labels given to the tasks that need them, known scores to what reads them, and found
+        batches.
 
         Says what matched, and which batches were found.
 
@@ -96,7 +97,8 @@ class LoadedScreen:
         return plan
 
     def some(self, wells: pd.DataFrame, most: int | None, seed: int) -> Profiles | None:
-        """Profiles of plates with about ``most`` wells, packed; None where there are no more, or ``most`` is None.
+        """Return profiles of plates with about ``most`` wells, packed; None where there are no more, or ``most`` is
+        None.
 
         Raises
         ------

@@ -20,7 +20,7 @@ _OF_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, 
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """One line, of others than this package with their name."""
+        """Return one line, of others than this package with their name."""
         package = record.name.partition(".")[0]
         label = "harness" if package in ("root", "harness", "__main__") else package
         return redacted(f"{label}: {record.getMessage()}")
@@ -71,7 +71,7 @@ def _show_warning(
 
 
 def _package(category: type[Warning], filename: str) -> str:
-    """The package that defines ``category`` or, of Python's own categories, the one that holds ``filename``."""
+    """Return the package that defines ``category`` or, of Python's own categories, the one that holds ``filename``."""
     defines = category.__module__.partition(".")[0]
     if defines != "builtins":
         return defines

@@ -30,7 +30,7 @@ def screen_key(cfg: DictConfig) -> str:
 
 
 def chosen_cache(cache: DictConfig | str) -> DirectoryCache:
-    """The cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
+    """Return the cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
 
     Raises
     ------

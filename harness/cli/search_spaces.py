@@ -13,7 +13,8 @@ from harness.settings.yaml_file import YamlError, compose
 
 
 def fill_search_spaces(cfg: DictConfig) -> Any:
-    """The tuning of ``cfg`` with the search spaces of the chosen models filled in; what is set there already wins.
+    """Return the tuning of ``cfg`` with the search spaces of the chosen models filled in; what is set there already
+    wins.
 
     A space of the user's own, ``MINE/space/<model>.yaml`` of ``--config-dir MINE``, takes the place of the one in
     ``conf/space``.
@@ -36,7 +37,7 @@ def fill_search_spaces(cfg: DictConfig) -> Any:
 
 
 def _space(model: str) -> DictConfig:
-    """The search space of a model by its name; empty if there is none."""
+    """Return the search space of a model by its name; empty if there is none."""
     members = groups()
     files = [folder / "space" / f"{model}.yaml" for folder in reversed(members.folders)]
     path = next((file for file in files if file.is_file()), None)

@@ -16,7 +16,7 @@ _FILE = "HARNESS_TALLY"  # an environment variable, which processes that help in
 
 @contextmanager
 def count_outcomes() -> Iterator[Counter[str]]:
-    """Yields a counter that is filled, from all processes that began within the block, when the block ends."""
+    """Yield a counter that is filled, from all processes that began within the block, when the block ends."""
     counts: Counter[str] = Counter()
     with temporary_folder() as folder:
         path = folder / "tally"
@@ -38,5 +38,5 @@ def count(outcome: str) -> None:
 
 
 def format_counts(counts: Counter[str]) -> str:
-    """E.g. ``4 evaluations: 1 new, 1 again, 2 skipped, 0 failed``."""
+    """Return E.g. ``4 evaluations: 1 new, 1 again, 2 skipped, 0 failed``."""
     return f"{counts.total()} evaluations: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)

@@ -40,7 +40,7 @@ def prepare_sweep(config: DictConfig) -> None:
 
 
 def _as_text(word: str, command: str, settings: dict[str, Any]) -> str:
-    """The word with its numbers in quotes if its setting is text that Hydra would change."""
+    """Return the word with its numbers in quotes if its setting is text that Hydra would change."""
     override, text = parsed(word), parsed(quoted(word))
     if override is None or text is None or override.is_delete():
         return word
@@ -58,7 +58,7 @@ def _changes(kind: Kind, value: Any, text: Any) -> bool:
 
 
 def _plain(text: Any) -> Any:
-    """Text without Hydra's marks of quotes."""
+    """Return text without Hydra's marks of quotes."""
     if isinstance(text, list):
         return [_plain(part) for part in text]
     return getattr(text, "text", text)

@@ -83,7 +83,7 @@ class WorkerChannel:
         return any(self._found().glob("*.begun"))
 
     def take(self) -> list[JobResult]:
-        """What arrived since the last time, by the number of the job."""
+        """Return what arrived since the last time, by the number of the job."""
         found = []
         paths = [path for path in self._found().iterdir() if _ENDED.fullmatch(path.name) and is_plain_file(path)]
         for path in sorted(paths, key=lambda path: int(path.stem)):

@@ -9,7 +9,8 @@ from harness.core.exceptions import InputError
 
 
 def share(launcher: Mapping[str, Any], available: int) -> int | None:
-    """Cores for each job: ``available`` divided by joblib's ``n_jobs``; what a job of submitit or Ray asks for, else 1.
+    """Return cores for each job: ``available`` divided by joblib's ``n_jobs``; what a job of submitit or Ray asks for,
+    else 1.
 
     None of a scheduler (Slurm), which tells its jobs itself.
 

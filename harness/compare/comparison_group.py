@@ -48,7 +48,7 @@ class Group:
         return list(dict.fromkeys("/".join(pair) for run in self.finished.values() for pair in models_of(run)))
 
     def ranked(self) -> pd.DataFrame:
-        """``table`` by verdict, then by AUROC of the first model; ``noise`` and ``oracle`` last."""
+        """Return ``table`` by verdict, then by AUROC of the first model; ``noise`` and ``oracle`` last."""
         table = self.table.copy()
         place = {str(call): i for i, call in enumerate(ORDER)}
         table["_anchor"] = [self.runs[label].name in ANCHORS for label in table["norm"]]
@@ -60,7 +60,7 @@ class Group:
 
 
 def group_up(experiment: str, runs: Sequence[StoredRun], *, extra: Sequence[str] = ()) -> Group:
-    """``runs``, newest first and of equal fingerprints, as a group; ``extra`` as in the table.
+    """Return ``runs``, newest first and of equal fingerprints, as a group; ``extra`` as in the table.
 
     Raises
     ------

@@ -16,7 +16,7 @@ class Html(str):
 
 
 def text(value: object) -> Html:
-    """Any value as page content; strings from data lose their power to be markup."""
+    """Return any value as page content; strings from data lose their power to be markup."""
     return value if isinstance(value, Html) else Html(html.escape(str(value)))
 
 
@@ -25,7 +25,7 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 
 def tag(name: str, *content: object, **attributes: str) -> Html:
-    """``<name attributes>content</name>``; ``class_`` is written as ``class``."""
+    """Return ``<name attributes>content</name>``; ``class_`` is written as ``class``."""
     given = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items() if value)
     return Html(f"<{name}{given}>{join(content)}</{name}>")
 
@@ -39,7 +39,7 @@ def note(*content: object) -> Html:
 
 
 def table(head: Sequence[Sequence[tuple[object, int]]], rows: Iterable[Sequence[object]], *, words: int = 1) -> Html:
-    """A table that scrolls in a frame of its own.
+    """Return a table that scrolls in a frame of its own.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def table(head: Sequence[Sequence[tuple[object, int]]], rows: Iterable[Sequence[
 
 
 def image(content: bytes, kind: str, caption: str, *, alt: str = "") -> Html:
-    """A picture inside the page; ``kind`` is ``png`` or ``svg+xml``."""
+    """Return a picture inside the page; ``kind`` is ``png`` or ``svg+xml``."""
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     picture = Html(f'<img alt="{html.escape(alt or caption)}" src="{source}">')
     return tag("figure", picture, tag("figcaption", caption)) if caption else tag("figure", picture)
 
 
 def page(title: str, *content: object) -> str:
-    """The whole document. Its policy forbids a browser to load or run anything."""
+    """Return the whole document. Its policy forbids a browser to load or run anything."""
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -72,7 +72,7 @@ def _plot(figure: Figure, caption: str, title: str) -> Html:
 
 
 def audits(group: Group) -> Audits:
-    """Findings of the runs that have spike-ins, by norm, in the order of the leaderboard."""
+    """Return findings of the runs that have spike-ins, by norm, in the order of the leaderboard."""
     found: dict[str, spikes.Found] = {}
     for label in group.ranked()["norm"]:
         run = group.runs[label]
@@ -85,7 +85,7 @@ def audits(group: Group) -> Audits:
 
 
 def spike_in(group: Group) -> Section | None:
-    """What became of known effects in known wells."""
+    """Return what became of known effects in known wells."""
     if group.table.empty:
         return None
     found = audits(group)
@@ -117,7 +117,7 @@ def spike_in(group: Group) -> Section | None:
 
 
 def images(group: Group) -> Section | None:
-    """The same picture of all runs side by side; their scales are the same."""
+    """Return the same picture of all runs side by side; their scales are the same."""
     if group.table.empty:
         return None
     labels = group.ranked()["norm"].tolist()

@@ -29,7 +29,7 @@ def p_value(value: float) -> str:
 
 
 def leaderboard(group: Group) -> Section | None:
-    """All finished runs with every number that ranks them, ``noise`` and ``oracle`` last."""
+    """Return all finished runs with every number that ranks them, ``noise`` and ``oracle`` last."""
     if group.table.empty:
         return None
     ranked, models = group.ranked(), group.models

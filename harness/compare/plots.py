@@ -39,7 +39,7 @@ MOST_ROWS = 30
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as a picture that is the same whenever it is drawn."""
+    """Return the figure as a picture that is the same whenever it is drawn."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "harness"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight", pad_inches=0.06)
@@ -47,12 +47,15 @@ def svg(figure: Figure) -> bytes:
 
 
 def removed(probe: Doubles, null: Doubles) -> Doubles:
-    """Share of the batch removed: 1 where the probe scores as its null does on average, 0 where it is always right."""
+    """Return share of the batch removed: 1 where the probe scores as its null does on average, 0 where it is always
+    right.
+    """
     return np.asarray((1 - probe) / (1 - null), dtype=np.float64)
 
 
 def tradeoff(group: Group, key: str, name: str, *, nothing: float) -> tuple[Figure, list[str]] | None:
-    """Batch removed against a metric, (figure, norms without room for a name); None where no run has it and a probe.
+    """Return batch removed against a metric, (figure, norms without room for a name); None where no run has it and a
+    probe.
 
     Parameters
     ----------
@@ -149,13 +152,14 @@ def _places(at: Doubles, width: float, height: float, pixels: float) -> Iterator
 
 
 def _fits(box: Bbox, frame: Bbox, taken: Sequence[Bbox]) -> bool:
-    """Whether a box lies inside the frame and on nothing."""
+    """Return whether a box lies inside the frame and on nothing."""
     inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
     return inside and not any(box.overlaps(other) for other in taken)
 
 
 def forest(group: Group, *, order: Sequence[str]) -> Figure | None:
-    """Paired differences of AUROC to raw with their intervals, a row per norm, a colour per model; None without any.
+    """Return paired differences of AUROC to raw with their intervals, a row per norm, a colour per model; None without
+    any.
 
     Shows the first :data:`MOST_ROWS` of ``order``.
     """

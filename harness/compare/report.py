@@ -17,7 +17,7 @@ _NAMED = re.compile(r"`(python -m harness[^`]*)`\s*$")
 
 
 def report(groups: Sequence[Group], *, command: str) -> str:
-    """The page: for each group its verdicts, leaderboard, pictures, what failed, and what made it.
+    """Return the page: for each group its verdicts, leaderboard, pictures, what failed, and what made it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _group(group: Group, prefix: str) -> list[Html]:
 
 
 def unfinished(group: Group) -> Section | None:
-    """What did not come to an end, and why."""
+    """Return what did not come to an end, and why."""
     rows = [
         [label, run.status, run.tags.get("failure", "no result (still running, or cut off)")]
         for label, run in group.unfinished.items()
@@ -67,7 +67,7 @@ def unfinished(group: Group) -> Section | None:
 
 
 def careful(group: Group) -> Section | None:
-    """Settings other than the normalization's own that differ between runs."""
+    """Return settings other than the normalization's own that differ between runs."""
     found = differing_settings(group.finished)
     if not found:
         return None
@@ -78,7 +78,7 @@ def careful(group: Group) -> Section | None:
 
 
 def commands(group: Group) -> Section:
-    """What made each run, as it was typed; of one that kept no command, what is known."""
+    """Return what made each run, as it was typed; of one that kept no command, what is known."""
     lines, lost = [], []
     for label, run in group.runs.items():
         tags = run.tags

@@ -24,7 +24,7 @@ class Section:
 
 
 def folds(group: Group) -> list[str]:
-    """Names of the held-out folds that some run has scores for."""
+    """Return names of the held-out folds that some run has scores for."""
     for run in group.finished.values():
         scores = stored_table(run, "scores")
         if scores is not None:
@@ -33,7 +33,7 @@ def folds(group: Group) -> list[str]:
 
 
 def counts(group: Group) -> str:
-    """How many wells, plates and folds the scores rest on, as far as stored; how many runs."""
+    """Return how many wells, plates and folds the scores rest on, as far as stored; how many runs."""
     known = [f"{len(group.finished):,} finished runs"]
     for run in group.finished.values():
         predicted = stored_table(run, "predictions")
@@ -51,7 +51,7 @@ def batches(group: Group) -> str:
 
 
 def resampled(group: Group) -> str:
-    """What the intervals of means rest on."""
+    """Return what the intervals of means rest on."""
     n = int(group.tags.get("held_out_batches", FEWEST_BATCHES))
     assays = any(key.endswith("/n_groups") for run in group.finished.values() for key in run.metrics)
     units = "plates (compounds, for assays)" if assays else "plates"
@@ -61,7 +61,7 @@ def resampled(group: Group) -> str:
 
 
 def fold_scores(group: Group, metric: str) -> list[tuple[str, str, pd.DataFrame]]:
-    """Norm, ``<task>/<model>``, and its rows of held-out folds (index) with ``value, lower, upper``."""
+    """Return norm, ``<task>/<model>``, and its rows of held-out folds (index) with ``value, lower, upper``."""
     found = []
     for name, run in group.finished.items():
         scores = stored_table(run, "scores")

@@ -39,7 +39,7 @@ def removing_the_batch(group: Group, cards: dict[str, pd.DataFrame]) -> list[str
 
 
 def section(group: Group) -> Section | None:
-    """The matrix of answers, and for each run its verdict in words with the folded scorecard."""
+    """Return the matrix of answers, and for each run its verdict in words with the folded scorecard."""
     if group.table.empty:
         return None
     cards = scorecards(group)

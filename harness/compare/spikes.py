@@ -29,7 +29,7 @@ Audits = Mapping[str, Found]  # by norm
 
 
 def arms(audits: Audits, check: str, finding: str) -> list[str]:
-    """Arms of a check for which some norm has a value of ``finding``, known ones first."""
+    """Return arms of a check for which some norm has a value of ``finding``, known ones first."""
     pattern = re.compile(rf"audit/{check}/([^/]+)/{finding}")
     keys = [key for table in audits.values() for key in table if not np.isnan(value(table, key))]
     matches = [pattern.fullmatch(key) for key in keys]
@@ -42,13 +42,13 @@ def value(found: Found, key: str, column: str = "value") -> float:
 
 
 def spread(low: float, high: float, digits: int = 0) -> str:
-    """A percentage, or the range where two differ."""
+    """Return a percentage, or the range where two differ."""
     first, last = f"{100 * low:.{digits}f}", f"{100 * high:.{digits}f}"
     return f"{first}%" if first == last else f"{first} to {last}%"
 
 
 def spike_chart(audits: Audits, arm: str) -> tuple[Figure, str]:
-    """Contrast with its interval and retention of one arm, a row per norm; and its caption."""
+    """Return contrast with its interval and retention of one arm, a row per norm; and its caption."""
     key = f"audit/spike_in/{arm}"
     known = [(n, t) for n, t in audits.items() if not np.isnan(value(t, f"{key}/contrast"))]
     shown = dict(known[:MOST_ROWS])
@@ -80,7 +80,7 @@ def spike_chart(audits: Audits, arm: str) -> tuple[Figure, str]:
 
 
 def with_interval(low: float, high: float, shown: str) -> Html:
-    """A number and, below it in small print, its interval where it has one."""
+    """Return a number and, below it in small print, its interval where it has one."""
     span = "" if np.isnan(low) or np.isnan(high) else f"[{number(low)}, {number(high)}]"
     return join([shown, tag("small", span)]) if span else join([shown])
 
@@ -91,6 +91,6 @@ def cell(table: Found, key: str) -> Html:
 
 
 def summary_rows(audits: Audits, keys: Sequence[str]) -> list[list[object]]:
-    """One row per norm with a value of any of ``keys``: its name and the values."""
+    """Return one row per norm with a value of any of ``keys``: its name and the values."""
     found = {norm: table for norm, table in audits.items() if any(key in table for key in keys)}
     return [[norm, *(cell(table, key) for key in keys)] for norm, table in found.items()]

@@ -9,7 +9,7 @@ from harness.core.arrays import Doubles
 
 
 def two_sided(differences: Doubles) -> float:
-    """Bootstrap p-value of a difference of 0 from resampled paired differences, (R,).
+    """Return Bootstrap p-value of a difference of 0 from resampled paired differences, (R,).
 
     Twice the smaller share of resamples on one side of 0, those at 0 counting for both (Efron & Tibshirani 1993,
     section 15.4: the level at which the percentile interval just excludes 0). Never below 1 / (R + 1), which is as
@@ -24,7 +24,7 @@ def two_sided(differences: Doubles) -> float:
 
 
 def holm(p: Doubles) -> Doubles:
-    """P-values (m,) corrected for their number (Holm 1979, Scandinavian Journal of Statistics 6:65).
+    """Return P-values (m,) corrected for their number (Holm 1979, Scandinavian Journal of Statistics 6:65).
 
     Reject where the corrected value is at most the level: the chance of any false rejection is then at most the level,
     whatever the dependence. Undefined p-values stay NaN and are not counted.
@@ -38,7 +38,7 @@ def holm(p: Doubles) -> Doubles:
 
 
 def with_corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with a column ``<name>_holm`` after each column ``<name>`` that ends in ``_p``.
+    """Return ``table`` with a column ``<name>_holm`` after each column ``<name>`` that ends in ``_p``.
 
     The family is the column: all normalizations compared with the same reference by the same model.
     """

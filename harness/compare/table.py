@@ -22,7 +22,7 @@ BASELINE = "/best_baseline"
 
 
 def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
-    """Parameters outside ``norm.`` whose values differ between runs: key to the values found."""
+    """Return parameters outside ``norm.`` whose values differ between runs: key to the values found."""
     keys = {key for run in runs.values() for key in score_settings(run) if not key.startswith("norm.")}
     found = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
     tuners = len(found.get(TUNER, [])) > 1  # then all settings of a tuner differ
@@ -30,7 +30,7 @@ def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
 
 
 def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
-    """Runs of one group as a table.
+    """Return runs of one group as a table.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _row(
 
 
 def _best_baseline(run: StoredRun, task: str) -> tuple[float, str]:
-    """The highest mean AUROC that was reached without looking at features as a model does, and by what."""
+    """Return the highest mean AUROC that was reached without looking at features as a model does, and by what."""
     models, suffix = {model for of, model in models_of(run) if of == task}, f"/{HEADLINE[0]}"
     keys = [key for key in run.metrics if key.startswith(f"{task}/") and key.endswith(suffix) and key.count("/") == 2]
     found = {key.split("/")[1]: run.metrics[key] for key in keys if key.split("/")[1] not in models}
@@ -93,14 +93,16 @@ def _best_baseline(run: StoredRun, task: str) -> tuple[float, str]:
 
 
 def baselines(table: pd.DataFrame) -> dict[str, str]:
-    """What the best trivial baseline of each task is called, and its column; the task is named where there are two."""
+    """Return what the best trivial baseline of each task is called, and its column; the task is named where there are
+    two.
+    """
     columns = [str(column) for column in table if str(column).endswith(BASELINE)]
     several = len(columns) > 1
     return {f"best trivial baseline{f', {c.removesuffix(BASELINE)}' if several else ''}": c for c in columns}
 
 
 def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
-    """Resampled mean AUROC by task and model, in the order of the draws, (n_resamples,) each."""
+    """Return resampled mean AUROC by task and model, in the order of the draws, (n_resamples,) each."""
     table = run.table("resamples")
     table = table[table["metric"] == HEADLINE[0]].sort_values("draw", kind="stable")
     return {(str(t), str(m)): rows["value"].to_numpy(float) for (t, m), rows in table.groupby(["task", "model"])}

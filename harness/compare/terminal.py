@@ -73,14 +73,14 @@ def _table(title: str, table: pd.DataFrame, columns: dict[str, list[str]]) -> Ta
 
 
 def _pairs(table: pd.DataFrame) -> list[str]:
-    """``<task>/<model>`` of every model with scores."""
+    """Return ``<task>/<model>`` of every model with scores."""
     names = [str(column) for column in table]
     own = [name for name in names if name.endswith(f"/{HEADLINE[0]}") and f"{name}_lower" in names]
     return list(dict.fromkeys(name.rsplit("/", 1)[0] for name in own if name.count("/") == 2))
 
 
 def _cell(row: Any, key: str) -> str:
-    """Value and interval, the latter where there is one."""
+    """Return value and interval, the latter where there is one."""
     sign = "+" if key.endswith(REFERENCE) else ""
     lower, upper = row.get(f"{key}_lower", np.nan), row.get(f"{key}_upper", np.nan)
     span = "" if np.isnan(lower) else f" [{number(lower, sign)}, {number(upper, sign)}]"
@@ -88,5 +88,5 @@ def _cell(row: Any, key: str) -> str:
 
 
 def number(value: float, sign: str = "") -> str:
-    """Three decimals; a dash where undefined."""
+    """Return three decimals; a dash where undefined."""
     return "-" if np.isnan(value) else f"{value:{sign}.3f}"

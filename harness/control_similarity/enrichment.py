@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles, Mask
 
 
 def enrichment(wells: pd.DataFrame, chosen: Mask, stratum: pd.Series[Any]) -> pd.DataFrame:
-    """One-sided hypergeometric test of each compound, corrected by Benjamini and Hochberg 1995.
+    """Return one-sided hypergeometric test of each compound, corrected by Benjamini and Hochberg 1995.
 
     Wells are drawn within strata: each has as many chosen wells as were found in it, and a compound's count is the
     sum over its strata (one stratum: Fisher's exact test). The test takes the wells of a stratum for exchangeable. A
@@ -47,5 +47,5 @@ def enrichment(wells: pd.DataFrame, chosen: Mask, stratum: pd.Series[Any]) -> pd
 
 
 def _distribution(size: int, drawn: int, n: int) -> Doubles:
-    """Probability of 0 .. n of a compound's n wells among ``drawn`` of ``size``, (n + 1,)."""
+    """Return probability of 0 .. n of a compound's n wells among ``drawn`` of ``size``, (n + 1,)."""
     return np.asarray(hypergeom.pmf(np.arange(n + 1), size, drawn, n), dtype=np.float64)

@@ -43,7 +43,7 @@ class Folds:
 
 
 def folds(profiles: Profiles, *, n_folds: int, max_controls: int, seed: int) -> Folds:
-    """Folds of the wells of each plate, controls dealt evenly (:func:`harness.norm.engine.crossfit.fold_of`).
+    """Return folds of the wells of each plate, controls dealt evenly (:func:`harness.norm.engine.crossfit.fold_of`).
 
     Beyond ``max_controls`` a sample of the controls is read, spread evenly over plates.
     """

@@ -19,21 +19,22 @@ class Gaussian:
     covariance: Doubles
 
     def log_density(self, X: Doubles) -> Doubles:
-        """Natural logarithm of the density at each row of X (n, d), (n,), per unit of volume of X."""
+        """Return natural logarithm of the density at each row of X (n, d), (n,), per unit of volume of X."""
         root = np.linalg.cholesky(self.covariance)
         z = np.linalg.solve(root, (X - self.mean).T)
         constant = len(self.mean) * np.log(2 * np.pi) / 2 + np.log(np.diag(root)).sum()
         return np.asarray(-(z**2).sum(axis=0) / 2 - constant, dtype=np.float64)
 
     def ellipse(self, sd: float, n: int = 181) -> Doubles:
-        """Points (n, 2) at the Mahalanobis distance ``sd``, in two dimensions: 1 - exp(-sd^2/2) of the mass."""
+        """Return points (n, 2) at the Mahalanobis distance ``sd``, in two dimensions: 1 - exp(-sd^2/2) of the mass."""
         angle = np.linspace(0, 2 * np.pi, n)
         circle = sd * np.stack([np.cos(angle), np.sin(angle)])
         return np.asarray(self.mean + (np.linalg.cholesky(self.covariance) @ circle).T, dtype=np.float64)
 
 
 def robust_gaussian(X: Doubles, *, seed: int) -> Gaussian:
-    """Minimum covariance determinant, reweighted (Rousseeuw & Van Driessen 1999, Technometrics 41:212), of X (n, d).
+    """Return minimum covariance determinant, reweighted (Rousseeuw & Van Driessen 1999, Technometrics 41:212), of X
+    (n, d).
 
     Up to half of the points may lie elsewhere. Where controls form several clusters of like size it therefore
     describes the densest of them.

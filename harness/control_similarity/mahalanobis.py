@@ -26,7 +26,7 @@ class ControlSpace:
     whiten: Doubles
 
     def distance(self, X: Floats) -> Doubles:
-        """Mahalanobis distance of each row of X (n, n_features), (n,)."""
+        """Return Mahalanobis distance of each row of X (n, n_features), (n,)."""
         found = np.empty(len(X))
         for start in range(0, len(X), _ROWS):
             rows = slice(start, start + _ROWS)
@@ -36,7 +36,7 @@ class ControlSpace:
 
 
 def control_space(controls: Floats, *, usual: Doubles, n_components: int, seed: int) -> ControlSpace:
-    """Features in units of their sd over ``controls`` (n, n_features), on their principal components, whitened.
+    """Return features in units of their sd over ``controls`` (n, n_features), on their principal components, whitened.
 
     At most ``n_components``, and no more than one for every two controls; their covariance is shrunk towards a
     multiple of the identity (Ledoit & Wolf 2004, J. Multivariate Analysis 88), which keeps the trailing components of

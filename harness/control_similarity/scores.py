@@ -49,7 +49,7 @@ class ControlSimilarity:
                 raise InputError(f"control_likeness.{name}={getattr(self, name)}: expected at least {lowest}")
 
     def scored(self, profiles: Profiles, at: Doubles, *, seed: int) -> tuple[pd.DataFrame, dict[str, Gaussian]]:
-        """Scores of wells, and the Gaussian of each group's control wells on the map.
+        """Return scores of wells, and the Gaussian of each group's control wells on the map.
 
         Parameters
         ----------
@@ -90,7 +90,9 @@ class ControlSimilarity:
         return _by_well(found.assign(log_density=density[shown], mahalanobis=distance[shown])), fits
 
     def extremes(self, scored: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The treated wells least and most like controls: ``rank`` from 1 in each group, :data:`KEYS`, scores."""
+        """Return the treated wells least and most like controls: ``rank`` from 1 in each group, :data:`KEYS`,
+        scores.
+        """
         treated = scored[(scored["role"] == "treated") & scored[self.rank_by].notna()]
         unlike = treated[self.rank_by] * UNLIKE[self.rank_by]
         n = np.minimum(self.n_wells, treated.groupby("group")["well"].transform("size") // 2)
@@ -132,7 +134,7 @@ def _enough(wells: pd.DataFrame, rows: Mask) -> bool:
 
 
 def _by_well(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per well, in order of first appearance: medians over its images."""
+    """Return one row per well, in order of first appearance: medians over its images."""
     codes = well_codes(rows)
     known = [c for c in (*KEYS, "group") if c in rows]
     table = rows[known].groupby(codes).first()

@@ -28,7 +28,7 @@ ROLES = ("negcon", "treated", "poscon", "empty")
 
 @remembered
 def has_role(wells: pd.DataFrame, role: str) -> Mask:
-    """Rows of a role, (n_rows,), read-only."""
+    """Return rows of a role, (n_rows,), read-only."""
     mask = (wells["role"] == role).to_numpy(dtype=bool)
     mask.flags.writeable = False
     return cast(Mask, mask)
@@ -139,7 +139,7 @@ class Profiles(Sequence[Plate]):
         return Plate(str(wells["plate"].iloc[0]), rows, self.X[shown], wells, planted)
 
     def _table(self, rows: slice) -> pd.DataFrame:
-        """The wells of a plate: the same object whenever it is asked for, shared by :meth:`replace`."""
+        """Return the wells of a plate: the same object whenever it is asked for, shared by :meth:`replace`."""
         if rows.start not in self._tables:
             self._tables[rows.start] = self.wells.iloc[rows].reset_index(drop=True)
         return self._tables[rows.start]
@@ -171,7 +171,7 @@ class Profiles(Sequence[Plate]):
             yield plate
 
     def where(self, mask: Mask) -> Profiles:
-        """The same profiles restricted to the rows of ``mask`` (n_rows,); nothing is copied until read.
+        """Return the same profiles restricted to the rows of ``mask`` (n_rows,); nothing is copied until read.
 
         Plates that lose every row disappear. ``X`` and ``wells`` still hold all rows: iterate over plates.
         """
@@ -185,7 +185,7 @@ class Profiles(Sequence[Plate]):
         return view
 
     def with_columns(self, columns: Sequence[str]) -> Profiles:
-        """The same rows, whose wells have no other columns than those of ``columns`` that there are.
+        """Return the same rows, whose wells have no other columns than those of ``columns`` that there are.
 
         The restricted tables, of the screen and of its plates, are the same objects each time and shared by
         :meth:`replace`, so that what is remembered of them by identity is worked out once.
@@ -202,13 +202,13 @@ class Profiles(Sequence[Plate]):
         return view
 
     def by_batch(self) -> dict[str, Profiles]:
-        """One view per batch, in order of first appearance."""
+        """Return one view per batch, in order of first appearance."""
         batch = self.wells["batch"].to_numpy()
         shown = batch if self._mask is None else batch[self._mask]
         return {str(b): self.where(batch == b) for b in pd.unique(shown)}
 
     def take(self, mask: Mask, *, features: bool = True) -> Profiles:
-        """A copy that holds only the rows of ``mask`` (n_rows,); without ``features`` their wells alone."""
+        """Return a copy that holds only the rows of ``mask`` (n_rows,); without ``features`` their wells alone."""
         rows = np.flatnonzero(mask)
         return Profiles(
             self.X[rows] if features else np.empty((len(rows), 0), dtype=np.float32),
@@ -220,7 +220,7 @@ class Profiles(Sequence[Plate]):
         )
 
     def replace(self, **changes: Any) -> Profiles:
-        """The same profiles with other ``X``, ``wells``, ``planted``, ``name`` or ``fingerprint``."""
+        """Return the same profiles with other ``X``, ``wells``, ``planted``, ``name`` or ``fingerprint``."""
         known: Mapping[str, Any] = {
             key: getattr(self, key) for key in ("X", "wells", "features", "planted", "name", "fingerprint")
         }
@@ -247,7 +247,7 @@ class Profiles(Sequence[Plate]):
 
 
 def _contiguous(plate: pd.Series[Any]) -> list[slice]:
-    """Row ranges of the plates; refuses a plate whose rows are interleaved with another's."""
+    """Return row ranges of the plates; refuses a plate whose rows are interleaved with another's."""
     codes = pd.factorize(plate)[0]
     if len(codes) == 0:
         return []

@@ -8,11 +8,11 @@ import numpy as np
 
 
 def derive(*axes: object) -> int:
-    """A 64-bit seed from named axes, e.g. ``derive(0, "bootstrap", batch)``; equal axes give equal seeds."""
+    """Return a 64-bit seed from named axes, e.g. ``derive(0, "bootstrap", batch)``; equal axes give equal seeds."""
     text = "\x1f".join(str(axis) for axis in axes)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def generator(*axes: object) -> np.random.Generator:
-    """A random generator seeded by named axes."""
+    """Return a random generator seeded by named axes."""
     return np.random.default_rng(derive(*axes))

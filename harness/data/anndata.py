@@ -84,7 +84,7 @@ class AnnData(RowsReader):
         return self._name or self.file.stem
 
     def key(self) -> dict[str, Any]:
-        """Hash of the file, and the settings."""
+        """Return hash of the file, and the settings."""
         content = {"name": self.file.name, "sha256": file_sha256(self.file)}
         options = {"layer": self.layer, "obsm": self.obsm, **self._options.as_json()}
         return {"reader": "anndata", "version": VERSION, "files": [content], "options": options}

@@ -90,7 +90,7 @@ class DeepProfiler(RowsReader):
         return self._name or self.project.name
 
     def key(self) -> dict[str, Any]:
-        """Hashes of the index and of all files of features (one over them together), and the settings."""
+        """Return hashes of the index and of all files of features (one over them together), and the settings."""
         folder = self.project.features
         content = hashlib.sha256()
         for file in self.project.files:

@@ -86,7 +86,7 @@ class Demo:
         return f"demo {self.scenario} {self.size}"
 
     def key(self) -> dict[str, object]:
-        """Everything that the content depends on: parameters, source code, plate maps."""
+        """Return everything that the content depends on: parameters, source code, plate maps."""
         source = source_hash(*SOURCES)
         maps = None
         if self.platemaps is not None:
@@ -106,16 +106,16 @@ class Demo:
         }
 
     def features(self) -> list[str]:
-        """Unique feature names, in the order of the columns."""
+        """Return unique feature names, in the order of the columns."""
         return list(self._screen.features.names)
 
     def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, Floats]]:
-        """Plates in order, one at a time: X (n, n_features) float32, wells (n rows), planted (n, n_features)."""
+        """Yield plates in order, one at a time: X (n, n_features) float32, wells (n rows), planted (n, n_features)."""
         for plate in range(len(self._screen.layout.plates)):
             yield self._screen.plate(plate)
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The truth: ``compounds``, ``assays`` (1, 0, NaN), ``plates`` (size of each technical effect, root mean
+        """Return the truth: ``compounds``, ``assays`` (1, 0, NaN), ``plates`` (size of each technical effect, root mean
         square over ordinary features in control sd, before gain), ``features`` (kind, raw mean and scale)."""
         screen = self._screen
         features, library = screen.features, screen.library
@@ -130,13 +130,13 @@ class Demo:
         }
 
     def n_bytes(self) -> int:
-        """Of X and planted together, were no well of a plate left out."""
+        """Return of X and planted together, were no well of a plate left out."""
         screen = self._screen
         n_rows = len(screen.layout.plates) * math.prod(screen.layout.shape) * screen.n_sites
         return 2 * 4 * n_rows * len(screen.features.names)
 
     def profiles(self) -> Profiles:
-        """The whole screen in memory; for ``bray2017`` stream :meth:`plates` instead (31 GB with the truth)."""
+        """Return the whole screen in memory; for ``bray2017`` stream :meth:`plates` instead (31 GB with the truth)."""
         X, wells, planted = zip(*self.plates(), strict=True)
         return Profiles(
             np.concatenate(X),

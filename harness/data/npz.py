@@ -63,7 +63,7 @@ class Npz(RowsReader):
         return self._name or self.file.stem
 
     def key(self) -> dict[str, Any]:
-        """Hash of the file, and the options."""
+        """Return hash of the file, and the options."""
         content = {"name": self.file.name, "sha256": file_sha256(self.file)}
         return {"reader": "npz", "version": VERSION, "files": [content], "options": {"on_missing": self.on_missing}}
 
@@ -139,7 +139,7 @@ def _decoded(names: Any, source: str) -> list[str]:
 
 
 def _parse(names: Any, source: str) -> pd.DataFrame:
-    """Columns plate, well, control (bool) of names like ``24772_m06_DMSO``."""
+    """Return columns plate, well, control (bool) of names like ``24772_m06_DMSO``."""
     written = _decoded(names, f"{source}: names")
     control = ["dmso" in name.lower() for name in written]
     found = [_NAME.fullmatch(re.sub("_*DMSO", "", name, flags=re.IGNORECASE).strip("_")) for name in written]

@@ -137,7 +137,9 @@ class Tables(RowsReader):
         return [key for join in self._joins for key in join.text_keys(self._patterns.columns).items()]
 
     def _as_written(self, rules: Sequence[Rule | None]) -> tuple[list[str], list[str]]:
-        """Columns that are read as text (ids, rules by values), and those that are so if they are text (queries)."""
+        """Return columns that are read as text (ids, rules by values), and those that are so if they are text
+        (queries).
+        """
         numbers = {self._patterns.columns.get(name, name) for name in ("dose", "cell_count")}
         by_value = [rule.column for rule in rules if rule and not rule.query and rule.column not in numbers]
         by_query = [column for rule in rules if rule and rule.query for column in rule.columns if column not in numbers]
@@ -150,7 +152,7 @@ class Tables(RowsReader):
         return self._name or (first.name.split(".")[0] if len(self.files) == 1 else first.resolve().parent.name)
 
     def key(self) -> dict[str, Any]:
-        """Hashes of all files, and the options."""
+        """Return hashes of all files, and the options."""
         metadata = [
             {
                 "files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns,

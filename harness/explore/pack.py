@@ -45,7 +45,7 @@ class Binary:
 
 
 def pack(joined: Joined, views: Sequence[View]) -> tuple[dict[str, Any], bytes]:
-    """A description that :func:`to_json` can write, and the bytes it refers to.
+    """Return a description that :func:`to_json` can write, and the bytes it refers to.
 
     The description has ``n``; ``columns``: per text column its ``values`` and ``codes``; ``views``: per view ``name``,
     ``note``, ``x``, ``y``, the ``centre`` and ``half`` that :func:`dequantize` needs, and ``scores``.
@@ -73,7 +73,7 @@ def pack(joined: Joined, views: Sequence[View]) -> tuple[dict[str, Any], bytes]:
 
 
 def quantize(at: Doubles) -> tuple[NDArray[np.uint16], list[float], float]:
-    """Coordinates (n, 2) as integers 0..65534, with their centre and half range; :data:`MISSING` where NaN.
+    """Return coordinates (n, 2) as integers 0..65534, with their centre and half range; :data:`MISSING` where NaN.
 
     Both axes have one scale: distances keep their proportions.
     """
@@ -86,14 +86,14 @@ def quantize(at: Doubles) -> tuple[NDArray[np.uint16], list[float], float]:
 
 
 def dequantize(quantized: NDArray[np.uint16], centre: Sequence[float], half: float) -> Doubles:
-    """The inverse of :func:`quantize`, off by at most half / 65534."""
+    """Return the inverse of :func:`quantize`, off by at most half / 65534."""
     at: Doubles = (quantized.astype(np.float64) - HALF) / HALF * half + np.asarray(centre)
     at[quantized == MISSING] = np.nan
     return at
 
 
 def to_json(value: object) -> str:
-    """JSON that can stand inside a script element: no text in it can end the element or open a comment."""
+    """Return JSON that can stand inside a script element: no text in it can end the element or open a comment."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -102,7 +102,7 @@ def _narrowest(n: int) -> str:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Sorts ``batch 2`` before ``batch 10``: a run of digits counts by its length first."""
+    """Sort ``batch 2`` before ``batch 10``: a run of digits counts by its length first."""
     parts: list[tuple[int, str]] = []
     for character in text:
         if character.isdigit() and parts and parts[-1][0]:

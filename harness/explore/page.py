@@ -22,7 +22,7 @@ RAMP = 64  # colours of a continuous scale
 
 
 def page(views: Sequence[View], *, title: str) -> str:
-    """The document; a title and names from data are text in it, never markup.
+    """Return the document; a title and names from data are text in it, never markup.
 
     Raises
     ------
@@ -66,10 +66,10 @@ def _hash(text: str) -> str:
 
 
 def _script(source: str) -> str:
-    """Source that cannot end its script element."""
+    """Return source that cannot end its script element."""
     return re.sub(r"</(script)", r"<\\/\1", source, flags=re.IGNORECASE)
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:
-    """``{{name}}`` replaced in one pass: what is filled in is not looked at again."""
+    """Return ``{{name}}`` replaced in one pass: what is filled in is not looked at again."""
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)

@@ -14,7 +14,8 @@ TABLES = ("explorer", "umap")  # of the figures with a map, the one with more we
 
 
 def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
-    """One view per run that kept a map, by label, with the scores of its table ``predictions`` where that was kept.
+    """Return one view per run that kept a map, by label, with the scores of its table ``predictions`` where that was
+    kept.
 
     Raises
     ------
@@ -33,7 +34,8 @@ def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
 
 
 def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """``points`` with a column ``<task>/<model>``: the held-out score of the well, NaN where it was not held out.
+    """Return ``points`` with a column ``<task>/<model>``: the held-out score of the well, NaN where it was not held
+    out.
 
     Where several folds hold a well out it is their mean; the sites of a well share its score.
     """
@@ -55,15 +57,15 @@ def _points(run: StoredRun) -> pd.DataFrame | None:
 
 
 def note(label: str, tags: Mapping[str, str]) -> str:
-    """What a map shows, in one line."""
+    """Return what a map shows, in one line."""
     return f"norm {label} ({tags.get('scope', '')}) · data {tags.get('data', '')} · split {tags.get('split', '')}"
 
 
 def chosen(
     runs: Mapping[str, StoredRun], *, ids: Sequence[str] = (), data: str | None = None, split: str | None = None
 ) -> dict[str, StoredRun]:
-    """Finished runs that may stand in one page, by label, oldest first; those of ``ids``, else the newest of each name
-    and configuration.
+    """Return finished runs that may stand in one page, by label, oldest first; those of ``ids``, else the newest of
+    each name and configuration.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class AssayScores:
         self.thresholds = thresholds
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``assay_scores``: task, model, assay, auroc, average_precision, base_rate, n_folds, n, reason.
+        """Return ``assay_scores``: task, model, assay, auroc, average_precision, base_rate, n_folds, n, reason.
         ``assay_scores_shares``: task, model, threshold, n_above, n_scored, n_assays, share (of the scored assays).
 
         Scores are means over the ``n_folds`` held-out folds that hold both classes of the assay, so that average
@@ -78,7 +78,7 @@ class AssayScores:
         return pd.DataFrame(rows)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``assay_scores_<task>`` for every task with at least one assay that could be scored."""
+        """Return ``assay_scores_<task>`` for every task with at least one assay that could be scored."""
         figures = {}
         for task, table in tables["assay_scores"].groupby("task", sort=False):
             if not table["auroc"].notna().any():

@@ -63,10 +63,10 @@ class FigureMember(Protocol):
     """A figure: first its tables, then the drawing of those tables. Keys of both are file stems."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """The numbers of the figure. Raises NotApplicable where the figure has no meaning for this run."""
+        """Return the numbers of the figure. Raises NotApplicable where the figure has no meaning for this run."""
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Pictures of ``tables``, which came from :meth:`tables`."""
+        """Return pictures of ``tables``, which came from :meth:`tables`."""
 
 
 @runtime_checkable
@@ -74,4 +74,4 @@ class PageMember(Protocol):
     """A figure that also makes pages."""
 
     def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:
-        """Self-contained HTML documents by file stem, from what :meth:`FigureMember.tables` made."""
+        """Return self-contained HTML documents by file stem, from what :meth:`FigureMember.tables` made."""

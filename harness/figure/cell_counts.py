@@ -43,7 +43,7 @@ class CellCounts:
         self.chance = chance
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``cell_counts``: plate, well, group (a compound, or "controls"), cell_count (relative), of the wells
+        """Return ``cell_counts``: plate, well, group (a compound, or "controls"), cell_count (relative), of the wells
         in the boxplots, groups by falling median; ``cell_count_effect``: compound, n_wells, medians of cell_count and
         distance; ``cell_count_spearman``: value, lower, upper, n, reason; ``cell_count_baseline``: task, model, kind,
         value, lower, upper of the metric, the mean over held-out folds.
@@ -101,7 +101,9 @@ class CellCounts:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``cell_counts``, ``cell_count_effect``, and ``cell_count_baseline_<task>`` for each task with scores."""
+        """Return ``cell_counts``, ``cell_count_effect``, and ``cell_count_baseline_<task>`` for each task with
+        scores.
+        """
         figures = {"cell_counts": _boxes(tables["cell_counts"], tables["cell_count_effect"], run)}
         figures["cell_count_effect"] = _effect(tables["cell_count_effect"], tables["cell_count_spearman"].iloc[0], run)
         for task, table in tables["cell_count_baseline"].groupby("task", sort=False):

@@ -64,7 +64,7 @@ class ControlLikeness:
         self.map = Umap(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``control_likeness``: every control and treated well with its place and both scores;
+        """Return ``control_likeness``: every control and treated well with its place and both scores;
         ``control_likeness_fit``: group, mean_1, mean_2, cov_11, cov_12, cov_22 of the Gaussians on the map;
         ``control_likeness_spearman``: value and n of the rank correlation of both scores over treated wells;
         ``wells_least_control_like``, ``wells_most_control_like``: rank, plate, well, batch, compound, both scores;
@@ -93,7 +93,7 @@ class ControlLikeness:
         return tables
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Three panels: the map, the distances of controls and treated wells, one score against the other."""
+        """Return three panels: the map, the distances of controls and treated wells, one score against the other."""
         table = tables["control_likeness"]
         figure, (on_map, distances, both) = new_figure(3.3, 3.3, panels=3, gap=0.65)
         draw_map(on_map, table, tables["control_likeness_fit"])

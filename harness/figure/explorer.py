@@ -44,7 +44,9 @@ class Explorer(Umap):
         super().__init__(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``explorer``: as ``umap``, with ``placed`` (not embedded) and a column ``<task>/<model>`` of each score."""
+        """Return ``explorer``: as ``umap``, with ``placed`` (not embedded) and a column ``<task>/<model>`` of each
+        score.
+        """
         points = self._with_others(super().tables(run)["umap"], run)
         for (task, model), folds in run.evaluations.items():
             own = [e for e in folds if not e.group]
@@ -71,7 +73,7 @@ class Explorer(Umap):
         return {}
 
     def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:
-        """``explorer``."""
+        """Return ``explorer``."""
         points = tables["explorer"]
         about = note(run.norm, {"scope": run.scope, "data": run.data, "split": run.split})
         if n_placed := int(points["placed"].sum()):

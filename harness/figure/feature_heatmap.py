@@ -53,8 +53,8 @@ class FeatureHeatmap:
         self.max_features = max_features
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``feature_heatmap_before`` and ``feature_heatmap_after``: plate, well, batch, role, heldout and a column per
-        feature, all in the order drawn, controls first; robust sd, float32.
+        """Return ``feature_heatmap_before`` and ``feature_heatmap_after``: plate, well, batch, role, heldout and a
+        column per feature, all in the order drawn, controls first; robust sd, float32.
 
         Raises NotApplicable without raw profiles, controls or treated wells, or where no feature of the controls shown
         varies within plates.
@@ -78,7 +78,7 @@ class FeatureHeatmap:
         return tables
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Rows of panels: control and treated wells; columns: before and after; one scale of colours."""
+        """Return rows of panels: control and treated wells; columns: before and after; one scale of colours."""
         values = {stage: tables[f"feature_heatmap_{stage}"] for stage in STAGES}
         wells = values["before"][DESCRIBED]
         numbers = {stage: table.drop(columns=DESCRIBED).to_numpy() for stage, table in values.items()}

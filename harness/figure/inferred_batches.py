@@ -47,7 +47,7 @@ class InferredBatches:
         return {name: found[name] for name in ("inferred_batches", "inferred_boundaries")}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """One column of panels that share the order of plates."""
+        """Return one column of panels that share the order of plates."""
         plates, boundaries = tables["inferred_batches"], tables["inferred_boundaries"]
         shown = [name for name in PANELS if plates[name].notna().any()]
         figure = Figure(figsize=(WIDTH, len(shown) * (HEIGHT + GAP)), dpi=DPI)

@@ -37,7 +37,7 @@ class KnownEffects(KnownEffectSource):
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``known_effects``: one row per treatment, see :class:`harness.known_effects.treatments.Points`;
+        """Return ``known_effects``: one row per treatment, see :class:`harness.known_effects.treatments.Points`;
         ``known_effects_spearman``: measure, how (spearman, within_compound), kind (distance, model, baseline, cell
         count), value, lower, upper, n, controls (median of control wells), reason; ``known_effects_umap``: the table
         ``umap`` with ``known_score``, NaN for control wells and where it is not known; ``known_effects_join``: score,
@@ -77,7 +77,7 @@ class KnownEffects(KnownEffectSource):
         }
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``known_effects``, ``known_effects_spearman``, ``known_effects_umap``."""
+        """Return ``known_effects``, ``known_effects_spearman``, ``known_effects_umap``."""
         name = tables["known_effects_join"]["score"].iloc[0]
         return {
             "known_effects": _scatter(tables["known_effects"], tables["known_effects_spearman"], name, run),
@@ -187,5 +187,5 @@ def _umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
 
 
 def _spans(values: Doubles) -> bool:
-    """Whether positive values spread so far that an axis should be logarithmic."""
+    """Return whether positive values spread so far that an axis should be logarithmic."""
     return bool(len(values) and values.min() > 0 and values.max() >= WIDE * values.min())

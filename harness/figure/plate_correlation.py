@@ -60,7 +60,7 @@ class PlateCorrelation:
         self.min_heldout = min_heldout
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``plate_correlation``: every ordered pair of plates, row by row in the order drawn (plate_a, plate_b,
+        """Return ``plate_correlation``: every ordered pair of plates, row by row in the order drawn (plate_a, plate_b,
         batch_a, batch_b, correlation and, where raw profiles were kept, correlation_before);
         ``plate_correlation_plates``: plate, batch, medians_of, n_wells, outlier, distance (of the plate's controls to
         its batch, robust sd), outliers_unknown (why there are none, or "") in the same order.
@@ -96,7 +96,7 @@ class PlateCorrelation:
         return by_plate(run.normalized.wells)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Heatmaps on a fixed scale from -1 to 1, so that normalizations can be laid side by side."""
+        """Return heatmaps on a fixed scale from -1 to 1, so that normalizations can be laid side by side."""
         pairs, plates = tables["plate_correlation"], tables["plate_correlation_plates"]
         shown = [stage for stage in STAGES if stage in pairs]
         figure, panels = new_figure(SIDE, SIDE, panels=len(shown), gap=0.45)
@@ -118,7 +118,7 @@ class PlateCorrelation:
 
 
 def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
-    """Medians before normalization (n_plates, n_features) of the wells that describe the plates after it."""
+    """Return medians before normalization (n_plates, n_features) of the wells that describe the plates after it."""
     source = run.heldout if plates["heldout"].all() else None
     wells = run.normalized.wells
     chosen = (wells["role"] == "treated" if source is None else source.wells["heldout_control"]).to_numpy(dtype=bool)

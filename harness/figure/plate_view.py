@@ -48,8 +48,8 @@ class PlateView:
         self.plates = plates
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``plate_view``: one row per position of each panel, panels in the order drawn: kind (batch, plate), name,
-        stage (before, after, score), row, column, value (median over plates), n (plates with a value there).
+        """Return ``plate_view``: one row per position of each panel, panels in the order drawn: kind (batch, plate),
+        name, stage (before, after, score), row, column, value (median over plates), n (plates with a value there).
         ``plate_view_effects``: kind, name, n_plates, n_wells, stage, effect (adjusted R^2, NaN if undefined) of all
         batches and plates, strongest first. ``plate_view_value``: feature, why, unit.
 
@@ -79,7 +79,7 @@ class PlateView:
         return {"plate_view": view, "plate_view_effects": effects, "plate_view_value": about}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Batches at the left, plates at the right, one a row; stages side by side."""
+        """Return batches at the left, plates at the right, one a row; stages side by side."""
         view, effects, about = tables["plate_view"], tables["plate_view_effects"], tables["plate_view_value"].iloc[0]
         stages = view["stage"].unique().tolist()
         shown = {kind: own["name"].unique().tolist() for kind, own in view.groupby("kind", sort=False)}
@@ -118,7 +118,7 @@ class PlateView:
 
 
 def _effects(known: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataFrame:
-    """Position effects of all batches or plates, strongest at the first stage first, undefined last."""
+    """Return position effects of all batches or plates, strongest at the first stage first, undefined last."""
     rows = []
     for name, own in known.groupby(kind, sort=False):
         effect = position_effect(own[stages].to_numpy(dtype=np.float64), own)
@@ -152,12 +152,12 @@ def _panel(axes: Axes, own: pd.DataFrame, shape: tuple[int, int], limit: float) 
 
 
 def _letters(row: int) -> str:
-    """Name of a row counted from 0: A to Z, then AA."""
+    """Return name of a row counted from 0: A to Z, then AA."""
     return chr(65 + row) if row < 26 else _letters(row // 26 - 1) + chr(65 + row % 26)
 
 
 def _right_of(drawn: list[Axes]) -> Axes:
-    """A place for the colours beside the last panel of the first row."""
+    """Return a place for the colours beside the last panel of the first row."""
     top = max(axes.get_position().y1 for axes in drawn)
     last = max((axes for axes in drawn if axes.get_position().y1 > top - 1e-6), key=lambda axes: axes.get_position().x1)
     return last.inset_axes((1.05, 0.0, 0.05, 1.0))

@@ -37,7 +37,7 @@ class RocPr:
         self.max_points = max_points
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``roc_pr``: task, model, line, fold, curve (roc or pr), x, y, value, base_rate, n, reason.
+        """Return ``roc_pr``: task, model, line, fold, curve (roc or pr), x, y, value, base_rate, n, reason.
 
         ``line`` counts the folds of a task and model. x, y: false and true positive rate, or recall and
         precision, at most ``max_points`` vertices a curve. ``value``: AUROC or average precision, from all
@@ -74,7 +74,7 @@ class RocPr:
         return pd.concat(parts).assign(base_rate=base, reason="")
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``roc_pr_<task>_<model>`` for every task and model with at least one fold of two classes."""
+        """Return ``roc_pr_<task>_<model>`` for every task and model with at least one fold of two classes."""
         figures = {}
         for (task, model), table in tables["roc_pr"].groupby(["task", "model"], sort=False):
             curves, absent = table[table["reason"] == ""], table[table["reason"] != ""]

@@ -28,7 +28,7 @@ class Scorecard:
     """One row of the matrix: the answers on this run; ``harness.compare`` draws a row for each normalization."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``scorecard_matrix``: ``norm, question, answer, good, value``.
+        """Return ``scorecard_matrix``: ``norm, question, answer, good, value``.
 
         Raises NotApplicable if no verdict was asked for.
         """
@@ -37,7 +37,7 @@ class Scorecard:
         return {"scorecard_matrix": matrix({run.norm: run.scorecard})}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``scorecard``: the matrix."""
+        """Return ``scorecard``: the matrix."""
         assert run.scorecard is not None
         figure = draw_matrix(tables["scorecard_matrix"])
         first = run.scorecard.iloc[0]

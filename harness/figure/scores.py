@@ -32,7 +32,7 @@ class Scores:
         self.chance = chance
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``scores_<metric>``: task, model, fold, value, lower, upper; NaN where undefined.
+        """Return ``scores_<metric>``: task, model, fold, value, lower, upper; NaN where undefined.
 
         Raises NotApplicable where ``run.scores`` is absent or holds no value of the metric.
         """
@@ -47,7 +47,7 @@ class Scores:
         return {f"scores_{self.metric}": table[columns].reset_index(drop=True)}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``scores_<metric>_<task>``: folds from top to bottom in order of appearance."""
+        """Return ``scores_<metric>_<task>``: folds from top to bottom in order of appearance."""
         figures = {}
         for task, table in tables[f"scores_{self.metric}"].groupby("task", sort=False):
             if not table["value"].notna().any():

@@ -30,7 +30,7 @@ class SpikeIn:
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``spike_in_prevalence``: arm, what (contrast, retention, spillover), prevalence, value, lower, upper.
+        """Return ``spike_in_prevalence``: arm, what (contrast, retention, spillover), prevalence, value, lower, upper.
 
         Raises NotApplicable if the audit holds none.
         """
@@ -47,7 +47,7 @@ class SpikeIn:
         return {"spike_in_prevalence": pd.DataFrame(rows)}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``spike_in``: a panel of contrasts and one of displacements."""
+        """Return ``spike_in``: a panel of contrasts and one of displacements."""
         table = tables["spike_in_prevalence"]
         figure, panels = _grid(2)
         contrast = table["what"] == "contrast"
@@ -61,7 +61,7 @@ class SpikeIn:
 
 
 def _grid(n: int) -> tuple[Figure, list[Axes]]:
-    """``n`` axes in rows of up to three."""
+    """Return ``n`` axes in rows of up to three."""
     width, height, right, down = 1.9, 1.7, 0.55, 0.95  # inches; of axes, and between them
     figure, axes = new_figure(width, height, panels=n)
     columns, rows = min(n, 3), -(-n // 3)

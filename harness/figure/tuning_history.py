@@ -24,7 +24,7 @@ class TuningHistory:
     """One picture per task and model: value on inner folds of every trial, and the best so far, by held-out fold."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``tuning_history``: task, model, fold, metric, number, value, state, best (complete trials so far).
+        """Return ``tuning_history``: task, model, fold, metric, number, value, state, best (complete trials so far).
 
         A pruned trial's value is the mean over the inner folds that it reached. Raises NotApplicable where nothing
         was tuned.
@@ -41,7 +41,7 @@ class TuningHistory:
         return {"tuning_history": table.assign(best=by_study.ffill()).reset_index(drop=True)}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``tuning_history_<task>_<model>``: a dot per complete trial, a line for the best so far."""
+        """Return ``tuning_history_<task>_<model>``: a dot per complete trial, a line for the best so far."""
         figures = {}
         for (task, model), table in tables["tuning_history"].groupby(["task", "model"], sort=False):
             figure, (axes,) = new_figure(5.8, 3.2)

@@ -28,7 +28,7 @@ class TuningImportance:
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``tuning_importance``: task, model, fold, parameter, importance, n (complete trials).
+        """Return ``tuning_importance``: task, model, fold, parameter, importance, n (complete trials).
 
         Raises NotApplicable where nothing was tuned, or every study has fewer than :data:`FEWEST` complete trials or
         equal values in all.
@@ -47,7 +47,7 @@ class TuningImportance:
         return {"tuning_importance": table}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """``tuning_importance_<task>_<model>``: bars are means over held-out folds, dots the folds."""
+        """Return ``tuning_importance_<task>_<model>``: bars are means over held-out folds, dots the folds."""
         figures = {}
         for (task, model), table in tables["tuning_importance"].groupby(["task", "model"], sort=False):
             mean = table.groupby("parameter", sort=False)["importance"].mean().sort_values(ascending=False)

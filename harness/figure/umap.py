@@ -62,7 +62,7 @@ class Umap:
         embed(np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32), seed=0)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``umap``: plate, well, batch, role, compound (if known), umap_1, umap_2; one row per well shown.
+        """Return ``umap``: plate, well, batch, role, compound (if known), umap_1, umap_2; one row per well shown.
 
         Raises NotApplicable with fewer than 10 control and treated wells, or a single feature.
         """
@@ -82,7 +82,7 @@ class Umap:
         return {"umap": table.assign(umap_1=at[:, 0], umap_2=at[:, 1])}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Two panels with the same points: role, batch."""
+        """Return two panels with the same points: role, batch."""
         table = tables["umap"]
         figure, (by_role, by_batch) = new_figure(3.6, 3.6, panels=2, gap=0.15)
         order = np.random.default_rng(run.seed).permutation(len(table))  # no batch lies on top of the others
@@ -102,7 +102,7 @@ class Umap:
 
 
 def embed(X: Floats, *, seed: int, n_neighbors: int = 15, min_dist: float = 0.1) -> Doubles:
-    """UMAP (McInnes 2018, arXiv 1802.03426) of X (n, n_features) to (n, 2), the same for the same seed.
+    """Return UMAP (McInnes 2018, arXiv 1802.03426) of X (n, n_features) to (n, 2), the same for the same seed.
 
     Features are standardized over the rows given and reduced to at most 50 principal components. The start is
     the first two of them: an informative start keeps the global arrangement (Kobak and Linderman 2021, Nature

@@ -59,7 +59,8 @@ class UmapBatches(Umap):
         self.plates = plates
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``umap_batches``: the table ``umap`` with the boolean column ``shown``: in colour in its batch's panel.
+        """Return ``umap_batches``: the table ``umap`` with the boolean column ``shown``: in colour in its batch's
+        panel.
 
         Raises NotApplicable as the figure ``umap`` does.
         """
@@ -70,7 +71,7 @@ class UmapBatches(Umap):
         return {"umap_batches": table.assign(shown=shown)}
 
     def _treated(self, own: pd.DataFrame, batch: str, seed: int) -> pd.Index[int]:
-        """Rows of the treated wells of a batch that are shown."""
+        """Return rows of the treated wells of a batch that are shown."""
         rng = generator(seed, "umap batches", batch)
         plates = rng.permutation(own["plate"].unique())[: self.plates]
         mixed = own[own["plate"].isin(plates)].sample(frac=1, random_state=rng)
@@ -78,7 +79,7 @@ class UmapBatches(Umap):
         return turn.sort_values(kind="stable").index[: self.treated]
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """One page: a panel per batch, batches in the order of their plates' ids."""
+        """Return one page: a panel per batch, batches in the order of their plates' ids."""
         table = tables["umap_batches"]
         plates = table.drop_duplicates("plate")
         batches = plates["batch"].iloc[by_plate(plates)].unique().tolist()

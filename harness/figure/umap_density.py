@@ -39,7 +39,7 @@ class UmapDensity(Umap):
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """``umap_density``: one row per occupied hexagon: umap_1, umap_2 (its centre), n_negcon, n_treated,
+        """Return ``umap_density``: one row per occupied hexagon: umap_1, umap_2 (its centre), n_negcon, n_treated,
         share_negcon, share_treated (of all wells of the role), log2_ratio (treated over controls);
         ``umap_density_grid``: one row: hexagons across and the corners of the grid.
 
@@ -66,7 +66,7 @@ class UmapDensity(Umap):
         return {"umap_density": found, "umap_density_grid": pd.DataFrame([grid])}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Three panels on the same axes; the shares have one scale of colours."""
+        """Return three panels on the same axes; the shares have one scale of colours."""
         found, grid = (
             tables["umap_density"],
             {str(key): float(x) for key, x in tables["umap_density_grid"].iloc[0].items()},
@@ -103,7 +103,9 @@ def _grid(table: pd.DataFrame) -> dict[str, float]:
 
 
 def _hexagons(x: Any, y: Any, grid: dict[str, float], axes: Axes | None = None, **options: Any) -> PolyCollection:
-    """Counts (or, given ``C``, its sums) in hexagons that are the same for the same grid, empty ones included."""
+    """Return counts (or, given ``C``, its sums) in hexagons that are the same for the same grid, empty ones
+    included.
+    """
     extent = (grid["left"], grid["right"], grid["bottom"], grid["top"])
     axes = Figure().add_subplot() if axes is None else axes
     return axes.hexbin(x, y, gridsize=int(grid["across"]), extent=extent, **options)

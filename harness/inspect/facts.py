@@ -93,7 +93,7 @@ def _plates_without_counts(filled: pd.DataFrame) -> int:
 
 
 def _compound_facts(wells: pd.DataFrame) -> Facts:
-    """``compounds`` of treated and positive wells, and ``replicated_treatments`` of treated ones."""
+    """Return ``compounds`` of treated and positive wells, and ``replicated_treatments`` of treated ones."""
     if "compound" not in wells:
         return {"compounds": 0, "replicated_treatments": 0}
     held = wells[wells["role"].isin(["treated", "poscon"]) & (wells["compound"] != "")]

@@ -100,7 +100,7 @@ class KnownEffectSource:
             self.known(wells)
 
     def known(self, wells: pd.DataFrame) -> KnownEffectTable:
-        """The score of each well that holds a compound; ``wells`` has one row per well.
+        """Return the score of each well that holds a compound; ``wells`` has one row per well.
 
         Raises
         ------
@@ -152,7 +152,9 @@ class KnownEffectSource:
         return KnownEffectTable(known, name, by, report)
 
     def _table(self) -> tuple[pd.DataFrame, str, str]:
-        """Columns compound, dose (if joined by) and known_score of rows that have one; where from; the score's name."""
+        """Return columns compound, dose (if joined by) and known_score of rows that have one; where from; the score's
+        name.
+        """
         if self.path is None:
             name, compound, score = PLANTED
             table = self.truth[name][[compound, score]].set_axis(["compound", "known_score"], axis=1)
@@ -169,7 +171,7 @@ class KnownEffectSource:
         return found[found["known_score"].notna()].reset_index(drop=True), str(path), self.score
 
     def _unique(self, table: pd.DataFrame, by: list[str], source: str) -> pd.DataFrame:
-        """One row per compound (and dose); identical rows count once."""
+        """Return one row per compound (and dose); identical rows count once."""
         table = table.assign(compound=as_text(table["compound"])).drop_duplicates()
         several = table[table.duplicated(by, keep=False)]
         if len(several) and self.duplicates == "error":

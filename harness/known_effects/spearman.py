@@ -28,13 +28,13 @@ class Correlation:
     drawn: Doubles
 
     def minus(self, other: Correlation) -> Correlation:
-        """The paired difference; both come from the same treatments, resamples and seed."""
+        """Return the paired difference; both come from the same treatments, resamples and seed."""
         drawn = self.drawn - other.drawn
         return Correlation(self.value - other.value, *interval(drawn), self.n, drawn)
 
 
 def spearman(x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resamples: int, seed: int) -> Correlation:
-    """Spearman's rank correlation of x and y (n,), ties by mid-ranks; pairs with a NaN are left out.
+    """Return spearman's rank correlation of x and y (n,), ties by mid-ranks; pairs with a NaN are left out.
 
     Interval: percentiles over resamples of compounds, each with all its treatments (doses of a compound are not
     independent). Draws depend on the seed and the number of compounds; rows must come in one order, e.g. sorted by
@@ -62,7 +62,7 @@ def spearman(x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resampl
 def within_compounds(
     x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resamples: int, seed: int
 ) -> Correlation:
-    """Mean over compounds of Spearman's correlation over the treatments of each; ``n`` counts compounds.
+    """Return mean over compounds of Spearman's correlation over the treatments of each; ``n`` counts compounds.
 
     For doses: they can be compared within a compound, while between compounds potency decides. Compounds take part
     that have 3 treatments, not all of one value. Interval and rows as for :func:`spearman`.
@@ -87,13 +87,15 @@ def within_compounds(
 
 
 def _draw(n: int, n_resamples: int, seed: int) -> Doubles:
-    """How often each of n compounds is drawn, (n_resamples, n)."""
+    """Return how often each of n compounds is drawn, (n_resamples, n)."""
     rng = generator(seed, "bootstrap compounds", n)
     return rng.multinomial(n, np.full(n, 1 / n), n_resamples).astype(np.float64)
 
 
 def _weighted(x: Doubles, y: Doubles, weight: Doubles) -> Doubles:
-    """Spearman's rho where row i counts ``weight`` (R, n) times: (R,); NaN where x or y is left with one value."""
+    """Return spearman's rho where row i counts ``weight`` (R, n) times: (R,); NaN where x or y is left with one
+    value.
+    """
     a, b = _ranks(x, weight), _ranks(y, weight)
     total = weight.sum(axis=1, keepdims=True)
     a -= (weight * a).sum(axis=1, keepdims=True) / total
@@ -105,7 +107,7 @@ def _weighted(x: Doubles, y: Doubles, weight: Doubles) -> Doubles:
 
 
 def _ranks(x: Doubles, weight: Doubles) -> Doubles:
-    """Mid-rank of each of x (n,) among rows counted ``weight`` (R, n) times, up to a constant, (R, n)."""
+    """Return mid-rank of each of x (n,) among rows counted ``weight`` (R, n) times, up to a constant, (R, n)."""
     order = np.argsort(x, kind="stable")
     place = np.unique(x, return_inverse=True)[1]
     starts = np.flatnonzero(np.diff(x[order], prepend=np.nan) != 0)

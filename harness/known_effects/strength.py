@@ -14,7 +14,8 @@ LEAST_VARIATION = 0.01  # sd over control wells relative to that over all wells
 
 
 def strength(profiles: Profiles) -> Doubles:
-    """Distance of each well from the controls of its plate in control sd, (n_wells,); remembered with ``profiles``.
+    """Return distance of each well from the controls of its plate in control sd, (n_wells,); remembered with
+    ``profiles``.
 
     Root mean square over features of (x - m) / s: m the mean over the plate's control wells, less the well itself
     where it is one and less one drawn at random elsewhere (:mod:`harness.norm.engine.exchangeable`); s the sd of
@@ -63,7 +64,7 @@ def _strength(profiles: Profiles) -> Doubles:
 
 
 def _deviations(plate: Plate) -> Doubles:
-    """Each row minus the mean of the plate's controls without one of them, (n, n_features)."""
+    """Return each row minus the mean of the plate's controls without one of them, (n, n_features)."""
     reference = control_wells(plate)
     controls = plate.negcon
     codes = control_index(plate, reference)[controls]

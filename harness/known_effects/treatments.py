@@ -26,7 +26,7 @@ Evaluations = Mapping[tuple[str, str], Sequence[Evaluation]]
 
 
 def well_strength(profiles: Profiles) -> pd.Series[float]:
-    """Distance from the plate's controls by (plate, well), of the medians of sites."""
+    """Return distance from the plate's controls by (plate, well), of the medians of sites."""
 
     def make() -> pd.Series[float]:
         wells = aggregate(profiles.replace(planted=None), "median")  # not kept: of a large screen it takes gigabytes
@@ -36,7 +36,7 @@ def well_strength(profiles: Profiles) -> pd.Series[float]:
 
 
 def relative_cell_count(wells: pd.DataFrame) -> pd.Series[float]:
-    """Cell count of each well over the median of its plate's control wells, NaN where there is none or it is 0.
+    """Return cell count of each well over the median of its plate's control wells, NaN where there is none or it is 0.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def relative_cell_count(wells: pd.DataFrame) -> pd.Series[float]:
 
 
 def probability(evaluations: Sequence[Evaluation]) -> pd.Series[float]:
-    """Held-out probability by (plate, well): the mean over folds and sites."""
+    """Return held-out probability by (plate, well): the mean over folds and sites."""
     keys = ["plate", "well"]
     table = pd.concat([e.wells[keys].assign(score=e.score) for e in evaluations], ignore_index=True)
     return table.groupby(keys)["score"].mean()
@@ -75,7 +75,7 @@ class Points:
     absent: Mapping[str, NotApplicable]
 
     def correlations(self, *, n_resamples: int, seed: int) -> dict[str, Correlation | NotApplicable]:
-        """``<measure>/spearman`` with the score; where compounds have several treatments also
+        """Return ``<measure>/spearman`` with the score; where compounds have several treatments also
         ``<measure>/within_compound``; the same of ``distance_minus_raw``, paired; and
         ``cell_count_distance/spearman``: how much of the distance goes with fewer cells."""
         compound = self.table["compound"].to_numpy(dtype=object)
@@ -108,7 +108,7 @@ class Points:
 def points(
     known: KnownEffectTable, wells: pd.DataFrame, *, raw: Profiles, normalized: Profiles, evaluations: Evaluations
 ) -> Points:
-    """Strength of every treatment whose score is known.
+    """Return strength of every treatment whose score is known.
 
     Parameters
     ----------

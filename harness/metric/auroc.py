@@ -31,7 +31,9 @@ class Auroc(Metric):
 
 
 def won_by_plate(evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
-    """Weighted pairs in which the positive scores higher, ties half, (R,), from the counts of pairs of plates."""
+    """Return weighted pairs in which the positive scores higher, ties half, (R,), from the counts of pairs of
+    plates.
+    """
     positive = evaluation.y == 1
     n_plates = weight.by_plate.shape[1]
     ranked = np.flatnonzero(positive)[np.argsort(evaluation.score[positive])]  # searched several times as fast
@@ -46,7 +48,7 @@ def won_by_plate(evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
 
 
 def won_by_rank(evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
-    """The same, (R,), from cumulative sums of each draw's weights in the order of the scores."""
+    """Return the same, (R,), from cumulative sums of each draw's weights in the order of the scores."""
     if len(evaluation.y) == 0:
         return np.zeros(len(weight.by_plate))
     order = np.argsort(evaluation.score, kind="stable")

@@ -26,11 +26,11 @@ class Metric:
     needs_both_classes: ClassVar[bool] = True
 
     def values(self, evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
-        """The metric for each of the R weightings of the wells, (R,); NaN where undefined."""
+        """Return the metric for each of the R weightings of the wells, (R,); NaN where undefined."""
         raise NotImplementedError
 
     def __call__(self, evaluation: Evaluation) -> float:
-        """The metric with every well counted once.
+        """Return the metric with every well counted once.
 
         Raises
         ------
@@ -49,14 +49,14 @@ class Metric:
 
 
 def ratio(numerator: Doubles, denominator: Doubles) -> Doubles:
-    """numerator / denominator, NaN where the denominator is 0."""
+    """Return numerator / denominator, NaN where the denominator is 0."""
     out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     np.divide(numerator, denominator, out=out, where=denominator != 0)
     return out
 
 
 def confusion(evaluation: Evaluation, weight: BootstrapWeights) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Weighted true positives, false positives, false negatives, true negatives at the threshold; each (R,)."""
+    """Return weighted true positives, false positives, false negatives, true negatives at the threshold; each (R,)."""
     positive: NDArray[np.bool_] = evaluation.y == 1
     called: NDArray[np.bool_] = evaluation.score > evaluation.threshold
     cells = np.column_stack([positive & called, ~positive & called, positive & ~called, ~positive & ~called])

@@ -67,11 +67,11 @@ class Encoded(ClassifierMixin, BaseEstimator):
         return clone(self.model[-1] if self._has_steps else self.model)
 
     def predict_proba(self, profiles: Profiles) -> Doubles:
-        """(n_rows, 2) class probabilities of the model."""
+        """Return (n_rows, 2) class probabilities of the model."""
         return np.asarray(self.classifier_.predict_proba(self.design(profiles)), dtype=np.float64)
 
     def design(self, profiles: Profiles) -> Floats:
-        """Features, as the last step sees them, and one column per training level: (n_rows, n + n_levels)."""
+        """Return features, as the last step sees them, and one column per training level: (n_rows, n + n_levels)."""
         X = profiles.X if self.features_ is None else self.features_.transform(profiles.X)
         level = pd.Index(self.levels_).get_indexer(pd.Index(profiles.wells[self.by].astype(str)))
         columns = np.vstack([np.diag(self.height_), np.zeros(len(self.levels_))])[level]  # unseen: -1, the row of zeros
@@ -90,12 +90,14 @@ def check_encode(by: str | None) -> None:
 
 
 def encoded(models: Mapping[str, Any], by: str | None) -> dict[str, Any]:
-    """The models, each with the levels of ``by`` as features; as they are where ``by`` is None."""
+    """Return the models, each with the levels of ``by`` as features; as they are where ``by`` is None."""
     return {name: model if by is None else Encoded(model=model, by=by) for name, model in models.items()}
 
 
 def unseen(wells: pd.DataFrame, splits: Sequence[Split], by: str) -> tuple[list[str], float]:
-    """Levels that are held out in some fold and have no training well there; their share in all held-out wells."""
+    """Return levels that are held out in some fold and have no training well there; their share in all held-out
+    wells.
+    """
     level = wells[by].astype(str)
     strange = [level[s.test & ~level.isin(level[s.train].unique()).to_numpy()] for s in splits]
     names = pd.concat(strange)

@@ -48,7 +48,7 @@ class FoldPCA:
         self._lock = Lock()
 
     def applies(self, model: Any) -> bool:
-        """Whether the steps before the model's last are a scaler and a projection that has work to do here."""
+        """Return whether the steps before the model's last are a scaler and a projection that has work to do here."""
         n = self.profiles.X.shape[1]
         if not isinstance(model, Pipeline):
             return False
@@ -58,7 +58,7 @@ class FoldPCA:
         return False
 
     def components(self, model: Pipeline, train: Mask, used: Mask) -> Floats | None:
-        """What the steps before the model's last make of all wells, (n_rows, n_components).
+        """Return what the steps before the model's last make of all wells, (n_rows, n_components).
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class FoldPCA:
         return CorrelationMatrix(found.n, own.mean, own.sd, found.R)
 
     def _found(self, used: Mask) -> FoldPartitionMoments | None:
-        """The cells of ``used`` rows, made when first asked for."""
+        """Return the cells of ``used`` rows, made when first asked for."""
         key = used.tobytes()
         if key not in self._cells:
             sides = np.stack([expand(split.train, self.profiles.wells) for split in self.splits])
@@ -115,7 +115,8 @@ class FoldPCA:
 
 
 def fold_pca_factory(normalized: Callable[[Split], Profiles], splits: Sequence[Split]) -> Callable[[Split], FoldPCA]:
-    """The :class:`FoldPCA` of a split's matrix: the same as before where the matrix is, or what it is a rescaling of.
+    """Return the :class:`FoldPCA` of a split's matrix: the same as before where the matrix is, or what it is a
+    rescaling of.
 
     A rescaling is not kept until the next split's is there: of a large screen that would be one matrix too many.
     """

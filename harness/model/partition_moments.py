@@ -32,7 +32,7 @@ class CorrelationMatrix:
         self.n, self.mean, self.scale, self.R = n, mean, np.where(sd > 0, sd, 1.0), R
 
     def axes(self, n: int, seed: int) -> Floats:
-        """The first ``n`` principal axes of standardized features, (n, n_features), by a randomized SVD of R.
+        """Return the first ``n`` principal axes of standardized features, (n, n_features), by a randomized SVD of R.
 
         Halko 2011 (SIAM Review 53). A product with R is one with the standardized wells and their transpose, so that
         3 iterations here are worth 7 on the wells, scikit-learn's default.
@@ -84,7 +84,7 @@ class FoldPartitionMoments:
         return union
 
     def of(self, rows: Mask) -> CorrelationMatrix | None:
-        """Moments of ``rows`` (n_rows,); None where they are no union of cells."""
+        """Return moments of ``rows`` (n_rows,); None where they are no union of cells."""
         inside = np.bincount(self.cell[rows & (self.cell >= 0)], minlength=self.n)
         whole = np.array([m.n for m in self.moments]) == inside
         chosen = np.flatnonzero(inside)
@@ -106,7 +106,7 @@ class FoldPartitionMoments:
 
 
 def _sum(products: Iterator[Floats]) -> Floats | Doubles:
-    """Of one product itself, of several their sum in float64."""
+    """Return of one product itself, of several their sum in float64."""
     total: Floats | Doubles = next(products)
     for product in products:
         total = total.astype(np.float64, copy=False)

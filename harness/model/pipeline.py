@@ -9,7 +9,8 @@ from harness.core.exceptions import InputError
 
 
 def pipeline(**steps: BaseEstimator | None) -> Pipeline:
-    """Steps in the order given, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``; None is left out.
+    """Return steps in the order given, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``; None is left
+    out.
 
     The ``classifier`` comes last wherever it is named, so that a step can be added on the command line.
 

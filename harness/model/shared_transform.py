@@ -26,7 +26,7 @@ class Learner(Protocol):
     """Predicts held-out rows for one label after another."""
 
     def predict(self, train: Mask, y: NDArray[np.int8], test: Mask) -> tuple[Doubles, Any]:
-        """Fit on the rows of ``train`` with classes ``y`` and predict those of ``test``.
+        """Return fit on the rows of ``train`` with classes ``y`` and predict those of ``test``.
 
         Masks over all rows of the profiles. Returns probabilities of class 1, (n_test,), and the fitted classifier.
         """
@@ -52,7 +52,9 @@ def _reads_profiles(model: Any) -> bool:
 
 
 def _wells(model: Any, profiles: Profiles, rows: Mask) -> Profiles:
-    """What a model that reads profiles is given: a view where it reads plates, no features that it does not read."""
+    """Return what a model that reads profiles is given: a view where it reads plates, no features that it does not
+    read.
+    """
     if getattr(model, "reads_plates", False):
         return profiles.where(rows)
     return profiles.take(rows, features=not hasattr(model, "reads_plates"))
@@ -83,7 +85,7 @@ class SharedTransformLearner:
 
 
 def projected(model: Any, folds: FoldPCA | None, train: Mask, used: Mask) -> SharedTransformLearner | None:
-    """The classifier on components that the folds share; None where they do not apply (:class:`FoldPCA`)."""
+    """Return the classifier on components that the folds share; None where they do not apply (:class:`FoldPCA`)."""
     if folds is None or not folds.applies(model) or (Z := folds.components(model, train, used)) is None:
         return None
     every = TransformedRows(np.arange(len(Z)), Z)
@@ -93,7 +95,7 @@ def projected(model: Any, folds: FoldPCA | None, train: Mask, used: Mask) -> Sha
 def make_learner(
     model: Any, profiles: Profiles, train: Mask, test: Mask, labelled: Mask, folds: FoldPCA | None = None
 ) -> Learner:
-    """What predicts one label after another of the same fold.
+    """Return what predicts one label after another of the same fold.
 
     Parameters
     ----------
@@ -128,7 +130,8 @@ def make_learner(
 
 
 def supervised(model: Any) -> bool:
-    """Whether a step before the last needs labels, or holds something that does, or does not say (scikit-learn tags).
+    """Return whether a step before the last needs labels, or holds something that does, or does not say (scikit-learn
+    tags).
 
     A step that uses labels only where it is given some counts as unsupervised, and is given none.
     """
@@ -139,7 +142,7 @@ def supervised(model: Any) -> bool:
 
 
 def _needs_labels(part: Any) -> bool:
-    """Univariate selections are tagged as if they did not: whether they do is up to their score function."""
+    """Return univariate selections are tagged as if they did not: whether they do is up to their score function."""
     if not hasattr(part, "__sklearn_tags__") or hasattr(part, "score_func"):
         return True
     return bool(get_tags(part).target_tags.required)

@@ -32,7 +32,7 @@ class Tile:
 def collect(
     wells: pd.DataFrame, template: Template, *, channels: Sequence[str], sites: Sequence[str], longest: int
 ) -> tuple[list[Tile], pd.DataFrame]:
-    """Tiles in the order of ``wells`` and sites, and a row per image (:data:`COLUMNS`).
+    """Return tiles in the order of ``wells`` and sites, and a row per image (:data:`COLUMNS`).
 
     ``wells``: text columns ``section, plate, well`` and, where known, ``batch, compound, score``.
 

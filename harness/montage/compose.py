@@ -16,7 +16,7 @@ DEFAULT = ("#0060ff", "#00ff00", "#ff0000", "#ffff00", "#ff00ff", "#00ffff")  # 
 
 
 def colours_of(channels: Sequence[str], given: Sequence[str] | None) -> list[tuple[int, int, int]]:
-    """RGB of each channel; one channel alone is white.
+    """Return RGB of each channel; one channel alone is white.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def colours_of(channels: Sequence[str], given: Sequence[str] | None) -> list[tup
 
 
 def limits(images: Sequence[Floats], percentiles: tuple[float, float]) -> tuple[float, float]:
-    """The percentiles of all pixels of a channel: what is shown as black and as full colour."""
+    """Return the percentiles of all pixels of a channel: what is shown as black and as full colour."""
     low, high = np.percentile(np.concatenate([image.ravel() for image in images]), percentiles)
     return float(low), float(high)
 
@@ -48,7 +48,7 @@ def compose(
     scale: Mapping[str, tuple[float, float]],
     shape: tuple[int, int],
 ) -> Pixels:
-    """Channels of a site, added in their colours, on a tile of ``shape`` (width, height): (height, width, 3).
+    """Return channels of a site, added in their colours, on a tile of ``shape`` (width, height): (height, width, 3).
 
     Images are centred; what they leave of the tile is white, so that it is not taken for dark image.
     """

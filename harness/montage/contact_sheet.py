@@ -87,7 +87,7 @@ def _check(cfg: DictConfig, targets: list[Path]) -> None:
 
 
 def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:
-    """The wells, and where they come from."""
+    """Return the wells, and where they come from."""
     if cfg.wells:
         return listed([str(entry) for entry in cfg.wells]), ""
     from harness.tracking.tracking import Tracking
@@ -101,7 +101,7 @@ def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:
 
 
 def _said(table: pd.DataFrame) -> list[str]:
-    """How many images were read and not, why the first of each kind was not, and whether depths are mixed."""
+    """Return how many images were read and not, why the first of each kind was not, and whether depths are mixed."""
     counts = table["status"].value_counts()
     lines = [f"{counts.get(FOUND, 0)} of {len(table)} images read"]
     for status, own in table[table["status"] != FOUND].groupby("status", sort=True):

@@ -37,7 +37,7 @@ class Channel:
 
 
 def read(path: Path, longest: int) -> Channel:
-    """The first page of an image, in grey, with at most ``longest`` pixels a side.
+    """Return the first page of an image, in grey, with at most ``longest`` pixels a side.
 
     Larger ones are averaged over blocks, which keeps their counts; samples of colour images are averaged. What Pillow
     does not understand, and images beyond its limit of 179 million pixels, are corrupt with the reason.
@@ -63,7 +63,9 @@ def read(path: Path, longest: int) -> Channel:
 
 
 def shrink(pixels: NDArray[Any], longest: int) -> Floats:
-    """(h, w) or (h, w, samples) as float32 means over areas, the longer side at most ``longest``; never enlarged."""
+    """Return (h, w) or (h, w, samples) as float32 means over areas, the longer side at most ``longest``; never
+    enlarged.
+    """
     step = max(1, max(pixels.shape[:2]) // longest)
     tall, wide = (min(step, n) for n in pixels.shape[:2])
     rows, columns = pixels.shape[0] // tall, pixels.shape[1] // wide

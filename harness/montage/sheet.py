@@ -22,7 +22,7 @@ Scale = Mapping[str, tuple[float, float]]
 def sheet(
     tiles: Sequence[Tile], *, title: str, notes: Sequence[str], colours: Colours, scale: Scale, size: int, columns: int
 ) -> Image.Image:
-    """Tiles of ``size`` pixels a side, ``columns`` in a row, each section under its heading.
+    """Return tiles of ``size`` pixels a side, ``columns`` in a row, each section under its heading.
 
     ``scale``: the counts that are black and full colour, by channel; channels without any image are not in it.
     """
@@ -108,7 +108,7 @@ def _legend(name: str, colour: tuple[int, int, int], scale: tuple[float, float] 
 
 
 def _fit(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
-    """One line of at most ``width`` pixels: the middle becomes an ellipsis, since names differ at their ends."""
+    """Return one line of at most ``width`` pixels: the middle becomes an ellipsis, since names differ at their ends."""
     text = " ".join(text.split())[:300]
     kept = len(text)
     shown = text

@@ -57,7 +57,7 @@ class Template:
         self._below = text[before.rfind("/") + 1 :]
 
     def path(self, values: Mapping[str, object]) -> Path:
-        """The path for ``plate, well, site, channel`` and, where known, ``batch``.
+        """Return the path for ``plate, well, site, channel`` and, where known, ``batch``.
 
         Raises
         ------

@@ -14,7 +14,7 @@ LISTED = "listed wells"
 
 
 def listed(wells: Sequence[str]) -> pd.DataFrame:
-    """Columns section, plate, well of ``PLATE:WELL``, in their order.
+    """Return columns section, plate, well of ``PLATE:WELL``, in their order.
 
     Raises
     ------
@@ -28,7 +28,8 @@ def listed(wells: Sequence[str]) -> pd.DataFrame:
 
 
 def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None) -> pd.DataFrame:
-    """The first ``n`` rows of each of a run's tables: section, plate, well and, where known, batch, compound, score.
+    """Return the first ``n`` rows of each of a run's tables: section, plate, well and, where known, batch, compound,
+    score.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None
 
 
 def run_of(runs: Mapping[str, StoredRun], wanted: str | None, tables: Sequence[str] = ()) -> tuple[str, StoredRun]:
-    """The finished run whose id starts so, or the newest that kept ``tables``; ``runs`` by id, newest first.
+    """Return the finished run whose id starts so, or the newest that kept ``tables``; ``runs`` by id, newest first.
 
     Raises
     ------

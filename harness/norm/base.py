@@ -47,7 +47,8 @@ class Normalizer(BaseEstimator):
         return self
 
     def adapt(self, controls: Sequence[Plate]) -> Self:  # noqa: ARG002
-        """A normalizer for one batch, from the control wells of its plates (``train_and_controls`` only, after fit).
+        """Return a normalizer for one batch, from the control wells of its plates (``train_and_controls`` only, after
+        fit).
 
         Called once for every batch, also for those that took part in the training; leaves ``self`` as it is and
         returns a shallow copy with the batch's own statistics, or ``self`` where there is nothing to add.
@@ -59,21 +60,21 @@ class Normalizer(BaseEstimator):
         raise NotImplementedError
 
     def report(self) -> pd.DataFrame | None:
-        """What happened while fitting or adapting, one row per plate and feature number concerned, or None."""
+        """Return what happened while fitting or adapting, one row per plate and feature number concerned, or None."""
         return None
 
     def stages(self) -> list[Normalizer]:
-        """The methods that are fitted one after the other, each in its own scope: itself, but for a chain."""
+        """Return the methods that are fitted one after the other, each in its own scope: itself, but for a chain."""
         return [self]
 
     def staged(self, stages: Sequence[Normalizer]) -> Normalizer:
-        """The same with other ``stages``, in which those that read more than a batch have been fitted."""
+        """Return the same with other ``stages``, in which those that read more than a batch have been fitted."""
         (only,) = stages
         return only
 
 
 def check_scope(scope: FitScope | str) -> FitScope:
-    """The scope as a :class:`FitScope`; InputError lists the allowed ones."""
+    """Return the scope as a :class:`FitScope`; InputError lists the allowed ones."""
     try:
         return FitScope(scope)
     except ValueError:
@@ -93,6 +94,6 @@ def permitted(profiles: Profiles, normalizer: Normalizer) -> Profiles:
 
 
 def depends_on_training(normalizer: Normalizer) -> bool:
-    """Whether something in it is fitted on training rows, so that another split gives another result."""
+    """Return whether something in it is fitted on training rows, so that another split gives another result."""
     trained = (FitScope.TRAIN, FitScope.TRAIN_AND_CONTROLS)
     return any(check_scope(s.scope) in trained and type(s).fit is not Normalizer.fit for s in normalizer.stages())

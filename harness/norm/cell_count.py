@@ -155,7 +155,7 @@ def _merged(parts: Sequence[_Line]) -> _Line:
 
 
 def _log_counts(plate: Plate) -> Doubles:
-    """log(1 + cell count) of each row, NaN where there is none."""
+    """Return log(1 + cell count) of each row, NaN where there is none."""
     if "cell_count" not in plate.wells:
         raise InputError(
             f"CellCount: plate {plate.name!r} has no column cell_count; map one with data.columns.cell_count, or "

@@ -68,7 +68,7 @@ class Chain(Normalizer):
         return tuple(dict.fromkeys(module for step in self.stages() for module in step.requires))
 
     def stages(self) -> list[Normalizer]:
-        """The steps, those of inner chains in their place; fitted ones where there are."""
+        """Return the steps, those of inner chains in their place; fitted ones where there are."""
         fitted: list[Normalizer] | None = getattr(self, "stages_", None)
         if fitted is not None:
             return fitted
@@ -94,6 +94,6 @@ class Chain(Normalizer):
 
 
 def _reads(step: Normalizer) -> bool:
-    """Whether the step learns anything from what it is given."""
+    """Return whether the step learns anything from what it is given."""
     own = type(step)
     return own.fit is not Normalizer.fit or own.adapt is not Normalizer.adapt or step.scope in _OWN

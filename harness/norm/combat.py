@@ -102,7 +102,7 @@ class Combat(Normalizer):
         self.on_constant = on_constant
 
     def posterior(self, hat: Effect, prior: Prior) -> Effect:
-        """g* and d* of one batch from its estimates, (G,) each."""
+        """Return g* and d* of one batch from its estimates, (G,) each."""
         return parametric(hat, prior)
 
     def fit(self, plates: Sequence[Plate]) -> Self:
@@ -212,7 +212,7 @@ class Combat(Normalizer):
             self.beta_ = coefficients(self.design_, tables, in_order(plates))
 
     def _without_covariates(self, plate: Plate) -> Any:
-        """The plate's features, float32, or float64 with the effect of the covariates subtracted."""
+        """Return the plate's features, float32, or float64 with the effect of the covariates subtracted."""
         return plate.X if self.design_ is None else plate.X - self.design_.matrix(plate.wells) @ self.beta_
 
     def _prior(self, gamma: Doubles, delta: Doubles) -> Prior:

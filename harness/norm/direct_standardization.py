@@ -158,7 +158,9 @@ class DirectStandardization(CrossFitted):
         return leading_axes(gram, min(self.n_components, n - 1, int((self.scale_.sd > 0).sum())))
 
     def _scores(self, plates: Sequence[Plate]) -> tuple[Doubles, pd.DataFrame]:
-        """Scores of the filled wells, (n, k), and their batch, compound (None for controls and unknown) and fold."""
+        """Return scores of the filled wells, (n, k), and their batch, compound (None for controls and unknown) and
+        fold.
+        """
         scores, tables = [], []
         for plate in plates:
             names, means = well_means(plate)
@@ -195,7 +197,7 @@ class DirectStandardization(CrossFitted):
         return controls_of(scores)
 
     def _chosen(self, pairs: dict[str, list[TransferSet]], scores: Doubles, wells: pd.DataFrame) -> float:
-        """The penalty of least error over training batches, by compounds where any two share enough of them."""
+        """Return the penalty of least error over training batches, by compounds where any two share enough of them."""
         if not isinstance(self.penalty, str):
             return float(self.penalty)
         rich = [part for parts in pairs.values() for part in parts if len(part.A) >= MIN_SHARED]

@@ -140,7 +140,8 @@ def _two_most_extreme_wells(controls: Floats, codes: NDArray[np.int64]) -> tuple
 
 
 def _nearly_constant(low: Floats, high: Floats, n: float) -> NDArray[np.bool_]:
-    """Features that may have no variance once a well is left out, from the second smallest and second largest well.
+    """Return features that may have no variance once a well is left out, from the second smallest and second largest
+    well.
 
     n rows of standard deviation s lie within a range of s sqrt(2n); twice that, to miss none.
     """
@@ -149,7 +150,7 @@ def _nearly_constant(low: Floats, high: Floats, n: float) -> NDArray[np.bool_]:
 
 
 def _everything(by_plate: Sequence[Moments], columns: NDArray[np.bool_]) -> Moments:
-    """Moments of all wells for the columns that may need them; 0 elsewhere."""
+    """Return moments of all wells for the columns that may need them; 0 elsewhere."""
     total = Moments(np.zeros(1), np.zeros(len(columns)), np.zeros(len(columns)))
     for own in by_plate if columns.any() else ():
         total = total.merge(Moments(own.n, np.where(columns, own.mean, 0), np.where(columns, own.M2, 0)))

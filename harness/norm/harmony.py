@@ -113,7 +113,7 @@ class Harmony(Normalizer):
             raise InputError("harmony: harmonypy is not installed; pip install 'harness[harmony]' (GPL-3)") from None
 
     def _corrected(self, harmonypy: Any, points: Doubles, levels: Any) -> Doubles:
-        """Harmony's components of all wells, (n_wells, k) whichever way round this version returns them."""
+        """Return harmony's components of all wells, (n_wells, k) whichever way round this version returns them."""
         n, k = points.shape
         result = harmonypy.run_harmony(
             points,

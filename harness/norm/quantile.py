@@ -205,7 +205,7 @@ def _target(quantiles: Doubles, flat: Mask) -> _Target:
 
 
 def _map(source: Doubles, target: _Target, constant: Floats | None) -> Callable[[Floats], Floats]:
-    """The increasing, piecewise linear map of (n, G) that takes the quantiles ``source`` (5, G) to ``target``.
+    """Return the increasing, piecewise linear map of (n, G) that takes the quantiles ``source`` (5, G) to ``target``.
 
     A sum of one ramp per interval, relative to the medians so that features of a large level keep their precision.
     An interval of no width, or of next to none, is a step: half of it where the value is met. A feature without range

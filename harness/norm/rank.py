@@ -110,7 +110,7 @@ def _batch(plate: Plate) -> str:
 
 
 def _place(ordered: Floats, x: Floats) -> Doubles:
-    """(mean rank - 1/2) / n among ``ordered``, of members and of others alike: between 0 and 1."""
+    """Return (mean rank - 1/2) / n among ``ordered``, of members and of others alike: between 0 and 1."""
     order = np.argsort(x)
     asked = x[order]
     left = np.searchsorted(ordered, asked, "left")

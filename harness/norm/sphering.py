@@ -116,7 +116,7 @@ class Sphering(CrossFitted):
         return fallback_report("training plates", self.fallback_)
 
     def _regularization(self, plates: Sequence[Plate], groups: Groups, unit: Doubles) -> tuple[float, float]:
-        """What the variances are multiplied by, and what is added to them in units of their mean."""
+        """Return what the variances are multiplied by, and what is added to them in units of their mean."""
         match self.shrinkage:
             case "ledoit_wolf":
                 a = ledoit_wolf(plates, self._control_fold, groups, unit, self.active_)
@@ -159,6 +159,6 @@ class Sphering(CrossFitted):
 
 
 def _signed(axes: Doubles) -> Doubles:
-    """Axes (r, G) whose entry of largest size is positive, so that signs do not depend on rounding."""
+    """Return axes (r, G) whose entry of largest size is positive, so that signs do not depend on rounding."""
     largest = np.abs(axes).argmax(axis=1)
     return np.asarray(axes * np.sign(axes[np.arange(len(axes)), largest])[:, None])

@@ -105,7 +105,7 @@ class WellPosition(Normalizer):
         _check_layout(plate.name, self.reference, row[known], column[known])
 
         def residuals(read: Mask, asked: Mask) -> tuple[Doubles, Floats]:
-            """Expectations and residuals of the wells asked for, from effects told by the wells read."""
+            """Return expectations and residuals of the wells asked for, from effects told by the wells read."""
             level, rows, columns = position_effects(X[read], row[read], column[read], shape)
             expected = rows[row[asked]]
             expected += level
@@ -170,7 +170,7 @@ class WellPosition(Normalizer):
 
 
 def _grid(plate: Plate, first: Codes) -> tuple[Codes, Codes]:
-    """Row and column number of each well, from 0."""
+    """Return row and column number of each well, from 0."""
     missing = [c for c in ("row", "column") if c not in plate.wells]
     if missing:
         raise InputError(

@@ -14,7 +14,7 @@ N_COMPONENTS = 50
 
 
 def standardized(X: Floats, *, origin: Mask | None = None) -> Floats:
-    """Features in units of their standard deviation, centred at the mean of the ``origin`` rows (default: all).
+    """Return features in units of their standard deviation, centred at the mean of the ``origin`` rows (default: all).
 
     Mean and sd are the same for every plate, so differences between plates and batches stay as they are. Features
     that do not vary are left out.
@@ -41,7 +41,7 @@ def standardized(X: Floats, *, origin: Mask | None = None) -> Floats:
 
 
 def components(X: Floats, n: int) -> Floats:
-    """Standardized features on their first principal components, (n_rows, <= n), largest variance first."""
+    """Return standardized features on their first principal components, (n_rows, <= n), largest variance first."""
     scaled = standardized(X)
     n = min(n, *scaled.shape)
     return np.asarray(PCA(n, svd_solver="randomized", random_state=0).fit_transform(scaled), dtype=np.float32)

@@ -23,12 +23,12 @@ Codes = Callable[[Plate], NDArray[np.int64]]
 
 
 def union(moments: Moments, groups: Sequence[int]) -> Moments:
-    """Moments (G,) of some of the groups of ``moments`` (k, G) together."""
+    """Return moments (G,) of some of the groups of ``moments`` (k, G) together."""
     return reduce(Moments.merge, (moments[g] for g in groups))
 
 
 def pooled(plates: Iterable[Plate], codes: Codes, k: int) -> Moments:
-    """Moments (k, G) of the rows that ``codes`` assigns to groups 0 to k - 1 (-1: none); one pass."""
+    """Return moments (k, G) of the rows that ``codes`` assigns to groups 0 to k - 1 (-1: none); one pass."""
     total: Moments | None = None
     for plate in plates:
         own = codes(plate)
@@ -48,7 +48,9 @@ class Groups:
     products: Doubles | None
 
     def spectrum(self, groups: Sequence[int], scale: Doubles, through: Floats | None = None) -> Spectrum:
-        """Covariance of the rows of ``groups`` about their mean, divided by ``scale`` (G,), then ``@ through``."""
+        """Return covariance of the rows of ``groups`` about their mean, divided by ``scale`` (G,), then ``@
+        through``.
+        """
         whole = union(self.moments, groups)
         steps = (self.moments.mean[list(groups)] - whole.mean) / self.scale
         unit = self.scale / scale
@@ -65,7 +67,9 @@ class Groups:
         return spectrum(C if through is None else through.T @ C @ through)
 
     def norms(self, scale: Doubles) -> tuple[float, float]:
-        """Trace and squared Frobenius norm of the covariance (divisor n) of all groups, divided by ``scale`` (G,)."""
+        """Return trace and squared Frobenius norm of the covariance (divisor n) of all groups, divided by ``scale``
+        (G,).
+        """
         groups = range(len(self.moments.mean))
         whole = union(self.moments, groups)
         steps = (self.moments.mean - whole.mean) / scale
@@ -79,7 +83,7 @@ class Groups:
         return float(np.trace(C)), float((C**2).sum())
 
     def variances(self, group: int, center: Doubles, axes: Doubles, scale: Doubles) -> tuple[Doubles, float]:
-        """Mean square of the rows of ``group`` about ``center`` along ``axes`` (r, G), and in all directions."""
+        """Return mean square of the rows of ``group`` about ``center`` along ``axes`` (r, G), and in all directions."""
         n, unit = float(self.moments.n[group][0]), self.scale / scale
         step = (self.moments.mean[group] - center) / scale
         along, scaled = (axes @ step) ** 2, axes * unit

@@ -35,20 +35,20 @@ class Spectrum:
         return len(self.values) < self.size and self.rest == 0
 
     def shrunk(self, keep: float, ridge: float) -> Spectrum:
-        """``keep`` x covariance + ``ridge`` x mean variance x I."""
+        """Return ``keep`` x covariance + ``ridge`` x mean variance x I."""
         return Spectrum(keep * self.values, self.axes, keep * self.rest).plus(ridge * self.trace / self.size)
 
     def plus(self, ridge: float) -> Spectrum:
-        """Covariance + ``ridge`` x I."""
+        """Return covariance + ``ridge`` x I."""
         return Spectrum(self.values + ridge, self.axes, self.rest + ridge)
 
     def truncated(self, k: int) -> Spectrum:
-        """The k leading axes, and the mean variance of all the others in every other direction."""
+        """Return the k leading axes, and the mean variance of all the others in every other direction."""
         others = (self.trace - self.values[:k].sum()) / max(1, self.size - k)
         return Spectrum(self.values[:k], self.axes[:k], float(others))
 
     def power(self, exponent: float) -> Power:
-        """The covariance to the power ``exponent``, as a map of rows."""
+        """Return the covariance to the power ``exponent``, as a map of rows."""
         with np.errstate(divide="ignore"):
             rest = float(np.float64(self.rest) ** exponent) if len(self.values) < self.size else 0.0
         gain = self.values**exponent - rest
@@ -57,7 +57,7 @@ class Spectrum:
         return Power(self.matrix(exponent).astype(np.float32), None, 0.0)
 
     def matrix(self, exponent: float) -> Doubles:
-        """The covariance to the power ``exponent``, (G, G)."""
+        """Return the covariance to the power ``exponent``, (G, G)."""
         rest = self.rest**exponent if len(self.values) < self.size else 0.0
         whole: Doubles = (self.axes.T * (self.values**exponent - rest)) @ self.axes
         whole[np.diag_indices(self.size)] += rest
@@ -80,14 +80,14 @@ class Power:
 
 
 def spectrum(matrix: Doubles) -> Spectrum:
-    """Of a covariance (G, G); directions without variance beyond rounding are left out."""
+    """Return of a covariance (G, G); directions without variance beyond rounding are left out."""
     values, vectors = np.linalg.eigh(matrix)
     kept = values > len(values) * _EPS * max(values[-1], 0.0)
     return Spectrum(values[kept][::-1].copy(), np.ascontiguousarray(vectors[:, kept][:, ::-1].T))
 
 
 def spectrum_of_rows(Z: Doubles) -> Spectrum:
-    """Covariance (divisor n - 1) of centred rows Z (n, G)."""
+    """Return covariance (divisor n - 1) of centred rows Z (n, G)."""
     n, size = Z.shape
     if n > size:
         return spectrum(Z.T @ Z / (n - 1))

@@ -13,7 +13,7 @@ _NARROWEST = 16  # float32 that are read from memory together
 
 
 def by_feature(X: Floats, width: int | None = None) -> Iterator[tuple[slice, Floats]]:
-    """Blocks of at most ``width`` columns of X (n, G) and where they stand: (width, n) each, contiguous copies.
+    """Yield blocks of at most ``width`` columns of X (n, G) and where they stand: (width, n) each, contiguous copies.
 
     ``width`` is by default what stays in cache. In two steps: at row lengths of a power of two, such as 4,096 features,
     the values of one column compete for the same few places of the cache, and a plain transposition takes several times

@@ -20,7 +20,8 @@ Values = NDArray[Any]
 
 
 def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) -> Doubles:
-    """Quantiles of the rows without each well, (n_wells, n_probabilities, G), at Hazen's positions (i - 0.5) / n.
+    """Return quantiles of the rows without each well, (n_wells, n_probabilities, G), at Hazen's positions (i - 0.5) /
+    n.
 
     Parameters
     ----------
@@ -35,13 +36,13 @@ def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) 
 
 
 def quantiles(X: Floats, probabilities: Sequence[float]) -> Doubles:
-    """Quantiles of each column of (n, G), (n_probabilities, G), at Hazen's positions."""
+    """Return quantiles of each column of (n, G), (n_probabilities, G), at Hazen's positions."""
     (whole,) = left_out_quantiles(X, np.full(len(X), -1), probabilities)
     return np.asarray(whole)
 
 
 def left_out_median_mad(X: Floats, codes: Codes) -> tuple[Doubles, Doubles]:
-    """Median and MAD (about that median, not scaled) of the rows without each well, (n_wells, G) each."""
+    """Return median and MAD (about that median, not scaled) of the rows without each well, (n_wells, G) each."""
     shape = max(1, int(codes.max()) + 1), X.shape[1]
     medians, mads = np.empty(shape), np.empty(shape)
     for block, ordered, wells, removed in _blocks(X, codes):
@@ -53,7 +54,7 @@ def left_out_median_mad(X: Floats, codes: Codes) -> tuple[Doubles, Doubles]:
 
 
 def median(X: Floats) -> Doubles:
-    """Median of each column of (n, G)."""
+    """Return median of each column of (n, G)."""
     out = np.empty(X.shape[1])
     for block, values in by_feature(X):
         values.sort(axis=1)
@@ -62,18 +63,18 @@ def median(X: Floats) -> Doubles:
 
 
 def median_mad(X: Floats) -> tuple[Doubles, Doubles]:
-    """Median and median absolute deviation from it, not scaled, of each column of (n, G)."""
+    """Return median and median absolute deviation from it, not scaled, of each column of (n, G)."""
     medians, mads = left_out_median_mad(X, np.full(len(X), -1))
     return medians[0], mads[0]
 
 
 def mad(X: Floats) -> Doubles:
-    """Median absolute deviation from the median of each column of (n, G), not scaled."""
+    """Return median absolute deviation from the median of each column of (n, G), not scaled."""
     return median_mad(X)[1]
 
 
 def _blocks(X: Floats, codes: Codes) -> Iterator[tuple[slice, Floats, Codes, Floats]]:
-    """Features in blocks, all their values in order, (G, n), and for each number of sites that a well may have:
+    """Yield features in blocks, all their values in order, (G, n), and for each number of sites that a well may have:
 
     the numbers of these wells, and their own values in order, (sites, wells, G).
     """
@@ -87,7 +88,7 @@ def _blocks(X: Floats, codes: Codes) -> Iterator[tuple[slice, Floats, Codes, Flo
 
 
 def _by_sites(codes: Codes) -> Iterator[tuple[Codes, Codes]]:
-    """Wells with equal numbers of sites: their numbers, (wells,), and their rows, (sites, wells)."""
+    """Yield wells with equal numbers of sites: their numbers, (wells,), and their rows, (sites, wells)."""
     if (codes < 0).all():
         yield np.zeros(1, dtype=np.int64), np.empty((0, 1), dtype=np.int64)
         return
@@ -100,7 +101,7 @@ def _by_sites(codes: Codes) -> Iterator[tuple[Codes, Codes]]:
 
 
 def _value_at(ordered: Floats, removed: Floats, position: float, m: int) -> Doubles:
-    """The value at a (fractional) position, counted from 0, of the m that remain: (wells, G)."""
+    """Return the value at a (fractional) position, counted from 0, of the m that remain: (wells, G)."""
     position = min(max(position, 0.0), m - 1.0)
     below, share = int(position), position - int(position)
     near = np.ascontiguousarray(ordered[:, below : below + len(removed) + 2].T)
@@ -109,7 +110,7 @@ def _value_at(ordered: Floats, removed: Floats, position: float, m: int) -> Doub
 
 
 def _value_after_removal(ranked: Values, removed: Values) -> Values:
-    """The smallest of ``ranked``, (> sites, ...) ascending, once ``removed``, (sites, ...) ascending, is gone.
+    """Return the smallest of ``ranked``, (> sites, ...) ascending, once ``removed``, (sites, ...) ascending, is gone.
 
     What is removed may lie before the first one too: for each such value the answer is one place further.
     """
@@ -126,7 +127,7 @@ def _value_after_removal(ranked: Values, removed: Values) -> Values:
 
 
 def _middle_distance(ordered: Floats, removed: Floats, centre: Doubles, m: int) -> Doubles:
-    """Median distance from ``centre`` (wells, G) of the m values that remain."""
+    """Return median distance from ``centre`` (wells, G) of the m values that remain."""
     sites, h = len(removed), (m - 1) // 2
     both = 2 - m % 2
     distances = _nearest_distances(ordered, centre, h, sites + both)
@@ -136,7 +137,7 @@ def _middle_distance(ordered: Floats, removed: Floats, centre: Doubles, m: int) 
 
 
 def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> Doubles:
-    """Distances from ``centre`` (wells, G) of the h-th nearest value (from 0) and of those that follow.
+    """Return distances from ``centre`` (wells, G) of the h-th nearest value (from 0) and of those that follow.
 
     At least ``count`` of them, (count, wells, G), ascending.
 
@@ -160,7 +161,9 @@ def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> 
 
 
 def _window_start(flat: Doubles, centre: Doubles, start: Codes, most: Codes | int, h: int) -> Codes:
-    """How many places after ``start``, at most ``most``, the value h places on is no nearer than the one there."""
+    """Return how many places after ``start``, at most ``most``, the value h places on is no nearer than the one
+    there.
+    """
     steps = np.zeros(centre.shape, dtype=np.int64)
     for bit in reversed(range(int(np.max(most)).bit_length())):
         at = np.minimum(steps + ((1 << bit) - 1), most)

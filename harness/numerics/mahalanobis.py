@@ -8,7 +8,8 @@ from harness.core.arrays import Doubles
 
 
 def shrunk_mahalanobis(X: Doubles, reference: Doubles) -> Doubles:
-    """Distance from 0 of each row of ``X`` (n, G) under the Ledoit-Wolf covariance of ``reference`` (m, G), (n,).
+    """Return distance from 0 of each row of ``X`` (n, G) under the Ledoit-Wolf covariance of ``reference`` (m, G),
+    (n,).
 
     Ledoit & Wolf 2004 (J. Multivar. Anal. 88), means taken as 0: (1 - s) S + s tr(S)/G I. Equal to scikit-learn's
     ``LedoitWolf(assume_centered=True).mahalanobis``, which inverts a (G, G) matrix; here everything comes from the
@@ -29,7 +30,7 @@ def shrunk_mahalanobis(X: Doubles, reference: Doubles) -> Doubles:
 
 
 def ledoit_wolf_shrinkage(reference: Doubles, product: Doubles) -> float:
-    """The share s of the identity: the variance of S over its distance from the identity, both per feature."""
+    """Return the share s of the identity: the variance of S over its distance from the identity, both per feature."""
     m, G = reference.shape
     squares = np.einsum("ij,ij->", product, product)  # of S, and of the other product
     distance = squares - np.trace(product) ** 2 / G

@@ -16,7 +16,8 @@ Codes = NDArray[np.int64]
 
 
 def position_effects(X: Floats, row: Codes, column: Codes, shape: tuple[int, int]) -> tuple[Doubles, Doubles, Doubles]:
-    """Effects of the plate (G,), of each row (R, G) and of each column (C, G): their sum is a well's expectation.
+    """Return effects of the plate (G,), of each row (R, G) and of each column (C, G): their sum is a well's
+    expectation.
 
     Sweeps rows, then columns, until a feature's sum of absolute residuals changes by less than 1%, at most 10 times
     (Tukey 1977, "Exploratory data analysis"; the stopping rule is that of R's ``medpolish``).
@@ -65,7 +66,8 @@ def _polish(Z: Floats, *axes: tuple[list[tuple[Codes, Codes]], Codes, Floats]) -
 
 
 def _lines(codes: Codes) -> list[tuple[Codes, Codes]]:
-    """Rows (or columns) with wells, those of an even number of wells and those of an odd one: numbers, (n,), and wells,
+    """Return rows (or columns) with wells, those of an even number of wells and those of an odd one: numbers, (n,),
+    and wells,
 
     (longest, n). To a shorter one are added as many wells of minus infinity (number n_wells) as of infinity (n_wells +
     1): its median stays.

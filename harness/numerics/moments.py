@@ -34,7 +34,7 @@ class Moments:
         self.n[index], self.mean[index], self.M2[index] = value.n, value.mean, value.M2
 
     def merge(self, other: Moments) -> Moments:
-        """Moments of both samples together; an empty sample (n = 0) is neutral."""
+        """Return moments of both samples together; an empty sample (n = 0) is neutral."""
         n = self.n + other.n
         share = other.n / np.maximum(n, 1)
         step = other.mean - self.mean
@@ -60,12 +60,12 @@ class Moments:
 
 
 def resolution(level: Doubles) -> Doubles:
-    """The spread, the shape of ``level``, that float32 cannot tell from 0 at that level, nor divide by."""
+    """Return the spread, the shape of ``level``, that float32 cannot tell from 0 at that level, nor divide by."""
     return np.maximum(_RESOLUTION * np.abs(level), _SMALLEST)
 
 
 def moments(X: Floats, *, rows: Mask | None = None) -> Moments:
-    """Moments of the rows of X (n, n_features), or of those in ``rows`` (n,), accumulated in float64."""
+    """Return moments of the rows of X (n, n_features), or of those in ``rows`` (n,), accumulated in float64."""
     chosen = np.arange(len(X)) if rows is None else np.flatnonzero(rows)
     total = _empty(X.shape[1])
     step = max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1])))
@@ -78,7 +78,7 @@ def moments(X: Floats, *, rows: Mask | None = None) -> Moments:
 
 
 def moments_of(X: Floats, columns: Mask, *, rows: Mask | None = None) -> Moments:
-    """Moments of some columns only, (n_features,); 0 elsewhere: for the few features that fall back."""
+    """Return moments of some columns only, (n_features,); 0 elsewhere: for the few features that fall back."""
     part = moments(X[:, columns], rows=rows)
     mean, M2 = np.zeros((2, X.shape[1]))
     mean[columns], M2[columns] = part.mean, part.M2
@@ -86,7 +86,7 @@ def moments_of(X: Floats, columns: Mask, *, rows: Mask | None = None) -> Moments
 
 
 def moments_by_well(X: Floats, codes: NDArray[np.int64], k: int) -> Moments:
-    """Moments of each of k wells, (k, n_features), from rows X whose well numbers are ``codes``."""
+    """Return moments of each of k wells, (k, n_features), from rows X whose well numbers are ``codes``."""
     counts = np.bincount(codes, minlength=k)
     order = np.argsort(codes, kind="stable")
     starts = np.r_[0, np.cumsum(counts)[:-1]]

@@ -10,7 +10,7 @@ from harness.core.arrays import Doubles, Floats
 
 
 def nearest(Z: Floats, k: int) -> tuple[Doubles, NDArray[np.intp]]:
-    """Euclidean distances and row numbers of the k nearest other rows, (n, k) each, nearest first.
+    """Return Euclidean distances and row numbers of the k nearest other rows, (n, k) each, nearest first.
 
     Exact, in float64, and in blocks: never an (n, n) matrix. Z : (n, n_components), k < n.
     """

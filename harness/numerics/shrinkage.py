@@ -45,7 +45,9 @@ class HeldOut:
 
 
 def plate_folds(plates: Sequence[Plate], controls: Codes, k: int, seed: int) -> tuple[Codes, int]:
-    """Folds of whole plates for the rows that ``controls`` marks; its own k folds of wells where there is one plate."""
+    """Return folds of whole plates for the rows that ``controls`` marks; its own k folds of wells where there is one
+    plate.
+    """
     names = [plate.name for plate in plates if (controls(plate) >= 0).any()]
     if len(names) < 2:
         return controls, k
@@ -89,13 +91,13 @@ def held_out(
 
 
 def best(found: Sequence[HeldOut], models: Sequence[Callable[[Spectrum], Spectrum]]) -> int:
-    """Index of the model of highest mean log-likelihood over folds; the first of equals."""
+    """Return index of the model of highest mean log-likelihood over folds; the first of equals."""
     scores = [[part.log_likelihood(model(part.fitted)) for part in found] for model in models]
     return int(np.mean(scores, axis=1).argmax())
 
 
 def ledoit_wolf(plates: Sequence[Plate], codes: Codes, groups: Groups, unit: Doubles, active: Mask) -> float:
-    """Share of the identity by Ledoit & Wolf 2004, J. Multivariate Analysis 88, from the rows in ``groups``."""
+    """Return share of the identity by Ledoit & Wolf 2004, J. Multivariate Analysis 88, from the rows in ``groups``."""
     whole = union(groups.moments, range(len(groups.moments.mean)))
     fourth = 0.0
     for plate in plates:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 
 def sort(lists: NDArray[Any]) -> list[NDArray[Any]]:
-    """Arrays that hold the smallest, the next ... element of each list; ``lists`` (length, ...) is overwritten."""
+    """Return arrays that hold the smallest, the next ... element of each list; ``lists`` (length, ...) is
+    overwritten.
+    """
     return _exchange(lists, merge_exchange(len(lists)))
 
 
 def merge_lowest(lists: NDArray[Any], others: NDArray[Any]) -> list[NDArray[Any]]:
-    """The lowest of two ascending lists of 2^b elements together, as many, ascending; ``lists`` is overwritten.
+    """Return the lowest of two ascending lists of 2^b elements together, as many, ascending; ``lists`` is overwritten.
 
     Batcher 1968, "Sorting networks and their applications", AFIPS 32: of one list forwards and the other backwards
     the lower of each pair are these elements, in an order that rises and falls, and b rounds sort such an order.
@@ -40,7 +42,7 @@ def _exchange(lists: NDArray[Any], pairs: Iterable[tuple[int, int]]) -> list[NDA
 
 @cache
 def merge_exchange(n: int) -> tuple[tuple[int, int], ...]:
-    """Pairs that sort n elements (Knuth, "Sorting and searching", algorithm 5.2.2 M)."""
+    """Return pairs that sort n elements (Knuth, "Sorting and searching", algorithm 5.2.2 M)."""
     return tuple(_rounds(n))
 
 

@@ -58,7 +58,7 @@ def standardize(X: Floats, mean: Doubles, sd: Doubles, out: Floats) -> None:
 def standardize_groups(
     X: Floats, group: NDArray[np.int64], mean: Doubles, sd: Doubles, sd_of: NDArray[np.int64] | None = None
 ) -> Floats:
-    """(X - mean[group]) / sd[group]: X (n, G), group (n,), mean and sd (k, G).
+    """Return (X - mean[group]) / sd[group]: X (n, G), group (n,), mean and sd (k, G).
 
     Several groups may share a row of sd, (j, G): ``sd_of`` (k,) is the number of each group's.
     """
@@ -109,7 +109,7 @@ FALLBACKS = {1: "all wells", LEFT_ALONE: "left alone", 3: "pooled scale", CENTRE
 
 
 def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
-    """Zero-variance report: columns ``plate, feature_number, fallback, share``.
+    """Return zero-variance report: columns ``plate, feature_number, fallback, share``.
 
     ``share`` is the share of left-one-out references (1 row per reference in ``fallback``, (k, G)) concerned.
     """
@@ -123,7 +123,9 @@ def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
 
 
 def whole_report(reports: Sequence[pd.DataFrame], features: Sequence[str]) -> pd.DataFrame:
-    """Reports of all plates and folds as one table, with column ``feature``; what several folds tell stands once."""
+    """Return reports of all plates and folds as one table, with column ``feature``; what several folds tell stands
+    once.
+    """
     table = pd.concat(list(reports), ignore_index=True).drop_duplicates(["plate", "feature_number", "fallback"])
     table["feature"] = np.asarray(features, dtype=object)[table["feature_number"]]
     return table

@@ -20,7 +20,8 @@ MOST_OPTIMAL = 500  # leaves: the best order of n takes time n^3 or so, 2 s at 5
 
 
 def by_correlation(correlation: Doubles) -> NDArray[np.intp]:
-    """Leaves of average linkage on 1 - correlation (n, n), an order (n,); undefined rows come last, as they were.
+    """Return leaves of average linkage on 1 - correlation (n, n), an order (n,); undefined rows come last, as they
+    were.
 
     Up to :data:`MOST_OPTIMAL` leaves lie beside the most similar ones that the tree allows (Bar-Joseph 2001,
     Bioinformatics 17:S22).
@@ -39,6 +40,8 @@ def by_correlation(correlation: Doubles) -> NDArray[np.intp]:
 
 
 def by_plate(wells: pd.DataFrame) -> NDArray[np.intp]:
-    """Places of the plates of ``wells`` (in order of appearance) sorted by id: numbers by size, text naturally."""
+    """Return places of the plates of ``wells`` (in order of appearance) sorted by id: numbers by size, text
+    naturally.
+    """
     place = {str(plate): i for i, plate in enumerate(wells["plate"].unique())}
     return np.array([place[plate] for plate in plate_order(wells, "plate")], dtype=np.intp)

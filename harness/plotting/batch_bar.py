@@ -25,7 +25,7 @@ def stretches(batch: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def gap(axes: Axes, n: int, *, along: str) -> float:
-    """Places (of ``n`` along ``x`` or ``y``) that a line of text covers."""
+    """Return places (of ``n`` along ``x`` or ``y``) that a line of text covers."""
     inches = axes.get_window_extent().transformed(axes.figure.dpi_scale_trans.inverted())
     return n * LINE / (inches.width if along == "x" else inches.height)
 
@@ -64,7 +64,9 @@ def batch_bar(axes: Axes, batch: Sequence[str], colours: dict[str, Any], *, alon
 
 
 def thinned(n: int, wanted: Sequence[int], room: float) -> list[int]:
-    """Places 0..n-1 to label, at least ``room`` apart: the ``wanted`` first, as many as fit, then others between."""
+    """Return places 0..n-1 to label, at least ``room`` apart: the ``wanted`` first, as many as fit, then others
+    between.
+    """
     chosen = [wanted[i] for i in spaced(wanted, room)]
     for i in range(n):
         if all(abs(i - other) >= room for other in chosen):

@@ -16,7 +16,8 @@ RESOLUTION = 1e-6  # of a feature's magnitude: float32 profiles do not resolve l
 
 
 def spread(controls: Floats, plate: pd.Series[str]) -> Doubles:
-    """Robust sd of control wells within plates, (n_features,), from controls (n, n_features) and their plates (n,).
+    """Return robust sd of control wells within plates, (n_features,), from controls (n, n_features) and their plates
+    (n,).
 
     1.4826 / sqrt(2) times the median absolute difference of two wells that follow each other on a plate: unlike
     deviations from the median of a few wells it is not too small, and no shift of a plate or batch enters. NaN
@@ -31,5 +32,5 @@ def spread(controls: Floats, plate: pd.Series[str]) -> Doubles:
 
 
 def in_control_units(X: Floats, *, centre: Doubles, sd: Doubles) -> Floats:
-    """(X - centre) / sd, computed in float64; NaN for features without a spread."""
+    """Return (X - centre) / sd, computed in float64; NaN for features without a spread."""
     return np.asarray((X.astype(np.float64) - centre) / sd, dtype=np.float32)

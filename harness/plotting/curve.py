@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def thin(x: Doubles, y: Doubles, *, limit: int = 200, tolerance: float = 5e-4) -> NDArray[np.intp]:
-    """Indices (ascending) of at most ``limit`` vertices of a curve through ``(x, y)``, both (n,).
+    """Return indices (ascending) of at most ``limit`` vertices of a curve through ``(x, y)``, both (n,).
 
     Douglas and Peucker (1973): always take the vertex that lies farthest from the curve so far, until none
     lies farther than ``tolerance``. Both ends stay.
@@ -32,7 +32,7 @@ def thin(x: Doubles, y: Doubles, *, limit: int = 200, tolerance: float = 5e-4) -
 
 
 def _farthest(x: Doubles, y: Doubles, start: int, end: int) -> tuple[float, int, int, int]:
-    """Minus the largest distance of a vertex between ``start`` and ``end`` from their chord; its index."""
+    """Return minus the largest distance of a vertex between ``start`` and ``end`` from their chord; its index."""
     if end - start < 2:
         return 0.0, start, start, end
     dx, dy = x[end] - x[start], y[end] - y[start]
@@ -45,7 +45,7 @@ def _farthest(x: Doubles, y: Doubles, start: int, end: int) -> tuple[float, int,
 
 
 def steps(precision: Doubles, recall: Doubles) -> tuple[Doubles, Doubles]:
-    """Corners (recall, precision) of the precision-recall steps, recall ascending, from scikit-learn's arrays.
+    """Return corners (recall, precision) of the precision-recall steps, recall ascending, from scikit-learn's arrays.
 
     Between two recalls no threshold exists, and a straight line would promise a precision that none reaches
     (Davis and Goadrich 2006, ICML); so a step has the precision at which its right end was reached, and the area
@@ -58,7 +58,7 @@ def steps(precision: Doubles, recall: Doubles) -> tuple[Doubles, Doubles]:
 
 
 def mean_curve(curves: Sequence[tuple[Doubles, Doubles]], n: int = 201) -> tuple[Doubles, Doubles]:
-    """Mean y over ``curves`` at ``n`` equal steps of x from 0 to 1 (vertical averaging, Fawcett 2006).
+    """Return mean y over ``curves`` at ``n`` equal steps of x from 0 to 1 (vertical averaging, Fawcett 2006).
 
     Curves are (x, y) with x ascending; the value at a jump is the one on its right side.
     """

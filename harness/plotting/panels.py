@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def new_grid(
     rows: int, columns: int, *, width: float, height: float, gaps: tuple[float, float]
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with ``rows`` x ``columns`` axes of ``width`` x ``height`` inches, ``gaps`` across and down."""
+    """Return a figure with ``rows`` x ``columns`` axes of ``width`` x ``height`` inches, ``gaps`` across and down."""
     across, down = gaps
     total = (columns * width + (columns - 1) * across, rows * height + (rows - 1) * down)
     figure = Figure(figsize=total, dpi=DPI)

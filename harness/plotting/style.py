@@ -29,7 +29,7 @@ OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "
 
 
 def new_figure(width: float, height: float, *, panels: int = 1, gap: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """A figure that no global state of pyplot knows of, with axes of ``width`` x ``height`` inches in a row.
+    """Return a figure that no global state of pyplot knows of, with axes of ``width`` x ``height`` inches in a row.
 
     :func:`headline` then makes room for whatever was drawn around them.
     """
@@ -41,7 +41,7 @@ def new_figure(width: float, height: float, *, panels: int = 1, gap: float = 0.0
 
 
 def label(text: object, limit: int = 24) -> str:
-    """One line of at most ``limit`` characters: the middle becomes an ellipsis, ``$`` is escaped.
+    """Return one line of at most ``limit`` characters: the middle becomes an ellipsis, ``$`` is escaped.
 
     The middle goes because names of plates and batches tend to differ at their ends. Invisible characters go too:
     one that turns the direction of writing would turn the numbers behind the name around.
@@ -90,7 +90,7 @@ def headline(figure: Figure, what: str, run: Named, counts: str) -> None:
 
 
 def batch_colours(batches: Sequence[str]) -> dict[str, Any]:
-    """One colour per distinct batch, in order of appearance.
+    """Return one colour per distinct batch, in order of appearance.
 
     Up to 8 batches have colours that colour-blind readers can tell apart; more lie in order on viridis.
     """
@@ -126,7 +126,7 @@ def legend_below(axes: Axes, handles: Sequence[Artist], labels: Sequence[str], *
 
 
 def spaced(positions: Sequence[float], gap: float) -> list[int]:
-    """Indices of ``positions`` (ascending) that can be labelled so that labels are at least ``gap`` apart."""
+    """Return indices of ``positions`` (ascending) that can be labelled so that labels are at least ``gap`` apart."""
     chosen: list[int] = []
     for i, position in enumerate(positions):
         if not chosen or position - positions[chosen[-1]] >= gap:

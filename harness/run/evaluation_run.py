@@ -95,7 +95,7 @@ class EvaluationRun:
         return depends_on_training(self.plan.normalizer)
 
     def normalize(self, profiles: Profiles, *, scored: bool = False) -> BySplit:
-        """Normalized wells of ``profiles`` for a split; made once where the split does not change them.
+        """Return normalized wells of ``profiles`` for a split; made once where the split does not change them.
 
         Of those that are ``scored`` the normalizer's reports are kept.
         """
@@ -124,7 +124,7 @@ class EvaluationRun:
         self.seconds[step] += time.perf_counter() - start
 
     def execute(self) -> pd.DataFrame:
-        """Everything, in order; returns the table of scores."""
+        """Return everything, in order; returns the table of scores."""
         plan = self.plan
         n_models = sum(len(task.groups) for task in plan.tasks.values()) * (len(plan.models) + len(plan.baselines))
         self.say_unseen()
@@ -171,14 +171,14 @@ class EvaluationRun:
         self.recorder.metrics(warn_unseen(self.wells, self.splits, by))
 
     def _reported(self, split: Split) -> bool:
-        """Whether the normalizer's report on this fold is there, from this attempt or an earlier one."""
+        """Return whether the normalizer's report on this fold is there, from this attempt or an earlier one."""
         name = self._fit_name(split)
         if name not in self.reports and (kept := self.units.take("report", name)) is not None:
             self.reports[name] = reports_from_table(kept)
         return name in self.reports
 
     def score(self) -> pd.DataFrame:
-        """Scores, resamples and predictions of all models, recorded, and the tables of the tasks."""
+        """Return scores, resamples and predictions of all models, recorded, and the tables of the tasks."""
         with self.timed("score"):
             tables = score_run(
                 self.plan.tasks,
@@ -198,7 +198,7 @@ class EvaluationRun:
         return scores
 
     def audit(self, step: Step, made: Iterable[tuple[str, tuple[list[Finding], float]]]) -> dict[str, list[Finding]]:
-        """Findings by check, as they come."""
+        """Return findings by check, as they come."""
         found = {}
         for name, (findings, seconds) in made:
             found[name] = findings
@@ -207,7 +207,7 @@ class EvaluationRun:
         return found
 
     def check(self, name: str) -> tuple[list[Finding], float]:
-        """Findings of a check and the seconds it took; one that does not apply answers with its reason."""
+        """Return findings of a check and the seconds it took; one that does not apply answers with its reason."""
         check = self.plan.checks[name]
         lasting = not (self.plan.tuning.active and check.reads_evaluations)
         units = self.units if lasting else NullCheckpoints()
@@ -216,7 +216,7 @@ class EvaluationRun:
         return _found(self if check.whole else self.audited, name, units)
 
     def findings(self, name: str) -> list[Finding]:
-        """The same, made here and now."""
+        """Return the same, made here and now."""
         plan, check = self.plan, self.plan.checks[name]
         if check.reads_evaluations and not self.training.evaluations:
             self.training.run(lambda _: None)
@@ -281,7 +281,7 @@ class EvaluationRun:
         record_figures(plan.figures, context, self.recorder, timed=self.timed, step=step)
 
     def _heldout(self) -> Profiles | None:
-        """A second pass with half of each plate's controls hidden; None where the method needs more controls."""
+        """Return a second pass with half of each plate's controls hidden; None where the method needs more controls."""
         try:
             return self.normalize(hide_controls(self.profiles, share=0.5, seed=self.plan.seed))(None)
         except InputError as needs_more:
@@ -304,13 +304,13 @@ class EvaluationRun:
 def checker(
     plan: EvaluationPlan, profiles: Profiles, units: CheckpointStore
 ) -> Callable[[str], tuple[list[Finding], float]]:
-    """Makes the checks of a run that is executed elsewhere, on the profiles that it audits."""
+    """Make the checks of a run that is executed elsewhere, on the profiles that it audits."""
     run = EvaluationRun(plan, profiles, NullRecorder())
     return lambda name: _found(run, name, units)
 
 
 def _found(run: EvaluationRun, name: str, units: CheckpointStore) -> tuple[list[Finding], float]:
-    """Findings that ``run`` makes here and now, kept in ``units``, and the seconds that they took."""
+    """Return findings that ``run`` makes here and now, kept in ``units``, and the seconds that they took."""
     start = time.perf_counter()
     findings = run.findings(name)
     units.put(findings_to_table(findings), "audit", name)

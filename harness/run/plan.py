@@ -67,7 +67,7 @@ class EvaluationPlan:
                 raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
 
     def _check_members(self) -> None:
-        """Refuses what is no normalization, and names that cannot be keys of metrics: MLflow keeps these as paths."""
+        """Refuse what is no normalization, and names that cannot be keys of metrics: MLflow keeps these as paths."""
         if not isinstance(self.normalizer, Normalizer):
             raise InputError(f"norm: got a {type(self.normalizer).__name__}; expected a normalization, see conf/norm")
         groups = {"task": self.tasks, "model": self.models, "baseline": self.baselines, "audit": self.checks,
@@ -93,7 +93,7 @@ class EvaluationPlan:
 
 
 def plan_splits(plan: EvaluationPlan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:
-    """The wells and their folds; refuses folds that a task cannot use, before anything is normalized."""
+    """Return the wells and their folds; refuses folds that a task cannot use, before anything is normalized."""
     wells = well_table(profiles.wells)
     splits = list(plan.splitter.split(wells))
     for task in plan.tasks.values():
@@ -103,7 +103,7 @@ def plan_splits(plan: EvaluationPlan, profiles: Profiles) -> tuple[pd.DataFrame,
 
 
 def split_fingerprint(wells: pd.DataFrame, splits: Sequence[Split]) -> str:
-    """Identifies which wells of which batches stood on which side of which fold."""
+    """Identify which wells of which batches stood on which side of which fold."""
     digest = hashlib.sha256(wells[["plate", "well", "batch"]].to_csv(index=False).encode())
     for split in splits:
         digest.update(split.name.encode() + np.packbits(split.train).tobytes() + np.packbits(split.test).tobytes())

@@ -90,7 +90,7 @@ class Training:
                         self.undefined.setdefault(pair, {})[split.name] = answer.declined
 
     def _taken_over(self, split: Split, pairs: Sequence[Pair], step: Step) -> dict[Pair, Answer]:
-        """What an attempt that was cut off had evaluated of this fold."""
+        """Return what an attempt that was cut off had evaluated of this fold."""
         answers: dict[Pair, Answer] = {}
         wells = output_table(self.profiles, self.plan.aggregate)
         for task, name in pairs:
@@ -102,7 +102,7 @@ class Training:
         return answers
 
     def _tuned(self, name: str) -> bool:
-        """Whether the tuner has to be asked, who goes on with trials that he has kept himself."""
+        """Return whether the tuner has to be asked, who goes on with trials that he has kept himself."""
         return self.plan.tuning.active and name in self.models
 
     def _fit(self, folds: FoldPCA, split: Split, step: Step, pair: Pair) -> Answer:
@@ -129,7 +129,7 @@ class Training:
                 return declined
 
     def _question(self, normalized: Profiles, split: Split, task: str, name: str) -> TuningRequest:
-        """What the tuner is asked: it is given the training wells of the fold and nothing else."""
+        """Return what the tuner is asked: it is given the training wells of the fold and nothing else."""
         plan = self.plan
         training = normalized.take(expand(split.train, normalized.wells))
         content = self.profiles.fingerprint or hashlib.sha256(training.X.tobytes()).hexdigest()

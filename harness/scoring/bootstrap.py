@@ -47,7 +47,7 @@ class Resamples:
     unit: str = "plate"
 
     def of(self, evaluation: Evaluation) -> tuple[BootstrapWeights, Doubles]:
-        """Weights of a fold's wells, and of the fold as a whole, (R,).
+        """Return weights of a fold's wells, and of the fold as a whole, (R,).
 
         A fold inside one batch resamples plates only, and the batch's multiplicity weighs the fold; a fold over
         several batches resamples both at once. Compounds are drawn whether a label is known for them or not: how many
@@ -100,7 +100,7 @@ def resample(wells: pd.DataFrame, *, n: int, seed: int, unit: str = "plate") -> 
 
 
 def weighted_mean(values: Doubles, weight: Doubles) -> Doubles:
-    """Mean over folds for each draw: values and weight (R, n_folds); undefined folds are left out."""
+    """Return mean over folds for each draw: values and weight (R, n_folds); undefined folds are left out."""
     weight = np.where(np.isnan(values), 0.0, weight)
     total = weight.sum(axis=1)
     mean = np.full(len(values), np.nan)
@@ -109,7 +109,7 @@ def weighted_mean(values: Doubles, weight: Doubles) -> Doubles:
 
 
 def interval(values: Doubles, *, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of resampled values; NaN, NaN where fewer than half of them are defined.
+    """Return percentile interval of resampled values; NaN, NaN where fewer than half of them are defined.
 
     Values that are all equal give an interval without width: a perfect score is no less certain for being perfect.
     """

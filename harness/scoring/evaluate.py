@@ -39,7 +39,7 @@ class Task(Protocol):
     def groups(self) -> Sequence[str]: ...
 
     def labels(self, wells: pd.DataFrame) -> Doubles:
-        """1, 0 or NaN (takes no part); (n_rows,), or (n_rows, n_groups) of a task with several labels."""
+        """Return 1, 0 or NaN (takes no part); (n_rows,), or (n_rows, n_groups) of a task with several labels."""
 
     def check(self, wells: pd.DataFrame, split: Split) -> None:
         """Refuse a fold that cannot work by an InputError."""
@@ -156,24 +156,24 @@ def evaluate_groups(
 
 
 def _held_out(wells: pd.DataFrame, rows: NDArray[np.intp], y: Doubles) -> dict[str, Any]:
-    """Classes and wells of the rows that are scored, and where these stand."""
+    """Return classes and wells of the rows that are scored, and where these stand."""
     return {"y": y[rows].astype(np.int8), "wells": wells.iloc[rows].reset_index(drop=True), "rows": rows}
 
 
 def grouped(task: Task) -> bool:
-    """Whether a task has labels with names, e.g. assays, were it but one."""
+    """Return whether a task has labels with names, e.g. assays, were it but one."""
     return tuple(task.groups) != ONE_LABEL
 
 
 def _rows(profiles: Profiles, split: Split, task: Task) -> Split:
-    """The fold as masks over rows, once the task has accepted it."""
+    """Return the fold as masks over rows, once the task has accepted it."""
     fold = Split(split.name, *(expand(mask, profiles.wells) for mask in (split.train, split.test)))
     task.check(profiles.wells, fold)
     return fold
 
 
 def _why_not(train: Doubles, test: Doubles) -> str:
-    """Why a label cannot be learned, or there is nothing to predict; empty where it can."""
+    """Return why a label cannot be learned, or there is nothing to predict; empty where it can."""
     if len(train) == 0:
         return "no labelled training wells"
     if train.min() == train.max():
@@ -182,13 +182,15 @@ def _why_not(train: Doubles, test: Doubles) -> str:
 
 
 def _learn(learner: Learner, train: Mask, test: Mask, y: Doubles) -> tuple[Doubles, float]:
-    """Probabilities of the held-out rows on the training rows' class frequencies, and their threshold."""
+    """Return probabilities of the held-out rows on the training rows' class frequencies, and their threshold."""
     probability, fitted = learner.predict(train, y[train].astype(np.int8), test)
     return _undo_class_weight(probability, fitted, y[train]), float(y[train].mean())
 
 
 def _by_unit(wells: pd.DataFrame, score: Doubles, unit: str) -> tuple[NDArray[np.intp], Doubles]:
-    """The first row of every compound of a batch, and its mean score; every row and its own where wells are scored."""
+    """Return the first row of every compound of a batch, and its mean score; every row and its own where wells are
+    scored.
+    """
     if unit == "plate":
         return np.arange(len(wells)), score
     number = wells.groupby(["batch", unit], sort=False).ngroup().to_numpy()
@@ -196,7 +198,7 @@ def _by_unit(wells: pd.DataFrame, score: Doubles, unit: str) -> tuple[NDArray[np
 
 
 def _undo_class_weight(probability: Doubles, fitted: Any, y: Doubles) -> Doubles:
-    """Probabilities on the training set's class frequencies, from a model trained with weighted classes."""
+    """Return probabilities on the training set's class frequencies, from a model trained with weighted classes."""
     classifier = fitted[-1] if hasattr(fitted, "steps") else fitted
     weight = compute_class_weight(getattr(classifier, "class_weight", None), classes=np.array([0, 1]), y=y.astype(int))
     positive, negative = probability / weight[1], (1 - probability) / weight[0]

@@ -27,7 +27,7 @@ def score_table(
     model: str = "",
     n_resamples: int = 500,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores of one model on all folds.
+    """Return scores of one model on all folds.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def score_table(
 
 
 def draws_of(evaluations: Sequence[Evaluation], *, n_resamples: int) -> Resamples:
-    """Resamples of everything that is held out in any of the evaluations."""
+    """Return resamples of everything that is held out in any of the evaluations."""
     unit = evaluations[0].unit
     held_out = pd.concat([e.wells for e in evaluations], ignore_index=True)
     return resample(held_out, n=n_resamples, seed=evaluations[0].seed, unit=unit)
@@ -79,7 +79,7 @@ class Folds:
 
 
 def weigh(evaluations: Sequence[Evaluation], draws: Resamples, declined: Mapping[str, str] | None = None) -> Folds:
-    """``evaluations`` under ``draws``; ``declined``: why other folds have none."""
+    """Return ``evaluations`` under ``draws``; ``declined``: why other folds have none."""
     weights, above = zip(*(draws.of(e) for e in evaluations), strict=True)
     together = _pool(evaluations)
     return Folds(evaluations, weights, np.column_stack(above), together, draws.of(together)[0], declined or {})
@@ -99,7 +99,7 @@ class Scored:
 
 
 def score_metric(metric: Metric, folds: Folds) -> Scored:
-    """Values of ``metric`` with intervals."""
+    """Return values of ``metric`` with intervals."""
     pairs = zip(folds.evaluations, folds.weights, strict=True)
     by_fold = np.column_stack([metric.values(e, w) for e, w in pairs])
     rows = [_row(metric, e, by_fold[:, i], e.split.name) for i, e in enumerate(folds.evaluations)]
@@ -110,13 +110,13 @@ def score_metric(metric: Metric, folds: Folds) -> Scored:
 
 
 def undefined_row(metric: Metric, reason: str, *, over: str, fold: str = "") -> dict[str, Any]:
-    """The row of a score that cannot be had."""
+    """Return the row of a score that cannot be had."""
     row = {"metric": metric.name, "over": over, "fold": fold, "n": 0, "reason": reason}
     return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan}
 
 
 def _pool(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """All held-out wells as one evaluation; scores are compared with each fold's own threshold."""
+    """Return all held-out wells as one evaluation; scores are compared with each fold's own threshold."""
     n = sum(len(e.y) for e in evaluations)
     everything = np.ones(n, dtype=bool)
     return Evaluation(
@@ -159,14 +159,14 @@ ONE = "no interval: 1 {}"
 
 
 def why_none(lower: float, *, alone: str = "") -> str:
-    """Why a value has no interval; empty where it has one."""
+    """Return why a value has no interval; empty where it has one."""
     if not np.isnan(lower):
         return ""
     return alone or "no interval: most resamples are undefined"
 
 
 def predictions(evaluations: Sequence[Evaluation]) -> Iterator[pd.DataFrame]:
-    """One table per evaluation: ``fold, plate, well, y, score, threshold``; of compounds ``group, compound`` too.
+    """Yield one table per evaluation: ``fold, plate, well, y, score, threshold``; of compounds ``group, compound`` too.
 
     ``plate`` and ``well`` of a compound are those of its first well.
     """

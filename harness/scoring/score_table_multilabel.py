@@ -32,7 +32,7 @@ def score_groups(
     model: str = "",
     n_resamples: int = 500,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores of one model on all folds and all groups of a task.
+    """Return scores of one model on all folds and all groups of a task.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _group_rows(
     metrics: Sequence[Metric],
     means: Mapping[str, dict[Place, _Mean]],
 ) -> list[dict[str, Any]]:
-    """Rows of one group; its resamples are added to ``means``."""
+    """Return rows of one group; its resamples are added to ``means``."""
     rows: list[dict[str, Any]] = []
     folds = weigh(evaluations, draws, declined) if evaluations else None
     for metric in metrics:
@@ -126,7 +126,7 @@ def _group_rows(
 
 
 def _over(metric: Metric, table: pd.DataFrame, means: Mapping[Place, _Mean], folds: list[str]) -> list[dict[str, Any]]:
-    """Rows over groups of one metric, whose rows of groups are ``table``."""
+    """Return rows over groups of one metric, whose rows of groups are ``table``."""
     rows = []
     for over, fold in [*(("fold", fold) for fold in folds), ("mean", ""), ("pooled", "")]:
         own = table[(table["over"] == over) & (table["fold"] == fold)]

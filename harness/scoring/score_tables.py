@@ -24,7 +24,7 @@ def score_run(
     undefined: Mapping[Pair, Mapping[str, Mapping[str, str]]],
     n_resamples: int,
 ) -> dict[str, pd.DataFrame]:
-    """Tables ``scores``, ``resamples`` and ``predictions``.
+    """Return tables ``scores``, ``resamples`` and ``predictions``.
 
     Parameters
     ----------

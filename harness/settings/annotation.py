@@ -20,7 +20,9 @@ _LIMITED = (Whole, Real, Text, Listed, Mapped)
 
 
 def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
-    """The kind that ``annotation`` describes in ``module``; anything goes if it says nothing that is known here."""
+    """Return the kind that ``annotation`` describes in ``module``; anything goes if it says nothing that is known
+    here.
+    """
     if annotation is None:
         return Kind()
     if isinstance(annotation, ast.Constant):
@@ -68,7 +70,7 @@ def _subscripted(node: ast.Subscript, module: Module) -> Kind:
 
 
 def _shape(node: ast.expr, module: Module) -> Fields | None:
-    """Keys and kinds of a TypedDict; None for anything else."""
+    """Return keys and kinds of a TypedDict; None for anything else."""
     definition = lookup(module, node.id) if isinstance(node, ast.Name) else None
     if definition is None or not isinstance(definition.node, ast.ClassDef):
         return None
@@ -84,7 +86,7 @@ def _shape(node: ast.expr, module: Module) -> Fields | None:
 
 
 def _limit(node: ast.expr, module: Module) -> Limit | None:
-    """``AtLeast(2)`` and the like; None for anything else that stands in ``Annotated``."""
+    """Return ``AtLeast(2)`` and the like; None for anything else that stands in ``Annotated``."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LIMITS):
         return None
     arguments = constant(module, ast.Tuple(node.args, ast.Load()))

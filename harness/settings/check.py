@@ -34,7 +34,9 @@ def problems(settings: Settings, command: str, groups: Groups) -> Iterator[Probl
 
 
 def restored(kind: Kind, value: Any, text: Any) -> Any:
-    """``value`` with what is text as it was written: ``text`` has the same shape, None where nothing is known."""
+    """Return ``value`` with what is text as it was written: ``text`` has the same shape, None where nothing is
+    known.
+    """
     if not isinstance(value, Mapping):
         return kind.restored(value, text)
     if not isinstance(text, Mapping):
@@ -45,7 +47,7 @@ def restored(kind: Kind, value: Any, text: Any) -> Any:
 
 
 def kind_at(kind: Kind, settings: Settings, path: Sequence[str]) -> Kind:
-    """The kind of the setting at ``path``; anything goes where nothing is known of it."""
+    """Return the kind of the setting at ``path``; anything goes where nothing is known of it."""
     value: Any = settings
     for name in path:
         if isinstance(value, Mapping) and isinstance(value.get("_target_"), str):
@@ -87,7 +89,7 @@ def _without_beside(settings: Settings, schema: Fields) -> Settings:
 
 
 def _group_problems(group: str, members: Settings, groups: Groups) -> Iterator[Problem]:
-    """Settings beside the members, and settings of members that there are not."""
+    """Yield settings beside the members, and settings of members that there are not."""
     beside = group_settings(group)
     for name, part in members.items():
         if name in beside.fields:
@@ -103,7 +105,7 @@ def _group_problems(group: str, members: Settings, groups: Groups) -> Iterator[P
 
 
 def _node_problems(key: str, value: Any) -> Iterator[Problem]:
-    """Problems of every node with ``_target_`` at or below ``key``."""
+    """Yield problems of every node with ``_target_`` at or below ``key``."""
     if isinstance(value, list | tuple):
         for i, part in enumerate(value):
             yield from _node_problems(f"{key}[{i}]", part)
@@ -116,7 +118,7 @@ def _node_problems(key: str, value: Any) -> Iterator[Problem]:
 
 
 def member_problems(key: str, node: Settings) -> Iterator[Problem]:
-    """Problems of one node with ``_target_``, without those of nodes in it."""
+    """Yield problems of one node with ``_target_``, without those of nodes in it."""
     target = node["_target_"]
     if not isinstance(target, str) or not all(part.isidentifier() for part in target.split(".")):
         yield wrong_value(f"{key}._target_", target, "the dotted name of a class or function")
@@ -135,7 +137,7 @@ def member_problems(key: str, node: Settings) -> Iterator[Problem]:
 
 
 def _imported(key: str, target: str) -> tuple[Problem | None, Fields | None]:
-    """Settings of what only an import tells."""
+    """Return settings of what only an import tells."""
     module_name, _, name = target.rpartition(".")
     module = read_module(module_name) if module_name else None
     names = [] if module is None else [*module.nodes, *module.imports]

@@ -125,7 +125,7 @@ _OPTIONAL = {"apply": ("norm",)}
 
 
 def command_fields(command: str) -> Fields:
-    """Settings of the command whose configuration is ``conf/<command>.yaml``."""
+    """Return settings of the command whose configuration is ``conf/<command>.yaml``."""
     content = read(CONF / f"{command}.yaml")
     typed = _settings(_COMMANDS[command])
     parts: dict[str, Kind] = {

@@ -33,7 +33,9 @@ class Row(NamedTuple):
 
 
 def describe(group: str, groups: Groups | None = None) -> list[Row]:
-    """Rows of every member of ``group``, from the constructors and the yamls; one without settings has one row."""
+    """Return rows of every member of ``group``, from the constructors and the yamls; one without settings has one
+    row.
+    """
     rows = []
     for member, key, node in (groups or Groups()).nodes(group):
         settings = [_row(member, setting) for setting in settings_of(key, node) if not _is_node(setting.value)]
@@ -42,7 +44,7 @@ def describe(group: str, groups: Groups | None = None) -> list[Row]:
 
 
 def settings_of(key: str, node: Mapping[str, Any]) -> Iterator[Setting]:
-    """Settings of the node at ``key`` and of the nodes in it, those of the yaml first."""
+    """Yield settings of the node at ``key`` and of the nodes in it, those of the yaml first."""
     fields = fields_of(node["_target_"])
     schema = {} if fields is None else fields.fields
     for name in dict.fromkeys([*node, *schema]):

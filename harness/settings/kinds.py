@@ -29,7 +29,7 @@ class Kind:
         return " ".join([self.name, *(limit.words for limit in self.limits if limit.words)])
 
     def expected_of(self, value: Any) -> str:
-        """What is said to be expected where ``value`` was got."""
+        """Return what is said to be expected where ``value`` was got."""
         empty = value in ("", [], {}) and any(isinstance(limit, NotEmpty) for limit in self.all_limits)
         return f"{self.expected}, not empty" if empty else self.expected
 
@@ -39,7 +39,7 @@ class Kind:
         return self.limits
 
     def fits(self, value: Any) -> bool:  # noqa: ARG002
-        """Whether the type is right, whatever the limits say."""
+        """Return whether the type is right, whatever the limits say."""
         return True
 
     def problems(self, key: str, value: Any) -> Iterator[Problem]:
@@ -50,11 +50,11 @@ class Kind:
             yield wrong_value(key, value, self.expected_of(value))
 
     def restored(self, value: Any, text: Any) -> Any:  # noqa: ARG002
-        """``value`` as it was written, ``text``, if that is what the setting takes."""
+        """Return ``value`` as it was written, ``text``, if that is what the setting takes."""
         return value
 
     def child(self, name: str) -> Kind:  # noqa: ARG002
-        """The kind of what stands under ``name`` in a mapping of this kind."""
+        """Return the kind of what stands under ``name`` in a mapping of this kind."""
         return Kind()
 
 
@@ -135,7 +135,7 @@ class Text(Kind):
 
 
 def _stands_for(text: str, value: float | bool) -> bool:
-    """Whether ``text`` can be what ``value`` was read from."""
+    """Return whether ``text`` can be what ``value`` was read from."""
     if isinstance(value, bool):
         return text.lower() in (("true", "yes", "on") if value else ("false", "no", "off"))
     digits = text.replace("_", "")

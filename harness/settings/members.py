@@ -25,30 +25,30 @@ class Groups:
 
     @classmethod
     def of(cls, folders: Sequence[Path]) -> Groups:
-        """``conf/`` and ``folders`` after it."""
+        """Return ``conf/`` and ``folders`` after it."""
         return cls(tuple(dict.fromkeys([CONF, *folders])))
 
     def groups(self) -> list[str]:
-        """Names of the groups that have a member."""
+        """Return names of the groups that have a member."""
         names = {path.parent.name for folder in self.folders for path in _yamls(folder, "*")}
         return sorted(names)
 
     def members(self, group: str) -> list[str]:
-        """Names of the members of ``group``."""
+        """Return names of the members of ``group``."""
         return sorted({path.stem for folder in self.folders for path in _yamls(folder, group)})
 
     def file(self, group: str, member: str) -> Path | None:
-        """The yaml of a member; None if there is none."""
+        """Return the yaml of a member; None if there is none."""
         paths = (folder / group / f"{member}.yaml" for folder in self.folders)
         return next((path for path in paths if path.is_file()), None)
 
     def content(self, group: str, member: str) -> Mapping[str, Any]:
-        """What the yaml of a member says; empty if it cannot be read."""
+        """Return what the yaml of a member says; empty if it cannot be read."""
         path = self.file(group, member)
         return {} if path is None else read(path)
 
     def takes_list(self, group: str) -> bool:
-        """Whether members of ``group`` are chosen by a list, each under a key of its own."""
+        """Return whether members of ``group`` are chosen by a list, each under a key of its own."""
         return any(_has_own_key(read(path)) for path in _yamls(CONF, group))
 
     def keys(self, group: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ class Groups:
         return {str(key): name for name in self.members(group) for key in self.content(group, name)}
 
     def nodes(self, group: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Member, dotted key of its settings, and its node, of every member of ``group``."""
+        """Yield member, dotted key of its settings, and its node, of every member of ``group``."""
         for name in self.members(group):
             content = self.content(group, name)
             if "_target_" in content:
@@ -77,7 +77,7 @@ def _has_own_key(content: Mapping[str, Any]) -> bool:
 
 @cache
 def read(path: Path) -> Mapping[str, Any]:
-    """Settings of a yaml, interpolations as they are written; empty if it cannot be read."""
+    """Return settings of a yaml, interpolations as they are written; empty if it cannot be read."""
     try:
         compose(path)
         content = yaml.load(path.read_bytes(), Loader=_LOADER)

@@ -23,7 +23,7 @@ class Problem:
 
 
 def written(value: Any) -> str:
-    """A value as a user would write it, cut where it is long; text in quotes."""
+    """Return a value as a user would write it, cut where it is long; text in quotes."""
     words = {True: "true", False: "false", None: "null"}
     if value is None or isinstance(value, bool):
         return words[value]
@@ -42,7 +42,7 @@ def written(value: Any) -> str:
 
 
 def nearest(name: object, names: Iterable[str]) -> str | None:
-    """The name that ``name`` was most likely meant to be; None if none is near."""
+    """Return the name that ``name`` was most likely meant to be; None if none is near."""
     text = str(name)[:200]
     candidates = list(names)
     folded = {_folded(candidate): candidate for candidate in reversed(candidates)}
@@ -57,19 +57,19 @@ def _folded(name: str) -> str:
 
 
 def hint(name: object, names: Iterable[str], prefix: str = "") -> str:
-    """``did you mean X? `` or nothing."""
+    """Return ``did you mean X? `` or nothing."""
     near = nearest(name, names)
     return "" if near is None else f"did you mean {prefix}{near}? "
 
 
 def wrong_value(key: str, value: Any, expected: str, names: Iterable[str] = ()) -> Problem:
-    """A value that is not what is expected; ``names`` are the words that it may have been meant to be."""
+    """Return a value that is not what is expected; ``names`` are the words that it may have been meant to be."""
     guess = hint(value, names) if isinstance(value, str) else ""
     return Problem(key, f"={written(value)}: {guess}expected {expected}")
 
 
 def unknown_key(key: str, name: object, names: Iterable[str]) -> Problem:
-    """``name`` is no setting below ``key`` (empty: at the top), which has ``names``."""
+    """Return ``name`` is no setting below ``key`` (empty: at the top), which has ``names``."""
     names = list(names)
     prefix = f"{key}." if key else ""
     text = str(name)[:_MOST]
@@ -80,5 +80,5 @@ def unknown_key(key: str, name: object, names: Iterable[str]) -> Problem:
 
 
 def not_set(key: str) -> Problem:
-    """A setting without a default that nobody set."""
+    """Return a setting without a default that nobody set."""
     return Problem(key, f" is not set; add {key}=VALUE")

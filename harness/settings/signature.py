@@ -18,7 +18,9 @@ _ROOTS = ("object", "Protocol", "ABC", "Generic", "Exception")
 
 @cache
 def fields_of(target: str) -> Fields | None:
-    """Settings of the class or function ``target``, a dotted name; None if its source says nothing about them."""
+    """Return settings of the class or function ``target``, a dotted name; None if its source says nothing about
+    them.
+    """
     if target in THIRD_PARTY:
         return THIRD_PARTY[target]
     definition = locate(target)
@@ -30,7 +32,9 @@ def fields_of(target: str) -> Fields | None:
 
 
 def fields_of_callable(call: Callable[..., Any]) -> Fields | None:
-    """Names of the settings of what has been imported because its source could not be read; kinds are not known."""
+    """Return names of the settings of what has been imported because its source could not be read; kinds are not
+    known.
+    """
     try:
         parameters = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):
@@ -41,7 +45,7 @@ def fields_of_callable(call: Callable[..., Any]) -> Fields | None:
 
 
 def _constructor(definition: Definition) -> Fields | None:
-    """Parameters of ``__init__``, of the first base that has one, or the fields of a dataclass."""
+    """Return parameters of ``__init__``, of the first base that has one, or the fields of a dataclass."""
     node, module = definition.node, definition.module
     assert isinstance(node, ast.ClassDef)
     for part in node.body:
@@ -77,7 +81,7 @@ def _dataclass_fields(definition: Definition) -> Iterator[tuple[str, Field]]:
 
 
 def _parameters(function: ast.FunctionDef, module: Module, *, skip: int) -> Fields:
-    """Parameters after the first ``skip``."""
+    """Return parameters after the first ``skip``."""
     given = function.args
     positional = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults)) + [*given.defaults]

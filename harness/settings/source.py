@@ -31,14 +31,14 @@ class Definition:
 
 
 def locate(dotted: str) -> Definition | None:
-    """What ``package.module.Name`` stands for; None if its source cannot be found."""
+    """Return what ``package.module.Name`` stands for; None if its source cannot be found."""
     module_name, _, name = dotted.rpartition(".")
     module = read_module(module_name) if module_name else None
     return None if module is None else lookup(module, name)
 
 
 def exists(module: str) -> bool:
-    """Whether the first package of a dotted name is installed."""
+    """Return whether the first package of a dotted name is installed."""
     try:
         return importlib.util.find_spec(module.partition(".")[0]) is not None
     except (ImportError, ValueError):
@@ -46,7 +46,7 @@ def exists(module: str) -> bool:
 
 
 def lookup(module: Module, name: str, depth: int = 0) -> Definition | None:
-    """What ``name`` stands for in ``module``, followed through its imports."""
+    """Return what ``name`` stands for in ``module``, followed through its imports."""
     if name in module.nodes:
         return Definition(module, module.nodes[name])
     if name not in module.imports or depth > _DEEPEST:
@@ -57,7 +57,7 @@ def lookup(module: Module, name: str, depth: int = 0) -> Definition | None:
 
 
 def constant(module: Module, node: ast.AST) -> Any:
-    """The value of an expression of literals and names of constants; the keys of a mapping whose values are not.
+    """Return the value of an expression of literals and names of constants; the keys of a mapping whose values are not.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _entries(module: Module, nodes: Iterable[ast.expr]) -> Iterator[Any]:
 
 @cache
 def read_module(name: str) -> Module | None:
-    """A module by its dotted name; None if there is no source of that name, or none that can be parsed."""
+    """Return a module by its dotted name; None if there is no source of that name, or none that can be parsed."""
     path = _path(name)
     if path is None:
         return None
@@ -110,7 +110,9 @@ def read_module(name: str) -> Module | None:
 
 
 def _path(name: str) -> Path | None:
-    """File of a module: the first package is asked for, the rest follows from folders, so that nothing is imported."""
+    """Return file of a module: the first package is asked for, the rest follows from folders, so that nothing is
+    imported.
+    """
     first, *parts = name.split(".")
     try:
         spec = importlib.util.find_spec(first)

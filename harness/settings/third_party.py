@@ -153,7 +153,7 @@ def _lightgbm() -> Fields:
 
 
 def _logistic_rule(node: Mapping[str, Any]) -> str | None:
-    """What is wrong with settings of LogisticRegression that are right one by one."""
+    """Return what is wrong with settings of LogisticRegression that are right one by one."""
     penalty, solver = node.get("penalty", "deprecated"), node.get("solver", "lbfgs")
     share = node.get("l1_ratio") or 0
     l1_alone = penalty == "l1" or (penalty == "deprecated" and share == 1)
@@ -167,7 +167,7 @@ def _logistic_rule(node: Mapping[str, Any]) -> str | None:
 
 
 def _lightgbm_rule(node: Mapping[str, Any]) -> str | None:
-    """What is wrong with settings of LGBMClassifier that are right one by one."""
+    """Return what is wrong with settings of LGBMClassifier that are right one by one."""
     if node.get("force_row_wise") is True and node.get("force_col_wise") is True:
         return "force_col_wise=true: expected one of force_row_wise and force_col_wise, not both"
     draws = node.get("subsample_freq", 0) > 0 and node.get("subsample", 1.0) < 1

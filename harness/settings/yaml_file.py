@@ -22,7 +22,7 @@ class YamlError(ValueError):
 
 
 def compose(path: Path) -> yaml.Node | None:
-    """The tree of a yaml file; None if it holds nothing.
+    """Return the tree of a yaml file; None if it holds nothing.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def compose(path: Path) -> yaml.Node | None:
 
 
 def _described(error: yaml.YAMLError, text: str) -> str:
-    """``, line N: what is wrong`` of an error of the yaml parser."""
+    """Return ``, line N: what is wrong`` of an error of the yaml parser."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     lines = text.splitlines()
@@ -69,7 +69,7 @@ def _described(error: yaml.YAMLError, text: str) -> str:
 
 
 def key_lines(path: Path) -> dict[tuple[str, ...], int]:
-    """The line of each key of a yaml file by its path within the file; empty if the file cannot be read."""
+    """Return the line of each key of a yaml file by its path within the file; empty if the file cannot be read."""
     try:
         node = compose(path)
     except (YamlError, OSError):
@@ -156,7 +156,7 @@ def _entries(node: yaml.Node) -> list[yaml.Node]:
 
 
 def file_texts(path: Path, group: str) -> dict[str, Any]:
-    """Values of a yaml as they are written, nested as in the whole configuration; empty if it cannot be read.
+    """Return values of a yaml as they are written, nested as in the whole configuration; empty if it cannot be read.
 
     ``group``: of the file, below which its settings stand unless it says ``# @package _global_``.
     """

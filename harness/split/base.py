@@ -35,7 +35,8 @@ class Splitter:
         raise NotImplementedError
 
     def split(self, wells: pd.DataFrame) -> Iterator[Split]:
-        """Folds over ``wells`` (n rows; columns ``plate, well, batch, role``): masks (n,), train and test disjoint.
+        """Yield folds over ``wells`` (n rows; columns ``plate, well, batch, role``): masks (n,), train and test
+        disjoint.
 
         Raises
         ------
@@ -50,7 +51,7 @@ class Splitter:
 
 
 def hold_out(wells: pd.DataFrame, column: str, groups: dict[str, list[Any]]) -> Iterator[Split]:
-    """One fold per named group of values of ``column``: the group is the test set, the rest the training set."""
+    """Yield one fold per named group of values of ``column``: the group is the test set, the rest the training set."""
     values = wells[column]
     for name, members in groups.items():
         test = values.isin(members).to_numpy()
@@ -82,7 +83,7 @@ def part_compounds(fold: Split, wells: pd.DataFrame, seed: int) -> Split:
 
 
 def batches(wells: pd.DataFrame, needed: int = 2) -> list[str]:
-    """The batches in order of first appearance; refuses fewer than ``needed``."""
+    """Return the batches in order of first appearance; refuses fewer than ``needed``."""
     found = [str(b) for b in pd.unique(wells["batch"])]
     if len(found) < needed:
         raise InputError(
@@ -93,7 +94,9 @@ def batches(wells: pd.DataFrame, needed: int = 2) -> list[str]:
 
 
 def in_parts(keys: list[Hashable], n_folds: int, *axes: object) -> dict[str, list[Any]]:
-    """``keys`` dealt into ``n_folds`` parts of equal size, in an order drawn by hashing, whatever their order here."""
+    """Return ``keys`` dealt into ``n_folds`` parts of equal size, in an order drawn by hashing, whatever their order
+    here.
+    """
     ordered = sorted(keys, key=lambda key: derive(*axes, key))
     width = len(str(n_folds))
     return {f"fold{i + 1:0{width}}": ordered[i::n_folds] for i in range(n_folds)}

@@ -18,7 +18,7 @@ _WEIGHTS = np.cumprod(np.full(_WORDS, 0x9E3779B97F4A7C15, dtype=np.uint64))  # p
 
 
 def checksum(X: Floats) -> int:
-    """Of the values of X and their order, 32 bits; changes whenever one bit does.
+    """Return of the values of X and their order, 32 bits; changes whenever one bit does.
 
     Each 8 KB block becomes the sum of its 64-bit words times odd weights (modulo 2^64, a multilinear hash), and the
     CRC-32 is that of the sums. Several times as fast as CRC-32 of the bytes, and others may compute meanwhile.
@@ -46,7 +46,7 @@ class Checksums:
         self._waiting = np.ones(len(self.sums), dtype=bool)
 
     def __reduce__(self) -> Any:
-        """Another process compares for itself."""
+        """Return another process compares for itself."""
         return type(self), (self.path, self.plates, self.ends, self.sums)
 
     def check(self, X: Floats, index: Any) -> None:

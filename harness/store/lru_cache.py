@@ -49,7 +49,7 @@ class DirectoryCache:
         self.max_gb = max_gb
 
     def name(self, key: Mapping[str, Any]) -> str:
-        """Of the entry that depends on ``key``, which is JSON-able."""
+        """Return of the entry that depends on ``key``, which is JSON-able."""
         return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
     def begin(self) -> None:
@@ -80,7 +80,7 @@ class DirectoryCache:
         n_bytes: Callable[[], int],
         what: str,
     ) -> Opened:
-        """``opened(folder)`` of an entry, which ``make(folder)`` makes where it is absent or damaged.
+        """Return ``opened(folder)`` of an entry, which ``make(folder)`` makes where it is absent or damaged.
 
         One process makes it, others that want it wait. Nothing is left behind by a failure.
 

@@ -27,7 +27,7 @@ def write_description(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What :func:`write_description` wrote; earlier versions wrote no checksums, which are then not compared.
+    """Return what :func:`write_description` wrote; earlier versions wrote no checksums, which are then not compared.
 
     Raises
     ------

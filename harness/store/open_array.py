@@ -17,7 +17,7 @@ AT_ONCE = 1 << 28  # an array of at most so many bytes is compared with its chec
 
 
 def open_array(folder: Path, name: str, about: Mapping[str, Any]) -> ReadaheadMemmap:
-    """The npy file ``name``, read-only, of the shape that ``about`` gives, float32.
+    """Return the npy file ``name``, read-only, of the shape that ``about`` gives, float32.
 
     A plate of a large array is compared with its checksum when it is asked for.
 

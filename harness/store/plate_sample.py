@@ -28,7 +28,7 @@ class PlateSubset:
         return self.profiles.name
 
     def key(self) -> dict[str, Any]:
-        """Batches count: the same content may be divided in several ways."""
+        """Return batches count: the same content may be divided in several ways."""
         batch = self.profiles.wells.drop_duplicates("plate").set_index("plate")["batch"]
         plates = {plate: str(batch[plate]) for plate in self.chosen}
         return {"reader": "some plates", "of": self.profiles.fingerprint, "plates": plates}
@@ -45,7 +45,8 @@ class PlateSubset:
 
 
 def sample_plates(wells: pd.DataFrame, most: int, seed: int) -> list[str]:
-    """Plates with about ``most`` wells, drawn batch by batch in proportion to its plates, but 4 (or all) of each.
+    """Return plates with about ``most`` wells, drawn batch by batch in proportion to its plates, but 4 (or all) of
+    each.
 
     In their order in ``wells`` (one row per well); all of them where there are no more wells.
 

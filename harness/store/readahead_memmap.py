@@ -124,7 +124,9 @@ class ReadaheadMemmap(np.memmap[Any, Any]):
                 os.posix_fadvise(file, begin, end - begin, os.POSIX_FADV_DONTNEED)
 
     def _chosen(self, index: Any) -> NDArray[np.intp] | None:
-        """Numbers of the rows that ``index`` chooses, ascending; None where it is no array of numbers or a mask."""
+        """Return numbers of the rows that ``index`` chooses, ascending; None where it is no array of numbers or a
+        mask.
+        """
         if not isinstance(index, np.ndarray) or index.ndim != 1:
             return None
         rows = np.flatnonzero(index) if index.dtype == bool else np.sort(index)

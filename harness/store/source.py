@@ -38,5 +38,5 @@ class Sized(Protocol):
 
 
 def packed_bytes(source: Source) -> int:
-    """Bytes that the packed ``source`` takes; 0 where it cannot tell."""
+    """Return bytes that the packed ``source`` takes; 0 where it cannot tell."""
     return source.n_bytes() if isinstance(source, Sized) else 0

@@ -30,7 +30,7 @@ WORTH_KEEPING = (
 
 
 def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
-    """Profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
+    """Return profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
 
     A store that turns out to be damaged is packed again, with a warning. Nothing is left behind by a failure. The
     wells of a large screen of images are kept in the cache too, when somebody asks for them.
@@ -72,7 +72,8 @@ def _shown(source: Source) -> Source:
 
 
 def open_store(folder: Path) -> Profiles:
-    """Profiles in a store folder; X (and planted) are read-only memory maps, read only where a plate is asked for.
+    """Return profiles in a store folder; X (and planted) are read-only memory maps, read only where a plate is asked
+    for.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def open_store(folder: Path) -> Profiles:
 
 
 def read_truth(folder: Path) -> dict[str, pd.DataFrame]:
-    """Truth tables of a simulated screen by name; empty for any other.
+    """Return truth tables of a simulated screen by name; empty for any other.
 
     Raises
     ------

@@ -13,7 +13,7 @@ INDEX_COLUMNS = "harness_index_columns"  # in the attributes of a table: columns
 
 
 def check_unique(names: Sequence[str], *, what: str, source: str) -> None:
-    """Raises InputError where a name occurs twice."""
+    """Raise InputError where a name occurs twice."""
     again = pd.Series(list(names), dtype=object)
     again = again[again.duplicated()]
     if len(again):
@@ -21,7 +21,7 @@ def check_unique(names: Sequence[str], *, what: str, source: str) -> None:
 
 
 def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
-    """``df`` with text column names and rows 0..n-1 (a named index becomes columns, ``attrs[INDEX_COLUMNS]``).
+    """Return ``df`` with text column names and rows 0..n-1 (a named index becomes columns, ``attrs[INDEX_COLUMNS]``).
 
     Raises
     ------
@@ -38,7 +38,7 @@ def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
 
 
 def check_wells(wells: pd.DataFrame, *, sites: bool, source: str) -> None:
-    """Checks what no reader may pass on. ``sites``: several rows of a well are told apart by ``site``.
+    """Check what no reader may pass on. ``sites``: several rows of a well are told apart by ``site``.
 
     Raises
     ------

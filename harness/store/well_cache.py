@@ -39,7 +39,7 @@ class WellCache:
     def __call__(
         self, parts: Callable[[], Iterator[Floats]], *, wells: pd.DataFrame, n_features: int, key: str
     ) -> Floats:
-        """The ``parts`` of the plates of ``wells``, (n_wells, n_features), mapped from the cache.
+        """Return the ``parts`` of the plates of ``wells``, (n_wells, n_features), mapped from the cache.
 
         Raises
         ------

@@ -50,7 +50,7 @@ class NpyAppender:
         return self._file.tell()
 
     def append(self, X: Floats) -> None:
-        """Raises InputError where there is no room for X."""
+        """Raise InputError where there is no room for X."""
         rows = np.ascontiguousarray(X, dtype=np.float32)
         check_free(self._path.parent, rows.nbytes, "the next plate")
         self._file.write(rows.data)
@@ -135,7 +135,7 @@ def _check_plate(X: Floats, wells: pd.DataFrame, features: list[str], name: str)
 
 
 def _progress(source: Source) -> Iterator[tuple[Floats, pd.DataFrame, Floats | None]]:
-    """The plates, counted on stderr where that is a terminal."""
+    """Yield the plates, counted on stderr where that is a terminal."""
     columns = (TextColumn("packing {task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("plates"))
     options = {"console": Console(stderr=True), "disable": not sys.stderr.isatty(), "transient": True}
     with Progress(*columns, TimeElapsedColumn(), **cast(Any, options)) as bar:

@@ -86,7 +86,8 @@ class AssayActivity:
         self._y = np.empty((0, 0))
 
     def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None = None) -> Self:
-        """The task with labels for the compounds of ``wells`` (rows may be images): needed before all that follows.
+        """Return the task with labels for the compounds of ``wells`` (rows may be images): needed before all that
+        follows.
 
         ``planted``: ``compound`` and one column per assay, the truth of a simulated screen, or None.
 
@@ -108,7 +109,7 @@ class AssayActivity:
         return tuple(self._assays.loc[self._assays["kept"], "assay"])
 
     def labels(self, wells: pd.DataFrame) -> Doubles:
-        """1 active, 0 inactive, NaN no part; (n_rows, n_assays)."""
+        """Return 1 active, 0 inactive, NaN no part; (n_rows, n_assays)."""
         place = self._place(wells)
         out = np.full((len(wells), self._y.shape[1]), np.nan)
         out[place >= 0] = self._y[place[place >= 0]]
@@ -133,13 +134,13 @@ class AssayActivity:
             )
 
     def fingerprint(self) -> str:
-        """Identifies the kept assays and the labels of the compounds in the data."""
+        """Identify the kept assays and the labels of the compounds in the data."""
         digest = hashlib.sha256(repr([*self.groups, *self._compounds]).encode())
         digest.update(self._y.tobytes())
         return digest.hexdigest()[:16]
 
     def summary(self) -> str:
-        """One line: what matched."""
+        """Return one line: what matched."""
         joined, n_kept = self._bound(), len(self.groups)
         found, data, known = (joined.n(f"compounds {what}") for what in ("matched", "in the data", "in the labels"))
         return (
@@ -149,7 +150,9 @@ class AssayActivity:
         )
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """``labels_report``: what, n, examples. ``assays``: assay, n_active, n_inactive, base_rate, kept, reason."""
+        """Return ``labels_report``: what, n, examples. ``assays``: assay, n_active, n_inactive, base_rate, kept,
+        reason.
+        """
         return {"labels_report": self._bound().report, "assays": self._assays}
 
     def _bound(self) -> Joined:
@@ -158,12 +161,12 @@ class AssayActivity:
         return self._joined
 
     def _place(self, wells: pd.DataFrame) -> NDArray[np.intp]:
-        """Row of the labels for each row of ``wells``; -1 where it takes no part."""
+        """Return row of the labels for each row of ``wells``; -1 where it takes no part."""
         self._bound()
         place = self._compounds.get_indexer(pd.Index(as_key(wells["compound"])))
         return np.where(has_role(wells, "treated"), place, -1)
 
     def _both(self, place: NDArray[np.intp], rows: Mask) -> Mask:
-        """Assays with both classes among ``rows``, (n_assays,)."""
+        """Return assays with both classes among ``rows``, (n_assays,)."""
         here = self._y[np.unique(place[rows & (place >= 0)])]
         return np.asarray((here == 1).any(axis=0) & (here == 0).any(axis=0))

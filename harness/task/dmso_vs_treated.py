@@ -18,7 +18,7 @@ class DmsoVsTreated:
     unit = "plate"
 
     def labels(self, wells: pd.DataFrame) -> Doubles:
-        """1 treated, 0 negative control, NaN takes no part; (n_rows,)."""
+        """Return 1 treated, 0 negative control, NaN takes no part; (n_rows,)."""
         return np.asarray(wells["role"].map({"treated": 1.0, "negcon": 0.0}), dtype=np.float64)
 
     def check(self, wells: pd.DataFrame, split: Split) -> None:

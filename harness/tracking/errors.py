@@ -75,7 +75,7 @@ def _number(text: str) -> int:
 
 
 def short_reason(error: BaseException) -> str:
-    """What happened, in one line without passwords."""
+    """Return what happened, in one line without passwords."""
     if is_working_folder_gone():
         return "the working folder was deleted"
     text = str(error).strip() or type(error).__name__
@@ -84,7 +84,7 @@ def short_reason(error: BaseException) -> str:
 
 
 def suggest_fix(error: BaseException) -> str:
-    """What a user can do about it."""
+    """Return what a user can do about it."""
     if isinstance(error, MlflowException) and error.error_code in _REFUSED:
         return _ACCOUNT
     if "out-of-date database schema" in str(error):

@@ -46,7 +46,7 @@ class MlflowRun:
         return dict(self.run.data.metrics)
 
     def table(self, name: str) -> pd.DataFrame:
-        """A stored table.
+        """Return a stored table.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class MlflowRun:
             raise InputError(f"run {self.name} ({self.run.info.run_id}) lacks table {name!r}: {error}") from error
 
     def file(self, path: str) -> bytes:
-        """A stored artifact, e.g. ``figures/umap.png``.
+        """Return a stored artifact, e.g. ``figures/umap.png``.
 
         Raises
         ------

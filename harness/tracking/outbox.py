@@ -89,7 +89,7 @@ class RunOutbox:
 
     @classmethod
     def begin(cls, outbox: Path) -> RunOutbox:
-        """A new one below ``outbox``, held by this process.
+        """Return a new one below ``outbox``, held by this process.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class RunOutbox:
             raise
 
     def waiting(self) -> list[PendingRequest]:
-        """What was not sent yet, in order."""
+        """Return what was not sent yet, in order."""
         paths = [path for path in self.folder.iterdir() if _NUMBER.fullmatch(path.name) and is_plain_folder(path)]
         return sorted((PendingRequest(path) for path in paths), key=lambda entry: entry.number)
 

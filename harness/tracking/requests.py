@@ -111,7 +111,7 @@ def _trial(target: RunHandle, values: Mapping[str, Any], _: Path, again: bool) -
 
 
 def _made(target: RunHandle, title: str, tags: Mapping[str, str]) -> Run | None:
-    """The run of a trial that an earlier attempt made."""
+    """Return the run of a trial that an earlier attempt made."""
     token: str | None = ""
     while token is not None:
         page = target.client.search_runs(
@@ -172,7 +172,7 @@ def shorten(text: str, longest: int) -> str:
 
 
 def short_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Each value at most as long as MLflow's databases take it."""
+    """Return each value at most as long as MLflow's databases take it."""
     return {key: shorten(value, LONGEST_TAG) for key, value in tags.items()}
 
 
@@ -181,7 +181,7 @@ def params_call(params: Mapping[str, Any]) -> TrackingRequest:
 
 
 def end_call(status: str, *, time: int) -> TrackingRequest:
-    """``time`` in milliseconds since 1970."""
+    """Return ``time`` in milliseconds since 1970."""
     return TrackingRequest("end", {"status": status, "time": time})
 
 

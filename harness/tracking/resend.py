@@ -94,7 +94,7 @@ def _send_entry(entry: PendingRequest, target: RunHandle) -> None:
 
 
 def _settled(target: RunHandle, journal: RunOutbox) -> str:
-    """The status of the run, which is never left as running: nobody is there to end it."""
+    """Return the status of the run, which is never left as running: nobody is there to end it."""
     run = target.client.get_run(target.run_id)
     status = str(run.info.status)
     if status == "FINISHED" and "failure" in run.data.tags:  # it was taken for lost meanwhile

@@ -42,7 +42,7 @@ class PreviousRun:
 
 
 def find_previous_runs(tracking: Tracking, key: str) -> list[PreviousRun]:
-    """Runs of the experiment with the tag ``run_key``, newest first; none where nothing was ever recorded.
+    """Return runs of the experiment with the tag ``run_key``, newest first; none where nothing was ever recorded.
 
     Raises
     ------

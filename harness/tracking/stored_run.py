@@ -32,12 +32,13 @@ class StoredRun(Protocol):
 
 
 def group_of(run: StoredRun) -> tuple[str, str]:
-    """What must be equal for two runs to stand in one table: fingerprints of data and split."""
+    """Return what must be equal for two runs to stand in one table: fingerprints of data and split."""
     return run.tags.get("data_fingerprint", ""), run.tags.get("split_fingerprint", "")
 
 
 def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
-    """The newest run of each configuration by label, of those that finished if any did; ``runs`` are newest first.
+    """Return the newest run of each configuration by label, of those that finished if any did; ``runs`` are newest
+    first.
 
     Two configurations of one name are told apart by the parameters in which they differ.
     """
@@ -57,7 +58,8 @@ def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
 
 
 def _own(run: StoredRun, same: Sequence[StoredRun], shared: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What tells a run from others of its name: members of groups that others chose otherwise, by name, and settings.
+    """Return what tells a run from others of its name: members of groups that others chose otherwise, by name, and
+    settings.
 
     Settings of a member are told only where all chose it, those of a tuner only where the same tuner has others.
     """
@@ -78,18 +80,18 @@ def _own(run: StoredRun, same: Sequence[StoredRun], shared: set[tuple[str, str]]
 
 
 def _members(run: StoredRun) -> list[tuple[str, str]]:
-    """Pairs (group, member) of the groups that take a list, e.g. ``model`` and ``logistic``; not figures."""
+    """Return pairs (group, member) of the groups that take a list, e.g. ``model`` and ``logistic``; not figures."""
     keys = [key.split(".") for key in score_settings(run)]
     return sorted({(key[0], key[1]) for key in keys if len(key) == 3 and key[2] == "_target_"})
 
 
 def score_settings(run: StoredRun) -> dict[str, str]:
-    """Parameters that can change a score: not the figures', nor where and how trials are kept."""
+    """Return parameters that can change a score: not the figures', nor where and how trials are kept."""
     return {key: value for key, value in run.params.items() if not key.startswith(_IDLE)}
 
 
 def models_of(run: StoredRun) -> list[tuple[str, str]]:
-    """Pairs (task, model) whose per-fold scores were recorded as metrics: the models, not the baselines."""
+    """Return pairs (task, model) whose per-fold scores were recorded as metrics: the models, not the baselines."""
     suffix = f"/{HEADLINE[0]}_by_fold"
     keys = [key.removesuffix(suffix).split("/", 1) for key in run.metrics if key.endswith(suffix)]
     return sorted((task, model) for task, model in keys)

@@ -91,7 +91,7 @@ class Tracking:
         return self.uri.startswith(SQLITE)
 
     def open(self, *, make: bool = True) -> MlflowClient:
-        """A client; where there is no local database yet it is made, or refused with ``make=False``.
+        """Return a client; where there is no local database yet it is made, or refused with ``make=False``.
 
         Raises
         ------
@@ -226,7 +226,7 @@ class Tracking:
         return BufferedTransport(target, self.uri, journal, retries=self.retries, timeout=self.timeout)
 
     def only_experiment(self) -> str:
-        """The name of the one experiment that has runs.
+        """Return the name of the one experiment that has runs.
 
         Raises
         ------
@@ -241,7 +241,7 @@ class Tracking:
         return str(found[0].name)
 
     def records(self) -> list[MlflowRun]:
-        """All runs of the experiment, newest first; not the trials below them.
+        """Return all runs of the experiment, newest first; not the trials below them.
 
         Raises
         ------
@@ -271,7 +271,7 @@ class Tracking:
         return run_id
 
     def page(self) -> str:
-        """Address of the experiment in MLflow's UI, as :mod:`harness.tracking.ui_view` arranges it."""
+        """Return address of the experiment in MLflow's UI, as :mod:`harness.tracking.ui_view` arranges it."""
         server = without_account(self.uri).rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{server}/#/experiments/{self._existing()[1]}/runs?{QUERY}"
 

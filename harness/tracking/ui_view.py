@@ -22,7 +22,7 @@ _ROW = 170  # pixels of a row of images
 
 
 def saved_view(stored: str | None, *, evaluated: Sequence[str], images: Sequence[str]) -> str | None:
-    """The view as JSON: scores as columns of the run table, images as rows beside each other in the chart view.
+    """Return the view as JSON: scores as columns of the run table, images as rows beside each other in the chart view.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _section(name: str, n_images: int) -> dict[str, Any]:
 
 
 def _charts(keys: Sequence[str]) -> list[dict[str, Any]]:
-    """One grid, images by runs; the single images, which the UI would add by itself, are marked as removed."""
+    """Return one grid, images by runs; the single images, which the UI would add by itself, are marked as removed."""
     if not keys:
         return []
     shared = {"type": "IMAGE", "metricSectionId": "figures", "isGenerated": True, "step": 0, "showRunParams": False}

@@ -74,14 +74,14 @@ class Tuner:
     log_trials = False
 
     def check(self, models: Mapping[str, Any]) -> None:
-        """Refuses, before anything is computed, what cannot work with these models."""
+        """Refuse, before anything is computed, what cannot work with these models."""
 
     def tune(self, question: TuningRequest) -> TuningResult:
         raise NotImplementedError
 
 
 def params_signature(thing: Any) -> Any:
-    """Class and parameters of an estimator, all the way down: what two runs of the same configuration share."""
+    """Return class and parameters of an estimator, all the way down: what two runs of the same configuration share."""
     if isinstance(thing, list | tuple):
         return [params_signature(part) for part in thing]
     if not hasattr(thing, "get_params"):

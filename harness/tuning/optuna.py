@@ -103,7 +103,9 @@ class Optuna(Tuner):
         open_storage(self.storage)
 
     def tune(self, question: TuningRequest) -> TuningResult:
-        """The model with the best parameters on inner folds; as it is, with a warning, where nothing can be tuned."""
+        """Return the model with the best parameters on inner folds; as it is, with a warning, where nothing can be
+        tuned.
+        """
         began, name = time.perf_counter(), question.model_name
         if not self.spaces.get(name):
             return TuningResult(model=question.model)
@@ -140,7 +142,7 @@ class Optuna(Tuner):
         )
 
     def _name(self, question: TuningRequest, space: Space, objective: InnerCVObjective) -> str:
-        """Readable, and with a digest of all that decides a trial's value but the search space."""
+        """Return readable, and with a digest of all that decides a trial's value but the search space."""
         q, training = question, question.training
         digest = hashlib.sha256()
         for part in (*q.identity, params_signature(space.model), self.metric, q.seed, q.compound_disjoint):
@@ -159,7 +161,7 @@ def _short(name: str) -> str:
 
 
 def _best(done: list[FrozenTrial], study: Study) -> FrozenTrial | None:
-    """The first of the best."""
+    """Return the first of the best."""
     sign = 1 if study.direction.name == "MAXIMIZE" else -1
     complete = [t for t in done if t.state == TrialState.COMPLETE and t.value is not None]
     return max(complete, key=lambda t: (sign * float(t.value or 0.0), -t.number), default=None)
@@ -172,7 +174,9 @@ def _untuned(question: TuningRequest, reason: str) -> TuningResult:
 
 
 def _table(done: list[FrozenTrial], question: TuningRequest, space: Space, metric: str) -> pd.DataFrame:
-    """One row per trial, as :data:`harness.tuning.base.TRIALS` names the columns; numbered without failed trials."""
+    """Return one row per trial, as :data:`harness.tuning.base.TRIALS` names the columns; numbered without failed
+    trials.
+    """
     names = {"task": question.task_name, "model": question.model_name, "fold": question.fold, "metric": metric}
     text = json.dumps({name: distribution_to_json(d) for name, d in space.distributions.items()})
     rows = [

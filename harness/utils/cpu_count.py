@@ -11,7 +11,7 @@ _SAID_BY = (CORES, "SLURM_CPUS_PER_TASK")
 
 
 def cores() -> int:
-    """``HARNESS_CORES``, or what Slurm gave to the task, or the cores that this process may run on.
+    """Return ``HARNESS_CORES``, or what Slurm gave to the task, or the cores that this process may run on.
 
     A run makes no more processes and threads than that. A sweep divides it among its workers, each of which reads its
     share here.

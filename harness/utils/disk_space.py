@@ -16,7 +16,7 @@ REMEDY = "free some space, or set cache.folder to another disk"
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that the disk is full."""
+    """Return whether an error says that the disk is full."""
     return isinstance(error, OSError) and error.errno in _FULL
 
 
@@ -49,10 +49,10 @@ def refusing_full(folder: Path, what: str) -> Iterator[None]:
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files below a folder."""
+    """Return bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def gigabytes(n_bytes: float) -> str:
-    """``15.3 GB``; three digits where it is less."""
+    """Return ``15.3 GB``; three digits where it is less."""
     return f"{n_bytes / GB:.1f} GB" if n_bytes >= GB else f"{n_bytes / GB:.3g} GB"

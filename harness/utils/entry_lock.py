@@ -68,7 +68,9 @@ def _held(path: Path, file: int) -> Iterator[None]:
 
 
 def _taken(path: Path) -> int | None:
-    """The locked file, or None while another holds it. Who removes the file holds it, so that no two hold one each."""
+    """Return the locked file, or None while another holds it. Who removes the file holds it, so that no two hold one
+    each.
+    """
     try:
         file = open_lock(path)
     except OSError as error:
@@ -88,7 +90,7 @@ def share(file: int, path: Path) -> None:
 
 
 def is_shared(path: Path) -> bool:
-    """Whether some process, this one included, has the file marked as used, or may have: this one cannot tell.
+    """Return whether some process, this one included, has the file marked as used, or may have: this one cannot tell.
 
     False on systems without locks.
     """

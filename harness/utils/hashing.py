@@ -73,7 +73,7 @@ def _is_remembered(entry: Any) -> bool:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, or as remembered for its path, size and time of change.
+    """Return SHA-256 of a file's bytes, or as remembered for its path, size and time of change.
 
     Raises
     ------
@@ -115,7 +115,7 @@ class Fingerprint:
 
 
 def fingerprint(parts: Iterable[Floats], wells: pd.DataFrame, features: Sequence[str]) -> str:
-    """:class:`Fingerprint` of arrays that stand one above the other."""
+    """Return :class:`Fingerprint` of arrays that stand one above the other."""
     content = Fingerprint()
     for part in parts:
         content.add(part)

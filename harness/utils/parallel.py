@@ -15,7 +15,7 @@ WORKERS = 2
 def ordered(
     pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """``map`` that keeps the order and never runs more than ``ahead`` items in front of the consumer."""
+    """Yield ``map`` that keeps the order and never runs more than ``ahead`` items in front of the consumer."""
     source = iter(items)
     waiting = [pool.submit(work, item) for item in islice(source, ahead)]
     while waiting:

@@ -14,7 +14,9 @@ def owner() -> list[str]:
 
 
 def gone(process: Sequence[str]) -> bool:
-    """Whether ``process`` is known to have ended: it was on this machine, and its number is free or another's."""
+    """Return whether ``process`` is known to have ended: it was on this machine, and its number is free or
+    another's.
+    """
     host, pid, start = process
     return host == socket.gethostname() and started(int(pid)) != start
 

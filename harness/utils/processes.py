@@ -33,7 +33,7 @@ class _Helpers(ProcessPoolExecutor):
 
 @cache
 def processes(n: int, purpose: str) -> ProcessPoolExecutor:  # noqa: ARG001 - a part of the cache's key
-    """``n`` fresh processes of one thread each, not forks: threads and locks would be copied in any state.
+    """Return ``n`` fresh processes of one thread each, not forks: threads and locks would be copied in any state.
 
     Each ``purpose`` has its own, so that none waits for another's work.
     They take seconds to start and stay for the next call; ``processes.cache_clear()`` after one was killed.

@@ -99,7 +99,7 @@ def _word_end(text: str, start: int) -> int:
 
 
 def _account_end(scheme: str, rest: str) -> int | None:
-    """Place of the ``@`` behind ``user:password`` in what follows ``scheme://``; None if there is no password.
+    """Return place of the ``@`` behind ``user:password`` in what follows ``scheme://``; None if there is no password.
 
     ``host:5000/a@b`` has none in the web's schemes; in those of databases ``5000/a`` is the password.
     """
@@ -131,13 +131,13 @@ def _settings(text: str) -> str:
 
 
 def _is_in_query(text: str, start: int) -> bool:
-    """Whether what begins at ``start`` is a parameter of an address: behind ``?``, or behind ``&`` after one."""
+    """Return whether what begins at ``start`` is a parameter of an address: behind ``?``, or behind ``&`` after one."""
     lead = text[start - 1 : start]
     return lead == "?" or (lead == "&" and "?" in text[max(0, start - 2000) : start].split()[-1])
 
 
 def _is_secret(key: str, *, of_address: bool = False) -> bool:
-    """Whether the value of ``key``, which may be percent-encoded, is a secret."""
+    """Return whether the value of ``key``, which may be percent-encoded, is a secret."""
     name = unquote(unquote(unquote(key)))
     of_address = of_address or bool(re.search(r"[?&]", name))
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.split(r"[^\w.~+-]", name)[-1]).lower()

@@ -23,7 +23,7 @@ _EXACT = 2.0**53  # the first whole number that float64 shares with a neighbour
 
 
 def normalize_id(value: Any) -> str:
-    """``24277.0``, ``"24277.0"`` and ``24277`` become ``"24277"``, a missing value ``""``; outer blanks go."""
+    """Return ``24277.0``, ``"24277.0"`` and ``24277`` become ``"24277"``, a missing value ``""``; outer blanks go."""
     if value is None or value is pd.NA or value is pd.NaT:
         return ""
     if isinstance(value, float | np.floating):
@@ -38,7 +38,7 @@ def normalize_id(value: Any) -> str:
 
 
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
-    """:func:`normalize_id` of every value, (n,), same index and name."""
+    """Return :func:`normalize_id` of every value, (n,), same index and name."""
     try:
         codes, different = pd.factorize(values, use_na_sentinel=True)
     except TypeError:  # lists, of a nested column: no keys of a table
@@ -76,7 +76,9 @@ def quoting_hint(values: Iterable[Any], *, option: str) -> str:
 
 
 def as_numbers(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Every value as a number, (n,), same index and name: NaN where it is none, infinite where it is beyond float64."""
+    """Return every value as a number, (n,), same index and name: NaN where it is none, infinite where it is beyond
+    float64.
+    """
     try:
         return pd.to_numeric(values, errors="coerce")
     except OverflowError:  # Python's whole numbers have no end
@@ -84,14 +86,14 @@ def as_numbers(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def as_list(values: Any) -> list[Any]:
-    """A list as it is, a single value as a list of one, None as an empty list."""
+    """Return a list as it is, a single value as a list of one, None as an empty list."""
     if values is None:
         return []
     return list(values) if isinstance(values, list | tuple) else [values]
 
 
 def preview(values: Iterable[Any], limit: int = 8) -> str:
-    """The first few of ``values`` for an error message, and how many more there are."""
+    """Return the first few of ``values`` for an error message, and how many more there are."""
     known = list(values)
     shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in known[:limit])
     more = len(known) - limit

@@ -32,7 +32,9 @@ class Beside:
         self._begun = begun
 
     def results(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
-        """Name and result of each piece, as they come: what never was to be done elsewhere first, then from the end."""
+        """Yield name and result of each piece, as they come: what never was to be done elsewhere first, then from the
+        end.
+        """
         waiting = [name for name in names if name in self._begun]
         for name in names:
             if name not in self._begun:

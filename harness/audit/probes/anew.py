@@ -18,7 +18,7 @@ Normalize = Callable[[AuditContext, Mapping[str, str] | None], Screens]
 
 
 def may_read_batches(normalizer: Normalizer | None) -> bool:
-    """Whether other batches could change the result: not if all that is fitted is fitted on one plate."""
+    """Return whether other batches could change the result: not if all that is fitted is fitted on one plate."""
     if normalizer is None:
         return True
     return any(

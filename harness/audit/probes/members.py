@@ -27,7 +27,7 @@ wells, in the order of the rows, the predicted batch."""
 
 
 def neighbours(view: View) -> Predict:
-    """Vote of the 15 nearest training wells on large components, votes weighted so that batches count alike.
+    """Return vote of the 15 nearest training wells on large components, votes weighted so that batches count alike.
 
     Wells of one group (a compound) do not vote for each other.
     """
@@ -50,7 +50,7 @@ def neighbours(view: View) -> Predict:
 
 
 def linear(view: View) -> Predict:
-    """Linear discriminant with a pooled covariance and a ridge, batches equally frequent."""
+    """Return linear discriminant with a pooled covariance and a ridge, batches equally frequent."""
     Z, plate = view.scaled, view.plate
     n = np.bincount(plate, minlength=view.n_plates).astype(np.float64)
     first, second = plate_sums(Z, plate, view.n_plates), _products(Z, plate, view.n_plates)
@@ -70,7 +70,8 @@ def linear(view: View) -> Predict:
 
 
 def spread(view: View) -> Predict:
-    """Quadratic discriminant of wells minus their plate's mean: it sees variances and correlations and nothing else.
+    """Return quadratic discriminant of wells minus their plate's mean: it sees variances and correlations and nothing
+    else.
 
     Each batch's covariance is shrunk to the pooled one as its wells are few, and has a ridge. Differences between means
     are left to the other probes: of batches whose means were made equal, a held-out plate is told worse than by chance,
@@ -109,7 +110,7 @@ def _members(batch: Codes, test: Mask) -> Doubles:
 
 
 def _products(Z: Doubles, plate: Codes, n_plates: int) -> Doubles:
-    """Sums of products of the wells of each plate, (Q, d, d)."""
+    """Return sums of products of the wells of each plate, (Q, d, d)."""
     return np.stack([Z[plate == q].T @ Z[plate == q] for q in range(n_plates)])
 
 

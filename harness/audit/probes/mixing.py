@@ -21,7 +21,7 @@ PERPLEXITY, ALPHA = 30, 0.05
 
 
 def mixing(context: AuditContext, panel: Panel) -> Iterator[Finding]:
-    """``audit/batch_probe/ilisi`` and ``kbet`` on the wells of the probes, with their intervals over plates."""
+    """Yield ``audit/batch_probe/ilisi`` and ``kbet`` on the wells of the probes, with their intervals over plates."""
     index, passed, tables = [], [], []
     n_batches = int(panel.wells.batch.max()) + 1
     for block, view in zip(panel.blocks, panel.views, strict=True):

@@ -68,7 +68,8 @@ def panel(wells: Wells, X: Floats, *, together: bool, n_folds: int, seed: int) -
 
 
 def alike(screens: Screens) -> bool:
-    """Whether the screens give treated wells about the same profiles, so that their hidden controls can be pooled.
+    """Return whether the screens give treated wells about the same profiles, so that their hidden controls can be
+    pooled.
 
     What is hidden changes the reference of a plate a little; pooled, its error points both ways and is no property of
     the plate. A method that finds other axes each time gives other profiles: then wells of different screens cannot

@@ -17,7 +17,8 @@ N_FOLDS = 4
 
 
 def plates_told(wells: Wells, X: Floats, seed: int) -> Finding:
-    """Balanced accuracy of the best probe that predicts the plate of held-out wells, 0 = chance and 1 = certainty.
+    """Return balanced accuracy of the best probe that predicts the plate of held-out wells, 0 = chance and 1 =
+    certainty.
 
     Each plate's wells are dealt over folds. The interval is that of independent wells of these plates; its upper bound
     is the largest over probes, its lower bound that of the best.

@@ -14,7 +14,7 @@ FINGERPRINT = 0.5  # of the way from chance to certainty
 
 
 def of_controls(trial: Trial, reason: str) -> Iterator[Finding]:
-    """Balanced accuracy of the probe that gains most, its chance and null, and the same of every probe."""
+    """Yield balanced accuracy of the probe that gains most, its chance and null, and the same of every probe."""
     answer = trial.excess()
     n, n_null = len(trial.wells.rows), answer.n
     value = trial.observed[answer.probe].value
@@ -31,7 +31,8 @@ def of_controls(trial: Trial, reason: str) -> Iterator[Finding]:
 
 
 def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]:
-    """Excess over permuted batches with its interval, what it reaches under the null, and the fingerprint of labels.
+    """Yield excess over permuted batches with its interval, what it reaches under the null, and the fingerprint of
+    labels.
 
     ``fingerprint``: how well the best probe tells batches that were permuted before the normalization, 1 = certainty;
     a method that leaves its labels in the profiles. Such a probe can no longer show that a batch is gone.

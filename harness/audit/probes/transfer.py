@@ -42,7 +42,7 @@ class PlateSums:
 
 
 def pairs_in_order(score: Doubles, positive: Mask, plate: Codes) -> Doubles:
-    """Count for each two plates the pairs of a treated well of one and a control of the other that are in order.
+    """Return count for each two plates the pairs of a treated well of one and a control of the other that are in order.
 
     From it follows the AUROC of any weights of plates w (Q,): w U w / (w n1) (w n0). Ties count half.
 

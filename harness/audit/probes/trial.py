@@ -33,7 +33,7 @@ class Trial:
         self.null.append({name: result.value for name, result in accuracies.items()})
 
     def excess(self) -> Excess:
-        """The answer so far."""
+        """Return the answer so far."""
         return excess(self.observed, self.null, self.chance)
 
     @property
@@ -42,7 +42,7 @@ class Trial:
         return float(1 / (1 + self.wells.batch.max()))
 
     def settled(self, limit: float) -> bool:
-        """Whether more permutations are of no use.
+        """Return whether more permutations are of no use.
 
         That is if the interval of the excess lies on one side of ``limit``, and beyond the null if above; or if it
         would reach over ``limit`` even if the null's mean had no error.

@@ -42,7 +42,7 @@ class Wells:
     reason: str = ""
 
     def profiles(self, screens: Screens) -> Floats:
-        """Profiles of the wells, (n, n_features), each part with the mean of its wells at 0."""
+        """Return profiles of the wells, (n, n_features), each part with the mean of its wells at 0."""
         X = np.empty((len(self.rows), len(screens[0].features)), dtype=np.float32)
         for number in np.unique(self.part):
             inside = self.part == number
@@ -176,7 +176,9 @@ def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], gro
 
 
 def spread(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
-    """Draw at most about ``most`` of the marked rows, as many from each plate as far as it has them; (n,) rows."""
+    """Return draw at most about ``most`` of the marked rows, as many from each plate as far as it has them; (n,)
+    rows.
+    """
     each = max(2, most // len(plates))
     drawn = []
     names, wells = table["plate"].to_numpy(), table["well"].to_numpy()

@@ -107,7 +107,7 @@ class Agreement:
         return self._pairs[2]
 
     def _residuals(self) -> Floats:
-        """Wells less the mean of their treatment, as long as wells are: (n, p)."""
+        """Return wells less the mean of their treatment, as long as wells are: (n, p)."""
         treatment = self.wells.treatment
         count = np.bincount(treatment)
         total = np.zeros((len(count), self.Z.shape[1]))
@@ -116,7 +116,7 @@ class Agreement:
         return np.asarray(rest * np.sqrt(count / np.maximum(count - 1, 1))[treatment, None], dtype=np.float32)
 
     def _dealt(self) -> Iterator[Ints]:
-        """Rows in another order within each plate, (n,) a draw."""
+        """Yield rows in another order within each plate, (n,) a draw."""
         plate, n_treatments = self.wells.plate, len(np.unique(self._label))
         for draw in range(int(np.clip(NULL_SIZE // n_treatments, *DRAWS))):
             key = generator(self.seed, "agreement", draw).random(len(plate))
@@ -125,14 +125,14 @@ class Agreement:
             yield moved
 
     def _moved(self, moved: Ints) -> tuple[Ints, Ints, Ints]:
-        """Pairs of wells that stand in for those of a treatment; none of one compound."""
+        """Return pairs of wells that stand in for those of a treatment; none of one compound."""
         a, b, label = self._pairs
         a, b = moved[a], moved[b]
         differ = self.wells.compound[a] != self.wells.compound[b]
         return a[differ], b[differ], label[differ]
 
     def _standardized(self, Z: Floats, pairs: tuple[Ints, Ints, Ints], scale: _Scale) -> Doubles:
-        """Sum over the pairs of a treatment, less its mean, over its sd, (n_treatments,); NaN without pairs."""
+        """Return sum over the pairs of a treatment, less its mean, over its sd, (n_treatments,); NaN without pairs."""
         a, b, label = pairs
         plates = self.wells.plate[a], self.wells.plate[b]
         n = int(self.wells.treatment.max()) + 1
@@ -142,7 +142,7 @@ class Agreement:
 
     @staticmethod
     def _products(Z: Floats, a: Ints, b: Ints) -> Doubles:
-        """Products of rows a and b, pair by pair, (n_pairs,)."""
+        """Return products of rows a and b, pair by pair, (n_pairs,)."""
         products = np.empty(len(a))
         for start in range(0, len(a), _PAIRS):
             part = slice(start, start + _PAIRS)

@@ -12,7 +12,7 @@ Ranked = tuple[Doubles, Ints, Ints]  # average precision, positives and negative
 
 
 def by_chance(positives: Ints, negatives: Ints) -> Doubles:
-    """Expected average precision of random ranking, (n,); NaN without positives or without negatives.
+    """Return expected average precision of random ranking, (n,); NaN without positives or without negatives.
 
     With M positives among L: ((M - 1) / (L - 1) (L - H_L) + H_L) / L, H_L the L-th harmonic number
     (Bestgen 2015, Prague Bulletin of Mathematical Linguistics 103, 131).
@@ -26,7 +26,7 @@ def by_chance(positives: Ints, negatives: Ints) -> Doubles:
 
 
 def p_values(treatment: Ints, ranked: Ranked, *, n_null: int, seed: int) -> Doubles:
-    """p of the mean average precision of each treatment that has one, in order of their numbers.
+    """Return p of the mean average precision of each treatment that has one, in order of their numbers.
 
     As in copairs: the null of a well is average precision of random rankings with its numbers of positives and
     negatives; wells with equal numbers share their random rankings (so that the null of a mean over them is as wide
@@ -50,7 +50,7 @@ def p_values(treatment: Ints, ranked: Ranked, *, n_null: int, seed: int) -> Doub
 
 
 def _random(m: int, n: int, n_null: int, seed: int) -> Doubles:
-    """Average precision of random rankings of m positives among m + n, (n_null,)."""
+    """Return average precision of random rankings of m positives among m + n, (n_null,)."""
     ranks = np.tile(np.arange(1, m + n + 1, dtype=np.int32), (n_null, 1))
     generator(seed, "random rankings", m, n).permuted(ranks, axis=1, out=ranks)
     return np.asarray((np.arange(1, m + 1) / np.sort(ranks[:, :m], axis=1)).mean(axis=1))

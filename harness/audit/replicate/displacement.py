@@ -39,7 +39,7 @@ class Displacements:
     seed: int
 
     def origin_errors(self, draw: int) -> Doubles:
-        """Draw by how much the mean of each plate's controls may miss their true mean, (n_plates, p)."""
+        """Return draw by how much the mean of each plate's controls may miss their true mean, (n_plates, p)."""
         errors = np.zeros((self.n_plates, self.controls.shape[1]))
         for plate in range(self.n_plates):
             rows = np.flatnonzero(self.plate == plate)
@@ -87,7 +87,9 @@ def _check_controls(wells: pd.DataFrame, plates: NDArray[np.object_]) -> None:
 
 
 def _centred(profiles: Profiles, rows: Ints) -> Floats:
-    """Rows minus the mean of their plate's controls, in units of the controls' sd within the plates of the batch."""
+    """Return rows minus the mean of their plate's controls, in units of the controls' sd within the plates of the
+    batch.
+    """
     wells = profiles.wells
     control = (wells["role"] == "negcon").to_numpy(dtype=bool)
     X = np.empty((len(rows), profiles.X.shape[1]), dtype=np.float32)
@@ -109,7 +111,9 @@ def _centred(profiles: Profiles, rows: Ints) -> Floats:
 
 
 def _pooled(treated: Floats, plate: Ints, controls: Floats, control_plate: Ints) -> tuple[Floats, float]:
-    """Treated wells with the means of their plates drawn to one another, and the share of the difference that stays."""
+    """Return treated wells with the means of their plates drawn to one another, and the share of the difference that
+    stays.
+    """
     count, n_controls = np.bincount(plate), np.bincount(control_plate[control_plate >= 0], minlength=plate.max() + 1)
     means = np.zeros((len(count), treated.shape[1]))
     np.add.at(means, plate, treated)

@@ -111,7 +111,7 @@ def compare(context: AuditContext) -> Comparison:
 
 
 def _recentred(profiles: Profiles) -> Profiles:
-    """Plates scaled by their controls; as they are if some plate has too few."""
+    """Return plates scaled by their controls; as they are if some plate has too few."""
     try:
         return normalize(profiles, DmsoWithin())
     except InputError:
@@ -119,7 +119,7 @@ def _recentred(profiles: Profiles) -> Profiles:
 
 
 def _unit(profiles: Profiles, selected: ReplicateWells, seed: int) -> Floats:
-    """Whitened profiles of the selected wells, of unit length; 0 for one at the mean of the controls."""
+    """Return whitened profiles of the selected wells, of unit length; 0 for one at the mean of the controls."""
     fitted_on = spread_controls(profiles.wells, seed)
     Z = whitening(profiles.X, profiles.wells, fitted_on)(profiles.X[selected.rows])
     length = np.sqrt(np.einsum("ij,ij->i", Z, Z, dtype=np.float64))[:, None]

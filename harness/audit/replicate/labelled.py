@@ -148,14 +148,14 @@ def _choice(table: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
 
 
 def _summarized(X: Floats, unit: NDArray[np.intp], summary: Summary) -> Floats:
-    """Summaries of the rows of each unit, (n_units, p)."""
+    """Return summaries of the rows of each unit, (n_units, p)."""
     order = np.argsort(unit, kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(unit))[:-1])
     return np.array([X[rows[0]] if len(rows) == 1 else summary(X[rows]) for rows in parts], dtype=np.float32)
 
 
 def _places(names: pd.Series[str], unit: NDArray[np.intp]) -> Mask:
-    """Which places each unit has, (n_units, n_names)."""
+    """Return which places each unit has, (n_units, n_names)."""
     code = pd.factorize(names)[0]
     places = np.zeros((unit.max() + 1, code.max() + 1), dtype=bool)
     places[unit, code] = True

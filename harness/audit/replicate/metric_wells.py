@@ -54,7 +54,7 @@ def _replicates(normalized: Profiles, seed: int) -> Replicates:
 
 
 def _choose(wells: pd.DataFrame, treatment: Ints, seed: int) -> Mask:
-    """Wells of treatments that have replicates in different positions, no more than the limits."""
+    """Return wells of treatments that have replicates in different positions, no more than the limits."""
     table = pd.DataFrame({"treatment": treatment, "well": wells["well"], "plate": wells["plate"]})[treatment >= 0]
     if not table["treatment"].duplicated().any():
         raise NotApplicable(f"none of {len(table)} treated wells has a replicate")
@@ -76,7 +76,7 @@ def _choose(wells: pd.DataFrame, treatment: Ints, seed: int) -> Mask:
 
 
 def _codes(numbers: Ints) -> Ints:
-    """Numbers >= 0 renumbered without gaps; -1 stays."""
+    """Return numbers >= 0 renumbered without gaps; -1 stays."""
     codes = np.full(len(numbers), -1, dtype=np.intp)
     codes[numbers >= 0] = ordinal(numbers[numbers >= 0])
     return codes

@@ -32,7 +32,7 @@ class Ranks:
 
 
 def rank(U: Floats, data: Labelled, labellings: NDArray[np.int32], excluded: Excluded, k: int) -> Ranks:
-    """Rank for each row those that are not ``excluded`` by their product with it, a block of rows at a time.
+    """Return rank for each row those that are not ``excluded`` by their product with it, a block of rows at a time.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def rank(U: Floats, data: Labelled, labellings: NDArray[np.int32], excluded: Exc
 
 
 def _scores(hit: Mask, allowed: Mask, k: int) -> Doubles:
-    """Average precision, recall among the first k and whether the first is a hit, (3, n_rows); nearest first."""
+    """Return average precision, recall among the first k and whether the first is a hit, (3, n_rows); nearest first."""
     positives, candidates = hit.sum(axis=1), allowed.sum(axis=1)
     row, place = np.nonzero(hit)
     number = np.arange(len(row)) - (np.cumsum(positives) - positives)[row]

@@ -35,7 +35,8 @@ class Retrieval:
 def retrieve(
     views: Sequence[Floats], wells: ReplicateWells, rule: PairRule, seed: int, *, n_null: int = 2
 ) -> list[Retrieval]:
-    """Rank, for every well, its replicates by ``rule`` among wells of other compounds on the plates of its replicates.
+    """Return rank, for every well, its replicates by ``rule`` among wells of other compounds on the plates of its
+    replicates.
 
     Plates without a replicate take no part: of a compound that is in one batch only, replicates would stand out from
     the wells of other batches by their batch. ``rule`` holds for the others as for replicates. Ties count half above
@@ -109,7 +110,7 @@ class _Question:
         return cls(negative, row, column, np.arange(len(row)) - (np.cumsum(count) - count)[row], count)
 
     def scores(self, similarity: Floats) -> Doubles:
-        """Average precision and recall at 1 of each row, (2, n_rows)."""
+        """Return average precision and recall at 1 of each row, (2, n_rows)."""
         most = int(self.count.max(initial=0))
         nearest = np.full((len(similarity), most), -np.inf, dtype=np.float32)
         nearest[self.row, self.place] = similarity[self.row, self.column]
@@ -128,12 +129,12 @@ class _Question:
 
 
 def _count(mask: Mask) -> Doubles:
-    """How many are true in each row, (n_rows,); 16 bits hold it, and add faster."""
+    """Return how many are true in each row, (n_rows,); 16 bits hold it, and add faster."""
     return np.asarray(mask.sum(axis=1, dtype=np.uint16 if mask.shape[1] < 1 << 16 else np.intp), dtype=np.float64)
 
 
 def _mean(draws: Doubles, otherwise: Doubles) -> Doubles:
-    """Mean over draws (k, n) of what is defined, (n,); ``otherwise`` if nothing is."""
+    """Return mean over draws (k, n) of what is defined, (n,); ``otherwise`` if nothing is."""
     defined = ~np.isnan(draws)
     count = defined.sum(axis=0)
     total = np.where(defined, draws, 0.0).sum(axis=0)

@@ -136,7 +136,7 @@ def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -
 
 
 def _treatments(table: pd.DataFrame) -> Ints:
-    """Numbers of compounds at a dose; of compounds, if no dose has wells on two plates."""
+    """Return numbers of compounds at a dose; of compounds, if no dose has wells on two plates."""
     for columns in (["compound", "dose"], ["compound"]):
         if set(columns) <= set(table.columns):
             number = np.asarray(table.groupby(columns, dropna=False, sort=True).ngroup(), dtype=np.intp)

@@ -95,7 +95,7 @@ class Shares:
 
 
 def _by_plate(positive: Doubles, count: Doubles, batch: NDArray[np.object_]) -> Doubles:
-    """Corrected shares of plates, drawn to their batch, (n_draws, n_plates)."""
+    """Return corrected shares of plates, drawn to their batch, (n_draws, n_plates)."""
     share = np.divide(positive, count, out=np.full_like(count, np.nan), where=count > 0)
     smooth = (positive + 0.5) / (count + 1)
     noise = smooth * (1 - smooth) / (count + 1)
@@ -103,7 +103,7 @@ def _by_plate(positive: Doubles, count: Doubles, batch: NDArray[np.object_]) -> 
 
 
 def _bounds(draws: Doubles) -> Bounds:
-    """The first of ``draws`` and the interval of the others, all within 0 and 1."""
+    """Return the first of ``draws`` and the interval of the others, all within 0 and 1."""
     inside = np.clip(draws, 0.0, 1.0)
     lower, upper = interval(inside[1:])
     return float(inside[0]), min(lower, float(inside[0])), max(upper, float(inside[0]))

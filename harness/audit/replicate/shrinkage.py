@@ -38,7 +38,7 @@ def shrunk(estimate: Doubles, noise: Doubles, batch: NDArray[np.object_]) -> Dou
 
 
 def _drawn(value: Doubles, noise: Doubles, centre: Doubles, freedom: int) -> Doubles:
-    """``value`` drawn to ``centre`` by the share of its variance around it that ``noise`` explains."""
+    """Return ``value`` drawn to ``centre`` by the share of its variance around it that ``noise`` explains."""
     if freedom < 1:
         return value
     real = max(0.0, float(np.square(value - centre).sum() / freedom - noise.mean()))

@@ -66,7 +66,7 @@ class Replicates:
         return f"{same:.0%} of replicate pairs lie in one batch: its effect makes them alike too" if same > 0.5 else ""
 
     def mean(self, value: Doubles) -> float:
-        """Mean over treatments of the mean over their wells; ``value`` is (n,), NaN where undefined."""
+        """Return mean over treatments of the mean over their wells; ``value`` is (n,), NaN where undefined."""
         known = np.isfinite(value)
         if not known.any():
             raise NotApplicable("the score is undefined for every well: too few controls or other compounds")
@@ -74,7 +74,7 @@ class Replicates:
         return float((np.bincount(group, value[known]) / np.bincount(group)).mean())
 
     def summary(self, value: Doubles, context: AuditContext) -> tuple[float, float, float, int]:
-        """The mean, its interval (treatments, plates and batches resampled) and the number of treatments."""
+        """Return the mean, its interval (treatments, plates and batches resampled) and the number of treatments."""
         mean, known = self.mean(value), np.isfinite(value)
         group = ordinal(self.treatment[known])
         lower, upper = crossed_interval(context, self.wells[known], value[known], group)
@@ -82,7 +82,9 @@ class Replicates:
 
 
 def replicate_pairs(treatment: Ints, position: Ints) -> tuple[Ints, Ints]:
-    """Ordered pairs (query, mate) of rows with the same treatment (>= 0) in different positions, sorted by query."""
+    """Return ordered pairs (query, mate) of rows with the same treatment (>= 0) in different positions, sorted by
+    query.
+    """
     rows = pd.DataFrame({"treatment": treatment, "row": np.arange(len(treatment))})[treatment >= 0]
     both = rows.merge(rows, on="treatment")
     query, mate = (both[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
@@ -92,7 +94,7 @@ def replicate_pairs(treatment: Ints, position: Ints) -> tuple[Ints, Ints]:
 
 
 def similarities(U: Floats, a: Ints, b: Ints) -> Doubles:
-    """Products of rows a and b of U, pair by pair, (n_pairs,)."""
+    """Return products of rows a and b of U, pair by pair, (n_pairs,)."""
     out = np.empty(len(a))
     for start in range(0, len(a), _PAIRS):
         part = slice(start, start + _PAIRS)
@@ -101,7 +103,7 @@ def similarities(U: Floats, a: Ints, b: Ints) -> Doubles:
 
 
 def ordinal(numbers: Ints) -> Ints:
-    """Numbers replaced by their rank among the distinct ones."""
+    """Return numbers replaced by their rank among the distinct ones."""
     return np.asarray(np.unique(numbers, return_inverse=True)[1], dtype=np.intp)
 
 

@@ -19,7 +19,7 @@ UNFIT = {  # codes of a set of wells that cannot show that the batch is gone (ye
 
 
 def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from probes that predict the batch of wells which the normalization did not read.
+    """Return answer from probes that predict the batch of wells which the normalization did not read.
 
     The number is the largest excess of a probe's accuracy over its own null, 0 at chance and 1 for a perfect probe.
     ``no``: on some set of wells it is surely above ``batch``, beyond what permuted batches reach, and above chance (a
@@ -69,13 +69,13 @@ def _there(evidence: Evidence, name: str, f: Finding, margin: float) -> bool:
 
 
 def _silent(evidence: Evidence, f: Finding, margin: float) -> bool:
-    """Whether a set that is too small to show anything is at least within its null and below the margin."""
+    """Return whether a set that is too small to show anything is at least within its null and below the margin."""
     null = evidence.get(f.key.replace("/excess", "/null_upper"))
     return null is not None and f.value <= null.value and f.value < margin and _may_show(f, Reply.YES)
 
 
 def batch_cost(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from scores on held-out batches against scores on held-out plates of known batches.
+    """Return answer from scores on held-out batches against scores on held-out plates of known batches.
 
     ``yes``: a new batch surely costs more than ``cost`` of AUROC; ``no``: it surely costs less.
     """

@@ -13,7 +13,7 @@ EFFECTS = "audit/effects_kept"
 
 
 def identity_kept(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from retrieval of replicates, as a share of what the yardstick retrieves above chance.
+    """Return answer from retrieval of replicates, as a share of what the yardstick retrieves above chance.
 
     ``no``: surely less than 1 - ``identity``, and scaling each plate by its controls once more does not bring it back
     (what that brings back was hidden, by a batch effect say, and is not lost). ``yes``: surely more.
@@ -36,7 +36,8 @@ def identity_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from known effects of many kinds that were added to known wells: their size, and whether they are told.
+    """Return answer from known effects of many kinds that were added to known wells: their size, and whether they are
+    told.
 
     ``no``: on average surely smaller than 1 - ``effects`` of what the yardstick keeps, or told apart surely worse by
     more than ``apart`` of AUROC or accuracy. ``yes``: the mean and the worst effect surely larger than their limits and
@@ -69,7 +70,8 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from an effect that is as common, and lies where, this screen's own are: the matched arm of the spike-in.
+    """Return answer from an effect that is as common, and lies where, this screen's own are: the matched arm of the
+    spike-in.
 
     The share of active wells comes from the agreement of replicates, and the answer must hold over its interval:
     ``yes``: contrast surely above 1 - ``contrast`` at its upper end too; ``no``: surely below at its lower end too.
@@ -101,6 +103,8 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def _is_noisy(evidence: Evidence) -> bool:
-    """Whether controls are so few that raw profiles are the yardstick: a scale by them costs, and loses nothing."""
+    """Return whether controls are so few that raw profiles are the yardstick: a scale by them costs, and loses
+    nothing.
+    """
     ratio = evidence.get(f"{EFFECTS}/ratio")
     return ratio is not None and ratio.code == "raw_yardstick"

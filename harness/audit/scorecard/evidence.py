@@ -75,10 +75,10 @@ def upper_bound(finding: Finding) -> float:
 
 
 def surely_above(finding: Finding | None, limit: float) -> bool:
-    """Whether the value exceeds ``limit`` at one-sided 95%; an unknown interval shows nothing."""
+    """Return whether the value exceeds ``limit`` at one-sided 95%; an unknown interval shows nothing."""
     return finding is not None and lower_bound(finding) > limit
 
 
 def surely_below(finding: Finding | None, limit: float) -> bool:
-    """Whether the value is below ``limit`` at one-sided 95%."""
+    """Return whether the value is below ``limit`` at one-sided 95%."""
     return finding is not None and upper_bound(finding) < limit

@@ -16,7 +16,8 @@ LEVEL = 0.05
 
 
 def manufactures_signal(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from the tests on wells with nothing to tell; only AUROC above 0.5 counts, the strongest model counts.
+    """Return answer from the tests on wells with nothing to tell; only AUROC above 0.5 counts, the strongest model
+    counts.
 
     ``yes``: some AUROC exceeds 0.5 + ``leak`` and its lower bound over plates and batches, Bonferroni over tests and
     models, 0.5 + ``signal``; or it exceeds 0.5 + ``no_leak`` by more than a coin does that deals labels to independent
@@ -59,6 +60,8 @@ def coin_sd(finding: Finding) -> float:
 
 
 def _row_norm_rises(evidence: Evidence, margins: Margins) -> bool:
-    """Whether the length of the profile tells controls from treated wells surely better than the yardstick's does."""
+    """Return whether the length of the profile tells controls from treated wells surely better than the yardstick's
+    does.
+    """
     rise = evidence.get("audit/trivial_rise/row_norm/rise_over_yardstick")
     return rise is not None and lower_bound(rise) > margins.leak

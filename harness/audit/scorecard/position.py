@@ -12,7 +12,7 @@ COPIES = "audit/spatial_null/*/auroc"
 
 
 def position(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from what position alone can score, on copies of the controls' pattern among treated wells.
+    """Return answer from what position alone can score, on copies of the controls' pattern among treated wells.
 
     ``no``: roles share positions, or they do so in part and for some model the real labels score surely more than the
     copies. ``yes``: the copies score above chance. If position alone tells the roles nearly always

@@ -13,7 +13,7 @@ LABELS = "audit/real_labels"
 
 
 def signal(evidence: Evidence, margins: Margins, position: Answer) -> Answer:
-    """Answer from scores of the real labels, replicates, and the strongest wells, of any view of the screen.
+    """Return answer from scores of the real labels, replicates, and the strongest wells, of any view of the screen.
 
     ``yes``: replicates are retrieved surely better than by chance by ``retrieval``, or AUROC is surely above
     0.5 + ``signal`` if position could not do that. ``no``: the upper bound of every piece of evidence is below its
@@ -45,7 +45,7 @@ def signal(evidence: Evidence, margins: Margins, position: Answer) -> Answer:
 
 
 def helps(evidence: Evidence, design_identity: bool) -> Answer:
-    """Answer from paired differences of AUROC to raw profiles: of the model that gains most.
+    """Return answer from paired differences of AUROC to raw profiles: of the model that gains most.
 
     ``yes``: some model surely gains; ``no``: none does, and some surely loses.
     """

@@ -35,7 +35,7 @@ class ControlEmbedding:
 
 
 def embed_controls(context: AuditContext) -> ControlEmbedding:
-    """Normalized control wells of the run.
+    """Return normalized control wells of the run.
 
     Raises
     ------

@@ -15,7 +15,8 @@ from harness.scoring.bootstrap import interval, resample
 
 
 def mean_interval(context: AuditContext, wells: pd.DataFrame, value: Doubles) -> tuple[float, float]:
-    """Interval of the mean of ``value`` (n,) over wells: plates resampled within batches, each well's value fixed.
+    """Return interval of the mean of ``value`` (n,) over wells: plates resampled within batches, each well's value
+    fixed.
 
     ``wells`` are n rows with ``plate`` and ``batch``. NaN where no batch has two plates.
     """
@@ -26,7 +27,7 @@ def mean_interval(context: AuditContext, wells: pd.DataFrame, value: Doubles) ->
 
 
 def median_interval(context: AuditContext, wells: pd.DataFrame, value: Doubles) -> tuple[float, float]:
-    """The same of the median."""
+    """Return the same of the median."""
     if _alone(wells):
         return float("nan"), float("nan")
     order = np.argsort(value, kind="stable")
@@ -40,7 +41,7 @@ def median_interval(context: AuditContext, wells: pd.DataFrame, value: Doubles) 
 def crossed_interval(
     context: AuditContext, wells: pd.DataFrame, value: Doubles, group: NDArray[np.intp]
 ) -> tuple[float, float]:
-    """Interval of the mean over groups of the mean over their wells, groups and plates both resampled.
+    """Return interval of the mean over groups of the mean over their wells, groups and plates both resampled.
 
     A group (a compound) has wells on several plates and a plate has wells of many groups, so neither alone would do:
     draws of plates (within batches, and batches above) are multiplied with draws of groups (the pigeonhole bootstrap,
@@ -66,7 +67,7 @@ def crossed_interval(
 
 
 def _alone(wells: pd.DataFrame) -> bool:
-    """Whether every plate is the only one of its batch: nothing to resample within batches."""
+    """Return whether every plate is the only one of its batch: nothing to resample within batches."""
     return bool(wells.groupby("batch")["plate"].nunique().max() == 1)
 
 

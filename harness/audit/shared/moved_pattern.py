@@ -48,7 +48,7 @@ def copies(wells: pd.DataFrame, most: int) -> list[Copy]:
 
 
 def _moves() -> Iterator[tuple[str, int]]:
-    """Names and steps; 0 mirrors."""
+    """Yield names and steps; 0 mirrors."""
     for k, sign in product(STEPS, (1, -1)):
         yield f"{'inward' if sign > 0 else 'outward'}_{k}", sign * k
     yield "mirrored", 0
@@ -76,7 +76,7 @@ def _standing(
     treated: Mask,
     target: NDArray[np.int64],
 ) -> NDArray[np.intp]:
-    """Rows of the treated wells that stand at a ``target``: plate, row, column."""
+    """Return rows of the treated wells that stand at a ``target``: plate, row, column."""
     places = pd.MultiIndex.from_arrays([plate, across, along])
     index = pd.MultiIndex.from_arrays(list(target.T))
     return np.flatnonzero(treated & places.isin(index))

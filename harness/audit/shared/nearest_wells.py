@@ -42,7 +42,7 @@ class NearestWells(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Floats) -> Doubles:
-        """(n, 2), of which the order of the second column is the score."""
+        """Return (n, 2), of which the order of the second column is the score."""
         Z = ((X - self.mean_) / self.scale_) @ self.axes_
         control, treated = (_distance(Z, side, self.k) for side in self.sides_)
         positive = expit(np.log(control) - np.log(treated))
@@ -50,7 +50,7 @@ class NearestWells(ClassifierMixin, BaseEstimator):
 
 
 def _leading_axes(Z: Floats, n: int) -> Floats:
-    """Eigenvectors of the features' products with the n largest eigenvalues, (n_features, <= n)."""
+    """Return eigenvectors of the features' products with the n largest eigenvalues, (n_features, <= n)."""
     if Z.shape[1] <= n:
         return np.eye(Z.shape[1], dtype=np.float32)
     if Z.shape[1] <= len(Z):
@@ -61,7 +61,7 @@ def _leading_axes(Z: Floats, n: int) -> Floats:
 
 
 def _distance(Z: Floats, side: Floats, k: int) -> Doubles:
-    """Squared distance from each row of ``Z`` to its k-th nearest row of ``side``, (n,)."""
+    """Return squared distance from each row of ``Z`` to its k-th nearest row of ``side``, (n,)."""
     squares = np.square(Z).sum(axis=1)[:, None] + np.square(side).sum(axis=1) - 2 * (Z @ side.T)
     k = min(k, len(side)) - 1
     return np.maximum(np.partition(squares, k, axis=1)[:, k].astype(np.float64), _TINY)

@@ -43,7 +43,7 @@ class NullTest(Check):
         self.clear_above = clear_above
 
     def relabel(self, profiles: Profiles, seed: int, repeat: int) -> Relabelled:
-        """Wells whose tested ``negcon`` and ``treated`` differ by nothing but a coin.
+        """Return wells whose tested ``negcon`` and ``treated`` differ by nothing but a coin.
 
         Raises
         ------

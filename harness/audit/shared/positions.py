@@ -32,7 +32,7 @@ def places(wells: pd.DataFrame, *, extent: pd.DataFrame) -> pd.DataFrame:
 
 
 def positioned(wells: pd.DataFrame) -> bool:
-    """Whether every well has a numeric row and column."""
+    """Return whether every well has a numeric row and column."""
     return all(
         name in wells and pd.api.types.is_numeric_dtype(wells[name]) and bool(wells[name].notna().all())
         for name in ("row", "column")
@@ -77,7 +77,7 @@ def treated_frequency(train: pd.DataFrame, y: Doubles, test: pd.DataFrame) -> Do
 
 
 def _shrunken(place: pd.Series[Any], y: Doubles, prior: Doubles) -> pd.Series[Any]:
-    """Frequency by place, as if :data:`STRENGTH` more wells stood there with the frequency of the prior."""
+    """Return frequency by place, as if :data:`STRENGTH` more wells stood there with the frequency of the prior."""
     table = pd.DataFrame({"y": y, "prior": prior}).groupby(place.to_numpy()).agg(["sum", "size"])
     n = table["y", "size"]
     mean_prior = table["prior", "sum"] / n

@@ -148,7 +148,9 @@ def _narrow(profiles: Profiles) -> Profiles:
 
 
 def refit_is_costly(context: AuditContext, profiles: Profiles) -> bool:
-    """Whether a large screen is normalized anew for every fold: nulls then take fewer folds and one relabelling."""
+    """Return whether a large screen is normalized anew for every fold: nulls then take fewer folds and one
+    relabelling.
+    """
     trained = context.normalizer is not None and depends_on_training(context.normalizer)
     return trained and profiles.X.size > LARGE
 

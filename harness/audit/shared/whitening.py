@@ -51,7 +51,8 @@ class Whitening:
 
 
 def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
-    """Fit on control wells, each minus the mean of its plate's: Ledoit-Wolf covariance of features in their own sd.
+    """Return fit on control wells, each minus the mean of its plate's: Ledoit-Wolf covariance of features in their own
+    sd.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
 
 
 def _within_plates(X: Floats, plate: NDArray[np.intp]) -> tuple[Doubles, int]:
-    """Rows minus the mean of their plate, (n, n_features), and their degrees of freedom."""
+    """Return rows minus the mean of their plate, (n, n_features), and their degrees of freedom."""
     count = np.bincount(plate)
     total = np.zeros((len(count), X.shape[1]))
     np.add.at(total, plate, X.astype(np.float64))

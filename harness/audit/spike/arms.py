@@ -81,7 +81,7 @@ def sparse_arm(context: AuditContext, n: int, n_passes: int) -> Arm:
 
 
 def _typical(contrast: Doubles) -> Doubles:
-    """Mean contrast over directions by that of each, (n,), within bounds; 1 if rare effects are lost."""
+    """Return mean contrast over directions by that of each, (n,), within bounds; 1 if rare effects are lost."""
     mean = float(np.nanmean(contrast)) if np.isfinite(contrast).any() else 0.0
     if mean < LOST:
         return np.ones(len(contrast))

@@ -128,7 +128,7 @@ def everywhere(wells: pd.DataFrame, share: float) -> dict[str, float]:
 
 
 def _treated_rows(wells: pd.DataFrame) -> list[tuple[str, NDArray[np.intp]]]:
-    """Rows of the wells that may be spiked by plate, in order of their names, whatever the order of rows."""
+    """Return rows of the wells that may be spiked by plate, in order of their names, whatever the order of rows."""
     by_name = np.argsort(wells["well"].to_numpy(), kind="stable")
     treated = by_name[candidates(wells)[by_name]]
     by_plate = pd.Series(treated).groupby(wells["plate"].to_numpy()[treated])

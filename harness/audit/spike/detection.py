@@ -93,13 +93,13 @@ class Reader:
         return self._by_plate(score, plate, codes, n)
 
     def _space(self, X: Floats, code: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
-        """Spiked and compared wells, centred by plate and white, their plates and their codes."""
+        """Return spiked and compared wells, centred by plate and white, their plates and their codes."""
         rows = np.flatnonzero(self.compared | (code != UNSPIKED))
         Z = self.white.displacements(X[rows] - self.centres(X, code)[self.plate[rows]])
         return Z, self.plate[rows], code[rows]
 
     def centres(self, X: Floats, code: NDArray[np.intp]) -> Floats:
-        """Mean of the unspiked treated wells of each plate, (n_plates, n_features); 0 if there are none."""
+        """Return mean of the unspiked treated wells of each plate, (n_plates, n_features); 0 if there are none."""
         out = np.zeros((len(self.folds), X.shape[1]), dtype=np.float32)
         usable = self.treated & (code == UNSPIKED)
         for number in range(len(out)):
@@ -160,7 +160,7 @@ def held_out(wells: pd.DataFrame, seed: int) -> NDArray[np.intp]:
 
 
 def _evenly(wells: pd.DataFrame, treated: Mask, most: int, seed: int) -> Mask:
-    """Mark at most ``most`` of the treated wells, as many on every plate."""
+    """Return mark at most ``most`` of the treated wells, as many on every plate."""
     if treated.sum() <= most:
         return treated
     marked = np.zeros(len(wells), dtype=bool)
@@ -173,5 +173,5 @@ def _evenly(wells: pd.DataFrame, treated: Mask, most: int, seed: int) -> Mask:
 
 
 def _beaten(score: float, others: Floats) -> float:
-    """Share of ``others`` below ``score``, ties counted half."""
+    """Return share of ``others`` below ``score``, ties counted half."""
     return float(np.mean(others < score) + np.mean(others == score) / 2) if len(others) else float("nan")

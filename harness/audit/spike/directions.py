@@ -81,7 +81,7 @@ def deviations(profiles: Profiles) -> Floats:
 
 
 def _sources(wells: pd.DataFrame) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
-    """Rows of each compound among the treated wells; each well for itself if compounds are not named."""
+    """Return rows of each compound among the treated wells; each well for itself if compounds are not named."""
     rows = np.flatnonzero(candidates(wells))
     table = wells.iloc[rows]
     named = table["compound"].notna() & (table["compound"] != "") if "compound" in table else pd.Series(False, rows)

@@ -76,7 +76,7 @@ def strongest(bench: SpikeInExperiment) -> float:
 
 
 def _mean_squares(deviation: Floats, rows: Mask, varies: Mask) -> Floats:
-    """Mean square over features of at most 2,000 of the marked wells, each feature cut at 10 sd."""
+    """Return mean square over features of at most 2,000 of the marked wells, each feature cut at 10 sd."""
     index = np.flatnonzero(rows)
     sample = deviation[index[:: -(-len(index) // MOST_STRONGEST)]]
     sample[:, ~varies] = 0
@@ -84,7 +84,7 @@ def _mean_squares(deviation: Floats, rows: Mask, varies: Mask) -> Floats:
 
 
 def _lengths(bench: SpikeInExperiment, reader: Reader, unit: Doubles) -> Doubles:
-    """Length of each direction in the reader's space, (n_directions,): of the mean over a sample of wells."""
+    """Return length of each direction in the reader's space, (n_directions,): of the mean over a sample of wells."""
     rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // MOST_SAMPLED)]
     mean = [bench.yardstick.moved(rows, direction * bench.scale[bench.plate[rows]]).mean(axis=0) for direction in unit]
     length = np.linalg.norm(reader.white.displacements(np.array(mean)), axis=1).astype(np.float64)
@@ -92,13 +92,15 @@ def _lengths(bench: SpikeInExperiment, reader: Reader, unit: Doubles) -> Doubles
 
 
 def _signal(noise: float) -> float:
-    """Length of an effect that is found with :data:`TARGET` if the learned direction adds this variance."""
+    """Return length of an effect that is found with :data:`TARGET` if the learned direction adds this variance."""
     z2 = norm.ppf(TARGET) ** 2
     return float(np.sqrt(z2 + np.sqrt(z2**2 + 2 * z2 * noise)))
 
 
 def _dimensions(bench: SpikeInExperiment, reader: Reader) -> float:
-    """How many dimensions of variance 1 the treated wells fill in the reader's space: tr(S^2), from pairs of wells."""
+    """Return how many dimensions of variance 1 the treated wells fill in the reader's space: tr(S^2), from pairs of
+    wells.
+    """
     rows = np.flatnonzero(bench.treated)[:: max(1, int(bench.treated.sum()) // MOST_SAMPLED)]
     X: Floats = bench.yardstick.plain[rows]
     centre = np.zeros((int(bench.plate.max()) + 1, X.shape[1]))

@@ -60,7 +60,9 @@ class NoiseWells:
             return self._residuals(X, np.ones(len(spike), dtype=bool), spike)
 
     def _residuals(self, X: Floats, usable: Mask, spike: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
-        """Residuals of the ``usable`` rows; of a plate, and of a compound, spiked and unspiked wells count apart."""
+        """Return residuals of the ``usable`` rows; of a plate, and of a compound, spiked and unspiked wells count
+        apart.
+        """
         usable = usable.copy()
         number = spike - spike.min(initial=0)
         plate = (self.plate * (number.max(initial=0) + 1) + number)[usable]
@@ -104,7 +106,7 @@ def noise_wells(wells: pd.DataFrame, plate: NDArray[np.intp], seed: int) -> Nois
 
 
 def _groups(table: pd.DataFrame) -> NDArray[np.intp]:
-    """Number of the compound and dose of each row; -1 without a name, or alone."""
+    """Return number of the compound and dose of each row; -1 without a name, or alone."""
     if "compound" not in table:
         return np.full(len(table), -1, dtype=np.intp)
     named = table["compound"].notna() & (table["compound"] != "")
@@ -116,7 +118,7 @@ def _groups(table: pd.DataFrame) -> NDArray[np.intp]:
 
 
 def _means(code: NDArray[np.intp]) -> tuple[coo_array, coo_array, int]:
-    """Matrices that average rows by code and that hand averages back to rows, and the number of codes."""
+    """Return matrices that average rows by code and that hand averages back to rows, and the number of codes."""
     names, number = np.unique(code, return_inverse=True)
     shape = (len(names), len(code))
     weight = 1.0 / np.bincount(number)[number]

@@ -73,7 +73,9 @@ def _contrast(moves: Moved, k: int, weights: Doubles, plates: Mask) -> Doubles:
 
 
 def _coefficients(moves: Moved, k: int, weights: Doubles, plates: Mask) -> tuple[Doubles, Doubles, Doubles]:
-    """Coefficients of the sums of spiked and of other wells, (R, 2 n_plates) each: contrast, retention, spillover."""
+    """Return coefficients of the sums of spiked and of other wells, (R, 2 n_plates) each: contrast, retention,
+    spillover.
+    """
     weight = weights * plates
     touched = weight * (moves.n_spiked[:, k] > 0)
     with np.errstate(invalid="ignore", divide="ignore"):

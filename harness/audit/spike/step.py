@@ -99,14 +99,16 @@ def step_size(reader: Reader, steps: Step, halves: Mask, draws: Draws, n: int) -
 
 
 def _learned(reader: Reader, moved: Floats, unit: Doubles) -> Floats:
-    """Direction of the mean displacement in the reader's space, of length 1, (n_features,)."""
+    """Return direction of the mean displacement in the reader's space, of length 1, (n_features,)."""
     direction = reader.white.displacements((moved.mean(axis=0) / unit)[None])[0]
     length = np.linalg.norm(direction)
     return np.asarray(direction / length if length > 0 else direction, dtype=np.float32)
 
 
 def _local_sd(strong: Floats, usual: Doubles) -> Doubles:
-    """Factors (n_features,) by which features vary more among wells of a direction than among all; 0.05 at least."""
+    """Return factors (n_features,) by which features vary more among wells of a direction than among all; 0.05 at
+    least.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.sqrt(np.square(strong, dtype=np.float64).mean(axis=0)) / usual
     return np.where(usual > 0, np.maximum(np.nan_to_num(factor), LEAST_SD) ** LOCAL_WEIGHT, 1.0)

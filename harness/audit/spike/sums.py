@@ -39,7 +39,7 @@ def moved(
     wells: pd.DataFrame,
     noise: tuple[Floats, NDArray[np.intp]],
 ) -> Moved:
-    """Sum ``after`` minus ``before`` over the wells of each plate; empty wells do not count.
+    """Return sum ``after`` minus ``before`` over the wells of each plate; empty wells do not count.
 
     Parameters
     ----------

@@ -45,11 +45,11 @@ class BatchInference:
         return list(self.plates.loc[self.plates["outlier"], "plate"])
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """``inferred_batches`` and ``inferred_boundaries``."""
+        """Return ``inferred_batches`` and ``inferred_boundaries``."""
         return {"inferred_batches": self.plates, "inferred_boundaries": self.boundaries}
 
     def sentence(self) -> str:
-        """What was found, in one line, and what can be done about it."""
+        """Return what was found, in one line, and what can be done about it."""
         sizes = self.plates["batch"].value_counts(sort=False)
         n, plates = len(sizes), len(self.plates)
         if n == 1:
@@ -72,12 +72,12 @@ class BatchInference:
         return all(len(found) == 1 for found in numbers) and len({found[0] for found in numbers}) == len(numbers)
 
     def files(self) -> dict[str, str]:
-        """Content of ``batch/found.csv`` and, where plates are numbered, of ``batch/found.yaml``, by name."""
+        """Return content of ``batch/found.csv`` and, where plates are numbered, of ``batch/found.yaml``, by name."""
         table = {"batch/found.csv": str(spreadsheet_csv(self.plates))}
         return {**table, "batch/found.yaml": self.member()} if self.numbered else table
 
     def ranges(self) -> dict[str, list[list[int]]]:
-        """``{batch: [[first, last], ...]}`` for :class:`harness.batch.ranges.Ranges`.
+        """Return ``{batch: [[first, last], ...]}`` for :class:`harness.batch.ranges.Ranges`.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class BatchInference:
         return runs
 
     def member(self) -> str:
-        """YAML of a member of ``conf/batch`` that assigns the same batches without finding them again."""
+        """Return YAML of a member of ``conf/batch`` that assigns the same batches without finding them again."""
         spans = self.ranges()
         lines = [f"# {self.sentence()}", f"_target_: {RANGES}", "ranges:"]
         return "\n".join([*lines, *(f"  {name}: {spans[name]}" for name in spans), ""])

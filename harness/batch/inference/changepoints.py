@@ -13,7 +13,7 @@ Labels = NDArray[np.int64]
 
 
 def noise(X: Doubles) -> float:
-    """Variance from plate to plate within a batch, summed over the components: X (n, q) in plate order.
+    """Return variance from plate to plate within a batch, summed over the components: X (n, q) in plate order.
 
     Half the median squared step from a plate to the next (von Neumann 1941, with a median for the mean): a change of
     batch is one large step among many. InputError: plates without any difference.
@@ -28,7 +28,7 @@ def noise(X: Doubles) -> float:
 
 
 def penalty(X: Doubles) -> float:
-    """What a change point must save in squared error: Schwarz's criterion for a shift of all q components.
+    """Return what a change point must save in squared error: Schwarz's criterion for a shift of all q components.
 
     In Gaussian noise of variance v in each of q components a shift is q parameters and must save q v log(n); q v is
     :func:`noise`, measured on these plates, so that components of unequal variance count by what they vary.
@@ -37,7 +37,7 @@ def penalty(X: Doubles) -> float:
 
 
 def change_points(X: Doubles, min_size: int) -> Labels:
-    """Batch number 0, 1, ... of each plate, (n,): the exact minimum of squared error + :func:`penalty` a change.
+    """Return batch number 0, 1, ... of each plate, (n,): the exact minimum of squared error + :func:`penalty` a change.
 
     X (n, q), plates in order. Dynamic programming over all partitions into stretches of at least ``min_size`` plates
     (ruptures, Truong 2020: kernel ``linear``, which is the squared error around the mean of a stretch).

@@ -15,7 +15,7 @@ MOST_CLUSTERS = 40  # tried
 
 
 def clusters(X: Doubles, min_size: int) -> Labels:
-    """Cluster number 0, 1, ... of each plate, (n,), in order of appearance; X (n, q).
+    """Return cluster number 0, 1, ... of each plate, (n,), in order of appearance; X (n, q).
 
     Average linkage on 1 - Pearson correlation between plates, cut where the mean silhouette is highest. Clusters of
     fewer than ``min_size`` plates are dissolved: their plates join the cluster that they correlate with most. One
@@ -36,7 +36,7 @@ def clusters(X: Doubles, min_size: int) -> Labels:
 
 
 def correlation(X: Doubles) -> Doubles:
-    """Correlation between plates, (n, n), over all scaled features: the cosine of X (n, q) centred over plates.
+    """Return correlation between plates, (n, n), over all scaled features: the cosine of X (n, q) centred over plates.
 
     X are components, coordinates along orthogonal axes, so that their cosine is that of the scaled profiles. Plates
     at the very mean have no direction, and correlation 0 with every other.
@@ -48,7 +48,9 @@ def correlation(X: Doubles) -> Doubles:
 
 
 def _dissolved(cut: Labels, distance: Doubles, min_size: int) -> Labels:
-    """``cut`` without small clusters, numbered by first appearance; all one cluster where only small ones exist."""
+    """Return ``cut`` without small clusters, numbered by first appearance; all one cluster where only small ones
+    exist.
+    """
     names, counts = np.unique(cut, return_counts=True)
     large = names[counts >= min_size]
     if len(large) == 0:
@@ -59,6 +61,6 @@ def _dissolved(cut: Labels, distance: Doubles, min_size: int) -> Labels:
 
 
 def in_order(labels: Labels) -> Labels:
-    """The same groups, numbered 0, 1, ... by first appearance."""
+    """Return the same groups, numbered 0, 1, ... by first appearance."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return first.argsort().argsort()[inverse].astype(np.int64)

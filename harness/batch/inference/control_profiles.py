@@ -49,7 +49,7 @@ class ControlProfiles:
     _loadings: Doubles
 
     def resampled(self, *, n: int, seed: int) -> Iterator[Doubles]:
-        """``n`` times the components, (n_plates, q), of control wells drawn with replacement within each plate.
+        """Yield ``n`` times the components, (n_plates, q), of control wells drawn with replacement within each plate.
 
         The scaling and the directions of the components stay those of the screen; draws depend on ``seed`` and the
         plate's name only.
@@ -70,7 +70,7 @@ class ControlProfiles:
 
 
 def control_profiles(profiles: Profiles, *, order: str = "plate") -> ControlProfiles:
-    """Control profiles of all plates, ordered by the wells' column ``order``: numbers by size, text naturally.
+    """Return control profiles of all plates, ordered by the wells' column ``order``: numbers by size, text naturally.
 
     Sites of a well count as one well, by their median.
 
@@ -120,7 +120,9 @@ def control_profiles(profiles: Profiles, *, order: str = "plate") -> ControlProf
 
 
 def plate_order(wells: pd.DataFrame, column: str) -> list[str]:
-    """Plates in order of ``column``, plates of equal rank by name. Raises InputError as :func:`control_profiles`."""
+    """Return plates in order of ``column``, plates of equal rank by name. Raises InputError as
+    :func:`control_profiles`.
+    """
     remedy = "set batch.order to a column that gives every plate one place, as an acquisition date does"
     if column not in wells:
         raise InputError(
@@ -138,7 +140,7 @@ def plate_order(wells: pd.DataFrame, column: str) -> list[str]:
 
 
 def _natural(text: str) -> list[tuple[float, str]]:
-    """Sorts ``week2`` before ``week10``; a number, also with sign or decimals, sorts by its size."""
+    """Sort ``week2`` before ``week10``; a number, also with sign or decimals, sorts by its size."""
     try:
         return [(float(text), "")]
     except ValueError:

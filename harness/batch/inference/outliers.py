@@ -14,14 +14,16 @@ FLOOR = 0.05  # of the median: in many dimensions distances are nearly equal, an
 
 
 def robust_z(distance: Doubles) -> Doubles:
-    """How far each distance (n,) lies above the median of all, in robust sd (1.4826 MAD, at least FLOOR x median)."""
+    """Return how far each distance (n,) lies above the median of all, in robust sd (1.4826 MAD, at least FLOOR x
+    median).
+    """
     middle = np.median(distance)
     spread = max(MAD_TO_SD * float(np.median(np.abs(distance - middle))), FLOOR * float(middle))
     return np.asarray((distance - middle) / spread if spread > 0 else np.zeros_like(distance))
 
 
 def isolated(X: Doubles, *, cutoff: float = CUTOFF) -> Mask:
-    """Plates far from even their nearest other plate: X (n, q), mask (n,).
+    """Return plates far from even their nearest other plate: X (n, q), mask (n,).
 
     They are set aside while batches are looked for, so that no batch is made of one or bent towards it.
     """
@@ -31,7 +33,7 @@ def isolated(X: Doubles, *, cutoff: float = CUTOFF) -> Mask:
 
 
 def adopt(X: Doubles, labels: Labels, aside: Mask) -> Labels:
-    """``labels`` (n,) with plates set ``aside`` given the batch of the nearest other plates in the order.
+    """Return ``labels`` (n,) with plates set ``aside`` given the batch of the nearest other plates in the order.
 
     Where the plates before and after lie in two batches, the one whose centre (X, coordinate-wise median) is nearer.
     """
@@ -45,7 +47,8 @@ def adopt(X: Doubles, labels: Labels, aside: Mask) -> Labels:
 
 
 def from_batch(X: Doubles, labels: Labels, aside: Mask) -> Doubles:
-    """Robust z of the distance of each plate to its batch, (n,): the median of the batch's other plates, X (n, q).
+    """Return robust z of the distance of each plate to its batch, (n,): the median of the batch's other plates, X (n,
+    q).
 
     A median of few plates is itself uncertain: distances are divided by sqrt(1 + 1/m) for m other plates.
     """

@@ -29,7 +29,7 @@ class Stability:
 
 
 def stability(labels: Labels, draws: Iterable[Labels]) -> Stability:
-    """Stability of ``labels`` (n,) over assignments of resampled controls, (n,) each, plates in order."""
+    """Return stability of ``labels`` (n,) over assignments of resampled controls, (n,) each, plates in order."""
     rand, jaccard, parted = [], [], []
     own = labels[:, None] == labels
     for drawn in draws:

@@ -39,7 +39,7 @@ class RayLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """All jobs, to the end; raises what Ray says of one whose worker was killed after the others have ended.
+        """Return all jobs, to the end; raises what Ray says of one whose worker was killed after the others have ended.
 
         Raises
         ------
@@ -80,7 +80,7 @@ def _work(
     state: dict[Any, Any],
     folder: str,
 ) -> JobReturn:
-    """One job, in a worker."""
+    """Return one job, in a worker."""
     hydra_context, config, task_function = context
     os.chdir(folder)
     setup_globals()

@@ -41,7 +41,7 @@ def parse_wide_table(
     source: str = "table",
     report: ReadingReport | None = None,
 ) -> tuple[Floats, pd.DataFrame, list[str]]:
-    """``(X, wells, feature names)`` of a wide table, rows in the order of ``df``; X (n, n_features) float32.
+    """Return ``(X, wells, feature names)`` of a wide table, rows in the order of ``df``; X (n, n_features) float32.
 
     ``controls``, ``poscon``, ``empty``: see :meth:`Rule.parse`; ``features``: see :func:`features.choose`.
 
@@ -102,7 +102,7 @@ def profiles_from_frame(
     level: str = "auto",
     name: str = "table",
 ) -> Profiles:
-    """Profiles of a wide table; plates in order of first appearance, rows of a plate as given.
+    """Return profiles of a wide table; plates in order of first appearance, rows of a plate as given.
 
     ``plate`` ... ``cell_count`` name columns of ``df`` (None: the column of that very name, where there is one).
     Without a batch column every batch is ``""``: see :func:`harness.batch.assign_batches`. The other options are

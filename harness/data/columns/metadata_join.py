@@ -57,7 +57,8 @@ class Join:
 
     @classmethod
     def parse(cls, spec: Mapping[str, Any], *, option: str) -> Join:
-        """``{"path": path or glob, "on": [column, ...] or {left: right, ...}, "columns": [...], "unmatched": ...}``.
+        """Return ``{"path": path or glob, "on": [column, ...] or {left: right, ...}, "columns": [...], "unmatched":
+        ...}``.
 
         ``separator`` and ``decimal``, if given, are those of :class:`harness.data.files.dialect.Dialect`.
         """
@@ -179,7 +180,7 @@ class Join:
 
 
 def joins(specs: MetadataSpec) -> list[Join]:
-    """Every entry of the option ``metadata``."""
+    """Return every entry of the option ``metadata``."""
     return [Join.parse(spec, option=f"metadata[{i}]") for i, spec in enumerate(as_list(specs))]
 
 

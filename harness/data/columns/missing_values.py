@@ -18,12 +18,12 @@ LARGEST = (
 
 
 def known(X: Floats) -> Mask:
-    """Values that can be computed with, the shape of X: neither NaN nor beyond :data:`LARGEST`."""
+    """Return values that can be computed with, the shape of X: neither NaN nor beyond :data:`LARGEST`."""
     return (X >= -LARGEST) & (X <= LARGEST)
 
 
 def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str, source: str) -> Mask:
-    """Features to keep, (n_features,). ``parts``: arrays (n, n_features) that together hold every row.
+    """Return features to keep, (n_features,). ``parts``: arrays (n, n_features) that together hold every row.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str,
 
 
 def impute(X: Floats, features: Sequence[str], *, plate: str, source: str) -> Floats:
-    """``X`` (n, n_features) of one plate, NaN and infinity replaced by the feature's median on the plate.
+    """Return ``X`` (n, n_features) of one plate, NaN and infinity replaced by the feature's median on the plate.
 
     Raises
     ------

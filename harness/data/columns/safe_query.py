@@ -86,7 +86,7 @@ class Query:
         return cls(written, evaluated, {name: quoted.get(name, name) for name in names})
 
     def mask(self, columns: Mapping[str, pd.Series[Any]], *, option: str) -> Mask:
-        """Rows (n,) for which the query holds; a missing answer is False, a missing text is an empty one.
+        """Return rows (n,) for which the query holds; a missing answer is False, a missing text is an empty one.
 
         Raises
         ------

@@ -43,7 +43,7 @@ def position(name: str) -> Position | None:
 
 
 def standardize(names: pd.Series[Any]) -> pd.DataFrame:
-    """Columns ``well`` (canonical, like ``B02``), ``row`` and ``column`` (from 1); same index as ``names``.
+    """Return columns ``well`` (canonical, like ``B02``), ``row`` and ``column`` (from 1); same index as ``names``.
 
     A name that is not understood is left as it is, its row and column missing (nullable integers); where no
     name is understood there is no ``row`` and no ``column``.

@@ -47,7 +47,8 @@ class Rule:
 
     @classmethod
     def parse(cls, spec: RuleSpec, *, option: str) -> Rule | None:
-        """``spec``: a query, or ``{"column": ..., "values": [...]}``, or ``{"query": ...}``; None if all are None.
+        """Return ``spec``: a query, or ``{"column": ..., "values": [...]}``, or ``{"query": ...}``; None if all are
+        None.
 
         A value of None or ``""`` in ``values`` stands for wells where the column is empty.
 
@@ -81,7 +82,7 @@ class Rule:
         return self.columns
 
     def mask(self, table: Columns) -> Mask:
-        """Rows (n,) that the rule holds for."""
+        """Return rows (n,) that the rule holds for."""
         if self.query:
             return self.query.mask(table, option=self.option)
         if self.column not in table:
@@ -89,7 +90,7 @@ class Rule:
         return cast(Mask, as_key(table[self.column]).isin(self.values).to_numpy(dtype=bool))
 
     def describe(self, table: Columns) -> str:
-        """What was asked for and the values found, for an error message."""
+        """Return what was asked for and the values found, for an error message."""
         asked = (
             repr(shortened(self.query.written)) if self.query else f"column {self.column!r}, values {list(self.values)}"
         )
@@ -110,7 +111,7 @@ def assign_roles(
     without_partner: Mapping[str, Mask] | None = None,
     report: ReadingReport | None = None,
 ) -> pd.Series[Any]:
-    """``role`` of each row. Where several rules hold: empty before poscon before negcon; all else is treated.
+    """Return ``role`` of each row. Where several rules hold: empty before poscon before negcon; all else is treated.
 
     ``without_partner``: of joined columns, the rows (n,) that found no partner. What such a column would hold is not
     known: a row for which a rule reads it takes no part, its role is empty.

@@ -27,7 +27,7 @@ LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well o
 
 
 def resolve_columns(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
-    """The source column of each standard column that is there: the mapped one, else the one of that name.
+    """Return the source column of each standard column that is there: the mapped one, else the one of that name.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def resolve_columns(found: Collection[str], columns: Mapping[str, str | None], *
 
 
 def reserved_columns(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
-    """Columns that are no features unless asked for by name."""
+    """Return columns that are no features unless asked for by name."""
     used = {name for rule in rules if rule for name in rule.columns}
     return {*STANDARD, *DERIVED, *columns.values(), *used}
 
@@ -161,7 +161,7 @@ def _refuse_blank_ids(
 
 
 def require_controls(controls: Rule | None, *, source: str, found: Collection[str]) -> Rule:
-    """``controls``, or an InputError that says how to choose them."""
+    """Return ``controls``, or an InputError that says how to choose them."""
     if controls is None:
         raise InputError(
             f"{source}: which wells are negative controls? Give controls.column and controls.values, or "
@@ -171,7 +171,7 @@ def require_controls(controls: Rule | None, *, source: str, found: Collection[st
 
 
 def drop_columns(df: pd.DataFrame, names: Sequence[str], taken: Collection[str]) -> pd.DataFrame:
-    """The columns that are not features, and those that are used for something else as well; rows 0..n-1."""
+    """Return the columns that are not features, and those that are used for something else as well; rows 0..n-1."""
     gone = set(names) - set(taken)
     return df[[c for c in df.columns if c not in gone]].reset_index(drop=True)
 
@@ -197,7 +197,9 @@ def _is_text_of_whole_numbers(column: pd.Series[Any]) -> bool:
 
 
 def _storable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Values of several types in one column (files that disagree) become text, and whole numbers beyond 64 bits."""
+    """Return values of several types in one column (files that disagree) become text, and whole numbers beyond 64
+    bits.
+    """
     if is_numeric_dtype(column):
         return column
     kind = infer_dtype(column, skipna=True)

@@ -92,14 +92,14 @@ def _nearly_all(rows: Doubles, is_standard: Callable[[Doubles, float], Mask], to
 
 
 def _moments(rows: Doubles, tolerance: float) -> Mask:
-    """Features with mean 0 and sd 1, of either definition of the sd."""
+    """Return features with mean 0 and sd 1, of either definition of the sd."""
     spreads = [np.abs(np.nanstd(rows, axis=0, ddof=ddof) - 1) <= tolerance for ddof in (0, 1)]
     standard: Mask = (np.abs(np.nanmean(rows, axis=0)) <= tolerance) & (spreads[0] | spreads[1])
     return standard
 
 
 def _order(rows: Doubles, tolerance: float) -> Mask:
-    """Features with median 0 and MAD 1, scaled or not, or interquartile range 1."""
+    """Return features with median 0 and MAD 1, scaled or not, or interquartile range 1."""
     median = np.nanmedian(rows, axis=0)
     deviation = np.nanmedian(np.abs(rows - median), axis=0)
     quartiles = np.nanquantile(rows, [0.25, 0.75], axis=0)

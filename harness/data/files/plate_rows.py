@@ -35,7 +35,7 @@ class PlateRows:
         return [name for name, keep in zip(self._all_features, self._usable, strict=True) if keep]
 
     def plates(self) -> Iterator[tuple[Floats, pd.DataFrame]]:
-        """``(X, wells)`` of each plate, in order of first appearance, rows as given.
+        """Yield ``(X, wells)`` of each plate, in order of first appearance, rows as given.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class PlateRows:
             yield X, self.wells.iloc[rows].reset_index(drop=True)
 
     def _gather(self, rows: NDArray[np.intp]) -> Floats:
-        """``rows`` (ascending) of the stacked parts."""
+        """Return ``rows`` (ascending) of the stacked parts."""
         starts = np.cumsum([0, *(len(part) for part in self.parts)])
         pieces = []
         for part, start, end in zip(self.parts, starts[:-1], starts[1:], strict=True):

@@ -25,7 +25,7 @@ _PARQUET = (".parquet", ".pq")
 
 
 def expand(paths: str | Sequence[str], *, option: str) -> list[Path]:
-    """Files of a path or glob, or of several (``**`` goes through folders), each file once, sorted per glob.
+    """Return files of a path or glob, or of several (``**`` goes through folders), each file once, sorted per glob.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def require(found: Collection[str], wanted: Collection[str], *, what: str, source: str) -> None:
-    """Raises InputError for the first of ``wanted`` that is not in ``found``."""
+    """Raise InputError for the first of ``wanted`` that is not in ``found``."""
     absent = [name for name in wanted if name not in found]
     if absent:
         raise InputError(f"{source}: no {what} {absent[0]!r}; found {preview(found, 20)}")

@@ -78,7 +78,7 @@ class Library:
         self.rare: Doubles = np.where(half & self.potent[:, None], self.strength[:, None], 0.0)
 
     def compounds(self, effect: float) -> pd.DataFrame:
-        """``compound, strength, active, toxicity, axis_1..axis_8``, as they act on the screen's cells."""
+        """Return ``compound, strength, active, toxicity, axis_1..axis_8``, as they act on the screen's cells."""
         table = pd.DataFrame(
             {
                 "compound": self.names,
@@ -91,7 +91,7 @@ class Library:
         return table.join(pd.DataFrame(effect * self.latent[:, 1:], columns=columns))
 
     def assays(self) -> pd.DataFrame:
-        """``compound`` and one column per assay: 1 active, 0 inactive, NaN not measured.
+        """Return ``compound`` and one column per assay: 1 active, 0 inactive, NaN not measured.
 
         An assay responds to one direction of the effect space; its most displaced compounds are its actives, with
         some noise. A screen without biology keeps the labels: its images just say nothing about them.

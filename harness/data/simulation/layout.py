@@ -17,7 +17,7 @@ DOSE = 5.0  # of a treated well; nearly every well of Bray 2017's plate maps say
 
 
 def stream(seed: int, axis: str, index: int = 0) -> np.random.Generator:
-    """The random numbers of one named axis (and of one member of it): no draw depends on another axis."""
+    """Return the random numbers of one named axis (and of one member of it): no draw depends on another axis."""
     return np.random.default_rng([seed, zlib.crc32(axis.encode()), index])
 
 
@@ -41,7 +41,7 @@ class Layout(Protocol):
     shape: tuple[int, int]
 
     def wells(self, plate: int, active: Mask) -> PlateWells:
-        """Wells of plate number ``plate``, where ``active`` (n_compounds,) marks the strong compounds."""
+        """Return wells of plate number ``plate``, where ``active`` (n_compounds,) marks the strong compounds."""
         ...
 
 

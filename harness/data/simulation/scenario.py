@@ -80,7 +80,7 @@ LIMITS: dict[str, tuple[tuple[type, ...], float, float, str]] = {
 
 
 def choose(scenario: str, size: str, numbers: Mapping[str, float | None]) -> tuple[Scenario, Size]:
-    """The named scenario and size; ``numbers`` that are not None take the place of the size's own.
+    """Return the named scenario and size; ``numbers`` that are not None take the place of the size's own.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def choose(scenario: str, size: str, numbers: Mapping[str, float | None]) -> tup
 
 
 def lay_out(scenario: Scenario, size: Size, seed: int) -> tuple[RandomLayout, Doubles]:
-    """A random layout with the scenario's properties, and the share of strong compounds in each plate map."""
+    """Return a random layout with the scenario's properties, and the share of strong compounds in each plate map."""
     n = len(size.plates_in)
     controls = np.linspace(*scenario.controls, n) * size.n_controls
     active_in = None

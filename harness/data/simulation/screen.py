@@ -51,7 +51,7 @@ class SimulatedScreen:
         self._names = np.array([*layout.compounds, "DMSO"], dtype=object)
 
     def _shift(self, rng: np.random.Generator, size: float) -> Doubles:
-        """An additive technical effect on every feature, (n_features,), of root mean square about ``size``."""
+        """Return an additive technical effect on every feature, (n_features,), of root mean square about ``size``."""
         shared = rng.normal(size=N_LATENT) @ self.features.loadings
         shared /= np.sqrt((shared[self.features.ordinary] ** 2).mean())
         own = rng.normal(size=len(shared)) * self.features.ordinary
@@ -59,7 +59,7 @@ class SimulatedScreen:
         return shift
 
     def hidden(self, plate: int) -> dict[str, Doubles]:
-        """Technical effects on a plate, (n_features,) each: :data:`ADDITIVE` in control sd, and the ``gain``."""
+        """Return technical effects on a plate, (n_features,) each: :data:`ADDITIVE` in control sd, and the ``gain``."""
         b = int(self.layout.batch[plate])
         batch, own = stream(self.seed, "batch", b), stream(self.seed, "plate", plate)
         effects = {"batch": self._shift(batch, BATCH_SHIFT)}
@@ -73,7 +73,9 @@ class SimulatedScreen:
         return effects
 
     def plate(self, plate: int) -> tuple[Floats, pd.DataFrame, Floats]:
-        """Observed profiles (n, n_features), wells (n rows by well, then site), planted profiles (n, n_features)."""
+        """Return observed profiles (n, n_features), wells (n rows by well, then site), planted profiles (n,
+        n_features).
+        """
         row, column, compound, dose = self.layout.wells(plate, self.library.potent)
         n_wells, control = len(compound), compound < 0
         well, site = np.divmod(np.arange(n_wells * self.n_sites), self.n_sites)
@@ -107,7 +109,7 @@ class SimulatedScreen:
         return self._observed(plate, row[well], column[well], planted), wells, planted
 
     def _planted(self, plate: int, well: Ints, moved: Doubles) -> tuple[Floats, Floats]:
-        """Natural states of the wells (n_wells, N_LATENT), planted profiles of the sites (n, n_features)."""
+        """Return natural states of the wells (n_wells, N_LATENT), planted profiles of the sites (n, n_features)."""
         shape = (len(moved), len(self.features.names))
         rng = stream(self.seed, "wells", plate)
         natural = rng.standard_normal((shape[0], N_LATENT), dtype=np.float32)
@@ -125,7 +127,9 @@ class SimulatedScreen:
         return natural, planted
 
     def _observed(self, plate: int, row: Ints, column: Ints, planted: Floats) -> Floats:
-        """Raw means and scales applied to planted * gain + the shifts, which depend on plate and position only."""
+        """Return raw means and scales applied to planted * gain + the shifts, which depend on plate and position
+        only.
+        """
         effects, (rows, columns) = self.hidden(plate), self.layout.shape
         edge = (row == 1) | (row == rows) | (column == 1) | (column == columns)
         position = {
@@ -143,7 +147,9 @@ class SimulatedScreen:
         return X
 
     def _cells(self, plate: int, toxicity: Doubles) -> Ints:
-        """Cells of each site, (n,): Poisson around a mean that falls with toxicity and differs between batches."""
+        """Return cells of each site, (n,): Poisson around a mean that falls with toxicity and differs between
+        batches.
+        """
         rng = stream(self.seed, "cells", plate)
         seeding = self.technical * stream(self.seed, "seeding", int(self.layout.batch[plate])).normal(0, BATCH_COUNT)
         expected = np.log(CELLS) + seeding - DENSITY * toxicity + rng.normal(0, SITE_COUNT, len(toxicity))

@@ -25,7 +25,7 @@ def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def well_table(wells: pd.DataFrame) -> pd.DataFrame:
-    """One row per well: first value of every column, mean of ``cell_count`` (cells per image), no ``site``."""
+    """Return one row per well: first value of every column, mean of ``cell_count`` (cells per image), no ``site``."""
     codes = well_codes(wells)
     if len(codes) == 0 or codes[-1] == len(codes) - 1:
         return wells.drop(columns="site", errors="ignore").reset_index(drop=True)
@@ -37,7 +37,7 @@ def well_table(wells: pd.DataFrame) -> pd.DataFrame:
 
 
 def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
-    """A mask over wells, (n_wells,), or over rows, (n_rows,), as a mask over the rows of ``wells``.
+    """Return a mask over wells, (n_wells,), or over rows, (n_rows,), as a mask over the rows of ``wells``.
 
     Raises
     ------
@@ -52,12 +52,12 @@ def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
 
 
 def _median(stack: Floats) -> Floats:
-    """Median over axis 1 of (n_wells, n_sites, n_features)."""
+    """Return median over axis 1 of (n_wells, n_sites, n_features)."""
     return halfway(middle(stack))
 
 
 def _mean(stack: Floats) -> Floats:
-    """Mean over axis 1, accumulated in float64."""
+    """Return mean over axis 1, accumulated in float64."""
     return np.asarray(stack.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
@@ -100,7 +100,9 @@ def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
 
 
 def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]) -> Floats:
-    """``method`` of (n, n_sites, n_features), for all wells of one number of sites at once; in order of codes."""
+    """Return ``method`` of (n, n_sites, n_features), for all wells of one number of sites at once; in order of
+    codes.
+    """
     counts = np.bincount(codes)
     if (counts == counts[0]).all() and (np.diff(codes) >= 0).all():
         return method(Z.reshape(len(counts), counts[0], Z.shape[1]))
@@ -126,13 +128,13 @@ class KeepsWells(Protocol):
     def __call__(
         self, parts: Callable[[], Iterator[Floats]], *, wells: pd.DataFrame, n_features: int, key: str
     ) -> Floats:
-        """The ``parts``, plate by plate, of the table ``wells`` one above the other, read-only; as they were before
-        where the ``key`` is the same."""
+        """Return the ``parts``, plate by plate, of the table ``wells`` one above the other, read-only; as they were
+        before where the ``key`` is the same."""
         ...
 
 
 def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles:
-    """Profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
+    """Return profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
 
     ``glance`` is called with every plate whose images are read for that: none where the wells were kept.
     """
@@ -169,7 +171,7 @@ def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] |
 
 
 def raw_wells(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles | None:
-    """:func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
+    """Return :func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
     if how == "none" or profiles._mask is not None:
         return None
     key = "wells", how

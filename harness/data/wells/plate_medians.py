@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plate_medians(profiles: Profiles, *, heldout: bool) -> tuple[Doubles, pd.DataFrame]:
-    """Feature-wise medians (n_plates, n_features), NaN for a plate without such wells; a row per plate."""
+    """Return feature-wise medians (n_plates, n_features), NaN for a plate without such wells; a row per plate."""
     medians, rows = [], []
     for plate in profiles:
         chosen = plate.wells["heldout_control"] if heldout else plate.wells["role"] == "treated"
@@ -29,7 +29,7 @@ def plate_medians(profiles: Profiles, *, heldout: bool) -> tuple[Doubles, pd.Dat
 
 
 def correlate(medians: Doubles) -> Doubles:
-    """Pearson correlation between plates, (n_plates, n_plates), from medians (n_plates, n_features).
+    """Return Pearson correlation between plates, (n_plates, n_plates), from medians (n_plates, n_features).
 
     Every feature is first centred and scaled over plates. Without that, features of unequal level (areas in
     thousands beside ratios near 1) put every plate on the same long profile, and every correlation is 1.0.
@@ -56,7 +56,7 @@ def correlate(medians: Doubles) -> Doubles:
 
 
 def within_minus_between(table: pd.DataFrame) -> float:
-    """Mean correlation of plates of the same batch minus mean correlation of plates of different batches.
+    """Return mean correlation of plates of the same batch minus mean correlation of plates of different batches.
 
     ``table`` is ``plate_correlation``; pairs of a plate with itself and undefined correlations are left out.
     Raises NotApplicable where no batch has two plates, or all plates lie in one batch.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def sample(wells: pd.DataFrame, *, max_points: int, seed: int) -> NDArray[np.intp]:
-    """Row positions (ascending) of at most ``max_points`` control and treated wells, the same for the same seed.
+    """Return row positions (ascending) of at most ``max_points`` control and treated wells, the same for the same seed.
 
     All controls while they are at most half of ``max_points`` or leave no treated well out, else a sample of them;
     the rest are treated wells. Samples are spread evenly over plates.
@@ -30,7 +30,7 @@ def sample(wells: pd.DataFrame, *, max_points: int, seed: int) -> NDArray[np.int
 
 
 def _spread(rows: NDArray[np.intp], plate: NDArray[np.intp], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """``n`` of ``rows`` at random, as evenly over plates as their numbers of wells allow."""
+    """Return ``n`` of ``rows`` at random, as evenly over plates as their numbers of wells allow."""
     order = rng.permutation(len(rows))
     turn = pd.Series(plate[order]).groupby(plate[order]).cumcount().to_numpy()
     return rows[order[np.argsort(turn, kind="stable")[:n]]]

@@ -43,7 +43,7 @@ class Shown:
 
 
 def shown_wells(run: FigureContext, *, n: int, max_features: int) -> Shown:
-    """``n`` control and ``n`` treated wells a plate and ``max_features`` features, drawn by the seed alone.
+    """Return ``n`` control and ``n`` treated wells a plate and ``max_features`` features, drawn by the seed alone.
 
     Raises NotApplicable without raw profiles, without control wells or without treated wells.
     """
@@ -72,7 +72,7 @@ def shown_wells(run: FigureContext, *, n: int, max_features: int) -> Shown:
 
 
 def _heldout_controls(run: FigureContext) -> Mask | None:
-    """Controls that the normalizer did not use, (n_wells,), where every plate with controls has enough."""
+    """Return controls that the normalizer did not use, (n_wells,), where every plate with controls has enough."""
     if run.heldout is None:
         return None
     mask = run.heldout.wells["heldout_control"].to_numpy(dtype=bool)
@@ -83,7 +83,7 @@ def _heldout_controls(run: FigureContext) -> Mask | None:
 
 
 def _drawn(wells: pd.DataFrame, mask: Mask, order: list[str], *, n: int, seed: int) -> NDArray[np.intp]:
-    """Rows of ``n`` of the wells of ``mask`` on each plate, plates in ``order``."""
+    """Return rows of ``n`` of the wells of ``mask`` on each plate, plates in ``order``."""
     own = np.flatnonzero(mask)
     groups = pd.Series(own).groupby(wells["plate"].to_numpy()[own]).indices
     return np.concatenate(
@@ -96,7 +96,7 @@ def _drawn(wells: pd.DataFrame, mask: Mask, order: list[str], *, n: int, seed: i
 
 
 def _before(run: FigureContext, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
-    """Profiles before normalization in the order of ``rows``."""
+    """Return profiles before normalization in the order of ``rows``."""
     mask = np.zeros(len(run.normalized.wells), dtype=bool)
     mask[rows] = True
     return np.asarray(align_raw_profiles(run, mask, columns=columns.tolist())[np.cumsum(mask)[rows] - 1])

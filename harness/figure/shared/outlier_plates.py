@@ -20,7 +20,8 @@ FEWEST = 4  # plates: the median of fewer distances is no yardstick
 
 
 def outlier_plates(run: FigureContext) -> pd.DataFrame:
-    """plate, outlier, distance: robust distance of the plate's control medians to its batch, as ``batch=inferred``.
+    """Return plate, outlier, distance: robust distance of the plate's control medians to its batch, as
+    ``batch=inferred``.
 
     Where ``batch=inferred`` named the batches, its own answer. The distance is NaN for a plate without control
     wells, and for one whose batch holds no two plates that resemble any other: there a plate is an outlier where

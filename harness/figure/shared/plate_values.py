@@ -36,7 +36,7 @@ class Values:
 
 
 def plate_values(run: FigureContext, feature: str | None) -> Values:
-    """Values of all wells of ``run.normalized``; NaN for empty wells and where a score is not known.
+    """Return values of all wells of ``run.normalized``; NaN for empty wells and where a score is not known.
 
     A feature comes in robust sd of control wells within plates, at its stage, so that before and after compare; a
     column of the wells and a score as they are. ``feature=None`` is the feature that rows and columns explain best
@@ -70,7 +70,7 @@ def plate_values(run: FigureContext, feature: str | None) -> Values:
 
 
 def strongest(run: FigureContext) -> int:
-    """The feature with the largest mean :func:`position_effect` over up to 24 plates, before normalization.
+    """Return the feature with the largest mean :func:`position_effect` over up to 24 plates, before normalization.
 
     Where no plate has enough wells for that, over all wells of these plates together.
     """
@@ -102,7 +102,7 @@ def _centred(x: Doubles, plate: NDArray[np.object_], filled: NDArray[np.bool_]) 
 
 
 def _scores(run: FigureContext, name: str) -> Doubles | None:
-    """Held-out scores of ``task/model`` for each well, the mean where several folds held it out."""
+    """Return held-out scores of ``task/model`` for each well, the mean where several folds held it out."""
     found = {f"{task}/{model}": evaluations for (task, model), evaluations in run.evaluations.items()}
     if name not in found:
         return None

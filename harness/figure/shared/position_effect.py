@@ -17,7 +17,7 @@ MAD_TO_SD = 1.4826
 
 
 def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
-    """Adjusted R^2 of rows and columns together, (n_features,), of X (n, n_features) centred by plate.
+    """Return adjusted R^2 of rows and columns together, (n_features,), of X (n, n_features) centred by plate.
 
     Values are centred by the median of their plate and clipped at 6 robust sd. Adjusted for the number of rows and
     columns, so that 0 is expected without an effect (Theil 1961) and may be negative. NaN for features that do not
@@ -42,6 +42,8 @@ def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
 
 
 def centred(X: Doubles, plate: NDArray[np.int64]) -> Doubles:
-    """X (n, n_features) less the median of each feature over the wells of the same ``plate`` (n,), NaN left out."""
+    """Return X (n, n_features) less the median of each feature over the wells of the same ``plate`` (n,), NaN left
+    out.
+    """
     middle = pd.DataFrame(np.asarray(X, dtype=np.float64)).groupby(plate).transform("median")
     return np.asarray(X - middle.to_numpy(), dtype=np.float64)

@@ -14,7 +14,7 @@ _BLOCK = 20_000  # rows at a time
 
 
 def project_points(X: Floats, at: Doubles, others: Floats, *, seed: int, n_neighbors: int = 5) -> Doubles:
-    """Coordinates of ``others`` (m, G) on a map of X (n, G) at ``at`` (n, 2): (m, 2).
+    """Return coordinates of ``others`` (m, G) on a map of X (n, G) at ``at`` (n, 2): (m, 2).
 
     Each is put at the mean of its ``n_neighbors`` nearest rows of X, weighted by inverse distance, in the space that
     :func:`harness.figure.umap.embed` sees: features standardized over X, at most 50 principal components. This is where

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def align_raw_profiles(run: FigureContext, chosen: Mask, *, columns: Sequence[int] | None = None) -> Floats:
-    """Profiles before normalization of the wells ``chosen`` (n_wells,) of ``run.normalized.wells``.
+    """Return profiles before normalization of the wells ``chosen`` (n_wells,) of ``run.normalized.wells``.
 
     Sites of a well count as one well, by their median. Read plate by plate; only the chosen rows, and ``columns``
     (default: all features), are kept.

@@ -12,7 +12,7 @@ from harness.metric.base import Metric
 
 
 def metric_named(name: str) -> Metric:
-    """The metric of that name, with its default settings.
+    """Return the metric of that name, with its default settings.
 
     Raises
     ------

@@ -29,7 +29,7 @@ class Design:
     scale: Doubles
 
     def matrix(self, wells: pd.DataFrame) -> Doubles:
-        """(n, p) float64; rows of empty wells may lack values: they get the mean.
+        """Return (n, p) float64; rows of empty wells may lack values: they get the mean.
 
         Raises
         ------
@@ -51,7 +51,7 @@ class Design:
 
 
 def learn(columns: Sequence[str], wells: pd.DataFrame) -> Design:
-    """The design of ``columns`` from the filled training rows.
+    """Return the design of ``columns`` from the filled training rows.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def learn(columns: Sequence[str], wells: pd.DataFrame) -> Design:
 
 
 def coefficients(design: Design, tables: Sequence[pd.DataFrame], plates: Iterable[Plate]) -> Doubles:
-    """Least squares of the features on the design and one intercept per batch: (p, G), one pass over the plates.
+    """Return least squares of the features on the design and one intercept per batch: (p, G), one pass over the plates.
 
     ``tables`` holds the filled rows of each plate's wells.
 
@@ -90,7 +90,7 @@ def coefficients(design: Design, tables: Sequence[pd.DataFrame], plates: Iterabl
 
 
 def _within_batches(design: Design, tables: Sequence[pd.DataFrame]) -> list[Doubles]:
-    """The design of each plate's filled rows minus the mean of its batch; refuses collinear covariates."""
+    """Return the design of each plate's filled rows minus the mean of its batch; refuses collinear covariates."""
     codes = np.concatenate([t["batch"].astype(str).to_numpy() for t in tables])
     C = np.concatenate([design.matrix(t) for t in tables])
     C = C - pd.DataFrame(C).groupby(codes).transform("mean").to_numpy()
@@ -138,7 +138,7 @@ def _numeric(values: pd.Series) -> bool:
 
 
 def _encode(columns: Sequence[str], levels: dict[str, list[str]], wells: pd.DataFrame) -> Doubles:
-    """Raw design (n, p), NaN where a value is missing or a level is unknown."""
+    """Return raw design (n, p), NaN where a value is missing or a level is unknown."""
     parts = [np.empty((len(wells), 0))]
     for column in columns:
         if column not in wells:

@@ -25,14 +25,15 @@ class Pooled:
     mean_only: bool
 
     def estimate(self, batch: Moments) -> Effect:
-        """Mean and variance of a batch in units of sigma, for the kept features."""
+        """Return mean and variance of a batch in units of sigma, for the kept features."""
         kept, n = self.kept, float(np.ravel(batch.n)[0])
         gamma = (batch.mean[kept] - self.alpha[kept]) / self.sigma[kept]
         delta = np.ones_like(gamma) if self.mean_only else batch.M2[kept] / (n - 1) / self.sigma[kept] ** 2
         return Effect(n, gamma, delta)
 
     def estimate_from(self, controls: Moments, trained: Trained) -> Effect:
-        """The same for a batch of which only ``controls`` are read, from where training controls lie once corrected.
+        """Return the same for a batch of which only ``controls`` are read, from where training controls lie once
+        corrected.
 
         A control is alpha + sigma (gamma + sqrt(delta) z) with z of the mean and variance of ``trained``; delta is 1
         where :meth:`without_scale` says so.
@@ -44,11 +45,11 @@ class Pooled:
         return Effect(seen.n, seen.gamma - np.sqrt(delta) * trained.mean[kept], delta)
 
     def without_scale(self, controls: Moments, trained: Trained) -> Mask:
-        """Kept features that have no variance among ``controls``, or had none among those of training, (G,)."""
+        """Return kept features that have no variance among ``controls``, or had none among those of training, (G,)."""
         return np.asarray(self.kept & ((controls.sd == 0) | (trained.variance == 0)))
 
     def effects(self, batches: list[Effect]) -> tuple[Doubles, Doubles]:
-        """gamma and delta of all features, (k, G): 0 and 1 where a feature is not kept."""
+        """Return gamma and delta of all features, (k, G): 0 and 1 where a feature is not kept."""
         gamma, delta = np.zeros((len(batches), len(self.kept))), np.ones((len(batches), len(self.kept)))
         for i, effect in enumerate(batches):
             gamma[i, self.kept], delta[i, self.kept] = effect.gamma, effect.delta
@@ -104,7 +105,8 @@ def check_batches(batches: dict[str, Moments], reference: str | None, *, mean_on
 
 
 def pool(batches: Moments, reference: int | None, *, mean_only: bool) -> Pooled:
-    """alpha is the mean of all rows and sigma^2 their variance within batches (divisor N), or those of one batch.
+    """Return alpha is the mean of all rows and sigma^2 their variance within batches (divisor N), or those of one
+    batch.
 
     A feature that is constant in some batch (with ``mean_only``: in all, or in the reference) is not kept.
 

@@ -27,7 +27,7 @@ class AffineNormalizer(Normalizer):
         """Normalize the raw wells of a plate, (n_wells, n_features), given the sites of its control wells, if any."""
 
     def glance(self, profiles: Profiles, plate: Plate) -> None:
-        """Shows a whole plate of ``profiles`` that ``fit``, which comes later, may then not read."""
+        """Show a whole plate of ``profiles`` that ``fit``, which comes later, may then not read."""
 
     @abstractmethod
     def rescales(self) -> bool:
@@ -35,7 +35,7 @@ class AffineNormalizer(Normalizer):
 
 
 def from_raw_wells(raw: Profiles, profiles: Profiles, fitted: AffineNormalizer) -> Iterator[tuple[slice, Floats]]:
-    """Normalized wells plate by plate: their rows in ``raw`` and their profiles. ``profiles`` holds the sites."""
+    """Yield normalized wells plate by plate: their rows in ``raw`` and their profiles. ``profiles`` holds the sites."""
     negcon = profiles.replace(planted=None).where(has_role(profiles.wells, "negcon"))
 
     def part(number: int) -> tuple[slice, Floats]:

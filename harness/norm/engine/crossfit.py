@@ -25,7 +25,7 @@ def check_folds(method: str, n_folds: int) -> None:
 
 
 def fold_of(plate: Plate, reference: Sequence[str], n_folds: int, seed: int) -> NDArray[np.int64]:
-    """Fold of each row, (n_rows,), 0 to ``n_folds`` - 1; all sites of a well share it.
+    """Return fold of each row, (n_rows,), 0 to ``n_folds`` - 1; all sites of a well share it.
 
     Parameters
     ----------

@@ -37,11 +37,11 @@ class CrossFitted(Normalizer):
         return [[g for g in range(self.n_folds) if g != f] for f in range(self.n_folds)]
 
     def _fold(self, plate: Plate) -> Codes:
-        """Number of the statistics that transform each row, (n_rows,)."""
+        """Return number of the statistics that transform each row, (n_rows,)."""
         return fold_of(plate, self.reference_.get(plate.name, []), self._n_groups(), self.seed)
 
     def _control_fold(self, plate: Plate) -> Codes:
-        """Fold of the rows of control wells, -1 for all others, (n_rows,)."""
+        """Return fold of the rows of control wells, -1 for all others, (n_rows,)."""
         return np.where(plate.negcon, self._fold(plate), -1)
 
     def _n_groups(self) -> int:

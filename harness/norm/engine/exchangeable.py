@@ -27,7 +27,7 @@ class FewControlsWarning(UserWarning):
 
 
 def control_wells(plate: Plate) -> list[str]:
-    """Sorted names of the plate's negative control wells."""
+    """Return sorted names of the plate's negative control wells."""
     return list(_control_wells(plate.wells))
 
 
@@ -37,7 +37,7 @@ def _control_wells(wells: pd.DataFrame) -> tuple[str, ...]:
 
 
 def check_controls(plate: Plate, method: str) -> list[str]:
-    """The plate's control wells; refuses fewer than 3, warns below 8.
+    """Return the plate's control wells; refuses fewer than 3, warns below 8.
 
     Raises
     ------

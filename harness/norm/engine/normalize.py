@@ -41,7 +41,7 @@ OnFitted = Callable[[int, str, Normalizer], None]
 def fit(
     profiles: Profiles, normalizer: Normalizer, split: Split | None = None, *, report: Report | None = None
 ) -> Normalizer:
-    """A clone of ``normalizer``, fitted as far as its scope reaches beyond the batch that is transformed.
+    """Return a clone of ``normalizer``, fitted as far as its scope reaches beyond the batch that is transformed.
 
     What has scope ``plate`` or ``batch`` stays unfitted, and ``train_and_controls`` unadapted: :func:`stream` does
     that, for any plates. Without a split, TRAIN and TRAIN_AND_CONTROLS read every row: a descriptive view, never one
@@ -125,7 +125,7 @@ def stream(
 
 
 def _plates_by_batch(profiles: Profiles, last: FittedStage) -> Iterator[Plate]:
-    """The plates, those of a batch together where the last stage is fitted by batch."""
+    """Yield the plates, those of a batch together where the last stage is fitted by batch."""
     if last.scope in (FitScope.BATCH, FitScope.TRAIN_AND_CONTROLS):
         for plates in profiles.by_batch().values():
             yield from plates
@@ -190,7 +190,7 @@ def normalize(
 
 
 def output_table(profiles: Profiles, aggregate: str) -> pd.DataFrame:
-    """The rows that :func:`stream_wells` gives: of wells, or of sites where these are kept."""
+    """Return the rows that :func:`stream_wells` gives: of wells, or of sites where these are kept."""
     return profiles.wells if aggregate == "none" else well_table(profiles.wells)
 
 
@@ -204,7 +204,7 @@ def stream_wells(
     keep: OnFitted | None = None,
     fitted: bool = False,
 ) -> Iterator[tuple[slice, Floats]]:
-    """Normalized wells plate by plate: rows of :func:`output_table` and their profiles; see :func:`stream`.
+    """Yield normalized wells plate by plate: rows of :func:`output_table` and their profiles; see :func:`stream`.
 
     Raises
     ------

@@ -26,11 +26,11 @@ class PlateSummaryNormalizer(Normalizer):
 
     @abstractmethod
     def summarize(self, plate: Plate) -> Any:
-        """What the fit needs to know of a plate; must not depend on settings."""
+        """Return what the fit needs to know of a plate; must not depend on settings."""
 
     @abstractmethod
     def learn(self, summaries: Mapping[str, Any]) -> Self:
-        """Fit from :meth:`summarize` of each plate."""
+        """Return fit from :meth:`summarize` of each plate."""
 
     def glance(self, profiles: Profiles, plate: Plate) -> None:
         profiles._facts[self._key(plate.name)] = self.summarize(plate)

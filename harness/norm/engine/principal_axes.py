@@ -32,18 +32,18 @@ class Scale:
     sd: Doubles
 
     def apply(self, X: Floats | Doubles) -> Doubles:
-        """(X - mean) / sd, (n, G) float64; 0 for features without variance."""
+        """Return (X - mean) / sd, (n, G) float64; 0 for features without variance."""
         Z: Doubles = X - self.mean
         Z *= np.divide(1.0, self.sd, out=np.zeros_like(self.sd), where=self.sd > 0)
         return Z
 
     def scores(self, X: Floats, axes: Doubles) -> Doubles:
-        """Coordinates of standardized rows on ``axes`` (G, k): (n, k)."""
+        """Return coordinates of standardized rows on ``axes`` (G, k): (n, k)."""
         blocks = [self.apply(X[start : start + _ROWS]) @ axes for start in range(0, len(X), _ROWS)]
         return np.concatenate(blocks)
 
     def subtract(self, X: Floats, change: Doubles, axes: Doubles) -> Floats:
-        """X minus ``change`` (n, k) along ``axes`` (G, k), in the units of X: (n, G) float32."""
+        """Return X minus ``change`` (n, k) along ``axes`` (G, k), in the units of X: (n, G) float32."""
         back = axes.T * self.sd
         out = np.empty(X.shape, dtype=np.float32)
         for start in range(0, len(X), _ROWS):
@@ -53,7 +53,7 @@ class Scale:
 
 
 def well_means(plate: Plate) -> tuple[list[str], Doubles]:
-    """Sorted names of the plate's filled wells, and the mean of their rows, (n_wells, G) float64."""
+    """Return sorted names of the plate's filled wells, and the mean of their rows, (n_wells, G) float64."""
     rows = np.flatnonzero(plate.filled)
     codes, names = pd.factorize(plate.wells["well"].to_numpy()[rows], sort=True)
     values = plate.X[rows[np.argsort(codes, kind="stable")]].astype(np.float64)
@@ -64,7 +64,7 @@ def well_means(plate: Plate) -> tuple[list[str], Doubles]:
 
 
 def scale_of(plates: Sequence[Plate], method: str) -> tuple[Scale, dict[str, list[str]]]:
-    """Scale over all filled wells, and the names of these wells on each plate; one pass.
+    """Return scale over all filled wells, and the names of these wells on each plate; one pass.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def scale_of(plates: Sequence[Plate], method: str) -> tuple[Scale, dict[str, lis
 
 
 def leading_axes(gram: Doubles, k: int) -> Doubles:
-    """Eigenvectors of the k largest eigenvalues of ``gram`` (G, G), as columns (G, k), largest first.
+    """Return eigenvectors of the k largest eigenvalues of ``gram`` (G, G), as columns (G, k), largest first.
 
     The largest entry of each is positive, so that signs do not depend on rounding.
     """

@@ -97,12 +97,12 @@ def save(normalizer: Normalizer, path: Path, *, extra: dict[str, Any] | None = N
 
 
 def load(path: Path) -> Normalizer:
-    """The normalizer that :func:`save` wrote; see :func:`load_with_extra`."""
+    """Return the normalizer that :func:`save` wrote; see :func:`load_with_extra`."""
     return load_with_extra(path)[0]
 
 
 def load_with_extra(path: Path) -> tuple[Normalizer, dict[str, Any]]:
-    """The normalizer and the extra that :func:`save` wrote.
+    """Return the normalizer and the extra that :func:`save` wrote.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def load_with_extra(path: Path) -> tuple[Normalizer, dict[str, Any]]:
 
 
 def encode(value: Any, arrays: dict[str, Any], where: str = "") -> Any:
-    """``value`` as JSON; its arrays go to ``arrays``. TypeError says which attribute cannot be kept."""
+    """Return ``value`` as JSON; its arrays go to ``arrays``. TypeError says which attribute cannot be kept."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in _KINDS:
         name = next((n for n, known in arrays.items() if known is value), f"a{len(arrays)}")  # copies share arrays
         arrays.setdefault(name, value)
@@ -166,7 +166,7 @@ def encode(value: Any, arrays: dict[str, Any], where: str = "") -> Any:
 
 
 def decode(node: Any, arrays: dict[str, Any]) -> Any:
-    """The value that :func:`encode` made ``node`` of."""
+    """Return the value that :func:`encode` made ``node`` of."""
     match node:
         case {"array": name}:
             return arrays[name]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def check_finite(Z: Floats, plate: Plate, features: Sequence[str]) -> None:
-    """Refuses normalized profiles ``Z`` (n, n_features) of ``plate`` that are not finite; names the largest feature."""
+    """Refuse normalized profiles ``Z`` (n, n_features) of ``plate`` that are not finite; names the largest feature."""
     finite = np.isfinite(Z)
     if not finite.all():
         concerned = np.flatnonzero(~finite.all(axis=0))
@@ -48,7 +48,7 @@ class FittedStage:
         self._lock = RLock()
 
     def key(self, plate: Plate) -> str | None:
-        """What this plate's statistics belong to: the plate, its batch, or None where it is the whole screen."""
+        """Return what this plate's statistics belong to: the plate, its batch, or None where it is the whole screen."""
         match self.scope:
             case FitScope.PLATE:
                 return plate.name
@@ -57,7 +57,7 @@ class FittedStage:
         return None
 
     def of(self, plate: Plate) -> Normalizer:
-        """The normalizer of one whole plate, as the stages before have left it."""
+        """Return the normalizer of one whole plate, as the stages before have left it."""
         key = self.key(plate)
         if key is None:
             return self.stage

@@ -12,14 +12,17 @@ from harness.core.arrays import Doubles
 
 
 def spectrum(Z: Doubles) -> Doubles:
-    """Share of each principal component in the variance of centred Z (n, G), largest first, min(n - 1, G) of them."""
+    """Return share of each principal component in the variance of centred Z (n, G), largest first, min(n - 1, G) of
+    them.
+    """
     product = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z
     values = np.linalg.eigvalsh(product)[::-1][: min(len(Z) - 1, Z.shape[1])].clip(min=0)
     return np.asarray(values / values.sum(), dtype=np.float64)
 
 
 def count_components(Z: Doubles, rng: np.random.Generator, *, n_permutations: int = 20, alpha: float = 0.1) -> int:
-    """Number of leading components of Z (n, G) with larger shares of the variance than when columns are permuted.
+    """Return number of leading components of Z (n, G) with larger shares of the variance than when columns are
+    permuted.
 
     Each column is permuted on its own. The p-value of a component is the share of permutations whose component of
     the same rank is at least as large, and at least the p-value of the component before it; those of at most

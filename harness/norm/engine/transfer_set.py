@@ -58,7 +58,8 @@ class TransferSet:
     n_ref: Doubles
 
     def equations(self, rows: NDArray[np.int64] | slice = slice(None)) -> tuple[Doubles, Doubles, float]:
-        """H and R (k, k) of H change = R, from the controls and the compounds in ``rows``; the unit of the penalty.
+        """Return H and R (k, k) of H change = R, from the controls and the compounds in ``rows``; the unit of the
+        penalty.
 
         Controls pair by rank, axis by axis, since no well of one batch is a well of the other: quantiles of one axis
         against the same quantiles in the reference, which sets a gain per axis and no rotation. Compounds pair by name.
@@ -84,7 +85,7 @@ class TransferSet:
         return 2 * self.n * self.n_ref / (self.n + self.n_ref)
 
     def transfer(self, penalty: float) -> Transfer:
-        """The map from all standards."""
+        """Return the map from all standards."""
         return Transfer(self.own.mean, self.ref.mean, _solve(*self.equations(), penalty))
 
     def errors_on_compounds(self) -> Doubles:
@@ -110,7 +111,7 @@ def _solve(H: Doubles, R: Doubles, unit: float, penalty: float) -> Doubles:
 
 
 def controls_of(scores: Doubles) -> Controls:
-    """Statistics of control wells, from their scores (n, k), n >= 2."""
+    """Return statistics of control wells, from their scores (n, k), n >= 2."""
     mean = scores.mean(axis=0)
     centred = scores - mean
     return Controls(len(scores), mean, np.quantile(centred, QUANTILES, axis=0), centred.T @ centred / (len(scores) - 1))
@@ -130,7 +131,7 @@ def controls_only(own: Controls, ref: Controls) -> TransferSet:
 
 
 def means_by_compound(scores: Doubles, compound: pd.Series[str]) -> pd.DataFrame:
-    """Mean scores of each compound, and the number of its wells in column ``n``."""
+    """Return mean scores of each compound, and the number of its wells in column ``n``."""
     grouped = pd.DataFrame(scores).groupby(compound.to_numpy())
     return grouped.mean().assign(n=grouped.size())
 

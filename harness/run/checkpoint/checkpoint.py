@@ -70,7 +70,7 @@ class FileCheckpoints:
         self._known: set[Path] = set()
 
     def has(self, kind: str, *names: str) -> bool:
-        """Whether there is one to be taken, whole or not."""
+        """Return whether there is one to be taken, whole or not."""
         return not self.fresh and self._path(kind, names).is_file()
 
     def take(self, kind: str, *names: str) -> StoredTable | None:

@@ -33,7 +33,7 @@ class RunKey:
 
     @classmethod
     def of(cls, resolved: Mapping[str, Any], data: str) -> RunKey:
-        """``resolved``: the whole configuration as plain containers.
+        """Return ``resolved``: the whole configuration as plain containers.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class RunKey:
         return _sha256(source_fingerprint(), self.data, shared)
 
     def unit(self, kind: str, names: Sequence[str]) -> str:
-        """Key of a unit beside :attr:`setting`: its names and the settings that it alone depends on.
+        """Return key of a unit beside :attr:`setting`: its names and the settings that it alone depends on.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ def _with_content(node: Any) -> Any:
 
 
 def _files(text: str) -> list[Path]:
-    """Files that ``text`` names, or matches."""
+    """Return files that ``text`` names, or matches."""
     if not text or "\0" in text or len(text) > 4096:
         return []
     pattern = str(Path(text).expanduser())

@@ -16,7 +16,9 @@ Answer = Evaluated | NotApplicable
 
 
 def evaluations_to_table(answer: Answer) -> StoredTable:
-    """Rows of all groups, one below the other: ``row`` in the wells table, ``y``, ``score`` and ``threshold``."""
+    """Return rows of all groups, one below the other: ``row`` in the wells table, ``y``, ``score`` and
+    ``threshold``.
+    """
     if isinstance(answer, NotApplicable):
         return StoredTable(pd.DataFrame(), {"reason": answer.reason})
     groups = [
@@ -30,7 +32,7 @@ def evaluations_to_table(answer: Answer) -> StoredTable:
 
 
 def evaluations_from_table(kept: StoredTable, wells: pd.DataFrame, split: Split, seed: int) -> Answer:
-    """``wells``: of the normalized profiles, whose rows were predicted."""
+    """Return ``wells``: of the normalized profiles, whose rows were predicted."""
     if "reason" in kept.about:
         return NotApplicable(kept.about["reason"])
     answer, start = Evaluated([], dict(kept.about["declined"])), 0

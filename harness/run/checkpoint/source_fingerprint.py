@@ -16,7 +16,7 @@ _DECIDES_NO_NUMBER = frozenset(
 
 @cache
 def source_fingerprint() -> str:
-    """SHA-256 over the package's source files but those that only present, and the versions of the libraries."""
+    """Return SHA-256 over the package's source files but those that only present, and the versions of the libraries."""
     digest = hashlib.sha256(repr([(name, version(name)) for name in LIBRARIES]).encode())
     for path in sorted(_ROOT.rglob("*.py")):
         place = path.relative_to(_ROOT)

@@ -14,13 +14,15 @@ class TakesLabels(Protocol):
     """A task without labels until it has seen the wells: :meth:`bind` comes before its ``groups`` and ``labels``."""
 
     def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None) -> Self:
-        """The task with the labels of the compounds in ``wells``; ``planted``: those of a simulated screen, or None."""
+        """Return the task with the labels of the compounds in ``wells``; ``planted``: those of a simulated screen, or
+        None.
+        """
 
     def fingerprint(self) -> str:
-        """Identifies which compound has which label."""
+        """Identify which compound has which label."""
 
     def summary(self) -> str:
-        """One line: what matched."""
+        """Return one line: what matched."""
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """What is to be recorded with the run, by name."""
+        """Return what is to be recorded with the run, by name."""

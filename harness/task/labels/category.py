@@ -15,7 +15,7 @@ from harness.utils.text import as_key, as_text
 
 
 def category(wells: pd.DataFrame, column: str, *, duplicates: str, classes: Sequence[str] | None = None) -> Labels:
-    """A compound of a class is active in its assay and inactive in those of the other classes.
+    """Return a compound of a class is active in its assay and inactive in those of the other classes.
 
     Parameters
     ----------

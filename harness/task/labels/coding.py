@@ -46,7 +46,7 @@ class Coding:
         self.values = {key: as_list(values.get(key)) for key in MEANINGS}
 
     def decode(self, columns: Iterable[tuple[str, Sequence[Any] | pd.Series[Any]]], *, source: str) -> list[Doubles]:
-        """1, 0 and NaN for every named column of values.
+        """Return 1, 0 and NaN for every named column of values.
 
         Raises
         ------

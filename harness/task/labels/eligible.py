@@ -9,7 +9,7 @@ from harness.core.exceptions import InputError
 
 
 def eligible_assays(table: pd.DataFrame, *, min_active: int, min_inactive: int) -> pd.DataFrame:
-    """Counts per assay and whether it is kept.
+    """Return counts per assay and whether it is kept.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Labels:
     counts: Counts
 
     def table(self, compounds: pd.Index[str]) -> pd.DataFrame:
-        """(n, n_assays) float64 of 1, 0 and NaN for ``compounds`` (n,); all NaN for one that has no label."""
+        """Return (n, n_assays) float64 of 1, 0 and NaN for ``compounds`` (n,); all NaN for one that has no label."""
         place = np.full(len(self.compounds), -1)
         found = self.compounds.get_indexer(compounds)
         place[found[found >= 0]] = np.flatnonzero(found >= 0)
@@ -62,7 +62,7 @@ class Labels:
 
 
 def resolve_duplicates(entries: Entries, *, duplicates: str) -> Labels:
-    """One label per compound and assay.
+    """Return one label per compound and assay.
 
     Parameters
     ----------

@@ -27,12 +27,12 @@ class Joined:
     report: pd.DataFrame
 
     def n(self, what: str) -> int:
-        """A count of the report."""
+        """Return a count of the report."""
         return int(self.report.set_index("what")["n"][what])
 
 
 def tested(wells: pd.DataFrame) -> pd.Series[bool]:
-    """Rows that take part: treated wells of a known compound that is nowhere a negative control.
+    """Return rows that take part: treated wells of a known compound that is nowhere a negative control.
 
     Raises
     ------
@@ -50,12 +50,12 @@ def tested(wells: pd.DataFrame) -> pd.Series[bool]:
 
 
 def controls(wells: pd.DataFrame) -> set[str]:
-    """Ids of negative controls."""
+    """Return ids of negative controls."""
     return set(as_key(wells.loc[wells["role"] == "negcon", "compound"])) - {""}
 
 
 def join(labels: Labels, wells: pd.DataFrame) -> Joined:
-    """Labels of the compounds of treated wells, by compound id; those of negative controls are ignored.
+    """Return labels of the compounds of treated wells, by compound id; those of negative controls are ignored.
 
     Parameters
     ----------

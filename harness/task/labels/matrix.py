@@ -28,14 +28,14 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def is_matrix(path: Path) -> bool:
-    """Whether the file's name ends like that of a sparse matrix."""
+    """Return whether the file's name ends like that of a sparse matrix."""
     return path.name.lower().endswith(tuple(READERS))
 
 
 def matrix(
     path: Path, coding: Coding, *, rows: Path, columns: Path, compound: str, assay: str, assays: list[str] | None = None
 ) -> Entries:
-    """What a SciPy ``.npz`` or a Matrix Market ``.mtx`` stores; an entry that is not stored is missing.
+    """Return what a SciPy ``.npz`` or a Matrix Market ``.mtx`` stores; an entry that is not stored is missing.
 
     Parameters
     ----------

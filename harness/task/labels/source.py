@@ -51,7 +51,7 @@ class LabelSource:
                 raise InputError(f"{_TASK}.{name} is set without {_TASK}.path; set path to the .npz or .mtx file")
 
     def labels(self, wells: pd.DataFrame, planted: pd.DataFrame | None) -> Labels:
-        """One label per compound and assay.
+        """Return one label per compound and assay.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class LabelSource:
         return resolve_duplicates(truth, duplicates=self.duplicates)
 
     def read(self, path: str) -> Entries:
-        """What a file holds, by the ending of its name."""
+        """Return what a file holds, by the ending of its name."""
         file = _one(path, "path")
         coding = Coding(self.values)
         if is_matrix(file):

@@ -17,7 +17,7 @@ from harness.utils.text import as_key, as_text
 def wide(
     table: pd.DataFrame, coding: Coding, *, compound: str, assays: Sequence[str] | None = None, source: str
 ) -> Entries:
-    """A column ``compound`` of ids, and one column per assay: ``assays``, or all others.
+    """Return a column ``compound`` of ids, and one column per assay: ``assays``, or all others.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def long(
     assays: Sequence[str] | None = None,
     source: str,
 ) -> Entries:
-    """Columns ``compound``, ``assay`` and ``value``; ``assays``: those that are wanted, default all.
+    """Return columns ``compound``, ``assay`` and ``value``; ``assays``: those that are wanted, default all.
 
     Raises
     ------

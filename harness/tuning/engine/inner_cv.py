@@ -20,7 +20,7 @@ from harness.tuning.base import TuningRequest
 
 
 def inner_folds(question: TuningRequest, most: int) -> list[Split]:
-    """Folds over the training wells that hold out whole batches, or plates where one batch is left.
+    """Return folds over the training wells that hold out whole batches, or plates where one batch is left.
 
     One group of wells each, or ``most`` folds of several groups where there are more.
 
@@ -46,7 +46,7 @@ def inner_folds(question: TuningRequest, most: int) -> list[Split]:
 
 
 def _usable(task: Task, wells: pd.DataFrame, fold: Split) -> bool:
-    """Whether the task accepts the fold and some label has both classes on both sides."""
+    """Return whether the task accepts the fold and some label has both classes on both sides."""
     try:
         task.check(wells, fold)
     except InputError:
@@ -76,7 +76,7 @@ class InnerCVObjective:
     seed: int
 
     def running(self, model: Any) -> Iterator[float]:
-        """Mean over the inner folds so far, after each.
+        """Yield mean over the inner folds so far, after each.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class InnerCVObjective:
             yield float(np.mean(values))
 
     def _value(self, model: Any, fold: Split) -> float:
-        """Mean over the labels that the metric is defined for."""
+        """Return mean over the labels that the metric is defined for."""
         answer = evaluate_groups(self.profiles, fold, self.task, model, seed=self.seed)
         values, reason = [], ""
         for evaluation in answer.evaluations:

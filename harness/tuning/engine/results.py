@@ -29,7 +29,7 @@ class TuningResults:
         self._known: list[tuple[TuningRequest, TuningResult]] = []
 
     def model(self, question: TuningRequest) -> Any:
-        """The unfitted model to train on all training wells of the fold and to test once."""
+        """Return the unfitted model to train on all training wells of the fold and to test once."""
         answer = self.tuner.tune(question)
         self._known.append((question, answer))
         return answer.model
@@ -44,7 +44,9 @@ class TuningResults:
         return pd.concat(tables).sort_values(order, kind="stable").reset_index(drop=True)[TRIALS]
 
     def best(self) -> pd.DataFrame:
-        """One row per study: value on inner folds, that of the model as configured, and the parameters chosen."""
+        """Return one row per study: value on inner folds, that of the model as configured, and the parameters
+        chosen.
+        """
         rows = []
         for question, answer in self._known:
             values = answer.trials.loc[answer.trials["state"] == "complete", ["number", "value"]]

@@ -51,14 +51,14 @@ class Space:
         return {name: text + json.dumps(self.bundles.get(name, "")) for name, text in texts.items()}
 
     def settings(self, choices: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters of the model under ``choices``."""
+        """Return parameters of the model under ``choices``."""
         found: dict[str, Any] = {}
         for name, choice in choices.items():
             found |= self.bundles[name][choice] if name in self.bundles else {name: choice}
         return found
 
     def candidate(self, choices: Mapping[str, Any]) -> Any:
-        """An unfitted copy of the model with these choices."""
+        """Return an unfitted copy of the model with these choices."""
         inside = _prefix(self.model)
         return clone(self.model).set_params(**{inside + k: v for k, v in self.settings(choices).items()})
 
@@ -68,7 +68,7 @@ def _prefix(model: Any) -> str:
 
 
 def space_of(name: str, entries: Mapping[str, Any], model: Any) -> Space:
-    """The search space of a model.
+    """Return the search space of a model.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _distribution(where: str, entry: Mapping[str, Any]) -> BaseDistribution:
 def _default(
     where: str, key: str, distribution: BaseDistribution, bundles: Bundles | None, known: Mapping[str, Any]
 ) -> Any:
-    """The choice that is the model's own setting."""
+    """Return the choice that is the model's own setting."""
     if bundles is not None:
         for alternative, settings in bundles.items():
             if all(known[parameter] == value for parameter, value in settings.items()):

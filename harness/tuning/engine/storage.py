@@ -39,7 +39,7 @@ def absolute(url: str) -> str:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Tables are made where there are none.
+    """Return tables are made where there are none.
 
     Raises
     ------
@@ -106,5 +106,5 @@ def _lock(connection: sqlalchemy.Connection) -> None:
 
 
 def deletion(url: str, study: str) -> str:
-    """The command that deletes a study."""
+    """Return the command that deletes a study."""
     return shlex.join(["optuna", "delete-study", "--storage", redacted(url), "--study-name", study])

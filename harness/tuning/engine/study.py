@@ -37,7 +37,7 @@ class StudyLocation:
     direction: Direction
 
     def open(self, space: Space) -> Study:
-        """The study, made where it does not exist; trials of processes that are gone are failed.
+        """Return the study, made where it does not exist; trials of processes that are gone are failed.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class StudyWorker:
     seconds: float | None = None
 
     def run(self) -> float:
-        """Waits for trials of others at the end; returns the seconds spent in training and predicting."""
+        """Return waits for trials of others at the end; returns the seconds spent in training and predicting."""
         study, fitting, start = self.place.open(self.space), 0.0, time.monotonic()
         while self.seconds is None or time.monotonic() - start < self.seconds or not finished(study, 1):
             trials = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
@@ -130,7 +130,7 @@ class StudyWorker:
 
 
 def finished(study: Study, most: int) -> list[FrozenTrial]:
-    """The first ``most`` trials that came to an end, by number."""
+    """Return the first ``most`` trials that came to an end, by number."""
     return [t for t in study.get_trials(deepcopy=False) if t.state in _FINISHED][:most]
 
 
