@@ -89,7 +89,7 @@ def writer_of(path: Path) -> Writer:
             import anndata  # noqa: F401
         except ImportError:
             raise InputError(
-                f"out={path}: writing .h5ad needs anndata; pip install 'harness[anndata]', or take out=NAME.parquet"
+                f"out={path}: writing .h5ad needs anndata; pip install 'normharness[anndata]', or take out=NAME.parquet"
             ) from None
         return h5ad
     raise InputError(f"out={path}: ends in {path.suffix!r}; expected NAME.parquet or NAME.h5ad")

@@ -351,7 +351,7 @@ def test_bytes_that_flip_are_read_or_refused_in_one_line(
 def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "s.h5ad")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    refused(path, ["h5py", "pip install 'harness[anndata]'"])
+    refused(path, ["h5py", "pip install 'normharness[anndata]'"])
 
 
 def test_what_the_anndata_package_writes_is_read(tmp_path: Path) -> None:
