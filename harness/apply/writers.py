@@ -68,9 +68,10 @@ def h5ad(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator
     yield lambda part, X: held.append((part, X))
     obs = pd.concat([part for part, _ in held], ignore_index=True)
     for column in obs.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in obs.dtypes]]:
-        text = obs[column].astype(object).where(obs[column].notna(), None)
-        obs[column] = pd.Categorical(text.map(str, na_action="ignore"))
-    obs.index = obs.index.astype(str)
+        text = obs[column].astype(object).where(obs[column].notna(), None).map(str, na_action="ignore")
+        categories = pd.Index(sorted(set(text.dropna())), dtype=object)  # anndata 0.12.6 writes no strings of Arrow
+        obs[column] = pd.Categorical(text, categories=categories)
+    obs.index = pd.Index(obs.index.astype(str), dtype=object)
     var = pd.DataFrame(index=pd.Index(list(features), dtype=object))
     anndata.AnnData(X=np.concatenate([X for _, X in held]), obs=obs, var=var).write_h5ad(path)
 

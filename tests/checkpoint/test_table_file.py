@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from processes import wait_until
 
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
@@ -145,7 +146,6 @@ def test_a_process_is_known_by_host_number_and_start() -> None:
     assert gone([host, pid, f"{start}0"])
     assert not gone([f"not-{host}", "999999999", "1"])
     child = subprocess.Popen(["true"])
-    while started(child.pid) is not None:  # ends, and is not asked for its status
-        pass
+    assert wait_until(lambda: started(child.pid) is None, 60)  # ends, and is not asked for its status
     assert gone([host, str(child.pid), "1"])
     child.wait()
