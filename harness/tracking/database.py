@@ -13,8 +13,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from harness.core.exceptions import InputError
 from harness.tracking.moved_database import follow_move
-from harness.utils.exclusive import alone
 from harness.utils.file_kinds import FILE, is_plain_file, kind_of
+from harness.utils.file_lock import exclusive_lock
 from harness.utils.sqlite_url import sqlite_address
 
 _log = logging.getLogger("harness")
@@ -51,7 +51,7 @@ def open_database(path: Path, *, make: bool) -> MlflowClient:
         raise InputError(f"tracking: there is no database {path}; record a run first, or set another --uri")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(path):
+        with exclusive_lock(path.with_name(f"{path.name}.lock")):
             if not path.is_file() or not path.stat().st_size:
                 _make(Path(os.path.realpath(path)))
     return MlflowClient(tracking_uri=address)

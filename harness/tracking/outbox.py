@@ -8,7 +8,6 @@ rename, and goes the same way.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import uuid
@@ -18,14 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import BaseFileLock
+
 from harness.tracking.requests import KINDS, TrackingRequest, write_files
 from harness.utils.file_kinds import is_plain_file, is_plain_folder
-from harness.utils.lock_file import open_lock
-
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None  # type: ignore[assignment]
+from harness.utils.file_lock import acquire_now
 
 _OWNER, _LOCK, _CALL, _FILES = "run.json", "lock", "call.json", "files"
 _MAKING, _SENT = ".making", ".sent"
@@ -85,7 +81,7 @@ class RunOutbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock: int | None = None
+        self._lock: BaseFileLock | None = None
 
     @classmethod
     def begin(cls, outbox: Path) -> RunOutbox:
@@ -110,19 +106,12 @@ class RunOutbox:
         FileNotFoundError : another process has just removed it.
         InputError : something that is no lock has the name of the lock.
         """
-        lock = open_lock(self.folder / _LOCK)
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                return False
-        self._lock = lock
-        return True
+        self._lock = acquire_now(self.folder / _LOCK)
+        return self._lock is not None
 
     def release(self) -> None:
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
     def own(self, owner: RunInfo) -> None:

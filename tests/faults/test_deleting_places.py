@@ -52,8 +52,7 @@ REVIEWED = {
     ("harness/data/columns/metadata_join.py", "Join._rows_by_key", "rename"): NO_FILE,
     ("harness/store/writer.py", "NpyAppender.__init__", "open"): "in an entry that is being made",
     ("harness/explore/stored.py", "with_scores", "rename"): NO_FILE,
-    ("harness/utils/lock_file.py", "open_lock", "open"): "opened, never truncated; refused unless it is an empty file",
-    ("harness/utils/lock_file.py", "remove_lock", "unlink"): "the lock that is held, and empty",
+    ("harness/utils/file_lock.py", "_holding", "unlink"): "the lock that is held, and empty",
     ("harness/montage/contact_sheet.py", "montage", "open"): TEMPORARY,
     (
         "harness/norm/engine/serialization.py",

@@ -32,7 +32,7 @@ from harness.sync import main as sync
 from harness.tracking.database import open_database
 from harness.tracking.outbox import RunInfo, RunOutbox
 from harness.tuning.engine.storage import open_storage
-from harness.utils.exclusive import alone
+from harness.utils.file_lock import exclusive_lock
 from harness.utils.hashing import file_hash_cache, file_sha256
 from harness.utils.output_file import write_output
 from harness.utils.process_identity import owner
@@ -217,13 +217,13 @@ def test_a_foreign_unit_is_one_line_and_stays(kind: str, tmp_path: Path) -> None
 
 
 def _lock(path: Path) -> None:
-    with alone(path):
+    with exclusive_lock(path):
         pytest.fail("nothing is to be done")
 
 
 EXACT: dict[str, tuple[str, Callable[[Path], object]]] = {  # a name that is needed, and who needs it
-    "lock": ("x.lock", lambda folder: _lock(folder / "x")),
-    "lock of units": (f"{ASKED.run}.lock", lambda folder: _lock(folder / ASKED.run)),
+    "lock": ("x.lock", lambda folder: _lock(folder / "x.lock")),
+    "lock of units": (f"{ASKED.run}.lock", lambda folder: _lock(folder / f"{ASKED.run}.lock")),
     "lock of an entry": (f".{DirectoryCache(Path()).name({})}.lock", _filled),
     "entry": (DirectoryCache(Path()).name({}), _filled),
     "database": ("mlflow.db", lambda folder: open_database(folder / "mlflow.db", make=True)),
@@ -394,13 +394,13 @@ def test_studies_are_not_made_in_a_database_of_something_else(tmp_path: Path) ->
 
 
 def test_a_lock_is_waited_for_by_one_and_removed_by_the_other(tmp_path: Path) -> None:
-    with alone(tmp_path / "x"):
+    with exclusive_lock(tmp_path / "x.lock"):
         assert (tmp_path / "x.lock").exists()
         KINDS["text"](tmp_path / "x.lock")  # whose content is then somebody's
     assert (tmp_path / "x.lock").read_text() == "mine\n"
     (tmp_path / "x.lock").unlink()
     start = time.monotonic()
-    with alone(tmp_path / "x"):
+    with exclusive_lock(tmp_path / "x.lock"):
         pass
     assert time.monotonic() - start < 5
     assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ from harness.run.checkpoint.table_file import (
     remove_temporaries,
     write,
 )
-from harness.utils.exclusive import alone
+from harness.utils.file_lock import exclusive_lock
 
 logger = logging.getLogger(__name__)
 _SECONDS_KEPT = 30 * 24 * 3600  # of what nobody came back for
@@ -148,7 +148,7 @@ def turn_at(folder: Path, asked: RunKey, *, waiting: Callable[[], None]) -> Iter
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(alone(folder / asked.run, waiting=waiting))
+            stack.enter_context(exclusive_lock(folder / f"{asked.run}.lock", on_wait=waiting))
         except OSError as error:
             raise _unwritable(folder, error) from error
         yield
