@@ -22,7 +22,7 @@ from harness.store.entry_contents import (
     is_unfinished,
     remove_contents,
 )
-from harness.utils.disk_space import GB, check_free, gigabytes, is_full, refusing_full, size
+from harness.utils.disk_space import GB, check_free, folder_size, gigabytes, is_full, refusing_full
 from harness.utils.file_kinds import kind_of
 from harness.utils.file_lock import exclusive_lock, is_in_use, try_exclusive_lock
 
@@ -102,7 +102,7 @@ class DirectoryCache:
                 check_free(self.folder, n_bytes(), what)
                 self._make(folder, make)
                 found = opened(folder)
-        if made and (own := size(folder)) > self.max_gb * GB:
+        if made and (own := folder_size(folder)) > self.max_gb * GB:
             logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(own), self.max_gb)
         self._bound(folder)
         return found
@@ -162,7 +162,7 @@ class DirectoryCache:
     def _bound(self, kept: Path) -> None:
         """Remove what was used least recently, until the rest is within the bound; never ``kept``, or what is used."""
         entries = [path for path in self.folder.iterdir() if is_entry(path)]
-        sizes = {path: size(path) for path in entries}
+        sizes = {path: folder_size(path) for path in entries}
         excess = sum(sizes.values()) - self.max_gb * GB
         for path in sorted(entries, key=lambda path: (path / MARKER).stat().st_mtime_ns):
             if excess <= 0:

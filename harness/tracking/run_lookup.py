@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from harness.tracking.tracking import Tracking
-from harness.utils.process_identity import gone
+from harness.utils.process_identity import has_ended
 from harness.utils.sqlite_url import SQLITE
 
 RUN_KEY, PROCESS = "run_key", "process"  # tags of a run
@@ -73,7 +73,7 @@ def close_orphaned_runs(tracking: Tracking) -> None:
     InputError : the store cannot be reached or written.
     """
     client, running = _runs(tracking, "attributes.status = 'RUNNING'")
-    lost = {run.info.run_id for run in running if PROCESS in run.data.tags and gone(_process(run))}
+    lost = {run.info.run_id for run in running if PROCESS in run.data.tags and has_ended(_process(run))}
     known = {run.info.run_id for run in running}
     for run in running:
         above = run.data.tags.get("mlflow.parentRunId")

@@ -24,8 +24,8 @@ NO_FILE = "no file"
 
 REVIEWED = {
     ("harness/apply/profiles.py", "apply_config", "write_text"): TEMPORARY,
-    ("harness/utils/worker_pool.py", "Beside.results", "remove"): NO_FILE,
-    ("harness/utils/worker_pool.py", "beside", "write_bytes"): TEMPORARY,
+    ("harness/utils/worker_pool.py", "BackgroundTasks.results", "remove"): NO_FILE,
+    ("harness/utils/worker_pool.py", "_pickled", "write_bytes"): TEMPORARY,
     ("harness/store/entry_contents.py", "remove_contents", "rmdir"): "a folder of an entry, which is empty",
     ("harness/store/entry_contents.py", "remove_contents", "unlink"): "a file of an entry, by its name and place",
     ("harness/store/lru_cache.py", "_remove", "rename"): KNOWN,
@@ -69,12 +69,12 @@ REVIEWED = {
     ("harness/settings/yaml_file.py", "_check_size", "remove"): NO_FILE,
     ("harness/utils/interruption.py", "last_act", "remove"): NO_FILE,
     ("harness/run/checkpoint/table_file.py", "remove_temporaries", "unlink"): KNOWN,
-    ("harness/run/checkpoint/table_file.py", "write", "open"): TEMPORARY,
-    ("harness/run/checkpoint/table_file.py", "write", "replace"): PLACE,
-    ("harness/run/checkpoint/table_file.py", "write", "unlink"): TEMPORARY,
+    ("harness/run/checkpoint/table_file.py", "write_table", "open"): TEMPORARY,
+    ("harness/run/checkpoint/table_file.py", "write_table", "replace"): PLACE,
+    ("harness/run/checkpoint/table_file.py", "write_table", "unlink"): TEMPORARY,
     ("harness/cli/sweep_counts.py", "count", "open"): "appends to a temporary file",
     ("harness/cli/sweep_counts.py", "count_outcomes", "touch"): TEMPORARY,
-    ("harness/run/checkpoint/checkpoint.py", "FileCheckpoints.forget", "unlink"): KNOWN,
+    ("harness/run/checkpoint/checkpoint.py", "FileCheckpoints.clear", "unlink"): KNOWN,
     ("harness/run/checkpoint/checkpoint.py", "_remove", "unlink"): KNOWN,
     (
         "harness/tracking/requests.py",
@@ -94,7 +94,6 @@ REVIEWED = {
     ("harness/tracking/outbox.py", "_remove_entry", "unlink"): "in a call of a journal, by name",
     ("harness/tracking/outbox.py", "_write", "rename"): "in a journal",
     ("harness/tracking/outbox.py", "_write", "write_text"): "in a journal",
-    ("harness/tuning/engine/study_workers.py", "work", "write_bytes"): TEMPORARY,
 }
 
 

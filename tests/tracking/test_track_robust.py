@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from strangers import no_hang
 
 from harness.core.exceptions import InputError
-from harness.run.checkpoint.checkpoint import prepare
+from harness.run.checkpoint.checkpoint import prepare_folder
 from harness.sync import main as sync
 from harness.tracking import database
 from harness.tracking.errors import request_limits
@@ -276,7 +276,7 @@ def test_studies_that_another_process_holds_are_called_so(tmp_path: Path, monkey
 def test_units_that_cannot_be_made_are_one_line(units: str, tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("mine")
     with pytest.raises(InputError, match=r"^units: .*cannot be written .*set units=FOLDER") as raised:
-        prepare(tmp_path / units)
+        prepare_folder(tmp_path / units)
     assert "\n" not in str(raised.value)
     assert (tmp_path / "a file").read_text() == "mine"
 
