@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from harness.cli.sweep_counts import count
 from harness.run.checkpoint.checkpoint import prepare_folder, remove_superseded, run_lock
 from harness.run.checkpoint.keys import RunKey
-from harness.tracking.run_lookup import CUT_OFF, PreviousRun, close_orphaned_runs, find_previous_runs, has_results
+from harness.tracking.run_lookup import PROCESS_ENDED, PreviousRun, close_orphaned_runs, find_previous_runs, has_results
 from harness.tracking.tracking import Tracking
 
 
@@ -67,7 +67,7 @@ def _described(attempt: PreviousRun) -> str:
         return f"is {_finished(attempt)}"
     if attempt.status == "RUNNING":
         return f"is shown as running on {attempt.host or 'an unknown machine'} as run {attempt.run_id}"
-    if attempt.failure == CUT_OFF:
+    if attempt.failure == PROCESS_ENDED:
         return f"was cut off as run {attempt.run_id}"
     how = "failed" if attempt.status == "FAILED" else "was interrupted"
     return f"{how} as run {attempt.run_id} ({attempt.failure})"

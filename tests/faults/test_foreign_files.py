@@ -338,8 +338,8 @@ def test_a_journal_that_lost_its_run_is_not_thrown_away(tmp_path: Path, capsys: 
     from harness.tracking.requests import TrackingRequest
 
     journal = RunOutbox.begin(tmp_path)
-    journal.own(RunInfo("http://127.0.0.1:1", "0", "r", "r"))
-    journal.keep(TrackingRequest("tags", {"a": "b"}))
+    journal.set_run(RunInfo("http://127.0.0.1:1", "0", "r", "r"))
+    journal.append(TrackingRequest("tags", {"a": "b"}))
     (journal.folder / "run.json").unlink()
     journal.release()
     assert sync(["--outbox", str(tmp_path)]) == 2

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.core.exceptions import InputError
+from harness.utils.atomic_write import atomic_write
 from harness.utils.file_kinds import is_plain_file, refuse_all_but_files
 from harness.utils.process_identity import has_ended, this_process
 
@@ -43,15 +44,11 @@ def write_table(path: Path, stored: StoredTable) -> None:
     metadata = json.dumps(stored.metadata, sort_keys=True)
     marks = {_METADATA: metadata.encode(), _SUM: _checksum(arrow.to_pandas(), metadata).encode()}
     arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **marks})
-    temporary = path.with_name(_SEPARATOR.join([f".{path.name}", *this_process()]))
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(arrow, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    named = path.with_name(_SEPARATOR.join([f".{path.name}", *this_process()]))
+    with atomic_write(path, temporary=named) as temporary, temporary.open("wb") as file:
+        pq.write_table(arrow, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_table(path: Path) -> StoredTable:
