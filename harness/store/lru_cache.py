@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +22,13 @@ from harness.store.entry_contents import (
     is_unfinished,
     remove_contents,
 )
-from harness.utils.disk_space import GB, check_free, gigabytes, is_full, refusing_full, size
-from harness.utils.entry_lock import is_shared, sole, sole_now
+from harness.utils.disk_space import GB, check_free, folder_size, gigabytes, is_full, refusing_full
 from harness.utils.file_kinds import kind_of
+from harness.utils.file_lock import exclusive_lock, is_in_use, try_exclusive_lock
 
 logger = logging.getLogger(__name__)
 Opened = TypeVar("Opened")
+PATIENCE = 3.0  # seconds of waiting for another process before it is logged
 _ELSEWHERE = "move it away, or set cache.folder to another folder"
 _PART = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.part")
 
@@ -35,7 +36,7 @@ _PART = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.part")
 class DirectoryCache:
     """Entries in ``folder``: as many as ``max_gb`` holds (10^9 bytes), the least recently used leave.
 
-    An entry is used while its ``features.npy`` is shared (:func:`harness.utils.entry_lock.share`), and stays.
+    An entry is in use, and stays, while its ``features.npy`` is marked (:func:`harness.utils.file_lock.mark_in_use`).
 
     Raises
     ------
@@ -67,7 +68,7 @@ class DirectoryCache:
             raise InputError(f"{self.folder}: cannot be written; set cache.folder to another folder")
         for left in list(self.folder.iterdir()):
             if (part := _PART.fullmatch(left.name)) and is_unfinished(left):
-                with sole_now(self._lock(part[1])) as alone:
+                with try_exclusive_lock(self._lock(part[1])) as alone:
                     if alone:
                         remove_contents(left)
 
@@ -94,17 +95,35 @@ class DirectoryCache:
         InputError : no room on the disk.
         """
         folder = self.folder / name
-        with refusing_full(self.folder, what), sole(self._lock(name), what):
+        with refusing_full(self.folder, what), self._locked(name, what):
             found = self._found(folder, opened)
             made = found is None
             if found is None:
                 check_free(self.folder, n_bytes(), what)
                 self._make(folder, make)
                 found = opened(folder)
-        if made and (own := size(folder)) > self.max_gb * GB:
+        if made and (own := folder_size(folder)) > self.max_gb * GB:
             logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(own), self.max_gb)
         self._bound(folder)
         return found
+
+    @contextmanager
+    def _locked(self, name: str, what: str) -> Iterator[None]:
+        """Let one process at a time work on the entry, and log that this one waits."""
+
+        def warn() -> None:
+            logger.warning("waiting for another process, which makes %s (%s)", what, self.folder)
+
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive_lock(self._lock(name), on_wait=warn, patience=PATIENCE))
+            except OSError as error:
+                if is_full(error):
+                    raise
+                raise InputError(
+                    f"{self._lock(name)}: cannot be locked ({error.strerror}); set cache.folder to another folder"
+                ) from error
+            yield
 
     def _lock(self, name: str) -> Path:
         return self.folder / f".{name}.lock"
@@ -143,19 +162,19 @@ class DirectoryCache:
     def _bound(self, kept: Path) -> None:
         """Remove what was used least recently, until the rest is within the bound; never ``kept``, or what is used."""
         entries = [path for path in self.folder.iterdir() if is_entry(path)]
-        sizes = {path: size(path) for path in entries}
+        sizes = {path: folder_size(path) for path in entries}
         excess = sum(sizes.values()) - self.max_gb * GB
         for path in sorted(entries, key=lambda path: (path / MARKER).stat().st_mtime_ns):
             if excess <= 0:
                 break
-            with sole_now(self._lock(path.name)) as alone:
+            with try_exclusive_lock(self._lock(path.name)) as alone:
                 if alone and path != kept and not _used(path) and os.access(path, os.W_OK | os.X_OK):
                     _remove(path)
                     excess -= sizes[path]
 
 
 def _used(folder: Path) -> bool:
-    return (folder / "features.npy").exists() and is_shared(folder / "features.npy")
+    return (folder / "features.npy").exists() and is_in_use(folder / "features.npy")
 
 
 def _remove(folder: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.core.exceptions import CorruptedStoreError
 from harness.store.checksums import Checksums
-from harness.utils.entry_lock import share
+from harness.utils.file_lock import mark_in_use
 
 if TYPE_CHECKING:
     from harness.store.well_cache import WellCache
@@ -35,7 +35,7 @@ class ReadaheadMemmap(np.memmap[Any, Any]):
     out everything else. Whoever still holds such a plate reads it again. Of rows chosen by number or mask these alone
     are requested; they are copied, and leave memory at once. Any other access gives no advice.
 
-    While it lives the file is marked as used (:func:`harness.utils.entry_lock.share`). Before rows are given, the
+    While it lives the file is marked as used (:func:`harness.utils.file_lock.mark_in_use`). Before rows are given, the
     file must have its size still, and their plates their checksums.
 
     Parameters
@@ -59,7 +59,7 @@ class ReadaheadMemmap(np.memmap[Any, Any]):
     def __new__(cls, path: Path, checksums: Checksums | None = None, kept: WellCache | None = None) -> Self:
         file = os.open(path, os.O_RDONLY)
         try:
-            share(file, path)
+            mark_in_use(file, path)
             X: Self = np.lib.format.open_memmap(path, mode="r").view(cls)
         except BaseException:
             os.close(file)
