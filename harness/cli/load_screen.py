@@ -19,7 +19,7 @@ from harness.core.profiles import Profiles
 from harness.known_effects.scores import KnownEffectSource
 from harness.leak_guard import check_leaks, check_level
 from harness.run.plan import EvaluationPlan
-from harness.store.plate_sample import PlateSubset, sample_plates
+from harness.store.plate_subset import PlateSubset, sample_plates
 from harness.store.reading_report import ReadingReport, read_report
 from harness.store.store import load, read_truth, store_folder
 from harness.task.labels.base import TakesLabels

@@ -18,8 +18,9 @@ from typing import Annotated, Any, Literal, get_args
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE_TEXT
 from harness.data.columns.well_roles import RuleSpec
-from harness.data.columns.wells_table import TEXT, resolve_columns
+from harness.data.columns.wells_table import resolve_columns
 from harness.data.conventions.name_patterns import MAPPED
 from harness.data.files.annotated_matrix import ScreenOptions
 from harness.data.files.deepprofiler_folder import Project, locate
@@ -132,7 +133,7 @@ class DeepProfiler(RowsReader):
         """Return the rows of the plates that are not excluded, and the column of each standard name."""
         mapped = self._options.columns
         index = read_table(
-            self.project.index, text=[mapped[name] or name for name in (*COLUMNS, *TEXT) if name in mapped]
+            self.project.index, text=[mapped[name] or name for name in (*COLUMNS, *MAPPABLE_TEXT) if name in mapped]
         )
         columns = resolve_columns(list(index.columns), mapped, source=source)
         return index[self._options.included(index, columns["plate"], source=source)].reset_index(drop=True), columns

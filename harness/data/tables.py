@@ -13,13 +13,14 @@ import pandas as pd
 
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE_TEXT
 from harness.data.columns import feature_columns
 from harness.data.columns.feature_columns import FeatureSpec
 from harness.data.columns.left_out_columns import left_out_rows, left_out_sentence
 from harness.data.columns.metadata_join import Join, MetadataSpec, attach_all, joins
 from harness.data.columns.missing_values import CHOICES
 from harness.data.columns.well_roles import Rule, RuleSpec
-from harness.data.columns.wells_table import LEVELS, TEXT, drop_columns, reserved_columns, wells_table
+from harness.data.columns.wells_table import LEVELS, drop_columns, reserved_columns, wells_table
 from harness.data.conventions.columns import known_names, recognize
 from harness.data.conventions.decision import decide
 from harness.data.conventions.folders import row_folders
@@ -126,7 +127,7 @@ class Tables(RowsReader):
     @property
     def _text_columns(self) -> list[str]:
         return [
-            *(self._patterns.columns.get(name, name) for name in TEXT),
+            *(self._patterns.columns.get(name, name) for name in MAPPABLE_TEXT),
             *self._patterns.searched,
             *identifiers(),
         ]

@@ -17,7 +17,7 @@ from harness.data.columns import missing_values
 from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.tables import Tables
 from harness.inspect.sample_columns import ROWS, SkimmedTables, is_large
-from harness.store.plate_filter import PlateFilter
+from harness.store.plate_subset import PlateFilter
 from harness.store.reading_report import ReadingReport, report_of
 from harness.store.source import Source
 

@@ -45,7 +45,7 @@ REVIEWED = {
     ("harness/cli/sweep.py", "relay_job_output", "remove"): NO_FILE,
     ("harness/compare/comparison_group.py", "group_up", "rename"): NO_FILE,
     ("harness/store/checksums.py", "Checksums._refuse", "touch"): "an empty file in an entry of the cache",
-    ("harness/store/manifest.py", "write_description", "write_text"): "in an entry that is being made",
+    ("harness/store/manifest.py", "write_manifest", "write_text"): "in an entry that is being made",
     ("harness/utils/hashing.py", "file_hash_cache", "open"): TEMPORARY,
     ("harness/utils/hashing.py", "file_hash_cache", "replace"): KNOWN,
     ("harness/utils/hashing.py", "file_hash_cache", "unlink"): TEMPORARY,

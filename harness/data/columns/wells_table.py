@@ -12,6 +12,7 @@ from pandas.api.types import infer_dtype, is_numeric_dtype
 
 from harness.core.arrays import Mask
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import COLUMNS, DERIVED, MAPPABLE, MAPPABLE_TEXT
 from harness.data.columns import well_names
 from harness.data.columns.spellings import report_names
 from harness.data.columns.well_roles import Rule, assign_roles
@@ -19,9 +20,6 @@ from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_wells
 from harness.utils.text import as_numbers, as_text, has_lost_digits, normalize_id, preview
 
-STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
-DERIVED = ("row", "column", "role")
-TEXT = ("plate", "well", "batch", "compound")
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,14}")
 LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well or site when they come here
 
@@ -33,11 +31,11 @@ def resolve_columns(found: Collection[str], columns: Mapping[str, str | None], *
     ------
     InputError : an unknown standard name, a mapped column that is not there, no plate or no well column.
     """
-    unknown = [name for name in columns if name not in STANDARD]
+    unknown = [name for name in columns if name not in MAPPABLE]
     if unknown:
-        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(STANDARD)}")
+        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(MAPPABLE)}")
     mapped: dict[str, str] = {}
-    for name in STANDARD:
+    for name in MAPPABLE:
         column = columns.get(name) or name
         if column in found:
             mapped[name] = column
@@ -49,7 +47,7 @@ def resolve_columns(found: Collection[str], columns: Mapping[str, str | None], *
 def reserved_columns(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
     """Return columns that are no features unless asked for by name."""
     used = {name for rule in rules if rule for name in rule.columns}
-    return {*STANDARD, *DERIVED, *columns.values(), *used}
+    return {*MAPPABLE, *DERIVED, *columns.values(), *used}
 
 
 def wells_table(
@@ -94,18 +92,15 @@ def wells_table(
         report=report,
     )  # fmt: skip
     if report is not None:
-        measured = {column for name in STANDARD if name != "compound" for column in (name, columns.get(name, name))}
+        measured = {column for name in MAPPABLE if name != "compound" for column in (name, columns.get(name, name))}
         named = {columns.get(name, name): column for name, column in visible.items() if name not in measured}
         report_names(named, columns.get("compound"), role, {"negcon": controls, "poscon": poscon}, report)
     if level == "image" and "site" not in table:
         table["site"] = meta.groupby([table["plate"], places["well"]], sort=False).cumcount() + 1
-    standard = {
-        "plate": table["plate"], **{str(name): places[name] for name in places}, "site": table.get("site"),
-        "batch": table.get("batch", pd.Series("", index=meta.index, dtype=object)), "role": role,
-        **{name: table.get(name) for name in ("compound", "dose", "cell_count")},
-    }  # fmt: skip
-    present = {name: series for name, series in standard.items() if series is not None}
-    used = {*columns.values(), *STANDARD, *DERIVED}
+    table |= {str(name): places[name] for name in places} | {"role": role}
+    table.setdefault("batch", pd.Series("", index=meta.index, dtype=object))
+    present = {column.name: table[column.name] for column in COLUMNS if column.name in table}
+    used = {*columns.values(), *MAPPABLE, *DERIVED}
     others = {
         str(name): _storable(meta[name]) for name in meta if name not in used and not str(name).startswith("Unnamed: ")
     }
@@ -124,13 +119,13 @@ def _standard_columns(
     InputError : ids that lost digits, a row without plate or well, a batch that is missing in some rows, text in
         cell_count.
     """
-    for column in (columns[name] for name in TEXT if name in columns):
+    for column in (columns[name] for name in MAPPABLE_TEXT if name in columns):
         if has_lost_digits(meta[column]):
             raise InputError(
                 f"{source}: column {column!r} holds whole numbers stored as floating point that are too long for it, "
                 "their last digits are lost; write the column as text or as integers"
             )
-    table = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    table = {name: as_text(meta[column]) if name in MAPPABLE_TEXT else meta[column] for name, column in columns.items()}
     _refuse_blank_ids(table, columns, source=source, where=where)
     if "cell_count" in table:
         table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)

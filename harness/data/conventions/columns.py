@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE
 from harness.data.columns import well_names
-from harness.data.columns.wells_table import STANDARD
 from harness.data.conventions import names
 from harness.utils.text import as_numbers, as_text, preview
 
@@ -23,9 +23,9 @@ def recognize(columns: Collection[str], mapped: Mapping[str, str], *, source: st
     ------
     InputError : an unknown standard name, a mapped column that is not there, nothing that can be the plate or the well.
     """
-    unknown = [name for name in mapped if name not in STANDARD]
+    unknown = [name for name in mapped if name not in MAPPABLE]
     if unknown:
-        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(STANDARD)}")
+        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(MAPPABLE)}")
     for name, column in mapped.items():
         if column not in columns:
             raise InputError(f"{source}: no {name} column {column!r}; found {preview(columns, 20)}; set columns.{name}")
@@ -80,7 +80,7 @@ def choose_columns(
     InputError : two columns that may be the plate, or the well, and disagree.
     """
     columns = {name: agreed(meta, name, candidates[name], source=source) for name in ("plate", "well")}
-    as_is = {name: mapped.get(name, name) for name in STANDARD}
+    as_is = {name: mapped.get(name, name) for name in MAPPABLE}
     usable = {"compound": _names_any, "dose": _holds_numbers, "cell_count": _holds_counts}
     for name, is_usable in usable.items():
         choice = next((c for c in candidates[name] if c == as_is[name] or is_usable(meta[c])), None)

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE_TEXT
 from harness.data.columns import well_names
 from harness.data.columns.well_roles import Rule
-from harness.data.columns.wells_table import TEXT
 from harness.data.conventions import names
 from harness.data.conventions.batches import choose_batches
 from harness.data.conventions.columns import choose_columns
@@ -93,7 +93,9 @@ def decide(
 
 def _visible(meta: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, pd.Series[Any]]:
     """Return what rules of the settings may name: the table's columns and the standard ones."""
-    standard = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    standard = {
+        name: as_text(meta[column]) if name in MAPPABLE_TEXT else meta[column] for name, column in columns.items()
+    }
     return {
         **{str(c): meta[c] for c in meta},
         **standard,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
-from harness.data.columns.wells_table import STANDARD
+from harness.core.wells_schema import MAPPABLE
 
 # pycytominer and JUMP write Metadata_, CellProfiler Image_Metadata_; other tables write none.
 PREFIXES = ("Metadata_", "Image_Metadata_", "")
@@ -57,7 +57,7 @@ def candidates(columns: Collection[str], mapped: Mapping[str, str]) -> dict[str,
     A column of the standard name itself comes first.
     """
     recognized = {}
-    for name in STANDARD:
+    for name in MAPPABLE:
         by_name = [name, *present(WORDS[name], columns)] if name in columns else present(WORDS[name], columns)
         recognized[name] = [mapped[name]] if name in mapped else list(dict.fromkeys(by_name))
     return recognized
