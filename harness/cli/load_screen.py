@@ -53,7 +53,7 @@ class LoadedScreen:
         self._source, self._cache = reader(cfg), chosen_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
-        self.found: Any = getattr(batch, "found_", None)
+        self.found: Any = getattr(batch, "result_", None)
         folder = cache(lambda: store_folder(self._source, self._cache))
         self._truth = cache(lambda: read_truth(folder()))
         self.report: ReadingReport = read_report(folder())
