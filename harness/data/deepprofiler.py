@@ -34,12 +34,12 @@ from harness.store.reading_report import ReadingReport
 from harness.utils.hashing import file_sha256
 from harness.utils.text import as_text, preview
 
-VERSION = 1  # of what this reader makes of its input
+VERSION = 1  # of this reader; part of the key of a packed screen
 WITHOUT_CELLS = "sites_without_cells"  # table of the report
 
 
 class DeepProfiler(RowsReader):
-    """A screen in the output of DeepProfiler, one row per site: the median or mean over its cells.
+    """Reader of a screen in the output of DeepProfiler, one row per site: the median or mean over its cells.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class DeepProfiler(RowsReader):
 
     Raises
     ------
-    InputError : whatever is wrong with settings, index or files, in one line that names plate, well and site.
+    InputError : anything wrong with settings, index or files, in one line that names plate, well and site.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class DeepProfiler(RowsReader):
         self.index = index
         self.aggregate = aggregate
         self.report = ReadingReport()
-        given = {name: column for name, column in (columns or {}).items() if column is not None}
+        mapped = {name: column for name, column in (columns or {}).items() if column is not None}
         self._options = ScreenOptions.parse(
-            columns={**COLUMNS, **given}, controls=controls, poscon=poscon, empty=empty, features=None,
+            columns={**COLUMNS, **mapped}, controls=controls, poscon=poscon, empty=empty, features=None,
             exclude_plates=exclude_plates, on_missing=on_missing, level="auto",
         )  # fmt: skip
         self._name = name
@@ -91,7 +91,7 @@ class DeepProfiler(RowsReader):
         return self._name or self.project.name
 
     def key(self) -> dict[str, Any]:
-        """Return hashes of the index and of all files of features (one over them together), and the settings."""
+        """Return a hash of the index and one of all files of features, and the settings."""
         folder = self.project.features
         content = hashlib.sha256()
         for file in self.project.files:

@@ -115,4 +115,4 @@ def _files(n: int) -> str:
 def _missing(values: Sequence[Floats]) -> int:
     if not values:
         return 0
-    return int(np.logical_or.reduce([~missing_values.known(part).all(axis=0) for part in values]).sum())
+    return int(np.logical_or.reduce([~missing_values.is_known(part).all(axis=0) for part in values]).sum())

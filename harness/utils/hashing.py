@@ -1,4 +1,4 @@
-"""Hashes of source files and of content; a file that has not changed is hashed once."""
+"""Hash files, source code and profiles; a file that has not changed is hashed once."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
 
 @contextmanager
 def file_hash_cache(path: Path) -> Iterator[None]:
-    """Within this block :func:`file_sha256` keeps ``(path, size, mtime) -> sha256`` in the JSON file ``path``."""
-    remembered = _read_memory(path)
-    memory = dict(remembered or {})
+    """Let :func:`file_sha256` cache ``(path, size, mtime) -> sha256`` in the JSON file ``path`` within this block."""
+    cached = _read_memory(path)
+    memory = dict(cached or {})
     token = _memory.set(memory)
     try:
         yield
     finally:
         _memory.reset(token)
-    if remembered is not None and memory != remembered:
+    if cached is not None and memory != cached:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             with temporary.open("x", encoding="utf-8") as file:
@@ -48,14 +48,14 @@ def file_hash_cache(path: Path) -> Iterator[None]:
 
 
 def _read_memory(path: Path) -> dict[str, Any] | None:
-    """Return what an earlier block kept; None if something else has the name, which then stays as it is."""
+    """Read what an earlier block cached; return None if the file is not such a cache, and must stay as it is."""
     try:
         if kind_of(path) is None:
             return {}
         memory = json.loads(path.read_text("utf-8")) if is_plain_file(path) else None
     except (OSError, ValueError):
         memory = None
-    if isinstance(memory, dict) and all(map(_is_remembered, memory.values())):
+    if isinstance(memory, dict) and all(map(_is_cache_entry, memory.values())):
         return memory
     _warn_of(path)
     return None
@@ -68,12 +68,12 @@ def _warn_of(path: Path) -> None:
     )
 
 
-def _is_remembered(entry: Any) -> bool:
+def _is_cache_entry(entry: Any) -> bool:
     return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
 
 
 def file_sha256(path: Path) -> str:
-    """Return SHA-256 of a file's bytes, or as remembered for its path, size and time of change.
+    """Return the SHA-256 of a file's bytes, from the cache if path, size and time of change are the same.
 
     Raises
     ------
@@ -88,9 +88,9 @@ def file_sha256(path: Path) -> str:
 def _file_sha256(path: Path) -> str:
     stat, name, memory = path.stat(), str(path.resolve()), _memory.get()
     seen = [stat.st_size, stat.st_mtime_ns]
-    known = None if memory is None else memory.get(name)
-    if isinstance(known, list) and known[:2] == seen:
-        return str(known[2])
+    entry = None if memory is None else memory.get(name)
+    if isinstance(entry, list) and entry[:2] == seen:
+        return str(entry[2])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if memory is not None and time.time_ns() - stat.st_mtime_ns > _SETTLED:
@@ -105,7 +105,7 @@ class Fingerprint:
         self._hash = hashlib.sha256()
 
     def add(self, X: Floats) -> None:
-        """Rows (n, n_features), C-ordered."""
+        """Add rows (n, n_features), C-ordered."""
         self._hash.update(np.ascontiguousarray(X).data)
 
     def finish(self, wells: pd.DataFrame, features: Sequence[str]) -> str:
@@ -115,7 +115,7 @@ class Fingerprint:
 
 
 def fingerprint(parts: Iterable[Floats], wells: pd.DataFrame, features: Sequence[str]) -> str:
-    """Return :class:`Fingerprint` of arrays that stand one above the other."""
+    """Return the :class:`Fingerprint` of vertically stacked arrays."""
     content = Fingerprint()
     for part in parts:
         content.add(part)
@@ -127,8 +127,8 @@ def source_hash(*names: str) -> str:
     """Return a SHA-256 over the source files of modules and packages, given by their dotted names."""
     digest = hashlib.sha256()
     for name in names:
-        place = _PACKAGE.joinpath(*name.split(".")[1:])
-        files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+        module = _PACKAGE.joinpath(*name.split(".")[1:])
+        files = sorted(module.rglob("*.py")) if module.is_dir() else [module.with_suffix(".py")]
         for file in files:
             digest.update(f"\0{file.relative_to(_PACKAGE).as_posix()}\0".encode() + file.read_bytes())
     return digest.hexdigest()

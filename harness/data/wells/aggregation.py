@@ -1,4 +1,4 @@
-"""From sites to wells: median or mean of the images of a well, plate by plate."""
+"""Aggregate sites to wells: median or mean of the images of a well, plate by plate."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]
 
 
 def check_method(how: str) -> None:
-    """Refuse an unknown aggregation, listing the known ones."""
+    """Refuse an unknown aggregation."""
     if how != "none" and how not in METHODS:
         raise InputError(f"aggregate={how!r} is unknown; choose one of {[*METHODS, 'none']}")
 

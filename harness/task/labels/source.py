@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.core.exceptions import InputError
-from harness.data.files.table_files import expand, read_table
+from harness.data.files.table_files import expand_one, read_table
 from harness.task.labels.coding import Coding
 from harness.task.labels.entries import Entries, Labels, check_duplicates_rule, resolve_duplicates
 from harness.task.labels.join import is_tested
@@ -112,7 +112,4 @@ class LabelSource:
 
 
 def _one(path: str, setting: str) -> Path:
-    files = expand(path, option=f"{_TASK}.{setting}")
-    if len(files) > 1:
-        raise InputError(f"{_TASK}.{setting}: {path!r} matches {len(files)} files; expected one")
-    return files[0]
+    return expand_one(path, option=f"{_TASK}.{setting}", expected="one")
