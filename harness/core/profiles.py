@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 import numpy as np
 import pandas as pd
 
+from harness.core.aggregate_cache import AggregateCache
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.memoize import remembered
+from harness.core.wells_schema import REQUIRED, ROLES, unknown_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 Made = TypeVar("Made")
-ROLES = ("negcon", "treated", "poscon", "empty")
 
 
 @remembered
@@ -65,12 +66,12 @@ class Profiles(Sequence[Plate]):
     Parameters
     ----------
     X : array (n_rows, n_features), float32; may be a read-only memory map.
-    wells : table of n_rows; columns ``plate, well, batch, role`` and, where known, ``row, column, site,
-        compound, dose, cell_count``; other columns are kept. ``role`` is one of :data:`ROLES`.
+    wells : table of n_rows, of the schema :data:`harness.core.wells_schema.COLUMNS`.
     features : the n_features feature names (default ``f0, f1, ...``).
     planted : batch-free truth of a simulated screen, same shape as X, or None.
     name : what to call the data in titles.
     fingerprint : identifies the content; empty where it has not been computed.
+    well_cache : where the aggregated wells of these images are cached; None if they are computed anew.
 
     Attributes
     ----------
@@ -91,10 +92,11 @@ class Profiles(Sequence[Plate]):
         planted: Floats | None = None,
         name: str = "profiles",
         fingerprint: str = "",
+        well_cache: AggregateCache | None = None,
     ) -> None:
         if X.ndim != 2 or len(X) != len(wells):
             raise InputError(f"profiles: X has shape {X.shape}, wells has {len(wells)} rows; expected the same")
-        missing = [c for c in ("plate", "well", "batch", "role") if c not in wells]
+        missing = [column for column in REQUIRED if column not in wells]
         if missing:
             raise InputError(f"profiles: wells lacks the columns {missing}; found {list(wells.columns)}")
         self.X = X
@@ -103,10 +105,10 @@ class Profiles(Sequence[Plate]):
         self.planted = planted
         self.name = name
         self.fingerprint = fingerprint
+        self.well_cache = well_cache
         if len(self.features) != X.shape[1]:
             raise InputError(f"profiles: {len(self.features)} feature names for {X.shape[1]} features")
-        unknown = sorted(set(self.wells["role"].unique()) - set(ROLES))
-        if unknown:
+        if unknown := unknown_roles(self.wells):
             raise InputError(f"profiles: unknown roles {unknown}; allowed are {list(ROLES)}")
         self.rescaled: Profiles | None = None
         self._plates = _contiguous(self.wells["plate"])
@@ -220,11 +222,17 @@ class Profiles(Sequence[Plate]):
         )
 
     def replace(self, **changes: Any) -> Profiles:
-        """Return the same profiles with other ``X``, ``wells``, ``planted``, ``name`` or ``fingerprint``."""
-        known: Mapping[str, Any] = {
+        """Return the same profiles with other ``X``, ``wells``, ``planted``, ``name`` or ``fingerprint``.
+
+        The cache of their wells stays unless the images are others.
+        """
+        fields: Mapping[str, Any] = {
             key: getattr(self, key) for key in ("X", "wells", "features", "planted", "name", "fingerprint")
         }
-        other = Profiles(**{**known, **changes})
+        planted = changes.get("planted")
+        same_images = changes.get("X", self.X) is self.X and (planted is None or planted is self.planted)
+        well_cache = self.well_cache if same_images else None
+        other = Profiles(**{**fields, "well_cache": well_cache, **changes})
         if changes.get("wells", self.wells) is self.wells:
             other._tables, other._views = self._tables, self._views
         return other

@@ -1,4 +1,4 @@
-"""A folder of entries, each named by a hash of what it depends on, made once and bounded in sum."""
+"""Size-bounded on-disk cache of expensive results; each entry is built once, under a lock."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PART = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.part")
 
 
 class DirectoryCache:
-    """Entries in ``folder``: as many as ``max_gb`` holds (10^9 bytes), the least recently used leave.
+    """Cache of entries in ``folder``; beyond ``max_gb`` (10^9 bytes) the least recently used ones are removed.
 
     An entry is in use, and stays, while its ``features.npy`` is marked (:func:`harness.utils.file_lock.mark_in_use`).
 
@@ -50,11 +50,11 @@ class DirectoryCache:
         self.max_gb = max_gb
 
     def name(self, key: Mapping[str, Any]) -> str:
-        """Return of the entry that depends on ``key``, which is JSON-able."""
+        """Return the name of the entry that depends on ``key``, which is JSON-able."""
         return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
     def begin(self) -> None:
-        """Make the folder, and remove what processes left behind that were killed while they made an entry.
+        """Make the folder, and remove unfinished entries of processes that were killed.
 
         Raises
         ------
@@ -66,11 +66,11 @@ class DirectoryCache:
             raise InputError(f"{self.folder}: cannot be made ({error}); set cache.folder to another folder") from error
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
             raise InputError(f"{self.folder}: cannot be written; set cache.folder to another folder")
-        for left in list(self.folder.iterdir()):
-            if (part := _PART.fullmatch(left.name)) and is_unfinished(left):
-                with try_exclusive_lock(self._lock(part[1])) as alone:
-                    if alone:
-                        remove_contents(left)
+        for path in list(self.folder.iterdir()):
+            if (part := _PART.fullmatch(path.name)) and is_unfinished(path):
+                with try_exclusive_lock(self._lock(part[1])) as acquired:
+                    if acquired:
+                        remove_contents(path)
 
     def entry(
         self,
@@ -81,13 +81,13 @@ class DirectoryCache:
         n_bytes: Callable[[], int],
         what: str,
     ) -> Opened:
-        """Return ``opened(folder)`` of an entry, which ``make(folder)`` makes where it is absent or damaged.
+        """Return ``opened(folder)`` of an entry; ``make(folder)`` makes it first if it is absent or damaged.
 
-        One process makes it, others that want it wait. Nothing is left behind by a failure.
+        One process makes it while others that need it wait. A failure leaves nothing behind.
 
         Parameters
         ----------
-        n_bytes : what the entry will take, 0 where that is not known.
+        n_bytes : size of the entry, 0 if that is not known in advance.
         what : the entry in words, for messages.
 
         Raises
@@ -96,16 +96,16 @@ class DirectoryCache:
         """
         folder = self.folder / name
         with refusing_full(self.folder, what), self._locked(name, what):
-            found = self._found(folder, opened)
-            made = found is None
-            if found is None:
+            content = self._open_existing(folder, opened)
+            is_new = content is None
+            if content is None:
                 check_free(self.folder, n_bytes(), what)
                 self._make(folder, make)
-                found = opened(folder)
-        if made and (own := folder_size(folder)) > self.max_gb * GB:
-            logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(own), self.max_gb)
-        self._bound(folder)
-        return found
+                content = opened(folder)
+        if is_new and (n := folder_size(folder)) > self.max_gb * GB:
+            logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(n), self.max_gb)
+        self._evict(except_for=folder)
+        return content
 
     @contextmanager
     def _locked(self, name: str, what: str) -> Iterator[None]:
@@ -128,14 +128,15 @@ class DirectoryCache:
     def _lock(self, name: str) -> Path:
         return self.folder / f".{name}.lock"
 
-    def _found(self, folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
+    def _open_existing(self, folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
+        """Return the opened entry and date its use; None if it is absent, or damaged and therefore removed."""
         if kind_of(folder) is None:
             return None
         try:
             check_readable(folder)
             entry = opened(folder)
         except CorruptedStoreError as error:
-            logger.warning("making again: %s", error)
+            logger.warning("rebuilding: %s", error)
             _remove(folder)
             return None
         except OSError as error:
@@ -143,7 +144,7 @@ class DirectoryCache:
                 raise
             raise InputError(f"{folder}: cannot be read ({error.strerror}); {_ELSEWHERE}") from error
         if os.access(folder / MARKER, os.W_OK):
-            with suppress(PermissionError):  # another user's, whom only the system's administrator may let date it
+            with suppress(PermissionError):  # the entry of another user, which this one may not date
                 os.utime(folder / MARKER)
         return entry
 
@@ -154,40 +155,40 @@ class DirectoryCache:
             make(part)
             part.rename(folder)
         except OSError:
-            if not folder.exists():  # where there are no locks, another process may have made it meanwhile
+            if not folder.exists():  # without locks, another process may have made it meanwhile
                 raise
         finally:
             remove_contents(part)
 
-    def _bound(self, kept: Path) -> None:
-        """Remove what was used least recently, until the rest is within the bound; never ``kept``, or what is used."""
+    def _evict(self, *, except_for: Path) -> None:
+        """Remove the least recently used entries until the rest is within the bound; never one that is in use."""
         entries = [path for path in self.folder.iterdir() if is_entry(path)]
         sizes = {path: folder_size(path) for path in entries}
         excess = sum(sizes.values()) - self.max_gb * GB
         for path in sorted(entries, key=lambda path: (path / MARKER).stat().st_mtime_ns):
             if excess <= 0:
                 break
-            with try_exclusive_lock(self._lock(path.name)) as alone:
-                if alone and path != kept and not _used(path) and os.access(path, os.W_OK | os.X_OK):
+            with try_exclusive_lock(self._lock(path.name)) as acquired:
+                if acquired and path != except_for and not _is_in_use(path) and os.access(path, os.W_OK | os.X_OK):
                     _remove(path)
                     excess -= sizes[path]
 
 
-def _used(folder: Path) -> bool:
+def _is_in_use(folder: Path) -> bool:
     return (folder / "features.npy").exists() and is_in_use(folder / "features.npy")
 
 
 def _remove(folder: Path) -> None:
-    """Remove an entry: at once for whoever looks for it, then its files.
+    """Remove an entry: rename it first, so that it disappears at once for other processes, then delete its files.
 
     Raises
     ------
-    InputError : it cannot be, or something else is in it.
+    InputError : it cannot be removed, or holds anything that is no part of it.
     """
     check_removable(folder)
-    gone = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    renamed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
-        folder.rename(gone)
+        folder.rename(renamed)
     except OSError as error:
         raise InputError(f"{folder}: cannot be removed ({error.strerror}); {_ELSEWHERE}") from error
-    remove_contents(gone)
+    remove_contents(renamed)

@@ -121,8 +121,8 @@ def source_hash(*names: str) -> str:
     """Return a SHA-256 over the source files of modules and packages, given by their dotted names."""
     digest = hashlib.sha256()
     for name in names:
-        place = _PACKAGE.joinpath(*name.split(".")[1:])
-        files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+        module = _PACKAGE.joinpath(*name.split(".")[1:])
+        files = sorted(module.rglob("*.py")) if module.is_dir() else [module.with_suffix(".py")]
         for file in files:
             digest.update(f"\0{file.relative_to(_PACKAGE).as_posix()}\0".encode() + file.read_bytes())
     return digest.hexdigest()

@@ -60,7 +60,7 @@ REVIEWED = {
     ("harness/cli/sweep.py", "relay_job_output", "remove"): NO_FILE,
     ("harness/compare/comparison_group.py", "group_up", "rename"): NO_FILE,
     ("harness/store/checksums.py", "Checksums._refuse", "touch"): "an empty file in an entry of the cache",
-    ("harness/store/manifest.py", "write_description", "write_text"): "in an entry that is being made",
+    ("harness/store/manifest.py", "write_manifest", "write_text"): "in an entry that is being made",
     ("harness/data/columns/metadata_join.py", "Join._rows_by_key", "rename"): NO_FILE,
     ("harness/store/writer.py", "NpyAppender.__init__", "open"): "in an entry that is being made",
     ("harness/explore/stored.py", "with_scores", "rename"): NO_FILE,

@@ -36,7 +36,7 @@ from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan, plan_splits, split_fingerprint
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.leave_plate_out import LeavePlateOut
-from harness.store.plate_sample import sample_plates
+from harness.store.plate_subset import sample_plates
 from harness.task.assay_activity import AssayActivity
 from harness.task.dmso_vs_treated import DmsoVsTreated
 

@@ -1,16 +1,17 @@
-"""From sites to wells: median or mean of the images of a well, plate by plate."""
+"""Aggregate sites to wells: median or mean of the images of a well, plate by plate."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.core.aggregate_cache import ArrayName
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
@@ -19,7 +20,7 @@ from harness.utils.parallel import WORKERS, ordered
 
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
-    """For each row the number of its well, (n_rows,), wells counted in order of first appearance."""
+    """Return the number of the well of each row, (n_rows,), wells counted in order of first appearance."""
     plate, well = (pd.factorize(wells[column])[0].astype(np.int64) for column in ("plate", "well"))
     return np.asarray(pd.factorize(plate * (well.max(initial=0) + 1) + well)[0], dtype=np.int64)
 
@@ -37,7 +38,7 @@ def well_table(wells: pd.DataFrame) -> pd.DataFrame:
 
 
 def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
-    """Return a mask over wells, (n_wells,), or over rows, (n_rows,), as a mask over the rows of ``wells``.
+    """Expand a mask over wells, (n_wells,), to the rows of ``wells``; a mask over rows, (n_rows,), stays as it is.
 
     Raises
     ------
@@ -52,12 +53,12 @@ def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
 
 
 def _median(stack: Floats) -> Floats:
-    """Return median over axis 1 of (n_wells, n_sites, n_features)."""
+    """Return the median over axis 1 of (n_wells, n_sites, n_features)."""
     return halfway(middle(stack))
 
 
 def _mean(stack: Floats) -> Floats:
-    """Return mean over axis 1, accumulated in float64."""
+    """Return the mean over axis 1, accumulated in float64."""
     return np.asarray(stack.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
@@ -86,7 +87,7 @@ def sites_to_wells(Z: Floats, codes: NDArray[Any], how: str) -> Floats:
 
 
 def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
-    """For each well and feature the two middle values of its sites (the same one twice where their number is odd).
+    """Return the two middle values of the sites of each well and feature (the same one twice if their number is odd).
 
     Parameters
     ----------
@@ -100,9 +101,7 @@ def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
 
 
 def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]) -> Floats:
-    """Return ``method`` of (n, n_sites, n_features), for all wells of one number of sites at once; in order of
-    codes.
-    """
+    """Apply ``method`` to (n, n_sites, n_features), all wells with one number of sites at once; in order of codes."""
     counts = np.bincount(codes)
     if (counts == counts[0]).all() and (np.diff(codes) >= 0).all():
         return method(Z.reshape(len(counts), counts[0], Z.shape[1]))
@@ -117,26 +116,15 @@ def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]
 
 
 def check_method(how: str) -> None:
-    """Refuse an unknown aggregation, listing the known ones."""
+    """Refuse an unknown aggregation."""
     if how != "none" and how not in METHODS:
         raise InputError(f"aggregate={how!r} is unknown; choose one of {[*METHODS, 'none']}")
-
-
-class KeepsWells(Protocol):
-    """Keeps the wells of an array of sites; a packed screen has one, as its attribute ``kept``."""
-
-    def __call__(
-        self, parts: Callable[[], Iterator[Floats]], *, wells: pd.DataFrame, n_features: int, key: str
-    ) -> Floats:
-        """Return the ``parts``, plate by plate, of the table ``wells`` one above the other, read-only; as they were
-        before where the ``key`` is the same."""
-        ...
 
 
 def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles:
     """Return profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
 
-    ``glance`` is called with every plate whose images are read for that: none where the wells were kept.
+    ``glance`` is called with every plate whose images are read for that: with none if the wells are cached.
     """
     check_method(how)
     if how == "none" or profiles.level == "well":
@@ -145,37 +133,36 @@ def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] |
     table = well_table(profiles.wells)
     key = f"{how} of {hashlib.sha256(codes.tobytes()).hexdigest()}"
 
-    def reduce(X: Floats) -> Floats:
-        def part(plate: Plate) -> Floats:
-            own = codes[plate.rows]
+    def reduce(X: Floats, array: ArrayName) -> Floats:
+        def wells_of(plate: Plate) -> Floats:
             if glance is not None:
                 glance(plate)
-            return sites_to_wells(plate.X, own - own.min(), how)
+            plate_codes = codes[plate.rows]
+            return sites_to_wells(plate.X, plate_codes - plate_codes.min(), how)
 
-        def parts() -> Iterator[Floats]:
+        def plates() -> Iterator[Floats]:
             with ThreadPoolExecutor(WORKERS) as pool:
-                yield from ordered(pool, part, profiles.replace(X=X, planted=None), WORKERS)
+                yield from ordered(pool, wells_of, profiles.replace(X=X, planted=None), WORKERS)
 
-        kept: KeepsWells | None = getattr(X, "kept", None)
-        if kept is not None:
-            return kept(parts, wells=table, n_features=X.shape[1], key=key)
+        if profiles.well_cache is not None:
+            return profiles.well_cache.load_or_compute(plates, array=array, wells=table, n_features=X.shape[1], key=key)
         out = np.empty((len(table), X.shape[1]), dtype=np.float32)
         end = 0
-        for wells in parts():
+        for wells in plates():
             out[end : end + len(wells)] = wells
             end += len(wells)
         return out
 
-    planted = None if profiles.planted is None else reduce(profiles.planted)
-    return profiles.replace(X=reduce(profiles.X), wells=table, planted=planted)
+    planted = None if profiles.planted is None else reduce(profiles.planted, "planted")
+    return profiles.replace(X=reduce(profiles.X, "features"), wells=table, planted=planted)
 
 
 def raw_wells(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles | None:
-    """Return :func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
+    """Return :func:`aggregate`, made once and the same object each time; None for a view, or if sites stay sites."""
     if how == "none" or profiles._mask is not None:
         return None
     key = "wells", how
     if key not in profiles._facts:
         profiles._facts[key] = aggregate(profiles.replace(planted=None), how, glance=glance)
-    found: Profiles = profiles._facts[key]
-    return found
+    wells: Profiles = profiles._facts[key]
+    return wells
