@@ -17,12 +17,14 @@ from harness.audit.scorecard.decision import Decision
 from harness.audit.scorecard.evidence import Design
 from harness.audit.shared.relabel import hide_controls
 from harness.audit.verdict import Verdict
+from harness.core import table_names
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
 from harness.core.recorder import NullRecorder, Recorder
 from harness.core.scope import FitScope
+from harness.core.score_schema import Over
 from harness.figure.base import FigureContext
 from harness.model.encode import warn_unseen
 from harness.norm.base import depends_on_training
@@ -188,8 +190,8 @@ class EvaluationRun:
                 undefined=self.training.undefined,
                 n_resamples=self.plan.n_resamples,
             )
-        scores = tables["scores"]
-        self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == "mean")])
+        scores = tables[table_names.SCORES]
+        self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == Over.MEAN)])
         tables |= self.plan.batch_tables
         for task in self.plan.tasks.values():
             tables |= task.tables() if hasattr(task, "tables") else {}
@@ -246,7 +248,7 @@ class EvaluationRun:
             n_batches=wells["batch"].nunique(),
             n_plates=wells["plate"].nunique(),
             n_wells=len(wells),
-            identity=self.plan.normalizer.identity,
+            identity=self.plan.normalizer.is_identity,
         )
         note = ""
         if self.audited is not self:
@@ -285,7 +287,7 @@ class EvaluationRun:
         try:
             return self.normalize(hide_controls(self.profiles, share=0.5, seed=self.plan.seed))(None)
         except InputError as needs_more:
-            self.recorder.table("heldout_controls_not_made", pd.DataFrame({"reason": [str(needs_more)]}))
+            self.recorder.table(table_names.HELDOUT_CONTROLS_NOT_MADE, pd.DataFrame({"reason": [str(needs_more)]}))
             return None
 
     def report(self) -> None:
@@ -293,7 +295,7 @@ class EvaluationRun:
         names = dict.fromkeys(self._fit_name(split) for split in self.splits)
         if reports := [table for name in names for table in self.reports[name]]:
             table = whole_report(reports, self.profiles.features)
-            self.recorder.table("zero_variance", table)
+            self.recorder.table(table_names.ZERO_VARIANCE, table)
             counts = table.groupby("fallback")["feature"].count()
             self.recorder.metrics(
                 {f"norm/zero_variance_{str(k).replace(' ', '_')}": float(v) for k, v in counts.items()}

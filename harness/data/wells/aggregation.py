@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
+from harness.core.well_facts import WellFacts
 from harness.numerics.median import halfway, middle
 from harness.utils.parallel import WORKERS, ordered
 
@@ -34,6 +35,11 @@ def well_table(wells: pd.DataFrame) -> pd.DataFrame:
     if "cell_count" in table:
         table["cell_count"] = wells["cell_count"].groupby(codes).mean().to_numpy()
     return table
+
+
+def wells_of(profiles: Profiles) -> WellFacts:
+    """Return :func:`well_table` of profiles: the same object for all profiles of the same rows."""
+    return profiles.facts.cached("well table", lambda: WellFacts(well_table(profiles.wells)))
 
 
 def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
@@ -133,23 +139,23 @@ class KeepsWells(Protocol):
         ...
 
 
-def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles:
+def aggregate(profiles: Profiles, how: str, *, observe: Callable[[Plate], None] | None = None) -> Profiles:
     """Return profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
 
-    ``glance`` is called with every plate whose images are read for that: none where the wells were kept.
+    ``observe`` is called with every plate whose images are read for that: with none if the wells were cached.
     """
     check_method(how)
     if how == "none" or profiles.level == "well":
         return profiles
     codes = well_codes(profiles.wells)
-    table = well_table(profiles.wells)
+    wells = wells_of(profiles)
     key = f"{how} of {hashlib.sha256(codes.tobytes()).hexdigest()}"
 
     def reduce(X: Floats) -> Floats:
         def part(plate: Plate) -> Floats:
             own = codes[plate.rows]
-            if glance is not None:
-                glance(plate)
+            if observe is not None:
+                observe(plate)
             return sites_to_wells(plate.X, own - own.min(), how)
 
         def parts() -> Iterator[Floats]:
@@ -158,24 +164,20 @@ def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] |
 
         kept: KeepsWells | None = getattr(X, "kept", None)
         if kept is not None:
-            return kept(parts, wells=table, n_features=X.shape[1], key=key)
-        out = np.empty((len(table), X.shape[1]), dtype=np.float32)
+            return kept(parts, wells=wells.table, n_features=X.shape[1], key=key)
+        out = np.empty((len(wells.table), X.shape[1]), dtype=np.float32)
         end = 0
-        for wells in parts():
-            out[end : end + len(wells)] = wells
-            end += len(wells)
+        for part_wells in parts():
+            out[end : end + len(part_wells)] = part_wells
+            end += len(part_wells)
         return out
 
     planted = None if profiles.planted is None else reduce(profiles.planted)
-    return profiles.replace(X=reduce(profiles.X), wells=table, planted=planted)
+    return profiles.replace(X=reduce(profiles.X), wells=wells, planted=planted)
 
 
-def raw_wells(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles | None:
-    """Return :func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
-    if how == "none" or profiles._mask is not None:
+def raw_wells(profiles: Profiles, how: str, *, observe: Callable[[Plate], None] | None = None) -> Profiles | None:
+    """Return :func:`aggregate`, computed once and the same object each time; None of a view, or if sites are kept."""
+    if how == "none" or profiles.hides_rows:
         return None
-    key = "wells", how
-    if key not in profiles._facts:
-        profiles._facts[key] = aggregate(profiles.replace(planted=None), how, glance=glance)
-    found: Profiles = profiles._facts[key]
-    return found
+    return profiles.cached(("wells", how), lambda: aggregate(profiles.replace(planted=None), how, observe=observe))
