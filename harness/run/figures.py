@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 import pandas as pd
 
+from harness.core import table_names
 from harness.core.exceptions import NotApplicable
 from harness.core.recorder import Recorder
 from harness.figure.base import FigureContext, FigureMember, PageMember
@@ -47,4 +48,4 @@ def record_figures(
             for key, html in pages.items():
                 recorder.text(f"{key}.html", html)
     if declined:
-        recorder.table("figures_not_drawn", pd.DataFrame(declined))
+        recorder.table(table_names.FIGURES_NOT_DRAWN, pd.DataFrame(declined))
