@@ -18,6 +18,7 @@ from harness.cli.screen_error import about_screen
 from harness.cli.search_spaces import fill_search_spaces
 from harness.cli.skip_finished import acquire_evaluation
 from harness.core.profiles import Profiles
+from harness.core.score_schema import Over
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.run.checkpoint.checkpoint import FileCheckpoints
@@ -155,7 +156,7 @@ def _tags(plan: EvaluationPlan, profiles: Profiles, folds: PlannedFolds) -> dict
 def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """Return one line: the mean held-out AUROC of each model with its interval."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
+    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.MEAN) & scores["model"].isin(plan.models)]
     parts = [
         f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in shown.itertuples()
     ]
@@ -165,7 +166,7 @@ def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
 def by_fold(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """Return AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
+    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.FOLD) & scores["model"].isin(plan.models)]
     lines = [
         f"  {task}/{model}: " + ", ".join(f"{row.fold} {row.value:.3f}" for row in rows.itertuples())
         for (task, model), rows in shown.groupby(["task", "model"], sort=False)

@@ -8,9 +8,11 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from harness.audit.scorecard.decision import Decision
+from harness.core import table_names
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
 from harness.core.recorder import Recorder
+from harness.core.score_schema import Over
 from harness.model.encode import warn_unseen
 from harness.program.interruptible_threads import InterruptibleThreads
 from harness.run.audit import Audit
@@ -115,8 +117,8 @@ class EvaluationRun:
                 undefined=self.training.undefined,
                 n_resamples=self.plan.n_resamples,
             )
-        scores = tables["scores"]
-        self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == "mean")])
+        scores = tables[table_names.SCORES]
+        self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == Over.MEAN)])
         tables |= self.plan.batch_tables
         for task in self.plan.tasks.values():
             tables |= task.tables() if hasattr(task, "tables") else {}

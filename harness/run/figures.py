@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.audit.scorecard.decision import Decision
 from harness.audit.shared.relabel import hide_controls
+from harness.core import table_names
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
@@ -102,4 +103,4 @@ def record_figures(
             for key, html in pages.items():
                 recorder.text(f"{key}.html", html)
     if declined:
-        recorder.table("figures_not_drawn", pd.DataFrame(declined))
+        recorder.table(table_names.FIGURES_NOT_DRAWN, pd.DataFrame(declined))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ import pandas as pd
 from mlflow import MlflowClient
 from PIL import Image
 
+from harness.core import table_names
+from harness.core.score_schema import SPREAD, Over, metric_key, model_key
 from harness.tracking.requests import LONGEST_PARAM, TrackingRequest, shorten
 from harness.tracking.transport import Transport
 from harness.utils.temporary_folder import writing_to
@@ -49,29 +52,31 @@ class MlflowRecorder:
         values: list[tuple[str, float, int]] = []
         table = table[table["group"] == ""]
         for (task, model, metric), rows in table.groupby(["task", "model", "metric"], sort=False):
-            key = f"{task}/{model}/{metric}"
-            mean, pooled, folds = (rows[rows["over"] == over] for over in ("mean", "pooled", "fold"))
+            key = partial(metric_key, str(task), str(model), str(metric))
+            mean, pooled, folds = (rows[rows["over"] == over] for over in (Over.MEAN, Over.POOLED, Over.FOLD))
             suffixes = ("", "_lower", "_upper") if len(folds) else ("",)
-            values += [(key + s, v, 0) for s in suffixes for v in mean[s.lstrip("_") or "value"]]
-            values += [(f"{key}_pooled", v, 0) for v in pooled["value"]]
-            values += [(f"{key}_by_fold", v, i) for i, v in enumerate(folds["value"])]
-            spread = rows[~rows["over"].isin(["mean", "pooled", "fold"])]
-            values += [(f"{key}_{over}", v, 0) for over, v in zip(spread["over"], spread["value"], strict=True)]
+            values += [(key() + s, v, 0) for s in suffixes for v in mean[s.lstrip("_") or "value"]]
+            values += [(key(over=Over.POOLED), v, 0) for v in pooled["value"]]
+            values += [(key(over=Over.FOLD), v, i) for i, v in enumerate(folds["value"])]
+            spread = rows[rows["over"].isin(SPREAD)]
+            values += [(key(over=over), v, 0) for over, v in zip(spread["over"], spread["value"], strict=True)]
         self._metrics(values)
-        folds = table[table["over"] == "fold"]
-        self.evaluated = [f"{task}/{model}" for task, model in folds[["task", "model"]].drop_duplicates().to_numpy()]
+        folds = table[table["over"] == Over.FOLD]
+        self.evaluated = [
+            model_key(task, model) for task, model in folds[["task", "model"]].drop_duplicates().to_numpy()
+        ]
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Record each finding as metrics under its key, and all in the table ``audit`` with their reasons."""
         suffixes = (("", "value"), ("_lower", "lower"), ("_upper", "upper"))
         self._metrics([(f.key + suffix, getattr(f, name), 0) for f in findings for suffix, name in suffixes])
-        self.table("audit", pd.DataFrame([vars(f) for f in findings], columns=list(_FINDING_COLUMNS)))
+        self.table(table_names.AUDIT, pd.DataFrame([vars(f) for f in findings], columns=list(_FINDING_COLUMNS)))
 
     def verdict(self, verdict: Verdict) -> None:
         """Record the tag ``verdict``, tables ``scorecard`` and ``verdict`` (the evidence), and ``verdict.txt``."""
         self.transport.put(TrackingRequest("tags", {"verdict": verdict.word}))
-        self.table("scorecard", verdict.scorecard())
-        self.table("verdict", verdict.table())
+        self.table(table_names.SCORECARD, verdict.scorecard())
+        self.table(table_names.VERDICT, verdict.table())
         self.text("verdict.txt", verdict.page() + "\n")
 
     def metrics(self, values: Mapping[str, float]) -> None:

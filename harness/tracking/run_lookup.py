@@ -11,12 +11,13 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from harness.core import table_names
 from harness.tracking.tracking import Tracking
 from harness.utils.process_identity import has_ended
 from harness.utils.sqlite_url import SQLITE
 
 RUN_KEY, PROCESS = "run_key", "process"  # tags of a run
-_RESULT = "tables/scores.parquet"  # every finished run has it
+_RESULT = f"tables/{table_names.SCORES}.parquet"  # every finished run has it
 PROCESS_ENDED = "cut off"
 
 

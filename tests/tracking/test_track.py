@@ -18,7 +18,7 @@ from PIL import Image
 
 from harness.core.exceptions import InputError
 from harness.core.finding import Finding
-from harness.scoring.score_table import COLUMNS
+from harness.core.score_schema import COLUMNS
 from harness.tracking.tracking import Tracking
 
 KEY = "dmso_vs_treated/logistic/auroc"

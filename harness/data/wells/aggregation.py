@@ -1,4 +1,4 @@
-"""Aggregate sites to wells: median or mean of the images of a well, plate by plate."""
+"""From sites to wells: median or mean of the images of a well, plate by plate."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from harness.core.aggregate_cache import ArrayName
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
+from harness.core.well_facts import WellFacts
 from harness.numerics.median import halfway, middle
 from harness.utils.parallel import WORKERS, ordered
 
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the number of the well of each row, (n_rows,), wells counted in order of first appearance."""
+    """For each row the number of its well, (n_rows,), wells counted in order of first appearance."""
     plate, well = (pd.factorize(wells[column])[0].astype(np.int64) for column in ("plate", "well"))
     return np.asarray(pd.factorize(plate * (well.max(initial=0) + 1) + well)[0], dtype=np.int64)
 
@@ -35,6 +36,11 @@ def well_table(wells: pd.DataFrame) -> pd.DataFrame:
     if "cell_count" in table:
         table["cell_count"] = wells["cell_count"].groupby(codes).mean().to_numpy()
     return table
+
+
+def wells_of(profiles: Profiles) -> WellFacts:
+    """Return :func:`well_table` of profiles: the same object for all profiles of the same rows."""
+    return profiles.facts.cached("well table", lambda: WellFacts(well_table(profiles.wells)))
 
 
 def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
@@ -53,12 +59,12 @@ def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
 
 
 def _median(stack: Floats) -> Floats:
-    """Return the median over axis 1 of (n_wells, n_sites, n_features)."""
+    """Return median over axis 1 of (n_wells, n_sites, n_features)."""
     return halfway(middle(stack))
 
 
 def _mean(stack: Floats) -> Floats:
-    """Return the mean over axis 1, accumulated in float64."""
+    """Return mean over axis 1, accumulated in float64."""
     return np.asarray(stack.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
@@ -87,7 +93,7 @@ def sites_to_wells(Z: Floats, codes: NDArray[Any], how: str) -> Floats:
 
 
 def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
-    """Return the two middle values of the sites of each well and feature (the same one twice if their number is odd).
+    """For each well and feature the two middle values of its sites (the same one twice where their number is odd).
 
     Parameters
     ----------
@@ -116,53 +122,52 @@ def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]
 
 
 def check_method(how: str) -> None:
-    """Refuse an unknown aggregation."""
+    """Refuse an unknown aggregation, listing the known ones."""
     if how != "none" and how not in METHODS:
         raise InputError(f"aggregate={how!r} is unknown; choose one of {[*METHODS, 'none']}")
 
 
-def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles:
+def aggregate(profiles: Profiles, how: str, *, observe: Callable[[Plate], None] | None = None) -> Profiles:
     """Return profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
 
-    ``glance`` is called with every plate whose images are read for that: with none if the wells are cached.
+    ``observe`` is called with every plate whose images are read for that: with none if the wells were cached.
     """
     check_method(how)
     if how == "none" or profiles.level == "well":
         return profiles
     codes = well_codes(profiles.wells)
-    table = well_table(profiles.wells)
+    wells = wells_of(profiles)
     key = f"{how} of {hashlib.sha256(codes.tobytes()).hexdigest()}"
 
     def reduce(X: Floats, array: ArrayName) -> Floats:
-        def wells_of(plate: Plate) -> Floats:
-            if glance is not None:
-                glance(plate)
+        def aggregate_plate(plate: Plate) -> Floats:
+            if observe is not None:
+                observe(plate)
             plate_codes = codes[plate.rows]
             return sites_to_wells(plate.X, plate_codes - plate_codes.min(), how)
 
         def plates() -> Iterator[Floats]:
             with ThreadPoolExecutor(WORKERS) as pool:
-                yield from ordered(pool, wells_of, profiles.replace(X=X, planted=None), WORKERS)
+                yield from ordered(pool, aggregate_plate, profiles.replace(X=X, planted=None), WORKERS)
 
+        n_features = X.shape[1]
         if profiles.well_cache is not None:
-            return profiles.well_cache.load_or_compute(plates, array=array, wells=table, n_features=X.shape[1], key=key)
-        out = np.empty((len(table), X.shape[1]), dtype=np.float32)
+            return profiles.well_cache.load_or_compute(
+                plates, array=array, wells=wells.table, n_features=n_features, key=key
+            )
+        out = np.empty((len(wells.table), n_features), dtype=np.float32)
         end = 0
-        for wells in plates():
-            out[end : end + len(wells)] = wells
-            end += len(wells)
+        for plate_wells in plates():
+            out[end : end + len(plate_wells)] = plate_wells
+            end += len(plate_wells)
         return out
 
     planted = None if profiles.planted is None else reduce(profiles.planted, "planted")
-    return profiles.replace(X=reduce(profiles.X, "features"), wells=table, planted=planted)
+    return profiles.replace(X=reduce(profiles.X, "features"), wells=wells, planted=planted)
 
 
-def raw_wells(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles | None:
-    """Return :func:`aggregate`, made once and the same object each time; None for a view, or if sites stay sites."""
-    if how == "none" or profiles._mask is not None:
+def raw_wells(profiles: Profiles, how: str, *, observe: Callable[[Plate], None] | None = None) -> Profiles | None:
+    """Return :func:`aggregate`, computed once and the same object each time; None of a view, or if sites are kept."""
+    if how == "none" or profiles.hides_rows:
         return None
-    key = "wells", how
-    if key not in profiles._facts:
-        profiles._facts[key] = aggregate(profiles.replace(planted=None), how, glance=glance)
-    wells: Profiles = profiles._facts[key]
-    return wells
+    return profiles.cached(("wells", how), lambda: aggregate(profiles.replace(planted=None), how, observe=observe))
