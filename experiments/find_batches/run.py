@@ -64,7 +64,7 @@ def compared(found: BatchInference, batch: pd.Series, outlier: pd.Series) -> dic
         "outliers_planted": int(planted.sum()),
         "outliers_found": int((planted & flagged).sum()),
         "false_alarms": int((flagged & ~planted).sum()),
-        "stability": found.rand,
+        "stability": found.adjusted_rand,
     }
 
 
@@ -142,7 +142,7 @@ def main() -> None:
         found = Inferred(method=method).find(weeks)
         ari = adjusted_rand_score(truth.loc[found.plates["plate"]], found.plates["batch"])
         n, names = found.plates["batch"].nunique(), ", ".join(found.outliers)
-        print(f"| {method} | {n} | {ari:.2f} | {found.rand:.2f} | {names} |")
+        print(f"| {method} | {n} | {ari:.2f} | {found.adjusted_rand:.2f} | {names} |")
         draw(weeks, found, f"bbbc021_{method}")
         print(
             found.boundaries.round(2).to_string(index=False),

@@ -91,7 +91,7 @@ def audit(cell: Cell, seed: int) -> Row:
         "findings": [_plain(asdict(f)) for f in memory.all_findings],
         "design": asdict(memory.decision.design),
         "seconds": round(time.process_time() - start, 2),
-        "by_check": {name.removeprefix("audit_"): round(s, 2) for name, s in run.seconds.items()},
+        "by_check": {name.removeprefix("audit_"): round(s, 2) for name, s in run.times.seconds.items()},
     }
 
 

@@ -15,6 +15,7 @@ from harness.core.evaluation import Evaluation
 from harness.core.exceptions import InputError
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
+from harness.core.score_schema import Over
 from harness.metric.auroc import Auroc
 from harness.model.fold_pca import FoldPCA
 from harness.norm.dmso_within import DmsoWithin
@@ -99,5 +100,5 @@ def _compared(context: AuditContext, views: dict[str, Sequence[Evaluation]], key
 def _auroc(score: Score, evaluations: Sequence[Evaluation], context: AuditContext) -> tuple[float, Doubles, int]:
     """Return mean AUROC over folds (and labels), its resamples, and the number of wells (or labels)."""
     table, draws = score(evaluations, [Auroc()], n_resamples=context.n_resamples)
-    mean = table[(table["over"] == "mean") & (table["metric"] == Auroc.name)].iloc[0]
+    mean = table[(table["over"] == Over.MEAN) & (table["metric"] == Auroc.name)].iloc[0]
     return float(mean["value"]), draws["value"].to_numpy(), int(mean["n"])

@@ -1,4 +1,4 @@
-"""Which batch a plate belongs to."""
+"""Assign plates to batches."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __getattr__, __dir__ = lazy_exports(__name__, __path__)
 
 
 class Batch(Protocol):
-    """A way to name the batch of every row."""
+    """Rule that names the batch of every row."""
 
     def assign(self, profiles: Profiles) -> pd.Series[str]:
-        """Return batch of each row of ``profiles.wells``, same index; InputError where it cannot tell."""
+        """Return the batch of each row of ``profiles.wells``, same index; InputError if it cannot tell."""
         ...
 
 
 def assign_batches(profiles: Profiles, member: Batch) -> Profiles:
-    """Return ``profiles`` with ``wells["batch"]`` as ``member`` has it; the fingerprint, if any, covers the batches.
+    """Return ``profiles`` with the batches that ``member`` assigns; the fingerprint, if any, covers the batches.
 
     Raises
     ------
@@ -38,8 +38,8 @@ def assign_batches(profiles: Profiles, member: Batch) -> Profiles:
     pairs = pd.DataFrame({"plate": wells["plate"], "batch": batch.to_numpy()}).drop_duplicates()
     twice = pairs["plate"][pairs["plate"].duplicated()]
     if len(twice):
-        found = sorted(pairs["batch"][pairs["plate"] == twice.iloc[0]])
-        raise InputError(f"batch: plate {twice.iloc[0]!r} lies in {len(found)} batches {found}; expected one")
+        names = sorted(pairs["batch"][pairs["plate"] == twice.iloc[0]])
+        raise InputError(f"batch: plate {twice.iloc[0]!r} lies in {len(names)} batches {names}; expected one")
     fingerprint = profiles.fingerprint
     if fingerprint:
         fingerprint = hashlib.sha256(f"{fingerprint}\n{pairs.to_csv(index=False)}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Batches as a column says."""
+"""Batches from a column of the wells table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.utils.text import as_text, preview
 
 
 class Column:
-    """The batch is what ``column`` of the wells holds.
+    """The value of ``column`` of the wells as the batch.
 
     Raises
     ------

@@ -1,20 +1,26 @@
-"""Batches found in the control wells: no column and no plate number says where one ends."""
+"""Batches inferred from the control wells, for screens without a batch column or plate ranges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.batch.inference.assignment import BatchInference
 from harness.batch.inference.changepoints import Labels, change_points, penalty
 from harness.batch.inference.clusters import clusters, in_order
 from harness.batch.inference.control_profiles import ControlProfiles, control_profiles
-from harness.batch.inference.outliers import CUTOFF, adopt, from_batch, isolated
-from harness.batch.inference.reasons import reasons
+from harness.batch.inference.outliers import (
+    CUTOFF,
+    assign_isolated,
+    distance_from_batch,
+    isolated_plates,
+    outlier_reasons,
+)
 from harness.batch.inference.stability import stability
 from harness.core.arrays import Doubles, Mask
 from harness.core.exceptions import InputError
@@ -27,15 +33,15 @@ METHODS: dict[str, Callable[[Doubles, int], Labels]] = {"changepoints": change_p
 
 
 @dataclass(frozen=True)
-class Assigned:
-    """Batch number of each plate ``labels`` (n,), and the plates set ``aside`` while batches were looked for."""
+class Assignment:
+    """Batch number of each plate, (n,), and the plates that were left out while batches were inferred, (n,)."""
 
     labels: Labels
-    aside: Mask
+    isolated: Mask
 
 
 class Inferred:
-    """Batches as the control profiles of plates show them; treated wells and labels are never read.
+    """Batches inferred from the control profiles of plates; treated wells and labels are never read.
 
     Parameters
     ----------
@@ -48,7 +54,7 @@ class Inferred:
 
     Attributes
     ----------
-    found_ : what :meth:`assign` found: tables, and the member of ``batch=ranges`` that says the same.
+    result_ : result of :meth:`assign`: tables, and a member of ``batch=ranges`` with the same batches.
 
     Raises
     ------
@@ -57,7 +63,7 @@ class Inferred:
 
     reads_values = True
 
-    found_: BatchInference
+    result_: BatchInference
 
     def __init__(
         self,
@@ -73,20 +79,20 @@ class Inferred:
         self.n_resamples, self.seed = n_resamples, seed
 
     def assign(self, profiles: Profiles) -> pd.Series[str]:
-        """Return batch of each row of ``profiles.wells``, same index."""
-        self.found_ = self.find(profiles)
-        return as_text(profiles.wells["plate"]).map(dict(self.found_.plates[["plate", "batch"]].to_numpy()))
+        """Return the batch of each row of ``profiles.wells``, same index."""
+        self.result_ = self.find(profiles)
+        return as_text(profiles.wells["plate"]).map(dict(self.result_.plates[["plate", "batch"]].to_numpy()))
 
     def find(self, profiles: Profiles) -> BatchInference:
-        """Return batches, outliers and their stability."""
+        """Infer batches, outliers and their stability."""
         self._check(profiles)
         controls = control_profiles(profiles, order=self.order)
         X = controls.components
         assigned = self._batches(X)
         labels, n = assigned.labels, len(X)
-        draws = (self._batches(drawn).labels for drawn in controls.resampled(n=self.n_resamples, seed=self.seed))
+        draws = (self._batches(resample).labels for resample in controls.resampled(n=self.n_resamples, seed=self.seed))
         stable = stability(labels, draws)
-        distance = from_batch(X, labels, assigned.aside)
+        distance = distance_from_batch(X, labels, assigned.isolated)
         outlier = distance > self.cutoff
         width = max(2, len(str(labels.max() + 1)))
         batch = np.array([f"batch{label + 1:0{width}d}" for label in labels])
@@ -99,34 +105,26 @@ class Inferred:
                 "outlier": outlier,
                 "distance": distance,
                 "cutoff": float(self.cutoff),
-                "reason": reasons(controls, labels, outlier, distance),
+                "reason": outlier_reasons(controls, labels, outlier, distance),
                 "n_controls": controls.n_controls,
                 "intensity": intensity(controls),
                 "component_1": X[:, 0],
             }
         )
-        core = np.flatnonzero(~assigned.aside)
-        price = penalty(X[core])
+        boundaries = boundary_table(controls.plates, batch, stable.boundaries)
+        change_penalty = penalty(X[~assigned.isolated])
         at = np.flatnonzero(labels[1:] != labels[:-1])
-        boundaries = pd.DataFrame(
-            {
-                "after_plate": np.array(controls.plates, dtype=object)[at],
-                "before_plate": np.array(controls.plates, dtype=object)[at + 1],
-                "after_batch": batch[at],
-                "before_batch": batch[at + 1],
-                "strength": np.array([saving(X, labels, assigned.aside, int(i)) / price for i in at], dtype=np.float64),
-                "stability": stable.boundaries[at],
-            }
-        )
-        return BatchInference(self.method, plates, boundaries, float(stable.rand.mean()))
+        explained = [explained_error(X, labels, assigned.isolated, int(i)) for i in at]
+        boundaries.insert(4, "strength", np.array(explained, dtype=np.float64) / change_penalty)
+        return BatchInference(self.method, plates, boundaries, float(stable.adjusted_rand.mean()))
 
-    def _batches(self, X: Doubles) -> Assigned:
-        aside = isolated(X, cutoff=self.cutoff)
-        if (~aside).sum() < 2 * self.min_size:
-            aside = np.zeros(len(X), dtype=bool)
+    def _batches(self, X: Doubles) -> Assignment:
+        isolated = isolated_plates(X, cutoff=self.cutoff)
+        if (~isolated).sum() < 2 * self.min_size:
+            isolated = np.zeros(len(X), dtype=bool)
         labels = np.zeros(len(X), dtype=np.int64)
-        labels[~aside] = METHODS[self.method](X[~aside], self.min_size)
-        return Assigned(in_order(adopt(X, labels, aside)), aside)
+        labels[~isolated] = METHODS[self.method](X[~isolated], self.min_size)
+        return Assignment(in_order(assign_isolated(X, labels, isolated)), isolated)
 
     def _check(self, profiles: Profiles) -> None:
         if self.method not in METHODS:
@@ -144,22 +142,33 @@ class Inferred:
             )
 
 
-def saving(X: Doubles, labels: Labels, aside: Mask, i: int) -> float:
-    """Return squared error that the boundary between plates i and i + 1 explains in the two stretches that meet
-    there.
-    """
+def boundary_table(plates: Sequence[str], batch: NDArray[Any], stability: Doubles) -> pd.DataFrame:
+    """Return a row for each place where ``batch`` changes between successive ``plates``, (n,); stability (n - 1,)."""
+    at = np.flatnonzero(batch[1:] != batch[:-1])
+    names = np.array(plates, dtype=object)
+    return pd.DataFrame(
+        {
+            "after_plate": names[at],
+            "before_plate": names[at + 1],
+            "after_batch": batch[at],
+            "before_batch": batch[at + 1],
+            "stability": stability[at],
+        }
+    )
+
+
+def explained_error(X: Doubles, labels: Labels, isolated: Mask, i: int) -> float:
+    """Return the squared error that the boundary between plates i and i + 1 explains in the two stretches it parts."""
     changes = np.flatnonzero(labels[1:] != labels[:-1]) + 1
     edges = [0, *changes.tolist(), len(labels)]
     k = edges.index(i + 1)
     stretches = (np.arange(edges[j], edges[j + 1]) for j in (k - 1, k))
-    left, right = (X[rows[~aside[rows]] if not aside[rows].all() else rows] for rows in stretches)
+    left, right = (X[rows[~isolated[rows]] if not isolated[rows].all() else rows] for rows in stretches)
     gap = ((left.mean(axis=0) - right.mean(axis=0)) ** 2).sum()
     return float(gap * len(left) * len(right) / (len(left) + len(right)))
 
 
 def intensity(controls: ControlProfiles) -> Doubles:
-    """Return mean over features named after an intensity of each plate's scaled medians, (n,); NaN without such
-    features.
-    """
+    """Average each plate's scaled medians over features named after an intensity, (n,); NaN without such features."""
     named = np.array(["intensity" in feature.lower() for feature in controls.features])
     return controls.scaled[:, named].mean(axis=1) if named.any() else np.full(len(controls.plates), np.nan)

@@ -1,4 +1,4 @@
-"""Batches as ranges of plate numbers."""
+"""Batches from ranges of plate numbers."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Ranges:
         spans = _spans(self.ranges)
         plates = [str(plate) for plate in wells["plate"].unique()]
         numbers = {plate: re.findall(r"\d+", plate) for plate in plates}
-        vague = [plate for plate, found in numbers.items() if len(found) != 1]
+        vague = [plate for plate, several in numbers.items() if len(several) != 1]
         if vague:
             raise InputError(
                 f"batch: ranges need one number in each plate id, got {preview(vague)}; use batch=regex or batch=column"
             )
         batch = {
-            plate: next((name for first, last, name in spans if first <= int(found[0]) <= last), "")
-            for plate, found in numbers.items()
+            plate: next((name for first, last, name in spans if first <= int(number) <= last), "")
+            for plate, (number,) in numbers.items()
         }
         outside = [plate for plate, name in batch.items() if not name]
         if outside:
@@ -50,7 +50,7 @@ class Ranges:
 
 
 def _spans(ranges: Mapping[str, Sequence[Any]]) -> list[tuple[int, int, str]]:
-    """Return ``(first, last, batch)``, ascending."""
+    """Return the ranges as ``(first, last, batch)``, ascending."""
     spans = []
     for batch, listed in ranges.items():
         several = isinstance(listed, list | tuple) and listed and all(isinstance(e, list | tuple) for e in listed)

@@ -13,7 +13,7 @@ from harness.utils.text import as_text, preview
 
 
 class Regex:
-    """The batch is the first group of ``pattern``, or all that matches where it has no group.
+    """The first group of ``pattern`` as the batch, or the whole match if it has no group.
 
     The pattern is searched for in ``column``; ``^`` and ``$`` tie it to the ends.
 
@@ -35,9 +35,9 @@ class Regex:
         if self.column not in wells:
             raise InputError(f"batch: no column {self.column!r}; found {preview(wells.columns, 20)}; set batch.column")
         ids = as_text(wells[self.column])
-        found = {name: pattern.search(name) for name in ids.unique()}
+        matches = {name: pattern.search(name) for name in ids.unique()}
         group = 1 if pattern.groups else 0
-        batch = ids.map({name: (match[group] or "") if match else "" for name, match in found.items()})
+        batch = ids.map({name: (match[group] or "") if match else "" for name, match in matches.items()})
         blank = wells["plate"][batch == ""].unique()
         if len(blank):
             raise InputError(

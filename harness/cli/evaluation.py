@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +17,21 @@ from harness.cli.load_screen import LoadedScreen, leak_guard_level
 from harness.cli.screen_error import about_screen
 from harness.cli.search_spaces import fill_search_spaces
 from harness.cli.skip_finished import acquire_evaluation
-from harness.core.evaluation import Split
 from harness.core.profiles import Profiles
+from harness.core.score_schema import Over
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.run.checkpoint.checkpoint import FileCheckpoints
-from harness.run.checkpoint.keys import RunKey
+from harness.run.checkpoint.keys import SETTINGS_WITHOUT_EFFECT, RunKey
 from harness.run.evaluation_run import EvaluationRun
-from harness.run.plan import EvaluationPlan, plan_splits, split_fingerprint
+from harness.run.plan import EvaluationPlan, PlannedFolds, plan_splits, split_fingerprint
 from harness.scoring.bootstrap import FEWEST_BATCHES
 from harness.task.labels.base import LABELS, TakesLabels
 from harness.tracking.run_lookup import PROCESS, RUN_KEY
 from harness.tracking.tracking import Tracking
 from harness.utils.interruption import held_back
-from harness.utils.process_identity import owner
+from harness.utils.process_identity import this_process
 from harness.utils.redaction import redacted_config, redacted_value
-
-_UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
 
 
 def record_evaluation(cfg: DictConfig, name: str, data: str) -> None:
@@ -45,7 +42,7 @@ def record_evaluation(cfg: DictConfig, name: str, data: str) -> None:
     name : of the normalization.
     data : key of the screen's content (:func:`harness.cli.screen_key.screen_key`).
     """
-    tracking, asked = instantiate(cfg.tracking), RunKey.of(_resolved(cfg), data=data)
+    tracking, asked = instantiate(cfg.tracking), RunKey.from_config(_resolved(cfg), data=data)
     with acquire_evaluation(cfg, tracking, name, asked) as to_be_made:
         if to_be_made:
             _make(cfg, name, tracking, asked)
@@ -61,11 +58,13 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: RunKey) -> None
         screen = LoadedScreen(cfg)
         screen.guard(level)
         profiles, plan = screen.profiles, screen.bind(plan)
-        wells, splits = plan_splits(plan, profiles)
-    screen.join_scores(plan, wells)
-    audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
-    tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: asked.run, PROCESS: " ".join(owner())}
-    params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if key not in _UNTRACKED}))
+        folds = plan_splits(plan, profiles)
+    screen.join_scores(plan, folds.wells)
+    audited = screen.some(folds.wells, cfg.audit_wells, plan.seed) if plan.checks else None
+    tags = {**_tags(plan, profiles, folds), RUN_KEY: asked.run_key, PROCESS: " ".join(this_process())}
+    params = flatten(
+        redacted_config({key: value for key, value in _resolved(cfg).items() if key not in SETTINGS_WITHOUT_EFFECT})
+    )
     content = (profiles.fingerprint, tags["split_fingerprint"])
     units = FileCheckpoints(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
     dataset = (profiles.name, profiles.fingerprint)
@@ -75,16 +74,16 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: RunKey) -> None
             recorder.text(file, text)
         for table, rows in screen.report.tables.items():
             recorder.table(table, pd.DataFrame(rows))
-        run = EvaluationRun(plan, profiles, recorder, units=units, audited=audited)
+        run = EvaluationRun(plan, profiles, recorder, folds=folds, checkpoints=units, audited=audited)
         scores = run.execute()
         verdict = "" if run.decision is None else f"{plan.name} is {run.decision.headline}\n"
-        taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
+        taken = f"; {units.n_restored} parts restored from an earlier attempt" if units and units.n_restored else ""
         recorder.note(f"{verdict}{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
         print(f"{verdict}{summary(plan, scores)}{taken}")
         if int(tags["held_out_batches"]) < FEWEST_BATCHES:
             print(by_fold(plan, scores))
     if units:
-        units.forget()
+        units.clear()
 
 
 def _resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -139,7 +138,7 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, value in node.items() for k, v in flatten(value, f"{prefix}.{key}".lstrip(".")).items()}
 
 
-def _tags(plan: EvaluationPlan, profiles: Profiles, wells: pd.DataFrame, splits: Sequence[Split]) -> dict[str, str]:
+def _tags(plan: EvaluationPlan, profiles: Profiles, folds: PlannedFolds) -> dict[str, str]:
     labelled = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
     return {
         "norm": plan.name,
@@ -147,8 +146,8 @@ def _tags(plan: EvaluationPlan, profiles: Profiles, wells: pd.DataFrame, splits:
         "scope": str(check_scope(plan.normalizer.scope)),
         "data": profiles.name,
         "data_fingerprint": profiles.fingerprint,
-        "split_fingerprint": split_fingerprint(wells, list(splits)),
-        "held_out_batches": str(len({b for split in splits for b in wells.loc[split.test, "batch"]})),
+        "split_fingerprint": split_fingerprint(*folds),
+        "held_out_batches": str(len({b for split in folds.splits for b in folds.wells.loc[split.test, "batch"]})),
         "command": shlex.join(["python", "-m", "harness", *map(redacted_value, HydraConfig.get().overrides.task)]),
         **{f"{LABELS}{name}": task.fingerprint() for name, task in labelled.items()},
     }
@@ -157,7 +156,7 @@ def _tags(plan: EvaluationPlan, profiles: Profiles, wells: pd.DataFrame, splits:
 def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """Return one line: the mean held-out AUROC of each model with its interval."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
+    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.MEAN) & scores["model"].isin(plan.models)]
     parts = [
         f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in shown.itertuples()
     ]
@@ -167,7 +166,7 @@ def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
 def by_fold(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """Return AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
+    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.FOLD) & scores["model"].isin(plan.models)]
     lines = [
         f"  {task}/{model}: " + ", ".join(f"{row.fold} {row.value:.3f}" for row in rows.itertuples())
         for (task, model), rows in shown.groupby(["task", "model"], sort=False)

@@ -19,7 +19,7 @@ from harness.core.profiles import Profiles
 from harness.known_effects.scores import KnownEffectSource
 from harness.leak_guard import check_leaks, check_level
 from harness.run.plan import EvaluationPlan
-from harness.store.plate_sample import PlateSubset, sample_plates
+from harness.store.plate_subset import PlateSubset, sample_plates
 from harness.store.reading_report import ReadingReport, read_report
 from harness.store.store import load, read_truth, store_folder
 from harness.task.labels.base import TakesLabels
@@ -53,7 +53,7 @@ class LoadedScreen:
         self._source, self._cache = reader(cfg), chosen_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
-        self.found: Any = getattr(batch, "found_", None)
+        self.found: Any = getattr(batch, "result_", None)
         folder = cache(lambda: store_folder(self._source, self._cache))
         self._truth = cache(lambda: read_truth(folder()))
         self.report: ReadingReport = read_report(folder())

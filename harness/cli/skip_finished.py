@@ -9,9 +9,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from harness.cli.sweep_counts import count
-from harness.run.checkpoint.checkpoint import forget_finished, prepare, turn_at
+from harness.run.checkpoint.checkpoint import prepare_folder, remove_superseded, run_lock
 from harness.run.checkpoint.keys import RunKey
-from harness.tracking.run_lookup import CUT_OFF, PreviousRun, close_orphaned_runs, find_previous_runs, has_results
+from harness.tracking.run_lookup import PROCESS_ENDED, PreviousRun, close_orphaned_runs, find_previous_runs, has_results
 from harness.tracking.tracking import Tracking
 
 
@@ -28,15 +28,15 @@ def acquire_evaluation(cfg: DictConfig, tracking: Tracking, name: str, asked: Ru
             yield True
         return
     units = Path(cfg.units)
-    prepare(units)
-    with turn_at(units, asked, waiting=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
+    prepare_folder(units)
+    with run_lock(units, asked, on_wait=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
         close_orphaned_runs(tracking)
-        earlier = find_previous_runs(tracking, asked.run)
+        earlier = find_previous_runs(tracking, asked.run_key)
         finished = next((attempt for attempt in earlier if attempt.status == "FINISHED"), None)
         whole = finished is not None and has_results(tracking, finished.run_id)
         if finished is not None and whole and not cfg.force:
             assert finished.ended is not None
-            forget_finished(units, asked, finished.ended)
+            remove_superseded(units, asked, finished.ended)
             print(f"skipped: {name} is {_finished(finished)}; force=true runs it again\n{finished.summary}", flush=True)
             count("skipped")
             yield False
@@ -67,7 +67,7 @@ def _described(attempt: PreviousRun) -> str:
         return f"is {_finished(attempt)}"
     if attempt.status == "RUNNING":
         return f"is shown as running on {attempt.host or 'an unknown machine'} as run {attempt.run_id}"
-    if attempt.failure == CUT_OFF:
+    if attempt.failure == PROCESS_ENDED:
         return f"was cut off as run {attempt.run_id}"
     how = "failed" if attempt.status == "FAILED" else "was interrupted"
     return f"{how} as run {attempt.run_id} ({attempt.failure})"

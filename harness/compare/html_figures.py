@@ -10,6 +10,7 @@ from harness.compare.html import Html, image, note, table, tag
 from harness.compare.report_section import Section
 from harness.compare.spikes import Audits
 from harness.compare.table import CONTRAST, REFERENCE
+from harness.core import table_names
 from harness.tracking.stored_run import stored_file, stored_table
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def audits(group: Group) -> Audits:
     for label in group.ranked()["norm"]:
         run = group.runs[label]
         if any(key.startswith(("audit/spike_in/", "audit/effects_kept/")) for key in run.metrics):
-            table = stored_table(run, "audit")
+            table = stored_table(run, table_names.AUDIT)
             if table is not None:
                 rows: Any = table.to_dict("records")
                 found[label] = {str(row["key"]): row for row in rows}

@@ -10,6 +10,8 @@ import pandas as pd
 from harness.compare import plots
 from harness.compare.comparison_group import Group
 from harness.compare.html import Html, tag
+from harness.core import table_names
+from harness.core.score_schema import Over
 from harness.scoring.bootstrap import FEWEST_BATCHES
 from harness.tracking.stored_run import stored_table
 
@@ -26,9 +28,9 @@ class Section:
 def folds(group: Group) -> list[str]:
     """Return names of the held-out folds that some run has scores for."""
     for run in group.finished.values():
-        scores = stored_table(run, "scores")
+        scores = stored_table(run, table_names.SCORES)
         if scores is not None:
-            return list(dict.fromkeys(scores.loc[scores["over"] == "fold", "fold"].astype(str)))
+            return list(dict.fromkeys(scores.loc[scores["over"] == Over.FOLD, "fold"].astype(str)))
     return []
 
 
@@ -36,7 +38,7 @@ def counts(group: Group) -> str:
     """Return how many wells, plates and folds the scores rest on, as far as stored; how many runs."""
     known = [f"{len(group.finished):,} finished runs"]
     for run in group.finished.values():
-        predicted = stored_table(run, "predictions")
+        predicted = stored_table(run, table_names.PREDICTIONS)
         if predicted is not None:
             wells = predicted[["plate", "well"]].drop_duplicates()
             known = [f"{len(wells):,} held-out wells", f"{wells['plate'].nunique():,} plates", *known]
@@ -64,10 +66,10 @@ def fold_scores(group: Group, metric: str) -> list[tuple[str, str, pd.DataFrame]
     """Return norm, ``<task>/<model>``, and its rows of held-out folds (index) with ``value, lower, upper``."""
     found = []
     for name, run in group.finished.items():
-        scores = stored_table(run, "scores")
+        scores = stored_table(run, table_names.SCORES)
         if scores is None:
             continue
-        own = scores[(scores["over"] == "fold") & (scores["metric"] == metric) & (scores["group"].fillna("") == "")]
+        own = scores[(scores["over"] == Over.FOLD) & (scores["metric"] == metric) & (scores["group"].fillna("") == "")]
         for model in group.models:
             task, _, short = model.partition("/")
             rows = own[(own["task"] == task) & (own["model"] == short)].set_index("fold")

@@ -14,6 +14,7 @@ from harness.compare import plots
 from harness.compare.comparison_group import ANCHORS, Group
 from harness.compare.html import Html, image, join, note, tag
 from harness.compare.report_section import Section, chip
+from harness.core import table_names
 from harness.figure.scorecard import LEGEND, MARKS, draw_matrix, matrix
 from harness.tracking.stored_run import stored_file, stored_table
 
@@ -22,7 +23,7 @@ COLUMNS = {"question", "answer", "good", "value", "sentence"}
 
 def scorecards(group: Group) -> dict[str, pd.DataFrame]:
     """Return the table ``scorecard`` of each finished run that has one, by label, in the order of the leaderboard."""
-    cards = {label: stored_table(group.runs[label], "scorecard") for label in group.ranked()["norm"]}
+    cards = {label: stored_table(group.runs[label], table_names.SCORECARD) for label in group.ranked()["norm"]}
     return {label: card for label, card in cards.items() if card is not None and set(card.columns) >= COLUMNS}
 
 

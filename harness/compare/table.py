@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from harness.compare.statistics import two_sided, with_corrected
+from harness.core import table_names
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError
+from harness.core.score_schema import metric_key
 from harness.scoring.bootstrap import interval
 from harness.task.labels.base import LABELS
 from harness.tracking.stored_run import HEADLINE, TUNER, StoredRun, group_of, models_of, score_settings
@@ -71,7 +73,7 @@ def _row(
     metrics = run.metrics
     for task, model in models_of(run):
         for metric in HEADLINE:
-            key = f"{task}/{model}/{metric}"
+            key = metric_key(task, model, metric)
             row |= {k: metrics.get(k, np.nan) for k in (key, f"{key}_lower", f"{key}_upper")}
     if reference is not None:
         row |= _differences(run, reference, raw)
@@ -103,7 +105,7 @@ def baselines(table: pd.DataFrame) -> dict[str, str]:
 
 def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
     """Return resampled mean AUROC by task and model, in the order of the draws, (n_resamples,) each."""
-    table = run.table("resamples")
+    table = run.table(table_names.RESAMPLES)
     table = table[table["metric"] == HEADLINE[0]].sort_values("draw", kind="stable")
     return {(str(t), str(m)): rows["value"].to_numpy(float) for (t, m), rows in table.groupby(["task", "model"])}
 
@@ -113,7 +115,7 @@ def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, s
     own, metrics, expected = _draws(run), run.metrics, reference.metrics
     found: dict[str, float] = {}
     for task, model in models_of(run):
-        key = f"{task}/{model}/{HEADLINE[0]}"
+        key = metric_key(task, model, HEADLINE[0])
         labels = [other.tags.get(f"{LABELS}{task}") for other in (run, reference)]
         if key not in expected or (task, model) not in raw or labels[0] != labels[1]:
             continue

@@ -17,7 +17,7 @@ from harness.data.conventions.name_patterns import MAPPED
 from harness.data.files import h5ad, h5ad_trial
 from harness.data.files.annotated_matrix import ScreenOptions
 from harness.data.files.plate_rows import PlateRows, RowsReader
-from harness.data.files.table_files import expand
+from harness.data.files.table_files import expand_one
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys
 from harness.store.reading_report import ReadingReport
@@ -25,12 +25,12 @@ from harness.store.validate import check_unique
 from harness.utils.hashing import file_sha256
 from harness.utils.text import preview
 
-VERSION = 1  # of what this reader makes of its input
+VERSION = 1  # of this reader; part of the key of a packed screen
 NAMES = "obs_names"  # column of the observations' names, unless there is one already
 
 
 class AnnData(RowsReader):
-    """A screen in one AnnData file, one observation per well or image.
+    """Reader of a screen in one AnnData file, one observation per well or image.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class AnnData(RowsReader):
 
     Raises
     ------
-    InputError : whatever is wrong with settings or file, in one line, when it is read; h5py is not installed.
+    InputError : anything wrong with settings or file, in one line, when it is read; h5py is not installed.
     """
 
     def __init__(
@@ -74,17 +74,14 @@ class AnnData(RowsReader):
 
     @cached_property
     def file(self) -> Path:
-        paths = expand(self.path, option="data.path")
-        if len(paths) > 1:
-            raise InputError(f"data.path: {self.path!r} matches {len(paths)} files; expected one .h5ad file")
-        return paths[0]
+        return expand_one(self.path, option="data.path", expected="one .h5ad file")
 
     @property
     def name(self) -> str:
         return self._name or self.file.stem
 
     def key(self) -> dict[str, Any]:
-        """Return hash of the file, and the settings."""
+        """Return the hash of the file, and the settings."""
         content = {"name": self.file.name, "sha256": file_sha256(self.file)}
         options = {"layer": self.layer, "obsm": self.obsm, **self._options.as_json()}
         return {"reader": "anndata", "version": VERSION, "files": [content], "options": options}
@@ -119,7 +116,7 @@ class AnnData(RowsReader):
             return h5ad.read_matrix(self._matrix(file, source)[0], rows, source=source)
 
     def _matrix(self, file: Any, source: str) -> tuple[Any, list[str]]:
-        """Return the matrix asked for and the names of its columns; none for a matrix of ``obsm``."""
+        """Return the requested matrix and the names of its columns; no names for a matrix of ``obsm``."""
         if self.layer is not None and self.obsm is not None:
             raise InputError(f"data.layer={self.layer!r} and data.obsm={self.obsm!r}: give one of them")
         if self.obsm is not None:

@@ -18,8 +18,9 @@ from typing import Annotated, Any, Literal, get_args
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE_TEXT
 from harness.data.columns.well_roles import RuleSpec
-from harness.data.columns.wells_table import TEXT, resolve_columns
+from harness.data.columns.wells_table import resolve_columns
 from harness.data.conventions.name_patterns import MAPPED
 from harness.data.files.annotated_matrix import ScreenOptions
 from harness.data.files.deepprofiler_folder import Project, locate
@@ -33,12 +34,12 @@ from harness.store.reading_report import ReadingReport
 from harness.utils.hashing import file_sha256
 from harness.utils.text import as_text, preview
 
-VERSION = 1  # of what this reader makes of its input
+VERSION = 1  # of this reader; part of the key of a packed screen
 WITHOUT_CELLS = "sites_without_cells"  # table of the report
 
 
 class DeepProfiler(RowsReader):
-    """A screen in the output of DeepProfiler, one row per site: the median or mean over its cells.
+    """Reader of a screen in the output of DeepProfiler, one row per site: the median or mean over its cells.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class DeepProfiler(RowsReader):
 
     Raises
     ------
-    InputError : whatever is wrong with settings, index or files, in one line that names plate, well and site.
+    InputError : anything wrong with settings, index or files, in one line that names plate, well and site.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class DeepProfiler(RowsReader):
         self.index = index
         self.aggregate = aggregate
         self.report = ReadingReport()
-        given = {name: column for name, column in (columns or {}).items() if column is not None}
+        mapped = {name: column for name, column in (columns or {}).items() if column is not None}
         self._options = ScreenOptions.parse(
-            columns={**COLUMNS, **given}, controls=controls, poscon=poscon, empty=empty, features=None,
+            columns={**COLUMNS, **mapped}, controls=controls, poscon=poscon, empty=empty, features=None,
             exclude_plates=exclude_plates, on_missing=on_missing, level="auto",
         )  # fmt: skip
         self._name = name
@@ -90,7 +91,7 @@ class DeepProfiler(RowsReader):
         return self._name or self.project.name
 
     def key(self) -> dict[str, Any]:
-        """Return hashes of the index and of all files of features (one over them together), and the settings."""
+        """Return a hash of the index and one of all files of features, and the settings."""
         folder = self.project.features
         content = hashlib.sha256()
         for file in self.project.files:
@@ -132,7 +133,7 @@ class DeepProfiler(RowsReader):
         """Return the rows of the plates that are not excluded, and the column of each standard name."""
         mapped = self._options.columns
         index = read_table(
-            self.project.index, text=[mapped[name] or name for name in (*COLUMNS, *TEXT) if name in mapped]
+            self.project.index, text=[mapped[name] or name for name in (*COLUMNS, *MAPPABLE_TEXT) if name in mapped]
         )
         columns = resolve_columns(list(index.columns), mapped, source=source)
         return index[self._options.included(index, columns["plate"], source=source)].reset_index(drop=True), columns

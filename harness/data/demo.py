@@ -29,7 +29,7 @@ SOURCES = ("harness.data.demo", "harness.data.simulation", "harness.data.columns
 
 
 class Demo:
-    """A simulated screen.
+    """Source of a simulated screen.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Demo:
         every plate), ``no_batch_effect``.
     size : ``tiny``, ``small`` (20 plates), ``medium`` (80), ``bray2017`` (405 plates x 384 wells x 6 images x 4,096
         features: 15.3 GB).
-    seed : derives every draw; scenarios of one seed share all draws that they do not change.
+    seed : of all random choices; scenarios of one seed share all choices that they do not change.
     platemaps : a folder with ``barcode_platemap.csv`` and ``platemap/*.txt`` for a real layout; its controls stand
         in the same wells on every plate. Plates and wells are those of the maps, batches lie between the widest
         gaps in the plate numbers. Only for scenarios that do not prescribe a layout of their own.
@@ -69,7 +69,7 @@ class Demo:
         exclude_plates: str | int | Sequence[str | int] | None = (),
     ) -> None:
         self.exclude_plates = exclude_plates  # left out by harness.store.store.load
-        self.scenario = "null" if scenario is None else scenario  # what YAML and Hydra make of the word null
+        self.scenario = "null" if scenario is None else scenario  # YAML and Hydra read the word null as None
         self.size, self.seed, self.platemaps = size, seed, platemaps
         self.numbers = {
             "n_batches": n_batches,
@@ -86,7 +86,7 @@ class Demo:
         return f"demo {self.scenario} {self.size}"
 
     def key(self) -> dict[str, object]:
-        """Return everything that the content depends on: parameters, source code, plate maps."""
+        """Return parameters, and hashes of source code and plate maps: everything that the content depends on."""
         source = source_hash(*SOURCES)
         maps = None
         if self.platemaps is not None:
@@ -130,7 +130,7 @@ class Demo:
         }
 
     def n_bytes(self) -> int:
-        """Return of X and planted together, were no well of a plate left out."""
+        """Return the size of X and planted together if no well were missing."""
         screen = self._screen
         n_rows = len(screen.layout.plates) * math.prod(screen.layout.shape) * screen.n_sites
         return 2 * 4 * n_rows * len(screen.features.names)
@@ -166,8 +166,8 @@ class Demo:
         scenario, size = choose(self.scenario, self.size, self.numbers)
         decided = [k for k in ("plates_per_batch", "wells_per_plate", "n_controls") if self.numbers[k] is not None]
         if self.platemaps is not None and (decided or scenario.lays_out):
-            asked = f"data.{decided[0]}" if decided else f"data.scenario={self.scenario}"
-            raise InputError(f"{asked} asks for a layout, data.platemaps gives one: drop one of the two")
+            setting = f"data.{decided[0]}" if decided else f"data.scenario={self.scenario}"
+            raise InputError(f"{setting} asks for a layout, data.platemaps gives one: drop one of the two")
         return scenario, size
 
     @cached_property

@@ -1,10 +1,8 @@
-"""Reader of ``features``, ``names`` and ``sids`` arrays in one npz file."""
+"""Reader of an npz file with the arrays ``features``, ``names`` and ``sids``."""
 
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,26 +14,27 @@ from harness.core.exceptions import InputError
 from harness.data.columns.missing_values import CHOICES
 from harness.data.columns.well_roles import Rule
 from harness.data.columns.wells_table import wells_table
+from harness.data.files.npz_member import npz_errors
 from harness.data.files.plate_rows import PlateRows, RowsReader
-from harness.data.files.table_files import expand
+from harness.data.files.table_files import expand_one
 from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import OneOf
 from harness.store.reading_report import ReadingReport
 from harness.utils.hashing import file_sha256
 from harness.utils.text import normalize_id, preview
 
-VERSION = 1  # of what this reader makes of its input
+VERSION = 1  # of this reader; part of the key of a packed screen
 _NAME = re.compile(r"(?P<plate>.+?)_(?P<well>[A-Za-z]{1,2}\d{1,2})(?:_.*)?")
 
 
 class Npz(RowsReader):
-    """A screen in one npz file, one row per well or image.
+    """Reader of a screen in one npz file, one row per well or image.
 
     Parameters
     ----------
     path : file with the arrays ``features`` (n, n_features), ``names`` (n,) and, if known, ``sids`` (n,): the
-        sample of each row, which becomes ``compound``. A name is plate and well, ``24772_m06``, and holds ``DMSO``
-        where the well is a negative control (``24772_m06_DMSO``). Several rows of a well are its images.
+        sample of each row, which becomes ``compound``. A name is plate and well, ``24772_m06``, with ``DMSO`` if
+        the well is a negative control (``24772_m06_DMSO``). Several rows of a well are its images.
     on_missing : see :mod:`harness.data.columns.missing_values`.
 
     Raises
@@ -53,17 +52,14 @@ class Npz(RowsReader):
 
     @cached_property
     def file(self) -> Path:
-        found = expand(self.path, option="data.path")
-        if len(found) > 1:
-            raise InputError(f"data.path: {self.path!r} matches {len(found)} files; expected one npz file")
-        return found[0]
+        return expand_one(self.path, option="data.path", expected="one npz file")
 
     @property
     def name(self) -> str:
         return self._name or self.file.stem
 
     def key(self) -> dict[str, Any]:
-        """Return hash of the file, and the options."""
+        """Return the hash of the file, and the options."""
         content = {"name": self.file.name, "sha256": file_sha256(self.file)}
         return {"reader": "npz", "version": VERSION, "files": [content], "options": {"on_missing": self.on_missing}}
 
@@ -101,7 +97,7 @@ class Npz(RowsReader):
 def _load(path: Path) -> dict[str, Any]:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty: 0 bytes; expected an npz file")
-    try:
+    with npz_errors(str(path)):
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise InputError(f"{path}: holds a single array; expected an npz with features, names (and sids)")
@@ -110,44 +106,27 @@ def _load(path: Path) -> dict[str, Any]:
             if absent:
                 raise InputError(f"{path}: no array {absent}; found {file.files}")
             return {name: file[name] for name in ("features", "names", "sids") if name in file.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise InputError(f"{path}: corrupt or truncated npz ({error}); copy or write the file again") from error
-    except InputError:
-        raise
-    except MemoryError as error:
-        raise InputError(
-            f"{path}: an array does not fit into memory ({error}); where the file is smaller than that it is corrupt"
-        ) from error
-    except (TypeError, OverflowError) as error:  # what a header says of an array
-        raise InputError(f"{path}: corrupt npz ({error}); copy or write the file again") from error
-    except ValueError as error:
-        if "pickle" in str(error):
-            raise InputError(
-                f"{path}: is not an npz of plain arrays: reading it needs pickle, which could run code and is refused; "
-                "save numbers and text, not objects (names.astype(str))"
-            ) from error
-        raise InputError(f"{path}: corrupt npz ({error}); copy or write the file again") from error
 
 
 def _decoded(names: Any, source: str) -> list[str]:
     try:
-        found = [name.decode() if isinstance(name, bytes) else normalize_id(name) for name in names.tolist()]
-        "".join(found).encode()  # surrogates cannot be written to any file
-        return found
+        texts = [name.decode() if isinstance(name, bytes) else normalize_id(name) for name in names.tolist()]
+        "".join(texts).encode()  # surrogates cannot be written to any file
+        return texts
     except UnicodeError as error:
         raise InputError(f"{source} hold text that is not Unicode ({error}); save it as str") from error
 
 
 def _parse(names: Any, source: str) -> pd.DataFrame:
-    """Return columns plate, well, control (bool) of names like ``24772_m06_DMSO``."""
+    """Parse names like ``24772_m06_DMSO`` into columns plate, well and control (bool)."""
     written = _decoded(names, f"{source}: names")
     control = ["dmso" in name.lower() for name in written]
-    found = [_NAME.fullmatch(re.sub("_*DMSO", "", name, flags=re.IGNORECASE).strip("_")) for name in written]
-    wrong = [i for i, match in enumerate(found) if match is None]
+    matches = [_NAME.fullmatch(re.sub("_*DMSO", "", name, flags=re.IGNORECASE).strip("_")) for name in written]
+    wrong = [i for i, match in enumerate(matches) if match is None]
     if wrong:
         raise InputError(
             f"{source}, row {wrong[0] + 1}: {len(wrong)} names are not plate and well: "
             f"{preview(written[i] for i in wrong)}; expected e.g. '24772_m06' or '24772_m06_DMSO'"
         )
-    places = [match.groupdict() for match in found if match]
+    places = [match.groupdict() for match in matches if match]
     return pd.DataFrame(places).assign(control=control)

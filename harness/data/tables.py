@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 
 from harness.core.arrays import Floats
-from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE_TEXT
 from harness.data.columns import feature_columns
+from harness.data.columns.excluded_plates import included_rows
 from harness.data.columns.feature_columns import FeatureSpec
 from harness.data.columns.left_out_columns import left_out_rows, left_out_sentence
 from harness.data.columns.metadata_join import Join, MetadataSpec, attach_all, joins
 from harness.data.columns.missing_values import CHOICES
 from harness.data.columns.well_roles import Rule, RuleSpec
-from harness.data.columns.wells_table import LEVELS, TEXT, drop_columns, reserved_columns, wells_table
+from harness.data.columns.wells_table import LEVELS, drop_columns, reserved_columns, wells_table
 from harness.data.conventions.columns import known_names, recognize
 from harness.data.conventions.decision import decide
 from harness.data.conventions.folders import row_folders
@@ -38,14 +39,14 @@ from harness.settings.annotated_types import FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
 from harness.store.reading_report import ReadingReport
 from harness.utils.hashing import file_sha256
-from harness.utils.text import as_list, as_text, normalize_id, preview, quoting_hint
+from harness.utils.text import as_list, normalize_id, quoting_hint
 
-VERSION = 3  # of what this reader makes of its input
+VERSION = 3  # of this reader; part of the key of a packed screen
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What wide tables hold: ``parts``, (n_i, n_features) each, stand one above the other beside ``wells`` (n rows)."""
+    """Content of wide tables: ``parts``, (n_i, n_features) each, stacked vertically beside ``wells`` (n rows)."""
 
     source: str
     features: list[str]
@@ -54,15 +55,15 @@ class Outline:
 
 
 class Tables(RowsReader):
-    """A screen in wide tables, one row per well or image.
+    """Reader of a screen in wide tables, one row per well or image.
 
     Parameters
     ----------
     paths : a path or glob, or a list of them. Plates may be spread over files.
     columns : standard name (plate, well, batch, compound, site, dose, cell_count) to column; a standard name that
-        is not mapped is the column of that name, where there is one. plate_regex, well_regex, site_regex: see
+        is not mapped is the column of that name, if there is one. plate_regex, well_regex, site_regex: see
         :class:`harness.data.conventions.name_patterns.NamePatterns`.
-    controls, poscon, empty : which wells these are, see :meth:`harness.data.columns.well_roles.Rule.parse`.
+    controls, poscon, empty : rules for these wells, see :meth:`harness.data.columns.well_roles.Rule.parse`.
     features : list of columns or prefixes, or a regular expression; see
         :func:`harness.data.columns.feature_columns.choose`.
     metadata : tables to left-join, see :meth:`harness.data.columns.metadata_join.Join.parse`; their columns are never
@@ -76,7 +77,7 @@ class Tables(RowsReader):
 
     Raises
     ------
-    InputError : whatever is wrong with options or files, in one line, when they are read.
+    InputError : anything wrong with options or files, in one line, when they are read.
     """
 
     def __init__(
@@ -126,20 +127,18 @@ class Tables(RowsReader):
     @property
     def _text_columns(self) -> list[str]:
         return [
-            *(self._patterns.columns.get(name, name) for name in TEXT),
+            *(self._patterns.columns.get(name, name) for name in MAPPABLE_TEXT),
             *self._patterns.searched,
             *identifiers(),
         ]
 
     @property
     def _keys(self) -> list[tuple[str, str]]:
-        """Columns that tables are joined by and that are read as text, left and right."""
+        """Key columns of joins that are read as text, left and right."""
         return [key for join in self._joins for key in join.text_keys(self._patterns.columns).items()]
 
     def _as_written(self, rules: Sequence[Rule | None]) -> tuple[list[str], list[str]]:
-        """Return columns that are read as text (ids, rules by values), and those that are so if they are text
-        (queries).
-        """
+        """Return columns that are text (ids, rules by values), and those that are unless all are numbers (queries)."""
         numbers = {self._patterns.columns.get(name, name) for name in ("dose", "cell_count")}
         by_value = [rule.column for rule in rules if rule and not rule.query and rule.column not in numbers]
         by_query = [column for rule in rules if rule and rule.query for column in rule.columns if column not in numbers]
@@ -147,12 +146,12 @@ class Tables(RowsReader):
 
     @property
     def name(self) -> str:
-        """As given, else the file's name, or the folder's where there are several files."""
+        """The name of the settings, else that of the file, or of the folder of several files."""
         first = self.files[0]
         return self._name or (first.name.split(".")[0] if len(self.files) == 1 else first.resolve().parent.name)
 
     def key(self) -> dict[str, Any]:
-        """Return hashes of all files, and the options."""
+        """Return the hashes of all files, and the options."""
         metadata = [
             {
                 "files": [file_sha256(path) for path in join.files], "on": dict(join.on), "columns": join.columns,
@@ -199,13 +198,13 @@ class Tables(RowsReader):
         ends = np.cumsum([len(part) for part in parts])
         meta = pd.concat([file.meta for file in files], ignore_index=True)
         columns = recognize([*meta.columns, *joinable], self._patterns.columns, source=source)
-        keep = self._kept_plates(meta, columns["plate"], source) if columns["plate"] in meta else None
+        keep = self._included(meta, columns["plate"], source) if columns["plate"] in meta else None
         meta, without_partner = attach_all(
             metadata, meta, aliases=columns, counted=keep, source=source, report=self.report
         )
-        keep = self._kept_plates(meta, columns["plate"], source) if keep is None else keep
+        keep = self._included(meta, columns["plate"], source) if keep is None else keep
         if not keep.all():
-            parts = [part[kept] for part, kept in zip(parts, np.split(keep, ends[:-1]), strict=True)]
+            parts = [part[rows] for part, rows in zip(parts, np.split(keep, ends[:-1]), strict=True)]
 
         def where(i: int) -> str:
             row = int(np.flatnonzero(keep)[i])
@@ -259,15 +258,6 @@ class Tables(RowsReader):
         self.report.add_rows("conventions", rows)
         self.report.lines(lines(rows))
 
-    def _kept_plates(self, meta: pd.DataFrame, column: str, source: str) -> Any:
-        plates, excluded = as_text(meta[column]), self.options["exclude_plates"]
-        unknown = [plate for plate in excluded if plate not in set(plates)]
-        if unknown:
-            hint = quoting_hint(self.excluded, option="data.exclude_plates")
-            raise InputError(
-                f"{source}: exclude_plates names {preview(unknown)}; found plates {preview(plates.unique())}{hint}"
-            )
-        keep = ~plates.isin(excluded).to_numpy()
-        if not keep.any():
-            raise InputError(f"{source}: exclude_plates leaves no plate; found {preview(plates.unique())}")
-        return keep
+    def _included(self, meta: pd.DataFrame, column: str, source: str) -> Any:
+        hint = quoting_hint(self.excluded, option="data.exclude_plates")
+        return included_rows(meta[column], self.options["exclude_plates"], source=source, hint=hint).to_numpy()

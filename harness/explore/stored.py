@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from harness.core import table_names
 from harness.core.exceptions import InputError
+from harness.core.score_schema import model_key
 from harness.explore.points import View
 from harness.tracking.stored_run import StoredRun, group_of, latest, models_of, stored_table
 
@@ -42,14 +44,14 @@ def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequenc
     key = ["plate", "well"]
     for task, model in models:
         own = predictions[(predictions["task"] == task) & (predictions["model"] == model)]
-        scores = own.groupby(key)["score"].mean().rename(f"{task}/{model}")
+        scores = own.groupby(key)["score"].mean().rename(model_key(task, model))
         points = points.join(scores, on=key)
     return points
 
 
 def _points(run: StoredRun) -> pd.DataFrame | None:
     points = next((table for name in TABLES if (table := stored_table(run, name)) is not None), None)
-    predictions = stored_table(run, "predictions")
+    predictions = stored_table(run, table_names.PREDICTIONS)
     if points is None or predictions is None:
         return points
     known = [pair for pair in models_of(run) if "/".join(pair) not in points]

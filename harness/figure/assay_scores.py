@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from harness.core.exceptions import NotApplicable
+from harness.core.score_schema import Over
 from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
 from harness.settings.annotated_types import Share
 
@@ -54,7 +55,7 @@ class AssayScores:
         if absent := [name for name in METRICS if name not in set(own["metric"])]:
             raise NotApplicable(f"needs the metrics {', '.join(METRICS)}; {', '.join(absent)} was not computed")
         keys = ["task", "model", "group"]
-        folds = own[own["over"] == "fold"].set_index([*keys, "fold"])
+        folds = own[own["over"] == Over.FOLD].set_index([*keys, "fold"])
         by_metric = {name: folds[folds["metric"] == name] for name in METRICS}
         auroc = by_metric["auroc"]
         both = auroc["value"].notna()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.core.exceptions import NotApplicable
+from harness.core.score_schema import Over
 from harness.core.seeding import generator
 from harness.data.wells.aggregation import well_table
 from harness.known_effects.scores import ROLES
@@ -94,7 +95,7 @@ class CellCounts:
         parts = []
         for kind, scores in (("model", run.scores), ("baseline", run.baseline_scores)):
             if scores is not None and len(scores):
-                mean = scores[(scores["metric"] == self.metric) & (scores["over"] == "mean")]
+                mean = scores[(scores["metric"] == self.metric) & (scores["over"] == Over.MEAN)]
                 if "group" in mean:
                     mean = mean[mean["group"].fillna("") == ""]
                 parts.append(mean.assign(kind=kind)[columns])

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
+from harness.core.score_schema import Over
 from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure, spaced
 from harness.settings.annotated_types import Name
 
@@ -40,7 +41,7 @@ class Scores:
             raise NotApplicable("no table of scores")
         table = run.scores[run.scores["metric"] == self.metric]
         if "group" in table:  # single labels of a task with many would be too many rows
-            table = table[(table["group"] == "") & table["over"].isin(["fold", "mean", "pooled"])]
+            table = table[(table["group"] == "") & table["over"].isin([Over.FOLD, Over.MEAN, Over.POOLED])]
         if not table["value"].notna().any():
             raise NotApplicable(f"no fold has a defined {self.metric}")
         columns = ["task", "model", "fold", "value", "lower", "upper"]

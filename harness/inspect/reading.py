@@ -17,7 +17,7 @@ from harness.data.columns import missing_values
 from harness.data.conventions.processed import names_warning, values_warning
 from harness.data.tables import Tables
 from harness.inspect.sample_columns import ROWS, SkimmedTables, is_large
-from harness.store.plate_filter import PlateFilter
+from harness.store.plate_subset import PlateFilter
 from harness.store.reading_report import ReadingReport, report_of
 from harness.store.source import Source
 
@@ -115,4 +115,4 @@ def _files(n: int) -> str:
 def _missing(values: Sequence[Floats]) -> int:
     if not values:
         return 0
-    return int(np.logical_or.reduce([~missing_values.known(part).all(axis=0) for part in values]).sum())
+    return int(np.logical_or.reduce([~missing_values.is_known(part).all(axis=0) for part in values]).sum())

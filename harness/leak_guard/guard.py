@@ -1,4 +1,4 @@
-"""Look for leaks on raw wells, and refuse or name them."""
+"""Find features of raw wells that leak labels or order, and refuse or report them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SMALL_BYTES = 2_000_000_000  # of features: read in a second or two
 
 @dataclass(frozen=True)
 class Leak:
-    """One feature that gives something away.
+    """Feature that leaks a label, an order or an identity.
 
     Attributes
     ----------
     feature : its name.
-    what : what it does, e.g. ``tells controls from treated wells``.
+    what : the leak in words, e.g. ``tells controls from treated wells``.
     detail : the numbers behind it.
-    is_refused : by ``data.leak_guard=error``; else it is named in a warning.
+    is_refused : by ``data.leak_guard=error``; others are reported as warnings.
     """
 
     feature: str
@@ -51,7 +51,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What :func:`find_leaks` found."""
+    """Result of :func:`find_leaks`."""
 
     leaks: list[Leak] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class LeakReport:
         return f"{_sentences(refused)}: {question}? If so, {remedy}"
 
     def warnings(self, *, refused_too: bool = False) -> list[str]:
-        """Return a line for each kind of thing that features give away, refused ones only if asked for."""
+        """Return a line for each kind of leak, those of refused features only if ``refused_too``."""
         leaks = [leak for leak in self.leaks if refused_too or not leak.is_refused]
         kinds = dict.fromkeys(leak.what for leak in leaks)
         return [_sentences([leak for leak in leaks if leak.what == kind]) for kind in kinds]
@@ -87,7 +87,7 @@ def check_level(level: object) -> None:
 
 
 def check_leaks(profiles: Profiles, level: str = "error") -> LeakReport:
-    """Return what features of raw ``profiles`` give away; ``level``: error, warn or off.
+    """Check the features of raw ``profiles`` for leaks; ``level``: error, warn or off.
 
     Raises
     ------
@@ -102,9 +102,9 @@ def check_leaks(profiles: Profiles, level: str = "error") -> LeakReport:
 
 
 def find_leaks(profiles: Profiles) -> LeakReport:
-    """Return the features of raw ``profiles`` that give away the role, an order, or what a well is.
+    """Find the features of raw ``profiles`` that leak the role, an order of rows, or the identity of a well.
 
-    All features are read on up to 4 plates of 2 batches; those that look suspicious there on all plates, or on 48
+    All features are read on up to 4 plates of 2 batches; those that look suspicious on these on all plates, or on 48
     plates of 12 batches of a screen beyond :data:`SMALL_BYTES`. Wells are medians of their sites. A finding must be too
     unlikely for noise, given the number of features.
     """

@@ -13,9 +13,9 @@ Codes = NDArray[np.int64]
 
 
 def groupings(wells: Wells) -> dict[str, Codes]:
-    """Return for each thing that a feature may identify the group of every well, (n_wells,), -1 for none.
+    """Return the groups of wells that a feature may identify, as codes (n_wells,), -1 for no group.
 
-    A batch comes before its plates. What has one group only, or no group of two wells, is left out.
+    A batch comes before its plates. A grouping with one group only, or without a group of two wells, is left out.
     """
     table = wells.table
     labels = {"the batch": table["batch"], "the plate": table["plate"]}

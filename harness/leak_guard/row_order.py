@@ -1,4 +1,4 @@
-"""Find features that count: that rise or fall from row to row of the file, or from well to well of the plate."""
+"""Find features that rise or fall from row to row of the file, or from well to well of the plate."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.core.arrays import Floats, Mask
 from harness.leak_guard.sample import Wells
 
 _STEADY = 0.99  # share of steps in one direction
-_FEWEST_WELLS = 4  # of a plate that tells anything
+_FEWEST_WELLS = 4  # of a plate that counts
 
 
 @dataclass(frozen=True)
 class RowOrder:
-    """One way to go from well to well: its name, and the rows of each plate in that order."""
+    """Order of wells: its name, and the rows of each plate in that order."""
 
     name: str
     plates: list[NDArray[np.intp]]
@@ -50,7 +50,7 @@ def follows(X: Floats, order: RowOrder) -> Mask:
 def is_regular(X: Floats, order: RowOrder) -> Mask:
     """Return the features that consist of whole numbers, or rise in equal steps on a plate; (n_features,).
 
-    A feature by which somebody sorted the file rises too, but not so.
+    A measurement by which the file was sorted rises too, but in unequal steps.
     """
     whole = (np.floor(X) == X).all(axis=0)
     equal = np.ones(X.shape[1], dtype=bool)

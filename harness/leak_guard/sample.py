@@ -1,4 +1,4 @@
-"""Read the raw wells that the leak guard looks at: some plates of some batches, all features or a few of them."""
+"""Read the raw wells that the leak guard checks: some plates of some batches, all features or a few of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.data.wells.aggregation import sites_to_wells, well_codes, well_tabl
 
 MOST_BATCHES = 12
 MOST_PLATES = 4  # of a batch
-SCREENED_BATCHES, SCREENED_PLATES = 2, 2  # of which every feature is read; what none of these shows is no leak
+SCREENED_BATCHES, SCREENED_PLATES = 2, 2  # of which every feature is read; a leak shows on these
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def chance_bits(wells: Wells) -> Doubles:
 
 
 def is_label(wells: Wells) -> Mask:
-    """Return the features that say the same of all controls, or of all treated wells; (n_features,).
+    """Return the features that are equal in all controls, or in all treated wells; (n_features,).
 
     Up to 3 values in the screen, or one on each plate: a label, shifted by plate perhaps. Measurements differ from well
     to well, counts as well.

@@ -37,7 +37,7 @@ class AllWithin(Normalizer):
     """
 
     scope = FitScope.PLATE
-    increasing = True
+    is_monotone = True
 
     def __init__(self, *, on_constant: Literal["centre", "leave"] = "centre") -> None:
         self.on_constant = on_constant

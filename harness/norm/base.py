@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
@@ -13,8 +14,11 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
 from harness.core.scope import FitScope
 
-# of the wells, what every normalization may know: where a well stands, whether it is a control, how many cells it has
+# columns of the wells table that every normalization may read: position, role, number of cells
 COLUMNS = ("plate", "well", "row", "column", "site", "batch", "role", "cell_count")
+
+
+_RENAMED = {"increasing": "is_monotone", "identity": "is_identity"}  # class attributes of version 0.1
 
 
 class Normalizer(BaseEstimator):
@@ -24,34 +28,42 @@ class Normalizer(BaseEstimator):
     ``fit`` reads features and the metadata of wells, never a task's labels; ``transform`` returns float32 of
     the same rows in the same order and does not change its input.
 
-    ``increasing`` declares that ``transform`` maps each feature by an increasing function, one for all sites of a
+    ``is_monotone`` declares that ``transform`` maps each feature by an increasing function, one for all sites of a
     well, that ``fit`` and the well's name decide. The median then commutes with it exactly, so that only the middle
-    sites of a well need to be transformed. ``identity`` declares that it gives each plate as it is.
+    sites of a well need to be transformed. ``is_identity`` declares that it returns each plate unchanged.
 
     ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which it cannot be fitted.
 
-    ``reads`` names columns of the wells table that it reads beside :data:`COLUMNS` and those in its parameter
-    ``covariates``, if it has one; no other column reaches it (:func:`declared_columns`).
+    ``reads`` names columns of the wells table that it reads in addition to :data:`COLUMNS` and to those in its
+    parameter ``covariates``, if it has one; it sees no other column (:func:`declared_columns`).
     """
 
     scope: FitScope | str = FitScope.TRAIN
-    increasing: ClassVar[bool] = False
-    identity: ClassVar[bool] = False
+    is_monotone: ClassVar[bool] = False
+    is_identity: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     needs_planted: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()  # modules of an optional extra
 
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        for old, new in _RENAMED.items():
+            if old in cls.__dict__:
+                text = f"{cls.__name__}.{old} is deprecated: declare {new} instead"
+                warnings.warn(text, DeprecationWarning, stacklevel=2)
+                setattr(cls, new, cls.__dict__[old])
+
     def fit(self, plates: Sequence[Plate]) -> Self:  # noqa: ARG002
-        """Learn from ``plates``; a method that learns nothing keeps this one."""
+        """Learn from ``plates``; a method that learns nothing inherits this."""
         return self
 
     def adapt(self, controls: Sequence[Plate]) -> Self:  # noqa: ARG002
-        """Return a normalizer for one batch, from the control wells of its plates (``train_and_controls`` only, after
-        fit).
+        """Return a normalizer for one batch, from the control wells of its plates; after ``fit``.
 
-        Called once for every batch, also for those that took part in the training; leaves ``self`` as it is and
-        returns a shallow copy with the batch's own statistics, or ``self`` where there is nothing to add.
+        Called for the scope ``train_and_controls`` only,
+        once for every batch, also for those that took part in the training; leaves ``self`` unchanged and
+        returns a shallow copy with the batch's own statistics, or ``self`` if there is nothing to add.
         """
         return self
 
@@ -60,15 +72,15 @@ class Normalizer(BaseEstimator):
         raise NotImplementedError
 
     def report(self) -> pd.DataFrame | None:
-        """Return what happened while fitting or adapting, one row per plate and feature number concerned, or None."""
+        """Return the exceptions of the fit or adaptation, one row per plate and feature number concerned, or None."""
         return None
 
     def stages(self) -> list[Normalizer]:
-        """Return the methods that are fitted one after the other, each in its own scope: itself, but for a chain."""
+        """Return the methods that are fitted one after the other, each in its own scope; of a single method itself."""
         return [self]
 
-    def staged(self, stages: Sequence[Normalizer]) -> Normalizer:
-        """Return the same with other ``stages``, in which those that read more than a batch have been fitted."""
+    def with_stages(self, stages: Sequence[Normalizer]) -> Normalizer:
+        """Return the same normalizer with other ``stages``: fitted ones, where a stage reads more than a batch."""
         (only,) = stages
         return only
 
@@ -89,11 +101,11 @@ def declared_columns(normalizer: Normalizer) -> tuple[str, ...]:
 
 
 def permitted(profiles: Profiles, normalizer: Normalizer) -> Profiles:
-    """Return ``profiles`` as a method may see them: compounds, doses, labels and the rest only if it declares them."""
+    """Return ``profiles`` with the columns that a method may see: compounds, doses, labels only if it declares them."""
     return profiles.with_columns((*COLUMNS, *declared_columns(normalizer)))
 
 
 def depends_on_training(normalizer: Normalizer) -> bool:
-    """Return whether something in it is fitted on training rows, so that another split gives another result."""
+    """Return whether a stage is fitted on training rows, so that another split gives another result."""
     trained = (FitScope.TRAIN, FitScope.TRAIN_AND_CONTROLS)
     return any(check_scope(s.scope) in trained and type(s).fit is not Normalizer.fit for s in normalizer.stages())

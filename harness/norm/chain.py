@@ -13,15 +13,15 @@ from harness.norm.base import Normalizer, check_scope
 from harness.settings.limits import NotEmpty
 
 _WIDTH = list(FitScope)
-_OWN = {FitScope.PLATE, FitScope.BATCH}
+_OWN_ROWS = {FitScope.PLATE, FitScope.BATCH}
 
 
 class Chain(Normalizer):
-    """x -> step_n(... step_2(step_1(x))) (scope: what its steps may read together).
+    """x -> step_n(... step_2(step_1(x))) (scope: the rows that its steps may read together).
 
-    Each step is fitted in its own scope, by the harness: a second step of scope ``train`` is fitted on what the first
-    made of the training rows only. Nothing is written: a plate passes through the first steps whenever a later one
-    reads it. A chain within a chain counts as its steps.
+    Each step is fitted in its own scope, by the harness: a second step of scope ``train`` is fitted on the training
+    rows only, as the first has transformed them. Nothing is written: a plate passes through the first steps whenever
+    a later one reads it. A chain within a chain counts as its steps.
 
     Parameters
     ----------
@@ -47,15 +47,15 @@ class Chain(Normalizer):
         """What the steps may read together."""
         scopes = {check_scope(step.scope) for step in self.stages() if _reads(step)} or {FitScope.TRAIN}
         widest = max(scopes, key=_WIDTH.index)
-        if widest in _OWN or not scopes & _OWN:
+        if widest in _OWN_ROWS or not scopes & _OWN_ROWS:
             return widest
         least = FitScope.TRANSDUCTIVE if FitScope.BATCH in scopes else FitScope.TRAIN_AND_CONTROLS
         return max(widest, least, key=_WIDTH.index)
 
     @property
-    def increasing(self) -> bool:  # type: ignore[override]
+    def is_monotone(self) -> bool:  # type: ignore[override]
         """Whether all steps are."""
-        return all(step.increasing for step in self.stages())
+        return all(step.is_monotone for step in self.stages())
 
     @property
     def needs_planted(self) -> bool:  # type: ignore[override]
@@ -68,7 +68,7 @@ class Chain(Normalizer):
         return tuple(dict.fromkeys(module for step in self.stages() for module in step.requires))
 
     def stages(self) -> list[Normalizer]:
-        """Return the steps, those of inner chains in their place; fitted ones where there are."""
+        """Return the steps, those of inner chains in their place; the fitted ones after a fit."""
         fitted: list[Normalizer] | None = getattr(self, "stages_", None)
         if fitted is not None:
             return fitted
@@ -79,7 +79,7 @@ class Chain(Normalizer):
             raise InputError(f"chain: {wrong[0]!r} is no normalization; expected _target_: harness.norm.NAME.CLASS")
         return [stage for step in self.steps for stage in step.stages()]
 
-    def staged(self, stages: Sequence[Normalizer]) -> Self:
+    def with_stages(self, stages: Sequence[Normalizer]) -> Self:
         chain = type(self)(steps=self.steps)
         chain.stages_ = list(stages)
         return chain
@@ -94,6 +94,6 @@ class Chain(Normalizer):
 
 
 def _reads(step: Normalizer) -> bool:
-    """Return whether the step learns anything from what it is given."""
-    own = type(step)
-    return own.fit is not Normalizer.fit or own.adapt is not Normalizer.adapt or step.scope in _OWN
+    """Return whether the step learns anything from the plates of its scope."""
+    cls = type(step)
+    return cls.fit is not Normalizer.fit or cls.adapt is not Normalizer.adapt or step.scope in _OWN_ROWS

@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
-from harness.norm.engine.crossfitted import CrossFitted
+from harness.norm.engine.crossfit import CrossFitted
 from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
 from harness.numerics.covariance import Groups, gather, pooled, union
 from harness.numerics.eigen import Power
@@ -88,7 +88,7 @@ class Coral(CrossFitted):
 
     def _learn(self, plates: Sequence[Plate], groups: Groups) -> None:  # noqa: ARG002
         """Set, for each set of statistics, ``first_`` (a map before the alignment, if any) and ``color_``."""
-        for kept, sd in zip(self._kept, self.sd_, strict=True):
+        for kept, sd in zip(self._folds_read, self.sd_, strict=True):
             reference = groups.spectrum(kept, sd[self.active_])
             self.color_.append(reference.plus(self.shrinkage).power(0.5))
 
@@ -99,8 +99,8 @@ class Coral(CrossFitted):
         moments = pooled(controls, own._control_fold, own._n_groups())
         groups = gather(controls, own._control_fold, moments, self.sd_[0, self.active_], self.active_)
         own.center_, own.whiten_ = [], []
-        own.level_ = np.stack([union(moments, kept).mean for kept in self._kept]).astype(np.float32)
-        for f, kept in enumerate(self._kept):
+        own.level_ = np.stack([union(moments, kept).mean for kept in self._folds_read]).astype(np.float32)
+        for f, kept in enumerate(self._folds_read):
             sd, first = self.sd_[f, self.active_], self.first_[f] if self.first_ else None
             whole = union(groups.moments, kept)
             center = (whole.mean - self.mean_[f, self.active_]) / sd

@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
-from harness.norm.engine.crossfitted import CrossFitted
+from harness.norm.engine.crossfit import CrossFitted
 from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
 from harness.norm.engine.transfer_set import (
     MIN_SHARED,
@@ -97,7 +97,7 @@ class DirectStandardization(CrossFitted):
         self.axes_ = self._principal_axes(plates)
         scores, wells = self._scores(plates)
         self.target_ = self._target(wells)
-        kept = [wells["fold"].isin(folds).to_numpy() for folds in self._kept]
+        kept = [wells["fold"].isin(folds).to_numpy() for folds in self._folds_read]
         tables = [by_batch(scores[rows], wells[rows], self._enough) for rows in kept]
         self.controls_ref_ = [table[self.target_][0] for table in tables]
         pairs = {
@@ -120,7 +120,7 @@ class DirectStandardization(CrossFitted):
         else:
             own._read_reference(controls, f"in batch {batch!r}" if batch else "in a batch", self.known_)
             scores, wells = own._scores(controls)
-            folds = [controls_of(scores[wells["fold"].isin(kept).to_numpy()]) for kept in self._kept]
+            folds = [controls_of(scores[wells["fold"].isin(kept).to_numpy()]) for kept in self._folds_read]
             both = zip(folds, self.controls_ref_, strict=True)
             own.own_ = [controls_only(found, ref).transfer(self.penalty_) for found, ref in both]
         return own
@@ -204,7 +204,7 @@ class DirectStandardization(CrossFitted):
         errors = np.zeros(len(PENALTIES)) + sum(part.errors_on_compounds() for part in rich)
         if not rich:
             control = wells["control"].to_numpy()
-            for f, kept in enumerate(self._kept):
+            for f, kept in enumerate(self._folds_read):
                 rows = control & ~wells["fold"].isin(kept).to_numpy()
                 found = quantiles_by_batch(scores[rows], wells[rows])
                 for batch in sorted(found.keys() & pairs.keys()) if self.target_ in found else ():

@@ -77,13 +77,13 @@ class DmsoAcross(PlateSummaryNormalizer, AffineNormalizer):
         self.seed = seed
         self.on_constant = on_constant
 
-    def summarize(self, plate: Plate) -> Summary:
+    def summarize_plate(self, plate: Plate) -> Summary:
         controls = plate.X[plate.negcon]
         codes, wells = pd.factorize(plate.wells.loc[plate.negcon, "well"])
         low, high = _two_most_extreme_wells(controls, codes)
         return Summary(sorted(wells), moments(controls), moments(plate.X, rows=plate.filled), low, high)
 
-    def learn(self, summaries: Mapping[str, Summary]) -> Self:
+    def fit_summaries(self, summaries: Mapping[str, Summary]) -> Self:
         centre = centres(type(self).__name__, self.on_constant)
         with_controls = {name: summary for name, summary in summaries.items() if summary.wells}
         self.reference_ = {name: summary.wells for name, summary in with_controls.items()}
@@ -122,7 +122,7 @@ class DmsoAcross(PlateSummaryNormalizer, AffineNormalizer):
         mean, sd, _ = location_scale(others, self.everything_, self.constant_)
         return standardize_groups(wells.X, left_out_control(wells, reference, self.seed), mean, sd)
 
-    def rescales(self) -> bool:
+    def is_global_rescaling(self) -> bool:
         return not self.exchangeable or sum(map(len, self.reference_.values())) >= _MANY
 
     def report(self) -> pd.DataFrame:

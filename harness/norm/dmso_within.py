@@ -45,7 +45,7 @@ class DmsoWithin(Normalizer):
     """
 
     scope = FitScope.PLATE
-    increasing = True
+    is_monotone = True
     needs = ("controls_per_plate >= 3",)
 
     def __init__(

@@ -79,7 +79,7 @@ class Quantile(Normalizer):
     """
 
     scope = FitScope.TRAIN_AND_CONTROLS
-    increasing = True
+    is_monotone = True
     needs = ("controls_per_plate >= 3",)
 
     def __init__(

@@ -16,7 +16,7 @@ class Raw(Normalizer):
     """
 
     scope = FitScope.TRAIN
-    identity = True
+    is_identity = True
 
     def transform(self, plate: Plate) -> Floats:
         return plate.X

@@ -49,7 +49,7 @@ class RobustWithin(Normalizer):
     """
 
     scope = FitScope.PLATE
-    increasing = True
+    is_monotone = True
     needs = ("controls_per_plate >= 3",)
 
     def __init__(

@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
-from harness.norm.engine.crossfitted import CrossFitted
+from harness.norm.engine.crossfit import CrossFitted
 from harness.numerics.covariance import Groups, gather, pooled, union
 from harness.numerics.eigen import Spectrum
 from harness.numerics.shrinkage import INTENSITIES, best, held_out, ledoit_wolf, plate_folds
@@ -99,7 +99,7 @@ class Sphering(CrossFitted):
         self.matrix_ = np.stack(
             [
                 self._matrix(groups, kept, sd[self.active_], rotation)
-                for kept, sd in zip(self._kept, self.sd_, strict=True)
+                for kept, sd in zip(self._folds_read, self.sd_, strict=True)
             ]
         )
         return self

@@ -14,7 +14,6 @@ from harness.core.scope import FitScope
 from harness.core.seeding import derive, generator
 from harness.norm.base import Normalizer
 from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
-from harness.norm.engine.surrogate import count_components
 from harness.settings.annotated_types import Count, Seed
 from harness.settings.limits import Between, OneOf, Within
 
@@ -110,3 +109,34 @@ class Sva(Normalizer):
     def _count(self, sample: Doubles) -> int:
         rng = generator(self.seed, "sva permutations")
         return count_components(sample, rng, n_permutations=self.n_permutations, alpha=self.alpha)
+
+
+def spectrum(Z: Doubles) -> Doubles:
+    """Return the shares of the min(n - 1, G) components in the variance of centred Z (n, G), largest first."""
+    product = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z
+    values = np.linalg.eigvalsh(product)[::-1][: min(len(Z) - 1, Z.shape[1])].clip(min=0)
+    return np.asarray(values / values.sum(), dtype=np.float64)
+
+
+def count_components(Z: Doubles, rng: np.random.Generator, *, n_permutations: int = 20, alpha: float = 0.1) -> int:
+    """Return the number of leading components of Z (n, G) that are more than chance, by parallel analysis.
+
+    A component counts if its share of the variance is larger than that of the same component when columns are
+    permuted. Each column is permuted on its own. The p-value of a component is the share of permutations whose
+    component of the same rank is at least as large, and at least the p-value of the component before it; those of at
+    most ``alpha`` count.
+
+    Buja & Eyuboglu 1992, "Remarks on parallel analysis", Multivariate Behavioral Research 27; as in ``num.sv(method =
+    "be")`` of the R package sva (Leek et al. 2012, Bioinformatics 28).
+    """
+    Z = Z[:, Z.any(axis=0)]
+    Z = Z - Z.mean(axis=0)
+    if not Z.size:
+        return 0
+    observed = spectrum(Z)
+    columns = np.ascontiguousarray(Z.T)
+    larger = np.zeros(len(observed))
+    for _ in range(n_permutations):
+        rng.permuted(columns, axis=1, out=columns)
+        larger += spectrum(columns.T) >= observed
+    return int((np.maximum.accumulate(larger / n_permutations) <= alpha).sum())

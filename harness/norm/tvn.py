@@ -77,7 +77,7 @@ class Tvn(Coral):
     def _learn(self, plates: Sequence[Plate], groups: Groups) -> None:
         size = len(groups.scale)
         self.k_ = self._chosen(plates, groups, size)
-        for kept, sd in zip(self._kept, self.sd_, strict=True):
+        for kept, sd in zip(self._folds_read, self.sd_, strict=True):
             found = groups.spectrum(kept, sd[self.active_])
             rank = len(found.values)
             if self.k_ >= rank < size:

@@ -64,7 +64,7 @@ class WellPosition(Normalizer):
     """
 
     scope = FitScope.PLATE
-    increasing = True
+    is_monotone = True
     needs = ("wells_without_position <= 0",)
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What is to be evaluated: the members that a configuration chose, and their folds."""
+"""The plan of an evaluation: the members that a configuration chose, and their folds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationPlan:
-    """What is to be evaluated: the members that a configuration chose."""
+    """The members that a configuration chose, and the settings that they share."""
 
     name: str
     normalizer: Normalizer
@@ -55,9 +55,9 @@ class EvaluationPlan:
     def __post_init__(self) -> None:
         check_method(self.aggregate)
         check_encode(self.encode)
-        for what, chosen in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
-            if not chosen:
-                raise InputError(f"no {what} was chosen; name at least one by {what}=[NAME,...]")
+        for group, members in (("task", self.tasks), ("metric", self.metrics), ("model", self.models)):
+            if not members:
+                raise InputError(f"no {group} was chosen; name at least one by {group}=[NAME,...]")
         self._check_members()
         self._check_covariates()
         limits = {"seed": (0, 2**32 - 1), "n_resamples": (2, 10**6), "processes": (1, 1024)}
@@ -67,21 +67,21 @@ class EvaluationPlan:
                 raise InputError(f"{name}={value!r}: expected a whole number from {low} to {high}")
 
     def _check_members(self) -> None:
-        """Refuse what is no normalization, and names that cannot be keys of metrics: MLflow keeps these as paths."""
+        """Refuse a normalizer that is none, and names that cannot be keys of metrics: MLflow keeps these as paths."""
         if not isinstance(self.normalizer, Normalizer):
             raise InputError(f"norm: got a {type(self.normalizer).__name__}; expected a normalization, see conf/norm")
         groups = {"task": self.tasks, "model": self.models, "baseline": self.baselines, "audit": self.checks,
                   "figure": self.figures}  # fmt: skip
-        for what, chosen in groups.items():
-            for name in chosen:
+        for group, members in groups.items():
+            for name in members:
                 if not _NAME.fullmatch(name):
                     raise InputError(
-                        f"{what}: a member is called {name[:80]!r}; expected letters, digits, _ - and ., with a letter "
-                        "or digit in front: rename it"
+                        f"{group}: a member is called {name[:80]!r}; expected letters, digits, _ - and ., with a "
+                        "letter or digit in front: rename it"
                     )
 
     def _check_covariates(self) -> None:
-        """A column that a task predicts must not be one whose effect a normalization keeps: it would leak."""
+        """Refuse a column that a task predicts and whose effect the normalization keeps: its labels would leak."""
         predicted = {getattr(task, "column", None): name for name, task in self.tasks.items()}
         for stage in self.normalizer.stages():
             for column in getattr(stage, "covariates", ()):
@@ -92,18 +92,30 @@ class EvaluationPlan:
                     )
 
 
-def plan_splits(plan: EvaluationPlan, profiles: Profiles) -> tuple[pd.DataFrame, list[Split]]:
-    """Return the wells and their folds; refuses folds that a task cannot use, before anything is normalized."""
+class PlannedFolds(NamedTuple):
+    """Wells of a screen, one row each, and the folds whose masks are in the order of these rows."""
+
+    wells: pd.DataFrame
+    splits: list[Split]
+
+
+def plan_splits(plan: EvaluationPlan, profiles: Profiles) -> PlannedFolds:
+    """Return the wells and their folds, before anything is normalized.
+
+    Raises
+    ------
+    InputError : a fold that a task cannot use.
+    """
     wells = well_table(profiles.wells)
     splits = list(plan.splitter.split(wells))
     for task in plan.tasks.values():
         for split in splits:
             task.check(wells, split)
-    return wells, splits
+    return PlannedFolds(wells, splits)
 
 
 def split_fingerprint(wells: pd.DataFrame, splits: Sequence[Split]) -> str:
-    """Identify which wells of which batches stood on which side of which fold."""
+    """Return a hash of the wells, their batches, and the side of each fold that they are on."""
     digest = hashlib.sha256(wells[["plate", "well", "batch"]].to_csv(index=False).encode())
     for split in splits:
         digest.update(split.name.encode() + np.packbits(split.train).tobytes() + np.packbits(split.test).tobytes())

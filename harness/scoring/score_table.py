@@ -1,4 +1,4 @@
-"""Evaluations to a tidy table of scores with intervals. Undefined is not zero: the reason is stored."""
+"""A tidy table of scores with intervals, from the evaluations of one model. Undefined is not zero: it has a reason."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import pandas as pd
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
+from harness.core.score_schema import COLUMNS, Over
 from harness.metric.base import Metric
 from harness.metric.shared.weights import BootstrapWeights
 from harness.scoring.bootstrap import Resamples, interval, resample, weighted_mean
-
-COLUMNS = ["task", "model", "metric", "over", "fold", "group", "value", "lower", "upper", "n", "reason"]
 
 
 def score_table(
@@ -27,7 +26,7 @@ def score_table(
     model: str = "",
     n_resamples: int = 500,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return scores of one model on all folds.
+    """Return the scores of one model on all folds.
 
     Parameters
     ----------
@@ -36,20 +35,23 @@ def score_table(
 
     Returns
     -------
-    scores : one row per metric and fold (``over = fold``, interval over its plates), per metric over folds
-        (``over = mean``, interval over batches and plates) and over all held-out wells together (``over = pooled``).
-        ``n`` is the number of wells; ``value`` is NaN where ``reason`` says why.
+    scores : columns :data:`harness.core.score_schema.SCHEMA`; one row per metric and fold (``over = fold``,
+        interval over its plates), per metric over folds (``over = mean``, interval over batches and plates) and over
+        all held-out wells together (``over = pooled``).
     resamples : columns ``task, model, metric, draw, value``: the mean over folds under each draw, for paired
         differences between normalizations.
     """
     folds = weigh(evaluations, draws_of(evaluations, n_resamples=n_resamples))
     scored = [score_metric(metric, folds) for metric in metrics]
     scores = pd.DataFrame([row for one in scored for row in one.rows]).assign(task=task, model=model, group="")[COLUMNS]
-    drawn = [
-        pd.DataFrame({"metric": metric.name, "draw": np.arange(n_resamples), "value": one.mean})
-        for metric, one in zip(metrics, scored, strict=True)
-    ]
-    return scores, pd.concat(drawn, ignore_index=True).assign(task=task, model=model)
+    means = {metric.name: one.mean for metric, one in zip(metrics, scored, strict=True)}
+    return scores, resamples_table(means, task=task, model=model)
+
+
+def resamples_table(means: Mapping[str, Doubles], *, task: str, model: str) -> pd.DataFrame:
+    """Return the means over folds under each draw, (R,) by name of the metric, as a table with a row per draw."""
+    tables = [pd.DataFrame({"metric": name, "draw": np.arange(len(v)), "value": v}) for name, v in means.items()]
+    return pd.concat(tables, ignore_index=True).assign(task=task, model=model)
 
 
 def draws_of(evaluations: Sequence[Evaluation], *, n_resamples: int) -> Resamples:
@@ -61,7 +63,7 @@ def draws_of(evaluations: Sequence[Evaluation], *, n_resamples: int) -> Resample
 
 @dataclass(frozen=True)
 class Folds:
-    """The folds of one label with their resamples, for one metric after another.
+    """The folds of one label with their resamples, shared by all metrics.
 
     Attributes
     ----------
@@ -79,7 +81,7 @@ class Folds:
 
 
 def weigh(evaluations: Sequence[Evaluation], draws: Resamples, declined: Mapping[str, str] | None = None) -> Folds:
-    """Return ``evaluations`` under ``draws``; ``declined``: why other folds have none."""
+    """Return ``evaluations`` with their weights under ``draws``; ``declined``: the reasons of folds without one."""
     weights, above = zip(*(draws.of(e) for e in evaluations), strict=True)
     together = _pool(evaluations)
     return Folds(evaluations, weights, np.column_stack(above), together, draws.of(together)[0], declined or {})
@@ -87,7 +89,7 @@ def weigh(evaluations: Sequence[Evaluation], draws: Resamples, declined: Mapping
 
 @dataclass(frozen=True)
 class Scored:
-    """One metric of one label: ``rows`` for the table (each fold, their mean, everything pooled), and under each draw.
+    """One metric of one label: ``rows`` of the table (folds, their mean, all pooled), and its value under each draw.
 
     ``by_fold`` (R, n_folds), ``mean`` (R,), ``pooled`` (R,).
     """
@@ -99,18 +101,19 @@ class Scored:
 
 
 def score_metric(metric: Metric, folds: Folds) -> Scored:
-    """Return values of ``metric`` with intervals."""
+    """Return the values of ``metric`` with intervals."""
     pairs = zip(folds.evaluations, folds.weights, strict=True)
     by_fold = np.column_stack([metric.values(e, w) for e, w in pairs])
     rows = [_row(metric, e, by_fold[:, i], e.split.name) for i, e in enumerate(folds.evaluations)]
-    rows += [undefined_row(metric, reason, over="fold", fold=fold) for fold, reason in folds.declined.items()]
+    rows += [undefined_row(metric, reason, over=Over.FOLD, fold=fold) for fold, reason in folds.declined.items()]
     mean, pooled = weighted_mean(by_fold, folds.above), metric.values(folds.together, folds.whole)
-    rows += [_mean_row(metric, rows, mean), _row(metric, folds.together, pooled, "", "pooled")]
+    alone = _alone(folds.evaluations[0]) if len(rows) == 1 else ""
+    rows += [_mean_row(metric, rows, mean, alone), _row(metric, folds.together, pooled, "", Over.POOLED)]
     return Scored(rows, by_fold, mean, pooled)
 
 
 def undefined_row(metric: Metric, reason: str, *, over: str, fold: str = "") -> dict[str, Any]:
-    """Return the row of a score that cannot be had."""
+    """Return the row of an undefined score."""
     row = {"metric": metric.name, "over": over, "fold": fold, "n": 0, "reason": reason}
     return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan}
 
@@ -131,23 +134,22 @@ def _pool(evaluations: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def _row(metric: Metric, e: Evaluation, resampled: Doubles, fold: str, over: str = "fold") -> dict[str, Any]:
+def _row(metric: Metric, e: Evaluation, resampled: Doubles, fold: str, over: str = Over.FOLD) -> dict[str, Any]:
     row: dict[str, Any] = {"metric": metric.name, "over": over, "fold": fold, "n": len(e.y)}
     try:
         row["value"] = metric(e)
     except NotApplicable as undefined:
         return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan, "reason": undefined.reason}
-    alone = ONE.format(e.unit) if len(set(e.wells[e.unit])) == 1 else ""
+    alone = _alone(e)
     row["lower"], row["upper"] = (np.nan, np.nan) if alone else interval(resampled)
     return {**row, "reason": why_none(row["lower"], alone=alone)}
 
 
-def _mean_row(metric: Metric, folds: list[dict[str, Any]], resampled: Doubles) -> dict[str, Any]:
+def _mean_row(metric: Metric, folds: list[dict[str, Any]], resampled: Doubles, alone: str) -> dict[str, Any]:
     values = [row["value"] for row in folds if not np.isnan(row["value"])]
-    row = {"metric": metric.name, "over": "mean", "fold": "", "n": sum(row["n"] for row in folds)}
+    row = {"metric": metric.name, "over": Over.MEAN, "fold": "", "n": sum(row["n"] for row in folds)}
     if not values:
         return {**row, "value": np.nan, "lower": np.nan, "upper": np.nan, "reason": folds[0]["reason"]}
-    alone = folds[0]["reason"] if len(folds) == 1 and folds[0]["reason"].startswith(ONE.format("")) else ""
     lower, upper = (np.nan, np.nan) if alone else interval(resampled)
     absent = len(folds) - len(values)
     missing = f"undefined in {absent} of {len(folds)} folds" if absent else ""
@@ -155,11 +157,13 @@ def _mean_row(metric: Metric, folds: list[dict[str, Any]], resampled: Doubles) -
     return {**row, "value": float(np.mean(values)), "lower": lower, "upper": upper, "reason": reason}
 
 
-ONE = "no interval: 1 {}"
+def _alone(e: Evaluation) -> str:
+    """Return why an evaluation of a single plate (or compound) has no interval; empty if it has several."""
+    return f"no interval: 1 {e.unit}" if len(set(e.wells[e.unit])) == 1 else ""
 
 
 def why_none(lower: float, *, alone: str = "") -> str:
-    """Return why a value has no interval; empty where it has one."""
+    """Return why a value has no interval; empty if it has one."""
     if not np.isnan(lower):
         return ""
     return alone or "no interval: most resamples are undefined"

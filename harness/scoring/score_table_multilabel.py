@@ -12,15 +12,17 @@ import pandas as pd
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.core.exceptions import InputError
+from harness.core.score_schema import COLUMNS, Over
 from harness.metric.base import Metric, ratio
 from harness.scoring.bootstrap import interval
-from harness.scoring.score_table import COLUMNS, draws_of, score_metric, undefined_row, weigh, why_none
+from harness.scoring.score_table import draws_of, resamples_table, score_metric, undefined_row, weigh, why_none
 
-QUARTILES = {"q25": 0.25, "median": 0.5, "q75": 0.75}
-ABOVE = {"auroc": (0.7, 0.8, 0.9)}  # shares that Hofmarcher et al. 2019 report for the same images
-SPREAD = "no interval: resampling itself widens the spread over labels"
+QUARTILES = {Over.Q25: 0.25, Over.MEDIAN: 0.5, Over.Q75: 0.75}
+# shares that Hofmarcher et al. 2019 report for the same images
+ABOVE = {"auroc": {Over.ABOVE_07: 0.7, Over.ABOVE_08: 0.8, Over.ABOVE_09: 0.9}}
+NO_INTERVAL = "no interval: resampling itself widens the spread over labels"
 
-Place = tuple[str, str]  # over, fold
+OverFold = tuple[str, str]  # over, fold
 
 
 def score_groups(
@@ -67,22 +69,21 @@ def score_groups(
     for e in evaluations:
         of_group[e.group].append(e)
     rows: list[dict[str, Any]] = []
-    means: dict[str, dict[Place, _Mean]] = {m.name: defaultdict(lambda: _Mean(n_resamples)) for m in metrics}
+    means: dict[str, dict[OverFold, _Mean]] = {m.name: defaultdict(lambda: _Mean(n_resamples)) for m in metrics}
     for group, own in of_group.items():
         missing = {fold: reasons[group] for fold, reasons in declined.items() if group in reasons}
         rows += _group_rows(group, own, missing, draws, metrics, means)
     folds = list(dict.fromkeys([e.split.name for e in evaluations] + list(declined)))
     table = pd.DataFrame(rows)
-    over = [row for m in metrics for row in _over(m, table[table["metric"] == m.name], means[m.name], folds)]
-    evaluated = {"metric": "n_groups", "over": "mean", "fold": "", "value": sum(map(bool, of_group.values()))}
+    over = [
+        row for m in metrics for row in _rows_over_labels(m, table[table["metric"] == m.name], means[m.name], folds)
+    ]
+    evaluated = {"metric": "n_groups", "over": Over.MEAN, "fold": "", "value": sum(map(bool, of_group.values()))}
     over.append({**evaluated, "lower": np.nan, "upper": np.nan, "n": len(groups), "reason": ""})
     summary = pd.DataFrame(over).assign(group="")
     scores = pd.concat([summary, table], ignore_index=True).assign(task=task, model=model)[COLUMNS]
-    drawn = [
-        pd.DataFrame({"metric": m.name, "draw": np.arange(n_resamples), "value": means[m.name]["mean", ""].values()})
-        for m in metrics
-    ]
-    return scores, pd.concat(drawn, ignore_index=True).assign(task=task, model=model)
+    drawn = {m.name: means[m.name][Over.MEAN, ""].values() for m in metrics}
+    return scores, resamples_table(drawn, task=task, model=model)
 
 
 class _Mean:
@@ -106,43 +107,52 @@ def _group_rows(
     declined: Mapping[str, str],
     draws: Any,
     metrics: Sequence[Metric],
-    means: Mapping[str, dict[Place, _Mean]],
+    means: Mapping[str, dict[OverFold, _Mean]],
 ) -> list[dict[str, Any]]:
     """Return rows of one group; its resamples are added to ``means``."""
     rows: list[dict[str, Any]] = []
     folds = weigh(evaluations, draws, declined) if evaluations else None
     for metric in metrics:
         if folds is None:
-            rows += [undefined_row(metric, reason, over="fold", fold=fold) for fold, reason in declined.items()]
-            rows += [undefined_row(metric, next(iter(declined.values())), over=over) for over in ("mean", "pooled")]
+            rows += [undefined_row(metric, why, over=Over.FOLD, fold=fold) for fold, why in declined.items()]
+            rows += [
+                undefined_row(metric, next(iter(declined.values())), over=over) for over in (Over.MEAN, Over.POOLED)
+            ]
             continue
         scored, mean = score_metric(metric, folds), means[metric.name]
         rows += scored.rows
         for e, values in zip(evaluations, scored.by_fold.T, strict=True):
-            mean["fold", e.split.name].add(values)
-        mean["mean", ""].add(scored.mean)
-        mean["pooled", ""].add(scored.pooled)
+            mean[Over.FOLD, e.split.name].add(values)
+        mean[Over.MEAN, ""].add(scored.mean)
+        mean[Over.POOLED, ""].add(scored.pooled)
     return [{**row, "group": group} for row in rows]
 
 
-def _over(metric: Metric, table: pd.DataFrame, means: Mapping[Place, _Mean], folds: list[str]) -> list[dict[str, Any]]:
-    """Return rows over groups of one metric, whose rows of groups are ``table``."""
+def _rows_over_labels(
+    metric: Metric, table: pd.DataFrame, means: Mapping[OverFold, _Mean], folds: list[str]
+) -> list[dict[str, Any]]:
+    """Return the rows of one metric over labels, from the rows of its labels in ``table``."""
     rows = []
-    for over, fold in [*(("fold", fold) for fold in folds), ("mean", ""), ("pooled", "")]:
-        own = table[(table["over"] == over) & (table["fold"] == fold)]
-        values = own["value"].dropna().to_numpy(float)
+    for over, fold in [*((Over.FOLD, fold) for fold in folds), (Over.MEAN, ""), (Over.POOLED, "")]:
+        labels = table[(table["over"] == over) & (table["fold"] == fold)]
+        values = labels["value"].dropna().to_numpy(float)
         if not len(values):
-            rows.append(undefined_row(metric, own["reason"].iloc[0], over=over, fold=fold))
+            rows.append(undefined_row(metric, labels["reason"].iloc[0], over=over, fold=fold))
             continue
         lower, upper = interval(means[over, fold].values())
-        absent = f"undefined for {len(own) - len(values)} of {len(own)}" if len(own) > len(values) else ""
+        n_undefined = len(labels) - len(values)
+        absent = f"undefined for {n_undefined} of {len(labels)}" if n_undefined else ""
         reason = "; ".join(filter(None, [absent, why_none(lower)]))
         row = {"metric": metric.name, "over": over, "fold": fold, "value": float(values.mean()), "n": len(values)}
         rows.append({**row, "lower": lower, "upper": upper, "reason": reason})
-    values = table.loc[table["over"] == "mean", "value"].dropna().to_numpy(float)
-    if len(values):
-        spread = {over: float(np.quantile(values, q)) for over, q in QUARTILES.items()}
-        spread |= {f"above_{limit}": float((values > limit).mean()) for limit in ABOVE.get(metric.name, ())}
-        row = {"metric": metric.name, "fold": "", "lower": np.nan, "upper": np.nan, "n": len(values), "reason": SPREAD}
-        rows += [{**row, "over": over, "value": value} for over, value in spread.items()]
-    return rows
+    return rows + _spread_rows(metric, table.loc[table["over"] == Over.MEAN, "value"].dropna().to_numpy(float))
+
+
+def _spread_rows(metric: Metric, values: Doubles) -> list[dict[str, Any]]:
+    """Return the rows that say how the labels' means over folds, (n_labels,), differ."""
+    if not len(values):
+        return []
+    spread = {over: float(np.quantile(values, q)) for over, q in QUARTILES.items()}
+    spread |= {over: float((values > limit).mean()) for over, limit in ABOVE.get(metric.name, {}).items()}
+    row = {"metric": metric.name, "fold": "", "lower": np.nan, "upper": np.nan, "n": len(values), "reason": NO_INTERVAL}
+    return [{**row, "over": over, "value": value} for over, value in spread.items()]

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from harness.core import table_names
 from harness.core.evaluation import Evaluation
+from harness.core.score_schema import COLUMNS, Over
 from harness.metric.base import Metric
 from harness.scoring.evaluate import Task, grouped
-from harness.scoring.score_table import COLUMNS, predictions, score_table
+from harness.scoring.score_table import predictions, score_table
 from harness.scoring.score_table_multilabel import score_groups
 
 Pair = tuple[str, str]  # names of task and model
@@ -46,14 +48,14 @@ def score_run(
         resamples.append(answer[1])
         predicted += [table.assign(task=task, model=model) for table in predictions(own)]
     for (task, model), reason in declined.items():
-        none = pd.DataFrame({"metric": [m.name for m in metrics], "over": "mean", "reason": reason})
+        none = pd.DataFrame({"metric": [m.name for m in metrics], "over": Over.MEAN, "reason": reason})
         tables.append(none.assign(task=task, model=model, group="", n=0).reindex(columns=COLUMNS))
     rows = pd.concat(predicted, ignore_index=True)
     if "group" in rows:
         rows["group"] = rows["group"].fillna("")
     scores = pd.concat([table.astype({"value": float, "lower": float, "upper": float}) for table in tables])
     return {
-        "scores": scores,
-        "resamples": pd.concat(resamples, ignore_index=True),
-        "predictions": rows,
+        table_names.SCORES: scores,
+        table_names.RESAMPLES: pd.concat(resamples, ignore_index=True),
+        table_names.PREDICTIONS: rows,
     }

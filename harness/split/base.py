@@ -1,4 +1,4 @@
-"""What all splits share: the contract, held-out groups, and the option that no compound stands on both sides."""
+"""Base class of splits, held-out groups, and the option that no compound is on both sides."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from harness.settings.annotated_types import Seed
 
 
 class Splitter:
-    """Base of every split: ``folds(wells)`` yields folds over a table with one row per well.
+    """Base class of splits: ``folds(wells)`` yields folds over a table with one row per well.
 
     Parameters
     ----------
-    compound_disjoint : also keep compounds apart, controls excepted (:func:`part_compounds`).
-    seed : of every draw; a split never depends on the normalization.
+    compound_disjoint : also separate compounds, except controls (:func:`separate_compounds`).
+    seed : of every random choice; a split never depends on the normalization.
 
     ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which there are no folds.
     """
@@ -35,8 +35,7 @@ class Splitter:
         raise NotImplementedError
 
     def split(self, wells: pd.DataFrame) -> Iterator[Split]:
-        """Yield folds over ``wells`` (n rows; columns ``plate, well, batch, role``): masks (n,), train and test
-        disjoint.
+        """Yield folds over ``wells`` (n rows; columns ``plate, well, batch, role``) as disjoint masks (n,).
 
         Raises
         ------
@@ -47,7 +46,7 @@ class Splitter:
                 raise InputError(f"split: fold {fold.name!r} has wells on both sides")
             if not fold.train.any() or not fold.test.any():
                 raise InputError(f"split: fold {fold.name!r} has no {'test' if fold.train.any() else 'training'} wells")
-            yield part_compounds(fold, wells, self.seed) if self.compound_disjoint else fold
+            yield separate_compounds(fold, wells, self.seed) if self.compound_disjoint else fold
 
 
 def hold_out(wells: pd.DataFrame, column: str, groups: dict[str, list[Any]]) -> Iterator[Split]:
@@ -58,10 +57,10 @@ def hold_out(wells: pd.DataFrame, column: str, groups: dict[str, list[Any]]) -> 
         yield Split(name, ~test, test)
 
 
-def part_compounds(fold: Split, wells: pd.DataFrame, seed: int) -> Split:
-    """Drop wells so that no compound stands on both sides; controls and wells without a compound stay.
+def separate_compounds(fold: Split, wells: pd.DataFrame, seed: int) -> Split:
+    """Drop wells so that no compound is on both sides; controls and wells without a compound stay.
 
-    A compound that occurs on both sides is given to one of them by a hash of seed, fold and compound: half of the
+    A compound that occurs on both sides is assigned to one of them by a hash of seed, fold and compound: half of the
     shared compounds are only tested, half only trained on. One that occurs on one side stays as it is.
 
     Raises
@@ -71,32 +70,30 @@ def part_compounds(fold: Split, wells: pd.DataFrame, seed: int) -> Split:
     if "compound" not in wells:
         raise InputError("split: compound_disjoint needs the column `compound`; map it with data.columns.compound")
     compound = wells["compound"].where((wells["role"] != "negcon") & (wells["compound"] != ""))
-    known = compound.notna().to_numpy()
-    shared = set(compound[fold.train & known]) & set(compound[fold.test & known])
+    has_compound = compound.notna().to_numpy()
+    shared = set(compound[fold.train & has_compound]) & set(compound[fold.test & has_compound])
 
-    def tested(name: Hashable) -> bool:
+    def is_tested(name: Hashable) -> bool:
         return derive(seed, "compound side", fold.name, name) % 2 == 0
 
-    only_test = compound.isin([c for c in shared if tested(c)]).to_numpy()
-    only_train = compound.isin([c for c in shared if not tested(c)]).to_numpy()
+    only_test = compound.isin([c for c in shared if is_tested(c)]).to_numpy()
+    only_train = compound.isin([c for c in shared if not is_tested(c)]).to_numpy()
     return replace(fold, train=fold.train & ~only_test, test=fold.test & ~only_train)
 
 
-def batches(wells: pd.DataFrame, needed: int = 2) -> list[str]:
-    """Return the batches in order of first appearance; refuses fewer than ``needed``."""
-    found = [str(b) for b in pd.unique(wells["batch"])]
-    if len(found) < needed:
+def require_batches(wells: pd.DataFrame, needed: int = 2) -> list[str]:
+    """Return the batches in order of first appearance; refuse fewer than ``needed``."""
+    names = [str(b) for b in pd.unique(wells["batch"])]
+    if len(names) < needed:
         raise InputError(
-            f"split: found {len(found)} batch {found}; at least {needed} are needed to hold one out; "
+            f"split: found {len(names)} batch {names}; at least {needed} are needed to hold one out; "
             "say which plates form batches (data.columns.batch, batch=regex, batch=ranges) or use split=random_wells"
         )
-    return found
+    return names
 
 
-def in_parts(keys: list[Hashable], n_folds: int, *axes: object) -> dict[str, list[Any]]:
-    """Return ``keys`` dealt into ``n_folds`` parts of equal size, in an order drawn by hashing, whatever their order
-    here.
-    """
+def deal_into_folds(keys: list[Hashable], n_folds: int, *axes: object) -> dict[str, list[Any]]:
+    """Deal ``keys`` into ``n_folds`` parts of equal size, by a hash, so that their order does not matter."""
     ordered = sorted(keys, key=lambda key: derive(*axes, key))
     width = len(str(n_folds))
     return {f"fold{i + 1:0{width}}": ordered[i::n_folds] for i in range(n_folds)}

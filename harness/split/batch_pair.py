@@ -1,4 +1,4 @@
-"""Train on chosen batches, test on chosen others."""
+"""Train on some batches and test on others, both named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.settings.annotated_types import Name, Seed
 from harness.settings.limits import NotEmpty
-from harness.split.base import Splitter, batches
+from harness.split.base import Splitter, require_batches
 
 Batches = Name | Annotated[Sequence[Name], NotEmpty()]
 
@@ -32,12 +32,12 @@ class BatchPair(Splitter):
         self.test = test
 
     def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
-        found = batches(wells)
+        names = require_batches(wells)
         train, test = _names(self.train), _names(self.test)
-        unknown = [b for b in train + test if b not in found]
+        unknown = [b for b in train + test if b not in names]
         both = [b for b in train if b in test]
         if unknown:
-            raise InputError(f"split: unknown batches {unknown}; the data have {found}")
+            raise InputError(f"split: unknown batches {unknown}; the data have {names}")
         if both:
             raise InputError(f"split: batches {both} are in both split.train and split.test; a batch goes on one side")
         is_train, is_test = (wells["batch"].isin(side).to_numpy() for side in (train, test))

@@ -1,4 +1,4 @@
-"""Train on all batches but one, test on the one that no model has seen."""
+"""Hold out each batch in turn: train on the others, test on the batch that no model has seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from harness.core.evaluation import Split
-from harness.split.base import Splitter, batches, hold_out
+from harness.split.base import Splitter, hold_out, require_batches
 
 
 class LeaveBatchOut(Splitter):
@@ -16,4 +16,4 @@ class LeaveBatchOut(Splitter):
     needs = ("batches >= 2",)
 
     def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
-        return hold_out(wells, "batch", {name: [name] for name in batches(wells)})
+        return hold_out(wells, "batch", {name: [name] for name in require_batches(wells)})

@@ -1,4 +1,4 @@
-"""Hold out compounds; their plates and batches are known from other wells."""
+"""Hold out compounds; the training data holds other wells of their plates and batches."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pandas as pd
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.settings.annotated_types import Folds, Seed
-from harness.split.base import Splitter, in_parts
+from harness.split.base import Splitter, deal_into_folds
 from harness.split.random_wells import RandomWells
 from harness.utils.text import as_text
 
 
 class LeaveCompoundsOut(Splitter):
-    """``n_folds`` folds of compounds: no compound of a treated well or a positive control stands on both sides.
+    """``n_folds`` folds of compounds: no compound of a treated well or a positive control is on both sides.
 
     Negative controls and empty wells are dealt by well, evenly within each plate, so that both sides have controls.
-    A treated well or positive control whose compound is not known stands on neither side, since its compound may stand
-    on either; a warning says how many. To hold out batches as well: ``leave_batch_out`` with ``compound_disjoint``.
+    A treated well or positive control without a compound is on neither side, since its compound may be on either; a
+    warning says how many. To hold out batches as well: ``leave_batch_out`` with ``compound_disjoint``.
 
     Raises
     ------
@@ -50,7 +50,7 @@ class LeaveCompoundsOut(Splitter):
             warnings.warn(message, stacklevel=2)
         rest = wells[by_well].reset_index(drop=True)
         dealt = list(RandomWells(n_folds=self.n_folds, seed=self.seed).folds(rest)) if len(rest) else []
-        parts = in_parts(list(names), self.n_folds, self.seed, "compounds")
+        parts = deal_into_folds(list(names), self.n_folds, self.seed, "compounds")
         for i, (name, held_out) in enumerate(parts.items()):
             test = np.where(by_well, False, compound.isin(held_out))
             if dealt:

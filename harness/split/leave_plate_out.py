@@ -1,4 +1,4 @@
-"""Hold out whole plates; their batch may be known from other plates."""
+"""Hold out whole plates; the training data may hold other plates of their batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.settings.annotated_types import Folds, Seed
-from harness.split.base import Splitter, hold_out, in_parts
+from harness.split.base import Splitter, deal_into_folds, hold_out
 
 
 class LeavePlateOut(Splitter):
@@ -32,8 +32,10 @@ class LeavePlateOut(Splitter):
 
     def folds(self, wells: pd.DataFrame) -> Iterator[Split]:
         plates = list(pd.unique(wells["plate"]))
-        wanted = len(plates) if self.n_folds is None else self.n_folds
-        if not 2 <= wanted <= len(plates):
-            raise InputError(f"split: {wanted} folds of {len(plates)} plates; choose from 2 to {len(plates)}")
-        groups = {p: [p] for p in plates} if self.n_folds is None else in_parts(plates, wanted, self.seed, "plates")
+        n_folds = len(plates) if self.n_folds is None else self.n_folds
+        if not 2 <= n_folds <= len(plates):
+            raise InputError(f"split: {n_folds} folds of {len(plates)} plates; choose from 2 to {len(plates)}")
+        groups = (
+            {p: [p] for p in plates} if self.n_folds is None else deal_into_folds(plates, n_folds, self.seed, "plates")
+        )
         return hold_out(wells, "plate", groups)

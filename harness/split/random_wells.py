@@ -1,4 +1,4 @@
-"""Wells dealt at random: the in-distribution ceiling, not an answer about new batches."""
+"""Hold out random wells: an upper bound within the distribution, no estimate for new batches."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from harness.split.base import Splitter
 class RandomWells(Splitter):
     """``n_folds`` folds of wells, each plate's controls and other wells dealt evenly.
 
-    The draw hashes seed, plate and well, so that it does not depend on the order of rows. Rows of one well (sites)
-    always stay together.
+    Wells are assigned by a hash of seed, plate and well, whatever the order of rows. Rows of one well (sites) always
+    stay together.
 
     Raises
     ------
-    InputError : fewer than 2 folds asked for.
+    InputError : fewer than 2 folds.
     """
 
     def __init__(self, *, n_folds: Folds = 5, compound_disjoint: bool = False, seed: Seed = 0) -> None:

@@ -1,4 +1,4 @@
-"""Recognize an entry of a cache by what it consists of, so that no folder of a user is removed."""
+"""Recognize a cache entry by its files, so that no folder of a user is ever removed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from harness.core.exceptions import InputError
 from harness.utils.file_kinds import is_plain_file, is_plain_folder, kind_of, refuse_all_but_files
 
-MARKER = "store.json"  # written last by whoever makes an entry; its time of change is the time of the last use
+MARKER = "store.json"  # written last when an entry is made; its modification time is the time of the last use
 _NAME = re.compile(r"[0-9a-f]{32}")
 _FILES = ("features.npy", "planted.npy", "wells.parquet", "damaged", "truth/*.parquet", MARKER)
 _FOLDERS = ("truth",)
@@ -23,8 +23,8 @@ def is_entry(folder: Path) -> bool:
     if not _NAME.fullmatch(folder.name) or not is_plain_folder(folder) or not is_plain_file(folder / MARKER):
         return False
     try:
-        about = json.loads((folder / MARKER).read_text("utf-8"))
-        return isinstance(about, dict) and "format" in about and not _foreign(folder)
+        manifest = json.loads((folder / MARKER).read_text("utf-8"))
+        return isinstance(manifest, dict) and "format" in manifest and not _foreign(folder)
     except (OSError, ValueError):
         return False
 
@@ -38,11 +38,11 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def check_readable(folder: Path) -> None:
-    """Refuse to open ``folder`` as an entry if it is no folder, or a pipe or the like stands in place of a file of it.
+    """Refuse to open ``folder`` as an entry if it is no folder, or if a pipe or the like takes the place of a file.
 
     Raises
     ------
-    InputError : names what stands there.
+    InputError : names what is in its place.
     """
     if not folder.is_dir():
         raise InputError(
@@ -54,11 +54,11 @@ def check_readable(folder: Path) -> None:
 
 
 def check_removable(folder: Path) -> None:
-    """Refuse to remove a damaged entry if something else is in it.
+    """Refuse to remove a damaged entry if it holds anything that is not part of one.
 
     Raises
     ------
-    InputError : names what is.
+    InputError : names a file that is no part of it.
     """
     if not is_plain_folder(folder):
         raise InputError(f"{folder} is {kind_of(folder)} and holds a damaged packed screen; {_ADVICE}")
@@ -67,8 +67,8 @@ def check_removable(folder: Path) -> None:
 
 
 def remove_contents(folder: Path) -> None:
-    """Remove the files of an entry and then the folder, unless something else is in it. It may be gone already."""
-    with suppress(OSError):  # another process may be removing it as well; what stays is tried again in the next run
+    """Remove the files of an entry, then its folder unless it holds anything else; the folder may be absent."""
+    with suppress(OSError):  # another process may be removing it as well; the next run tries again
         paths = list(_below(folder)) if is_plain_folder(folder) else []
         for path in paths:
             if _is_file(path, folder):
@@ -94,8 +94,8 @@ def _is_file(path: Path, folder: Path) -> bool:
 
 
 def _is_called(path: Path, folder: Path, pattern: str) -> bool:
-    place = PurePosixPath(path.relative_to(folder).as_posix())
-    return place.match(pattern) and len(place.parts) == pattern.count("/") + 1
+    relative = PurePosixPath(path.relative_to(folder).as_posix())
+    return relative.match(pattern) and len(relative.parts) == pattern.count("/") + 1
 
 
 def _is_folder(path: Path, folder: Path) -> bool:

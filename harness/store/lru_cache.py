@@ -1,4 +1,4 @@
-"""A folder of entries, each named by a hash of what it depends on, made once and bounded in sum."""
+"""Size-bounded on-disk cache of expensive results; each entry is built once, under a lock."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,20 +22,21 @@ from harness.store.entry_contents import (
     is_unfinished,
     remove_contents,
 )
-from harness.utils.disk_space import GB, check_free, gigabytes, is_full, refusing_full, size
-from harness.utils.entry_lock import is_shared, sole, sole_now
+from harness.utils.disk_space import GB, check_free, folder_size, gigabytes, is_full, refusing_full
 from harness.utils.file_kinds import kind_of
+from harness.utils.file_lock import exclusive_lock, is_in_use, try_exclusive_lock
 
 logger = logging.getLogger(__name__)
 Opened = TypeVar("Opened")
+PATIENCE = 3.0  # seconds of waiting for another process before it is logged
 _ELSEWHERE = "move it away, or set cache.folder to another folder"
 _PART = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.part")
 
 
 class DirectoryCache:
-    """Entries in ``folder``: as many as ``max_gb`` holds (10^9 bytes), the least recently used leave.
+    """Cache of entries in ``folder``; beyond ``max_gb`` (10^9 bytes) the least recently used ones are removed.
 
-    An entry is used while its ``features.npy`` is shared (:func:`harness.utils.entry_lock.share`), and stays.
+    An entry is in use, and stays, while its ``features.npy`` is marked (:func:`harness.utils.file_lock.mark_in_use`).
 
     Raises
     ------
@@ -49,11 +50,11 @@ class DirectoryCache:
         self.max_gb = max_gb
 
     def name(self, key: Mapping[str, Any]) -> str:
-        """Return of the entry that depends on ``key``, which is JSON-able."""
+        """Return the name of the entry that depends on ``key``, which is JSON-able."""
         return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
     def begin(self) -> None:
-        """Make the folder, and remove what processes left behind that were killed while they made an entry.
+        """Make the folder, and remove unfinished entries of processes that were killed.
 
         Raises
         ------
@@ -65,11 +66,11 @@ class DirectoryCache:
             raise InputError(f"{self.folder}: cannot be made ({error}); set cache.folder to another folder") from error
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
             raise InputError(f"{self.folder}: cannot be written; set cache.folder to another folder")
-        for left in list(self.folder.iterdir()):
-            if (part := _PART.fullmatch(left.name)) and is_unfinished(left):
-                with sole_now(self._lock(part[1])) as alone:
-                    if alone:
-                        remove_contents(left)
+        for path in list(self.folder.iterdir()):
+            if (part := _PART.fullmatch(path.name)) and is_unfinished(path):
+                with try_exclusive_lock(self._lock(part[1])) as acquired:
+                    if acquired:
+                        remove_contents(path)
 
     def entry(
         self,
@@ -80,13 +81,13 @@ class DirectoryCache:
         n_bytes: Callable[[], int],
         what: str,
     ) -> Opened:
-        """Return ``opened(folder)`` of an entry, which ``make(folder)`` makes where it is absent or damaged.
+        """Return ``opened(folder)`` of an entry; ``make(folder)`` makes it first if it is absent or damaged.
 
-        One process makes it, others that want it wait. Nothing is left behind by a failure.
+        One process makes it while others that need it wait. A failure leaves nothing behind.
 
         Parameters
         ----------
-        n_bytes : what the entry will take, 0 where that is not known.
+        n_bytes : size of the entry, 0 if that is not known in advance.
         what : the entry in words, for messages.
 
         Raises
@@ -94,29 +95,48 @@ class DirectoryCache:
         InputError : no room on the disk.
         """
         folder = self.folder / name
-        with refusing_full(self.folder, what), sole(self._lock(name), what):
-            found = self._found(folder, opened)
-            made = found is None
-            if found is None:
+        with refusing_full(self.folder, what), self._locked(name, what):
+            content = self._open_existing(folder, opened)
+            is_new = content is None
+            if content is None:
                 check_free(self.folder, n_bytes(), what)
                 self._make(folder, make)
-                found = opened(folder)
-        if made and (own := size(folder)) > self.max_gb * GB:
-            logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(own), self.max_gb)
-        self._bound(folder)
-        return found
+                content = opened(folder)
+        if is_new and (n := folder_size(folder)) > self.max_gb * GB:
+            logger.warning("%s takes %s, more than cache.max_gb=%g holds", what, gigabytes(n), self.max_gb)
+        self._evict(except_for=folder)
+        return content
+
+    @contextmanager
+    def _locked(self, name: str, what: str) -> Iterator[None]:
+        """Let one process at a time work on the entry, and log that this one waits."""
+
+        def warn() -> None:
+            logger.warning("waiting for another process, which makes %s (%s)", what, self.folder)
+
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive_lock(self._lock(name), on_wait=warn, patience=PATIENCE))
+            except OSError as error:
+                if is_full(error):
+                    raise
+                raise InputError(
+                    f"{self._lock(name)}: cannot be locked ({error.strerror}); set cache.folder to another folder"
+                ) from error
+            yield
 
     def _lock(self, name: str) -> Path:
         return self.folder / f".{name}.lock"
 
-    def _found(self, folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
+    def _open_existing(self, folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
+        """Return the opened entry and date its use; None if it is absent, or damaged and therefore removed."""
         if kind_of(folder) is None:
             return None
         try:
             check_readable(folder)
             entry = opened(folder)
         except CorruptedStoreError as error:
-            logger.warning("making again: %s", error)
+            logger.warning("rebuilding: %s", error)
             _remove(folder)
             return None
         except OSError as error:
@@ -124,7 +144,7 @@ class DirectoryCache:
                 raise
             raise InputError(f"{folder}: cannot be read ({error.strerror}); {_ELSEWHERE}") from error
         if os.access(folder / MARKER, os.W_OK):
-            with suppress(PermissionError):  # another user's, whom only the system's administrator may let date it
+            with suppress(PermissionError):  # the entry of another user, which this one may not date
                 os.utime(folder / MARKER)
         return entry
 
@@ -135,40 +155,40 @@ class DirectoryCache:
             make(part)
             part.rename(folder)
         except OSError:
-            if not folder.exists():  # where there are no locks, another process may have made it meanwhile
+            if not folder.exists():  # without locks, another process may have made it meanwhile
                 raise
         finally:
             remove_contents(part)
 
-    def _bound(self, kept: Path) -> None:
-        """Remove what was used least recently, until the rest is within the bound; never ``kept``, or what is used."""
+    def _evict(self, *, except_for: Path) -> None:
+        """Remove the least recently used entries until the rest is within the bound; never one that is in use."""
         entries = [path for path in self.folder.iterdir() if is_entry(path)]
-        sizes = {path: size(path) for path in entries}
+        sizes = {path: folder_size(path) for path in entries}
         excess = sum(sizes.values()) - self.max_gb * GB
         for path in sorted(entries, key=lambda path: (path / MARKER).stat().st_mtime_ns):
             if excess <= 0:
                 break
-            with sole_now(self._lock(path.name)) as alone:
-                if alone and path != kept and not _used(path) and os.access(path, os.W_OK | os.X_OK):
+            with try_exclusive_lock(self._lock(path.name)) as acquired:
+                if acquired and path != except_for and not _is_in_use(path) and os.access(path, os.W_OK | os.X_OK):
                     _remove(path)
                     excess -= sizes[path]
 
 
-def _used(folder: Path) -> bool:
-    return (folder / "features.npy").exists() and is_shared(folder / "features.npy")
+def _is_in_use(folder: Path) -> bool:
+    return (folder / "features.npy").exists() and is_in_use(folder / "features.npy")
 
 
 def _remove(folder: Path) -> None:
-    """Remove an entry: at once for whoever looks for it, then its files.
+    """Remove an entry: rename it first, so that it disappears at once for other processes, then delete its files.
 
     Raises
     ------
-    InputError : it cannot be, or something else is in it.
+    InputError : it cannot be removed, or holds anything that is no part of it.
     """
     check_removable(folder)
-    gone = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    renamed = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
-        folder.rename(gone)
+        folder.rename(renamed)
     except OSError as error:
         raise InputError(f"{folder}: cannot be removed ({error.strerror}); {_ELSEWHERE}") from error
-    remove_contents(gone)
+    remove_contents(renamed)

@@ -1,4 +1,4 @@
-"""Describe what a reader made of its input: kept with the packed screen, printed and recorded by every run on it."""
+"""Report of how a reader understood its input: stored with the packed screen, printed and recorded by every run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from harness.store.manifest import read_description
+from harness.store.manifest import read_manifest
 
 
 class ReadingReport:
-    """Collect lines and tables while a source is read.
+    """Lines and tables that a reader collects while it reads a source.
 
     Attributes
     ----------
-    notes : lines that say what was taken, e.g. ``516 features; left out 14 columns: ...``.
+    notes : lines that say what was read, e.g. ``516 features; left out 14 columns: ...``.
     warnings : lines that say what may be wrong; printed as ``harness: warning: ...``.
     tables : rows of named tables, JSON-able, e.g. ``left_out_columns`` with ``column`` and ``reason``.
     """
@@ -55,14 +55,14 @@ class ReadingReport:
 
 @runtime_checkable
 class Reporting(Protocol):
-    """A source that describes what it made of its input; complete once ``plates()`` was read to the end."""
+    """Source with a report on its input; the report is complete once ``plates()`` was read to the end."""
 
     @property
     def report(self) -> ReadingReport: ...
 
 
 def report_of(source: object) -> ReadingReport:
-    """Return the report of ``source``; an empty one if it keeps none."""
+    """Return the report of ``source``; an empty one if it has none."""
     return source.report if isinstance(source, Reporting) else ReadingReport()
 
 
@@ -71,6 +71,6 @@ def read_report(folder: Path) -> ReadingReport:
 
     Raises
     ------
-    CorruptedStoreError : the store's description is absent or was changed.
+    CorruptedStoreError : the manifest is absent or was changed.
     """
-    return ReadingReport.from_json(read_description(folder).get("report", {}))
+    return ReadingReport.from_json(read_manifest(folder).get("report", {}))

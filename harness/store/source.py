@@ -1,4 +1,4 @@
-"""What every reader offers to the store."""
+"""Protocol of a source: a screen that a reader offers to the store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.core.arrays import Floats
 
 
 class Source(Protocol):
-    """A screen that can be packed.
+    """Screen that can be packed.
 
     ``key()``: JSON-able, equal if and only if the packed content would be equal. ``plates()``: one plate at a
     time, ``(X, wells, planted)`` with X (n, n_features) and, for a simulated screen, its batch-free truth of the
@@ -32,11 +32,11 @@ class Source(Protocol):
 
 @runtime_checkable
 class Sized(Protocol):
-    """A source that knows, before it is read, how many bytes its packed arrays take (about, and not less)."""
+    """Source that knows, before it is read, how many bytes its packed arrays take (about, and not less)."""
 
     def n_bytes(self) -> int: ...
 
 
 def packed_bytes(source: Source) -> int:
-    """Return bytes that the packed ``source`` takes; 0 where it cannot tell."""
+    """Return the number of bytes that the packed ``source`` takes; 0 if it cannot tell."""
     return source.n_bytes() if isinstance(source, Sized) else 0

@@ -12,34 +12,32 @@ from typing import Any
 
 import pandas as pd
 
+from harness.core.aggregate_cache import ArrayName
 from harness.core.exceptions import CorruptedStoreError
 from harness.core.profiles import Profiles
 from harness.store.lru_cache import DirectoryCache
-from harness.store.manifest import FORMAT, as_corruption_error, read_description
-from harness.store.open_array import open_array
-from harness.store.plate_filter import PlateFilter
-from harness.store.readahead_memmap import ReadaheadMemmap
+from harness.store.manifest import FORMAT, as_corruption_error, read_manifest
+from harness.store.plate_subset import PlateFilter
+from harness.store.readahead_memmap import open_array
 from harness.store.source import Source, packed_bytes
 from harness.store.well_cache import WellCache
 from harness.store.writer import pack
 from harness.utils.hashing import file_hash_cache
 
-WORTH_KEEPING = (
-    200_000_000  # bytes of images whose wells are worth keeping: fewer are aggregated in a tenth of a second
-)
+WORTH_KEEPING = 200_000_000  # bytes of images; fewer are aggregated in a tenth of a second
 
 
 def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
     """Return profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
 
-    A store that turns out to be damaged is packed again, with a warning. Nothing is left behind by a failure. The
-    wells of a large screen of images are kept in the cache too, when somebody asks for them.
+    A damaged store is packed again, with a warning. A failure leaves nothing behind. The aggregated wells of a large
+    screen of images are cached as well, once they are requested.
 
     Raises
     ------
     InputError : what is wrong with the source, or no room for it.
     """
-    source, cache = _shown(source), _cache(cache)
+    source, cache = _included(source), _cache(cache)
     key, name = _place(source, cache)
     profiles = cache.entry(
         name,
@@ -48,60 +46,59 @@ def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
         n_bytes=partial(packed_bytes, source),
         what=source.name,
     )
+    well_cache = None
     if profiles.X.nbytes >= WORTH_KEEPING:
-        for X, content in ((profiles.X, profiles.fingerprint), (profiles.planted, f"planted {name}")):
-            if isinstance(X, ReadaheadMemmap):
-                X.kept = WellCache(cache, content, f"wells of {source.name}")
-    return profiles.replace(name=source.name)
+        contents: dict[ArrayName, str] = {"features": profiles.fingerprint, "planted": f"planted {name}"}
+        well_cache = WellCache(cache, contents, f"wells of {source.name}")
+    return profiles.replace(name=source.name, well_cache=well_cache)
 
 
 def store_folder(source: Source, cache: DirectoryCache | Path) -> Path:
-    """Where :func:`load` keeps this source."""
+    """Return the folder in which :func:`load` keeps this source."""
     cache = _cache(cache)
-    return cache.folder / _place(_shown(source), cache)[1]
+    return cache.folder / _place(_included(source), cache)[1]
 
 
 def _cache(cache: DirectoryCache | Path) -> DirectoryCache:
     return cache if isinstance(cache, DirectoryCache) else DirectoryCache(cache)
 
 
-def _shown(source: Source) -> Source:
-    """Without the plates that its setting ``exclude_plates`` names, where it leaves that to us."""
+def _included(source: Source) -> Source:
+    """Return ``source`` without the plates of its setting ``exclude_plates``, if it leaves excluding them to us."""
     excluded = getattr(source, "exclude_plates", ())
     return PlateFilter(source, excluded) if excluded else source
 
 
 def open_store(folder: Path) -> Profiles:
-    """Return profiles in a store folder; X (and planted) are read-only memory maps, read only where a plate is asked
-    for.
+    """Return the profiles of a store folder; X (and planted) are memory maps, of which a plate is read when requested.
 
     Raises
     ------
-    CorruptedStoreError : files absent, unreadable, changed, or of another size than the store's shape asks for. Of a
-        large store a changed plate is noticed when it is asked for.
+    CorruptedStoreError : files absent, unreadable, changed, or of another size than the store's shape implies. Of a
+        large store a changed plate is noticed when it is requested.
     """
-    about = read_description(folder)
+    manifest = read_manifest(folder)
     with as_corruption_error(folder):
         wells = pd.read_parquet(folder / "wells.parquet")
         return Profiles(
-            open_array(folder, "features.npy", about),
+            open_array(folder, "features.npy", manifest),
             wells,
-            features=about["features"],
-            planted=open_array(folder, "planted.npy", about) if about["planted"] else None,
-            name=about["name"],
-            fingerprint=about["fingerprint"],
+            features=manifest["features"],
+            planted=open_array(folder, "planted.npy", manifest) if manifest["planted"] else None,
+            name=manifest["name"],
+            fingerprint=manifest["fingerprint"],
         )
 
 
 def read_truth(folder: Path) -> dict[str, pd.DataFrame]:
-    """Return truth tables of a simulated screen by name; empty for any other.
+    """Return the truth tables of a simulated screen by name; empty for any other screen.
 
     Raises
     ------
     CorruptedStoreError : a table that is absent, changed or unreadable.
     """
     tables = {}
-    for name in read_description(folder)["truth"]:
+    for name in read_manifest(folder)["truth"]:
         path = folder / "truth" / f"{name}.parquet"
         with as_corruption_error(path):
             tables[name] = pd.read_parquet(path)
@@ -116,8 +113,8 @@ def _place(source: Source, cache: DirectoryCache) -> tuple[dict[str, Any], str]:
 
 
 def _checked(cache: DirectoryCache, folder: Path) -> Profiles:
-    about = read_description(folder)
-    if cache.name({"format": FORMAT, **about["provenance"]}) != folder.name:
-        raise CorruptedStoreError(f"{folder}: holds the description of another screen")
+    manifest = read_manifest(folder)
+    if cache.name({"format": FORMAT, **manifest["provenance"]}) != folder.name:
+        raise CorruptedStoreError(f"{folder}: holds the manifest of another screen")
     read_truth(folder)
     return open_store(folder)

@@ -1,4 +1,4 @@
-"""What a screen must fulfil before it is packed."""
+"""Validate the tables of a screen before it is packed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import EMPTY, NEGCON, problems
 from harness.utils.text import normalize_id, preview
 
 INDEX_COLUMNS = "harness_index_columns"  # in the attributes of a table: columns that were its index
 
 
 def check_unique(names: Sequence[str], *, what: str, source: str) -> None:
-    """Raise InputError where a name occurs twice."""
-    again = pd.Series(list(names), dtype=object)
-    again = again[again.duplicated()]
-    if len(again):
-        raise InputError(f"{source}: {what} {preview(again.unique())} occur more than once; names must be unique")
+    """Raise InputError if a name occurs twice."""
+    repeated = pd.Series(list(names), dtype=object)
+    repeated = repeated[repeated.duplicated()]
+    if len(repeated):
+        raise InputError(f"{source}: {what} {preview(repeated.unique())} occur more than once; names must be unique")
 
 
 def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
@@ -38,41 +39,44 @@ def check_wide(df: pd.DataFrame, *, source: str) -> pd.DataFrame:
 
 
 def check_wells(wells: pd.DataFrame, *, sites: bool, source: str) -> None:
-    """Check what no reader may pass on. ``sites``: several rows of a well are told apart by ``site``.
+    """Check what every reader must fulfil. ``sites``: several rows of a well are distinguished by ``site``.
 
     Raises
     ------
-    InputError : no rows, a plate in two batches, a well twice on a plate (or a site twice in a well), a well
-        with two roles, no negative controls, nothing but negative controls.
+    InputError : no rows, a deviation from the schema (:mod:`harness.core.wells_schema`), a plate in two batches, a
+        well twice on a plate (or a site twice in a well), a well with two roles, no negative controls, nothing but
+        negative controls.
     """
     if wells.empty:
         raise InputError(f"{source}: is empty: no rows; expected one row per well or image")
+    if lines := problems(wells):
+        raise InputError(f"{source}: {lines[0]}")
     batches = wells.drop_duplicates(["plate", "batch"])
     culprit = batches["plate"][batches["plate"].duplicated()]
     if len(culprit):
-        found = sorted(batches["batch"][batches["plate"] == culprit.iloc[0]])
-        raise InputError(f"{source}: plate {culprit.iloc[0]!r} lies in {len(found)} batches {found}; expected one")
+        names = sorted(batches["batch"][batches["plate"] == culprit.iloc[0]])
+        raise InputError(f"{source}: plate {culprit.iloc[0]!r} lies in {len(names)} batches {names}; expected one")
     key = ["plate", "well", "site"] if sites else ["plate", "well"]
-    again = wells[wells.duplicated(key, keep=False)]
-    if len(again):
-        plate, well = again[["plate", "well"]].iloc[0]
-        n = int((again[key] == again[key].iloc[0]).all(axis=1).sum())
-        site = f", site {normalize_id(again['site'].iloc[0])!r}" if sites else ""
+    repeated = wells[wells.duplicated(key, keep=False)]
+    if len(repeated):
+        plate, well = repeated[["plate", "well"]].iloc[0]
+        n = int((repeated[key] == repeated[key].iloc[0]).all(axis=1).sum())
+        site = f", site {normalize_id(repeated['site'].iloc[0])!r}" if sites else ""
         remedy = "remove the copies" + (
             "" if sites else ", or, if rows are images, map columns.site or set level=image"
         )
         raise InputError(
-            f"{source}: plate {plate!r}, well {well!r}{site} stands in {n} rows ({len(again)} such rows in all); "
+            f"{source}: plate {plate!r}, well {well!r}{site} stands in {n} rows ({len(repeated)} such rows in all); "
             f"expected one: {remedy}"
         )
     roles = wells.drop_duplicates(["plate", "well", "role"])
     mixed = roles[roles.duplicated(["plate", "well"])]
     if len(mixed):
         plate, well = mixed[["plate", "well"]].iloc[0]
-        found = sorted(roles["role"][(roles["plate"] == plate) & (roles["well"] == well)])
-        raise InputError(f"{source}: plate {plate!r}, well {well!r} has rows of roles {found}; a well has one role")
+        several = sorted(roles["role"][(roles["plate"] == plate) & (roles["well"] == well)])
+        raise InputError(f"{source}: plate {plate!r}, well {well!r} has rows of roles {several}; a well has one role")
     counts = wells["role"].value_counts()
-    if "negcon" not in counts:
+    if NEGCON not in counts:
         raise InputError(f"{source}: no negative control among {len(wells)} rows; roles found {counts.to_dict()}")
-    if set(counts.index) <= {"negcon", "empty"}:
-        raise InputError(f"{source}: all {counts['negcon']} rows are negative controls; roles found {counts.to_dict()}")
+    if set(counts.index) <= {NEGCON, EMPTY}:
+        raise InputError(f"{source}: all {counts[NEGCON]} rows are negative controls; roles found {counts.to_dict()}")

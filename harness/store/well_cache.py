@@ -1,8 +1,8 @@
-"""Wells of a packed screen of images, kept beside it: every run, and many a check in it, asks for them."""
+"""Cache of the aggregated wells of a packed screen of images, next to the screen: every run needs them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.core.aggregate_cache import ArrayName
 from harness.core.arrays import Floats
 from harness.core.exceptions import CorruptedStoreError
 from harness.store.lru_cache import DirectoryCache
-from harness.store.manifest import FORMAT, read_description, write_description
-from harness.store.open_array import open_array
+from harness.store.manifest import FORMAT, read_manifest, write_manifest
+from harness.store.readahead_memmap import open_array
 from harness.store.writer import NpyAppender
 from harness.utils.hashing import source_hash
 
@@ -22,60 +23,67 @@ SOURCES = ("harness.data.wells", "harness.numerics")  # packages that values dep
 
 
 class WellCache:
-    """Keeps the wells of one packed array (:class:`harness.data.wells.aggregation.KeepsWells`).
+    """Aggregated wells of one packed screen (an :class:`harness.core.aggregate_cache.AggregateCache`).
 
     Parameters
     ----------
-    cache : where.
-    content : identifies the values of the packed array.
-    what : the array in words.
+    cache : the folder of entries.
+    contents : identifies the values of each packed array.
+    what : the screen in words, for messages.
     """
 
-    def __init__(self, cache: DirectoryCache, content: str, what: str) -> None:
+    def __init__(self, cache: DirectoryCache, contents: Mapping[ArrayName, str], what: str) -> None:
         self.cache = cache
-        self.content = content
+        self.contents = dict(contents)
         self.what = what
 
-    def __call__(
-        self, parts: Callable[[], Iterator[Floats]], *, wells: pd.DataFrame, n_features: int, key: str
+    def load_or_compute(
+        self,
+        plates: Callable[[], Iterator[Floats]],
+        *,
+        array: ArrayName,
+        wells: pd.DataFrame,
+        n_features: int,
+        key: str,
     ) -> Floats:
-        """Return the ``parts`` of the plates of ``wells``, (n_wells, n_features), mapped from the cache.
+        """Return the wells of ``array``, (n_wells, n_features), mapped from the cache.
 
         Raises
         ------
         InputError : no room for them.
         """
-        provenance = {"format": FORMAT, "wells of": self.content, "how": key, "source": source_hash(*SOURCES)}
-        plates, first = np.unique(wells["plate"], return_index=True)
+        content = self.contents[array]
+        provenance = {"format": FORMAT, "wells of": content, "how": key, "source": source_hash(*SOURCES)}
+        names, first = np.unique(wells["plate"], return_index=True)
         order = np.argsort(first)
-        about = {
+        manifest = {
             "format": FORMAT,
             "shape": [len(wells), n_features],
-            "plates": [str(plates[i]) for i in order],
+            "plates": [str(names[i]) for i in order],
             "ends": [*(int(i) for i in first[order][1:]), len(wells)],
             "provenance": provenance,
         }
         return self.cache.entry(
             self.cache.name(provenance),
-            make=partial(_write, parts, about),
+            make=partial(_write, plates, manifest),
             opened=partial(_open, provenance),
             n_bytes=lambda: 4 * len(wells) * n_features,
             what=self.what,
         )
 
 
-def _write(parts: Callable[[], Iterator[Floats]], about: dict[str, Any], folder: Path) -> None:
-    file = NpyAppender(folder / "features.npy", about["shape"][1])
+def _write(plates: Callable[[], Iterator[Floats]], manifest: dict[str, Any], folder: Path) -> None:
+    file = NpyAppender(folder / "features.npy", manifest["shape"][1])
     try:
-        for part in parts():
-            file.append(part)
+        for X in plates():
+            file.append(X)
     finally:
         file.close()
-    write_description(folder, {**about, "checksums": {"features.npy": file.checksums}})
+    write_manifest(folder, {**manifest, "checksums": {"features.npy": file.checksums}})
 
 
 def _open(provenance: dict[str, Any], folder: Path) -> Floats:
-    about = read_description(folder)
-    if about["provenance"] != provenance:
-        raise CorruptedStoreError(f"{folder}: holds the description of another screen")
-    return open_array(folder, "features.npy", about)
+    manifest = read_manifest(folder)
+    if manifest["provenance"] != provenance:
+        raise CorruptedStoreError(f"{folder}: holds the manifest of another screen")
+    return open_array(folder, "features.npy", manifest)

@@ -1,4 +1,4 @@
-"""Writing a screen into a store folder, plate by plate."""
+"""Write a screen into a store folder, plate by plate."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import TEXT
 from harness.store.checksums import checksum
-from harness.store.manifest import FORMAT, write_description
+from harness.store.manifest import FORMAT, write_manifest
 from harness.store.reading_report import report_of
 from harness.store.source import Source
 from harness.store.validate import check_unique, check_wells
@@ -23,15 +24,13 @@ from harness.utils.disk_space import check_free
 from harness.utils.hashing import Fingerprint
 from harness.utils.text import as_text, preview
 
-_TEXT = ("plate", "well", "batch", "role", "compound")
-
 
 class NpyAppender:
     """A float32, C-ordered npy file that grows by plates; the header is corrected when it is closed.
 
     Attributes
     ----------
-    checksums : of what was appended, one for each time.
+    checksums : one for each appended array.
     """
 
     def __init__(self, path: Path, n_features: int) -> None:
@@ -40,17 +39,17 @@ class NpyAppender:
         self.n_features = n_features
         self.n_rows = 0
         self.checksums: list[int] = []
-        self._begin = self._header()
+        self._begin = self._write_header()
 
-    def _header(self) -> int:
+    def _write_header(self) -> int:
         shape = (self.n_rows, self.n_features)
-        description = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+        header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
         self._file.seek(0)
-        np.lib.format.write_array_header_1_0(self._file, description)  # leaves room for n_rows to grow
+        np.lib.format.write_array_header_1_0(self._file, header)  # leaves room for n_rows to grow
         return self._file.tell()
 
     def append(self, X: Floats) -> None:
-        """Raise InputError where there is no room for X."""
+        """Append the rows X, (n, n_features); InputError if there is no room for them."""
         rows = np.ascontiguousarray(X, dtype=np.float32)
         check_free(self._path.parent, rows.nbytes, "the next plate")
         self._file.write(rows.data)
@@ -59,7 +58,7 @@ class NpyAppender:
 
     def close(self) -> None:
         try:
-            assert self._header() == self._begin
+            assert self._write_header() == self._begin
         finally:
             self._file.close()
 
@@ -93,13 +92,13 @@ def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
     n_rows = [file.n_rows for file in written.values()]
     if n_rows[-1] != n_rows[0]:
         raise InputError(f"{name}: planted truth for {n_rows[-1]} of {n_rows[0]} rows; expected all or none")
-    wells = _whole(tables, name)
+    wells = _concatenate(tables, name)
     wells.to_parquet(folder / "wells.parquet", index=False)
     truth_tables = source.tables()
     for table_name, table in truth_tables.items():
         (folder / "truth").mkdir(exist_ok=True)
         table.to_parquet(folder / "truth" / f"{table_name}.parquet")
-    description = {
+    manifest = {
         "format": FORMAT, "name": name, "shape": [n_rows[0], len(features)], "planted": len(written) > 1,
         "fingerprint": content.finish(wells, features), "truth": sorted(truth_tables), "provenance": key,
         "features": features, "plates": [str(table["plate"].iloc[0]) for table in tables],
@@ -107,14 +106,14 @@ def pack(source: Source, folder: Path, *, key: dict[str, Any]) -> None:
         "checksums": {file: array.checksums for file, array in written.items()},
         "report": report_of(source).as_json(),
     }  # fmt: skip
-    write_description(folder, description)
+    write_manifest(folder, manifest)
 
 
-def _whole(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
+def _concatenate(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
     if not tables:
         raise InputError(f"{name}: is empty: no plates; expected one row per well or image")
     wells = pd.concat(tables, ignore_index=True)
-    for column in [column for column in _TEXT if column in wells]:
+    for column in [column for column in TEXT if column in wells]:
         wells[column] = as_text(wells[column])
     plates = [str(table["plate"].iloc[0]) for table in tables]
     check_unique(plates, what="plates", source=name)
@@ -135,7 +134,7 @@ def _check_plate(X: Floats, wells: pd.DataFrame, features: list[str], name: str)
 
 
 def _progress(source: Source) -> Iterator[tuple[Floats, pd.DataFrame, Floats | None]]:
-    """Yield the plates, counted on stderr where that is a terminal."""
+    """Yield the plates of ``source``, with a progress bar if stderr is a terminal."""
     columns = (TextColumn("packing {task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("plates"))
     options = {"console": Console(stderr=True), "disable": not sys.stderr.isatty(), "transient": True}
     with Progress(*columns, TimeElapsedColumn(), **cast(Any, options)) as bar:

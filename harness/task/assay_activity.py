@@ -1,4 +1,4 @@
-"""Is a compound active in an assay? One label per assay, for many assays at once."""
+"""Task: predict whether a compound is active in each of many assays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.core.profiles import has_role
 from harness.settings.annotated_types import Count, FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
 from harness.task.labels.eligible import eligible_assays
-from harness.task.labels.join import Joined, join
+from harness.task.labels.join import JoinedLabels, join_labels
 from harness.task.labels.source import LabelSource
 from harness.utils.text import as_key, as_list, normalize_id
 
@@ -26,9 +26,11 @@ VALUES: Mapping[str, Sequence[Any]] = {"active": [1], "inactive": [0], "missing"
 
 
 class AssayActivity:
-    """Compounds x assays of 1 (active), 0 (inactive) and missing; the label of a well is that of its compound.
+    """Prediction of the activity of compounds in assays; the label of a well is that of its compound.
 
-    Treated wells take part whose compound has a label; positive controls, which stand on every plate, do not. Labels
+    Labels are a table of compounds x assays of 1 (active), 0 (inactive) and missing.
+
+    Treated wells take part if their compound has a label; positive controls, which are on every plate, do not. Labels
     come from a file (``path``), a column of the wells (``column``), or the truth of a simulated screen (neither).
 
     Parameters
@@ -38,8 +40,8 @@ class AssayActivity:
         stored is missing) with ``row_index`` and ``column_index``: tables of the ids of rows and columns, in order.
     compound, assay, value : names of the columns of compound ids, assay ids and labels.
     column : categorical column of the wells, e.g. a mechanism of action: one assay per class.
-    assays : those that are wanted, default all.
-    values : which values of a file mean active, inactive and missing; an empty cell is always missing.
+    assays : the assays to predict, default all.
+    values : the values in a file that mean active, inactive and missing; an empty cell is always missing.
     duplicates : for several labels of a compound in an assay: ``error`` or ``majority`` (ties become missing).
     min_active, min_inactive : compounds in the data, with that label, that an assay needs to be kept (Hofmarcher 2019:
         10 of each).
@@ -80,14 +82,13 @@ class AssayActivity:
             column=column, assays=None if assays is None else [normalize_id(name) for name in as_list(assays)],
             values=values, duplicates=duplicates,
         )  # fmt: skip
-        self._joined: Joined | None = None
+        self._joined: JoinedLabels | None = None
         self._assays = pd.DataFrame()
         self._compounds: pd.Index[Any] = pd.Index([])
         self._y = np.empty((0, 0))
 
     def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None = None) -> Self:
-        """Return the task with labels for the compounds of ``wells`` (rows may be images): needed before all that
-        follows.
+        """Return the task with labels for the compounds of ``wells`` (rows may be images); call it first.
 
         ``planted``: ``compound`` and one column per assay, the truth of a simulated screen, or None.
 
@@ -96,7 +97,7 @@ class AssayActivity:
         InputError : labels that cannot be read, match no compound, or leave no assay to be predicted.
         """
         bound = copy(self)
-        bound._joined = join(self._source.labels(wells, planted), wells)
+        bound._joined = join_labels(self._source.labels(wells, planted), wells)
         bound._assays = eligible_assays(bound._joined.table, min_active=self.min_active, min_inactive=self.min_inactive)
         bound._compounds = bound._joined.table.index
         bound._y = np.ascontiguousarray(bound._joined.table.to_numpy()[:, bound._assays["kept"]])
@@ -109,10 +110,10 @@ class AssayActivity:
         return tuple(self._assays.loc[self._assays["kept"], "assay"])
 
     def labels(self, wells: pd.DataFrame) -> Doubles:
-        """Return 1 active, 0 inactive, NaN no part; (n_rows, n_assays)."""
-        place = self._place(wells)
+        """Return 1 for active, 0 for inactive, NaN for no part; (n_rows, n_assays)."""
+        row = self._label_row(wells)
         out = np.full((len(wells), self._y.shape[1]), np.nan)
-        out[place >= 0] = self._y[place[place >= 0]]
+        out[row >= 0] = self._y[row[row >= 0]]
         return out
 
     def check(self, wells: pd.DataFrame, split: Split) -> None:
@@ -120,12 +121,12 @@ class AssayActivity:
 
         Raises
         ------
-        InputError : names the fold and what each side has.
+        InputError : names the fold and the counts on each side.
         """
-        place = self._place(wells)
-        both = [self._both(place, mask) for mask in (split.train, split.test)]
+        row = self._label_row(wells)
+        both = [self._with_both_classes(row, mask) for mask in (split.train, split.test)]
         if not (both[0] & both[1]).any():
-            n = [len(np.unique(place[mask & (place >= 0)])) for mask in (split.train, split.test)]
+            n = [len(np.unique(row[mask & (row >= 0)])) for mask in (split.train, split.test)]
             raise InputError(
                 f"split: in fold {split.name!r} none of {len(both[0])} assays has active and inactive compounds on "
                 f"both sides: {both[0].sum()} have both among {n[0]} training compounds, {both[1].sum()} among "
@@ -140,33 +141,31 @@ class AssayActivity:
         return digest.hexdigest()[:16]
 
     def summary(self) -> str:
-        """Return one line: what matched."""
+        """Return one line that says how many compounds and assays have labels."""
         joined, n_kept = self._bound(), len(self.groups)
-        found, data, known = (joined.n(f"compounds {what}") for what in ("matched", "in the data", "in the labels"))
+        matched, data, labels = (joined.n(f"compounds {what}") for what in ("matched", "in the data", "in the labels"))
         return (
-            f"{self.name}: {found:,} of {data:,} compounds have labels ({known:,} compounds in the labels); "
+            f"{self.name}: {matched:,} of {data:,} compounds have labels ({labels:,} compounds in the labels); "
             f"{n_kept:,} of {len(self._assays):,} assays have at least {self.min_active} active and "
             f"{self.min_inactive} inactive ones"
         )
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return ``labels_report``: what, n, examples. ``assays``: assay, n_active, n_inactive, base_rate, kept,
-        reason.
-        """
+        """Return ``labels_report`` (what, n, examples) and ``assays`` (see :func:`eligible_assays`)."""
         return {"labels_report": self._bound().report, "assays": self._assays}
 
-    def _bound(self) -> Joined:
+    def _bound(self) -> JoinedLabels:
         if self._joined is None:
             raise RuntimeError("assay_activity: bind(wells) was not called")
         return self._joined
 
-    def _place(self, wells: pd.DataFrame) -> NDArray[np.intp]:
-        """Return row of the labels for each row of ``wells``; -1 where it takes no part."""
+    def _label_row(self, wells: pd.DataFrame) -> NDArray[np.intp]:
+        """Return the row of the labels for each row of ``wells``; -1 if it takes no part."""
         self._bound()
-        place = self._compounds.get_indexer(pd.Index(as_key(wells["compound"])))
-        return np.where(has_role(wells, "treated"), place, -1)
+        row = self._compounds.get_indexer(pd.Index(as_key(wells["compound"])))
+        return np.where(has_role(wells, "treated"), row, -1)
 
-    def _both(self, place: NDArray[np.intp], rows: Mask) -> Mask:
-        """Return assays with both classes among ``rows``, (n_assays,)."""
-        here = self._y[np.unique(place[rows & (place >= 0)])]
-        return np.asarray((here == 1).any(axis=0) & (here == 0).any(axis=0))
+    def _with_both_classes(self, label_row: NDArray[np.intp], rows: Mask) -> Mask:
+        """Return which assays have both classes among ``rows``, (n_assays,)."""
+        y = self._y[np.unique(label_row[rows & (label_row >= 0)])]
+        return np.asarray((y == 1).any(axis=0) & (y == 0).any(axis=0))

@@ -1,4 +1,4 @@
-"""Is a well a negative control or treated?"""
+"""Task: predict whether a well is treated or a negative control."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from harness.core.exceptions import InputError
 
 
 class DmsoVsTreated:
-    """Positive: treated; negative: control. Positive controls and empty wells take no part."""
+    """Prediction of treated wells (positive) against negative controls; other wells take no part."""
 
     name = "dmso_vs_treated"
     groups = ("",)
     unit = "plate"
 
     def labels(self, wells: pd.DataFrame) -> Doubles:
-        """Return 1 treated, 0 negative control, NaN takes no part; (n_rows,)."""
+        """Return 1 for treated, 0 for negative control, NaN for no part; (n_rows,)."""
         return np.asarray(wells["role"].map({"treated": 1.0, "negcon": 0.0}), dtype=np.float64)
 
     def check(self, wells: pd.DataFrame, split: Split) -> None:

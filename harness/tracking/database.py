@@ -1,4 +1,4 @@
-"""The local database of runs: made as a whole or not at all."""
+"""The local database of runs, created as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from harness.core.exceptions import InputError
 from harness.tracking.moved_database import follow_move
-from harness.utils.exclusive import alone
 from harness.utils.file_kinds import FILE, is_plain_file, kind_of
+from harness.utils.file_lock import exclusive_lock
 from harness.utils.sqlite_url import sqlite_address
 
 _log = logging.getLogger("harness")
-_MAKING = ".making"
+_UNFINISHED = ".making"
 _PATIENCE = 60.0  # seconds for which a process waits while another writes
-_SOON = 3.0  # seconds of waiting after which it is said
+_SOON = 3.0  # seconds of waiting after which it is logged
 _LOCKED = "locked"
 _BEGINNINGS = {  # of what SQLite writes, by the end of the file's name
     "": b"SQLite format 3\0",
@@ -29,11 +29,11 @@ _BEGINNINGS = {  # of what SQLite writes, by the end of the file's name
 
 
 def open_database(path: Path, *, make: bool) -> MlflowClient:
-    """Return a client of the database ``path`` (absolute); if there is none it is made, or refused with ``make=False``.
+    """Return a client of the database ``path`` (absolute); create it if it is absent, or refuse with ``make=False``.
 
     Raises
     ------
-    InputError : there is none, what is there is no database of MLflow, or it was moved without its files.
+    InputError : it is absent, is no database of MLflow, or was moved without its files.
     OSError : the folder cannot be written, or another process holds the database locked.
     """
     address = sqlite_address(path, "tracking.uri")
@@ -51,29 +51,29 @@ def open_database(path: Path, *, make: bool) -> MlflowClient:
         raise InputError(f"tracking: there is no database {path}; record a run first, or set another --uri")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(path):
+        with exclusive_lock(path.with_name(f"{path.name}.lock")):
             if not path.is_file() or not path.stat().st_size:
                 _make(Path(os.path.realpath(path)))
     return MlflowClient(tracking_uri=address)
 
 
 def _make(path: Path) -> None:
-    """Make it under another name until it is whole: MLflow makes its tables by dozens of migrations, one by one."""
-    making = path.with_name(f"{path.name}{_MAKING}")
-    _remove_unfinished(making)
-    store = SqlAlchemyStore(sqlite_address(making, "tracking.uri"), "./mlruns")  # type: ignore[no-untyped-call]
+    """Create the database under another name until it is whole: MLflow creates its tables by dozens of migrations."""
+    unfinished = path.with_name(f"{path.name}{_UNFINISHED}")
+    _remove_unfinished(unfinished)
+    store = SqlAlchemyStore(sqlite_address(unfinished, "tracking.uri"), "./mlruns")  # type: ignore[no-untyped-call]
     store.engine.dispose()
-    making.rename(path)
+    unfinished.rename(path)
 
 
-def _remove_unfinished(making: Path) -> None:
-    """Remove what a process left that was killed while it made a database.
+def _remove_unfinished(unfinished: Path) -> None:
+    """Remove files of a process that was killed while it created a database.
 
     Raises
     ------
     InputError : something else has its name.
     """
-    paths = {making.with_name(f"{making.name}{end}"): beginning for end, beginning in _BEGINNINGS.items()}
+    paths = {unfinished.with_name(f"{unfinished.name}{end}"): beginning for end, beginning in _BEGINNINGS.items()}
     for path, beginning in paths.items():
         if kind_of(path) is not None and not _begins(path, beginning):
             raise InputError(f"tracking: {path} was not made by this program, which needs the name; move it away")
@@ -82,7 +82,7 @@ def _remove_unfinished(making: Path) -> None:
 
 
 def _begins(path: Path, beginning: bytes) -> bool:
-    """Return whether a plain file begins so, or is empty, or its beginning was wiped out as SQLite does."""
+    """Return whether a plain file has this beginning, or none, or one that SQLite has overwritten with zeros."""
     if not is_plain_file(path):
         return False
     with path.open("rb") as file:
@@ -91,7 +91,7 @@ def _begins(path: Path, beginning: bytes) -> bool:
 
 
 def _check(path: Path) -> None:
-    """Refuse at once what MLflow would try to open for an hour."""
+    """Refuse at once a file that MLflow would try to open for an hour."""
     advice = f"move it away (runs are then recorded into a new one), or set tracking.uri to another; got {path}"
     try:
         versions = _versions(path, _SOON)
@@ -109,7 +109,7 @@ def _check(path: Path) -> None:
 
 
 def _versions(path: Path, patience: float) -> list[str] | None:
-    """Return the version of MLflow's tables, nothing if there are none; None if it is locked for so many seconds."""
+    """Return the version of MLflow's tables, or nothing without tables; None if it stays locked for ``patience`` s."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=patience)) as connection:
             names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

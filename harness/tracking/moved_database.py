@@ -1,6 +1,7 @@
-"""A database of runs that was copied or moved: MLflow keeps the places of artifacts as absolute paths.
+"""Relocate the artifacts of a database of runs that was copied or moved.
 
-Runs that are recorded in the copy would write into the folder that it came from, and be read from there.
+MLflow stores the places of artifacts as absolute paths: runs recorded in the copy would write into the folder that it
+came from, and be read from there.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ _log = logging.getLogger("harness")
 
 @dataclass(frozen=True)
 class Move:
-    """An experiment whose artifacts are to be looked for elsewhere.
+    """An experiment whose artifacts are in another folder now.
 
     Attributes
     ----------
-    location, new_location : of the experiment's artifacts, as the database has it and as it is to be.
+    location, new_location : of the experiment's artifacts, as stored in the database and after the move.
     runs : artifact folders of its runs below ``location``, by run id.
     """
 
@@ -54,7 +55,7 @@ class Move:
 
 
 def local_path(location: str) -> Path | None:
-    """Return the absolute path of a place for artifacts; None if it is none of this machine."""
+    """Return the absolute path of a place for artifacts; None if it is not on this machine."""
     parts = urlsplit(location)
     if parts.scheme == "file" and not parts.netloc:
         return Path(unquote(parts.path))
@@ -62,7 +63,7 @@ def local_path(location: str) -> Path | None:
 
 
 def follow_move(database: Path, *, patience: float) -> None:
-    """Let a database that was copied or moved find its artifacts beside it, as they were; this is said once.
+    """Point a database that was copied or moved to the artifacts next to it, and log that once.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def follow_move(database: Path, *, patience: float) -> None:
 
     Raises
     ------
-    InputError : artifacts were left in the old place, or the database cannot be written.
+    InputError : artifacts are only in the old place, or the database cannot be written.
     sqlite3.Error : it cannot be read.
     """
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=patience)) as connection:
@@ -115,14 +116,14 @@ def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
 
 
 def _new_place(old: Path, made_in: Path, database: Path) -> Path | None:
-    """Return what lies to the database as ``old`` lay to it when it was made; None if that was far away from it."""
+    """Return the folder at the same relative path from the database as before; None if it was far away from it."""
     if not old.is_relative_to(made_in.parent.parent):
         return None
     return Path(os.path.normpath(database.parent / os.path.relpath(old, made_in.parent)))
 
 
 def _likely_place(old: Path, database: Path, runs: dict[str, str]) -> Path | None:
-    """Return a folder near a database of an earlier version that is named as ``old`` and holds some of its runs."""
+    """Return a folder near the database that has the name of ``old`` and holds some of its runs; None if none does."""
     if old.is_relative_to(database.parent):
         return None
     near = (database.parent / old.name, database.parent.parent / old.parent.name / old.name)

@@ -1,4 +1,4 @@
-"""What a run tells MLflow, as plain values that can be kept in a file and sent later, or sent twice."""
+"""Serializable, idempotent requests to MLflow: they can be stored, sent later, and sent twice."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ TRIAL = "trial"  # tag ``kind`` of a run below another
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 LONGEST_NAME = 250  # of a run
-_PARAMS_PER_CALL = 100
-_METRICS_PER_CALL = 1000
-_RACES = 5  # attempts at a call
+_PARAMS_PER_REQUEST = 100
+_METRICS_PER_REQUEST = 1000
+_RACES = 5  # attempts at a request
 _LOST_RACE = ("UNIQUE constraint failed", "duplicate key value", "Duplicate entry")  # SQLite, PostgreSQL, MySQL
 
 
 @dataclass(frozen=True)
 class TrackingRequest:
-    """One of the kinds in this module.
+    """A request of one of the :data:`KINDS`.
 
     Attributes
     ----------
@@ -42,27 +42,27 @@ class TrackingRequest:
 
 @dataclass(frozen=True)
 class RunHandle:
-    """The run that calls are for."""
+    """The MLflow run that requests are for."""
 
     client: MlflowClient
     run_id: str
     experiment: str
 
 
-def send(call: TrackingRequest, target: RunHandle, folder: Path, *, again: bool) -> None:
-    """Tell MLflow. A call that was sent before, in part or as a whole, changes nothing when it is sent again.
+def send(request: TrackingRequest, target: RunHandle, folder: Path, *, is_retry: bool) -> None:
+    """Send a request to MLflow; one that was sent before, in part or as a whole, changes nothing.
 
-    What runs of one experiment share, MLflow looks up and then inserts: of two runs that find it absent at once, the
-    second is refused. It is sent again, and then found.
+    MLflow looks up the rows that runs of an experiment share, and inserts them if they are absent: if two runs do so at
+    once the second is refused. It is sent again, and then finds the row.
 
     Parameters
     ----------
-    folder : holds the files of the call.
-    again : whether it may have been sent before.
+    folder : holds the files of the request.
+    is_retry : whether the request may have been sent before.
     """
     for attempt in range(_RACES):
         try:
-            _SEND[call.kind](target, call.values, folder, again or attempt > 0)
+            _SEND[request.kind](target, request.values, folder, is_retry or attempt > 0)
             return
         except (MlflowException, IntegrityError) as error:
             if attempt == _RACES - 1 or not any(sign in str(error) for sign in _LOST_RACE):
@@ -71,14 +71,14 @@ def send(call: TrackingRequest, target: RunHandle, folder: Path, *, again: bool)
 
 def _params(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     entities = [Param(key, value) for key, value in values.items()]
-    for start in range(0, len(entities), _PARAMS_PER_CALL):
-        target.client.log_batch(target.run_id, params=entities[start : start + _PARAMS_PER_CALL])
+    for start in range(0, len(entities), _PARAMS_PER_REQUEST):
+        target.client.log_batch(target.run_id, params=entities[start : start + _PARAMS_PER_REQUEST])
 
 
 def _metrics(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
     entities = [Metric(key, value, values["time"], step) for key, value, step in values["metrics"]]
-    for start in range(0, len(entities), _METRICS_PER_CALL):
-        target.client.log_batch(target.run_id, metrics=entities[start : start + _METRICS_PER_CALL])
+    for start in range(0, len(entities), _METRICS_PER_REQUEST):
+        target.client.log_batch(target.run_id, metrics=entities[start : start + _METRICS_PER_REQUEST])
 
 
 def _tags(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
@@ -86,7 +86,7 @@ def _tags(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
 
 
 def _input(target: RunHandle, values: Mapping[str, Any], *_: Any) -> None:
-    """The data as MLflow shows them; the digest is the start of the content's fingerprint."""
+    """Log the data set as MLflow shows it; the digest is the start of the content's fingerprint."""
     fingerprint = values["fingerprint"]
     source = json.dumps({"fingerprint": fingerprint})
     dataset = Dataset(shorten(values["name"], 500), fingerprint[:36], "harness", source)
@@ -98,20 +98,20 @@ def _files(target: RunHandle, _: Any, folder: Path, __: Any) -> None:
     target.client.log_artifacts(target.run_id, str(folder))
 
 
-def _trial(target: RunHandle, values: Mapping[str, Any], _: Path, again: bool) -> None:
+def _trial(target: RunHandle, values: Mapping[str, Any], _: Path, is_retry: bool) -> None:
     client, title = target.client, shorten(values["title"], LONGEST_NAME)
     tags = short_tags({"mlflow.parentRunId": target.run_id, "kind": TRIAL, **values["tags"]})
-    made = _made(target, title, tags) if again else None
-    if made is None:
-        made = client.create_run(target.experiment, start_time=values["start"], tags=tags, run_name=title)
-    run_id, end = made.info.run_id, values["end"]
+    trial = _find_trial(target, title, tags) if is_retry else None
+    if trial is None:
+        trial = client.create_run(target.experiment, start_time=values["start"], tags=tags, run_name=title)
+    run_id, end = trial.info.run_id, values["end"]
     metrics = [Metric(key, value, end, 0) for key, value in values["metrics"].items()]
     client.log_batch(run_id, metrics=metrics, params=[Param(key, value) for key, value in values["params"].items()])
     client.set_terminated(run_id, "FINISHED", end_time=end)
 
 
-def _made(target: RunHandle, title: str, tags: Mapping[str, str]) -> Run | None:
-    """Return the run of a trial that an earlier attempt made."""
+def _find_trial(target: RunHandle, title: str, tags: Mapping[str, str]) -> Run | None:
+    """Return the run of a trial that an earlier attempt created."""
     token: str | None = ""
     while token is not None:
         page = target.client.search_runs(
@@ -152,11 +152,11 @@ KINDS = frozenset(_SEND)
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """``files`` below ``folder``.
+    """Write ``files`` below ``folder``.
 
     Raises
     ------
-    ValueError : a path that leads out of it.
+    ValueError : a path leads out of the folder.
     """
     for name, content in files.items():
         path = folder / name
@@ -167,23 +167,23 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def shorten(text: str, longest: int) -> str:
-    """At most ``longest`` characters, the last of them an ellipsis where some are left out."""
+    """Return at most ``longest`` characters of a text; an ellipsis is the last if some are cut off."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def short_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return each value at most as long as MLflow's databases take it."""
+    """Return tags whose values are as short as MLflow's databases need them."""
     return {key: shorten(value, LONGEST_TAG) for key, value in tags.items()}
 
 
-def params_call(params: Mapping[str, Any]) -> TrackingRequest:
+def params_request(params: Mapping[str, Any]) -> TrackingRequest:
     return TrackingRequest("params", {key: shorten(str(value), LONGEST_PARAM) for key, value in params.items()})
 
 
-def end_call(status: str, *, time: int) -> TrackingRequest:
-    """Return ``time`` in milliseconds since 1970."""
+def end_request(status: str, *, time: int) -> TrackingRequest:
+    """Return the request that ends a run; ``time`` in milliseconds since 1970."""
     return TrackingRequest("end", {"status": status, "time": time})
 
 
-def view_call(*, evaluated: Sequence[str], images: Sequence[str]) -> TrackingRequest:
+def view_request(*, evaluated: Sequence[str], images: Sequence[str]) -> TrackingRequest:
     return TrackingRequest("view", {"evaluated": list(evaluated), "images": list(images)})

@@ -1,4 +1,4 @@
-"""Earlier attempts at a run: which finished, which failed, and which are shown as running though nobody runs them."""
+"""Find previous runs of the same configuration, and end those whose process no longer exists."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from harness.core import table_names
 from harness.tracking.tracking import Tracking
-from harness.utils.process_identity import gone
+from harness.utils.process_identity import has_ended
 from harness.utils.sqlite_url import SQLITE
 
 RUN_KEY, PROCESS = "run_key", "process"  # tags of a run
-_RESULT = "tables/scores.parquet"  # every finished run has it
-CUT_OFF = "cut off"
+_RESULT = f"tables/{table_names.SCORES}.parquet"  # every finished run has it
+PROCESS_ENDED = "cut off"
 
 
 @dataclass(frozen=True)
 class PreviousRun:
-    """A run of the key that is asked for.
+    """An earlier run with the same key.
 
     Attributes
     ----------
-    status : FINISHED, FAILED, KILLED or, where another machine may be at it, RUNNING.
-    failure : why it did not finish; empty where it did.
-    ended : None where it did not.
-    summary : the first line of what the run says of itself.
+    status : FINISHED, FAILED, KILLED, or RUNNING if another machine may still run it.
+    failure : why it did not finish; empty if it did.
+    ended : when it finished; None if it did not.
+    summary : the first line of the run's description.
     host : the machine it runs or ran on.
     """
 
@@ -42,17 +43,17 @@ class PreviousRun:
 
 
 def find_previous_runs(tracking: Tracking, key: str) -> list[PreviousRun]:
-    """Return runs of the experiment with the tag ``run_key``, newest first; none where nothing was ever recorded.
+    """Return runs of the experiment with the tag ``run_key``, newest first; none if nothing was ever recorded.
 
     Raises
     ------
     InputError : the store cannot be reached.
     """
-    return [_attempt(run) for run in _runs(tracking, f"tags.{RUN_KEY} = '{key}'")[1]]
+    return [_previous_run(run) for run in _search(tracking, f"tags.{RUN_KEY} = '{key}'")[1]]
 
 
 def has_results(tracking: Tracking, run_id: str) -> bool:
-    """Return whether the files of a finished run are still there.
+    """Return whether the files of a finished run still exist.
 
     Raises
     ------
@@ -64,26 +65,26 @@ def has_results(tracking: Tracking, run_id: str) -> bool:
 
 
 def close_orphaned_runs(tracking: Tracking) -> None:
-    """End runs that are marked as running though their process is gone, and the trials below them.
+    """End runs that are marked as running although their process has ended, and the trials below them.
 
-    They become KILLED with tag ``failure``: no run is shown as running that is not.
+    They become KILLED, with the tag ``failure``.
 
     Raises
     ------
     InputError : the store cannot be reached or written.
     """
-    client, running = _runs(tracking, "attributes.status = 'RUNNING'")
-    lost = {run.info.run_id for run in running if PROCESS in run.data.tags and gone(_process(run))}
-    known = {run.info.run_id for run in running}
+    client, running = _search(tracking, "attributes.status = 'RUNNING'")
+    orphaned = {run.info.run_id for run in running if PROCESS in run.data.tags and has_ended(_process(run))}
+    running_ids = {run.info.run_id for run in running}
     for run in running:
-        above = run.data.tags.get("mlflow.parentRunId")
-        if run.info.run_id in lost or above in lost or (above is not None and above not in known):
+        parent = run.data.tags.get("mlflow.parentRunId")
+        if run.info.run_id in orphaned or parent in orphaned or (parent is not None and parent not in running_ids):
             assert client is not None
-            client.set_tag(run.info.run_id, "failure", CUT_OFF)
+            client.set_tag(run.info.run_id, "failure", PROCESS_ENDED)
             client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _runs(tracking: Tracking, wanted: str) -> tuple[MlflowClient | None, Sequence[Run]]:
+def _search(tracking: Tracking, query: str) -> tuple[MlflowClient | None, Sequence[Run]]:
     if tracking.local and not os.path.lexists(tracking.uri.removeprefix(SQLITE)):
         return None, []
     client = tracking.open(make=False)
@@ -91,14 +92,14 @@ def _runs(tracking: Tracking, wanted: str) -> tuple[MlflowClient | None, Sequenc
         experiment = client.get_experiment_by_name(tracking.experiment)
         if experiment is None:
             return client, []
-        return client, client.search_runs([experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"])
+        return client, client.search_runs([experiment.experiment_id], query, order_by=["attributes.start_time DESC"])
 
 
 def _process(run: Run) -> list[str]:
     return str(run.data.tags[PROCESS]).split()
 
 
-def _attempt(run: Run) -> PreviousRun:
+def _previous_run(run: Run) -> PreviousRun:
     tags, end = run.data.tags, run.info.end_time
     return PreviousRun(
         run_id=str(run.info.run_id),

@@ -1,4 +1,4 @@
-"""A client of a server whose calls end in time, whatever the server sends."""
+"""An MLflow client whose requests end in time, whatever the server sends."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from typing import Any, TypeVar, cast
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from harness.tracking.errors import limits
+from harness.tracking.request_limits import leave_limits_to_this_program, limits
 
 Answer = TypeVar("Answer")
-_SLOWEST = 50_000  # bytes per second that a line carries at least: files may take longer than other calls
-_MARGIN = 0.5  # seconds after which a call is given up that MLflow's own limit, between two bytes, did not end
+_SLOWEST = 50_000  # bytes per second of the slowest connection: files may take longer than other requests
+_MARGIN = 0.5  # seconds beyond the limit before a request is given up
 _WAIT = 1.0  # seconds before the second attempt; twice as long before each further one
-_UNREACHED = ("failed with exception", "failed with timeout")  # MLflow's words where no answer came
+_UNREACHED = ("failed with exception", "failed with timeout")  # MLflow's words if no answer came
 
 
 class ServerClient:
-    """Calls of an MLflow client, each given up after its seconds (:func:`harness.tracking.errors.request_limits`).
+    """An MLflow client whose requests are given up after :func:`harness.tracking.request_limits.request_limits`.
 
-    The limits that MLflow knows are for the time between two bytes: a server that sends one byte a second is waited
-    for without end.
+    MLflow limits the time between two bytes: it would wait without end for a server that sends one byte a second.
     """
 
     def __init__(self, uri: str) -> None:
+        leave_limits_to_this_program()
         self._client = MlflowClient(tracking_uri=uri)
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._client, name)
-        return partial(_tried, attribute, name) if callable(attribute) else attribute
+        return partial(_call, attribute, name) if callable(attribute) else attribute
 
 
 def client_of(uri: str) -> MlflowClient:
-    """Return a client for an address: of a server one whose calls end in time."""
+    """Return a client for an address; requests to a server end in time."""
     if not uri.startswith(("http://", "https://")):
         return MlflowClient(tracking_uri=uri)
     return cast(MlflowClient, ServerClient(uri))
 
 
-def within(seconds: float, call: Callable[[], Answer]) -> Answer:
-    """Return what ``call`` returns, or raise what it raises, unless that takes longer.
+def call_within(seconds: float, call: Callable[[], Answer]) -> Answer:
+    """Return the result of ``call``, or raise its error, unless it takes longer than ``seconds``.
 
-    The call goes on in a thread of its own, which nobody waits for and which does not outlive the process.
+    The call continues in a daemon thread that nobody waits for.
 
     Raises
     ------
@@ -72,32 +72,32 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
     return answers[0]
 
 
-def repeated(call: Callable[[], Answer], *, n_bytes: float = 0) -> Answer:
-    """Return what ``call`` returns, within the limits set by :func:`harness.tracking.errors.request_limits`.
+def with_retries(call: Callable[[], Answer], *, n_bytes: float = 0) -> Answer:
+    """Return the result of ``call``, repeated and ended by :func:`harness.tracking.request_limits.request_limits`.
 
     Parameters
     ----------
-    n_bytes : of files that go over the line, which takes its time.
+    n_bytes : size of the files that are transferred, which extends the time limit.
 
     Raises
     ------
-    TimeoutError : no whole answer came in time; this is not tried again.
+    TimeoutError : no whole answer came in time; the request is not repeated.
     MlflowException : the server was not reached, or refused.
     """
     retries, seconds = limits()
     seconds += _MARGIN + n_bytes / _SLOWEST
     for attempt in range(retries):
         try:
-            return within(seconds, call)
+            return call_within(seconds, call)
         except MlflowException as error:
             if not any(sign in str(error) for sign in _UNREACHED):
                 raise
         time.sleep(_WAIT * 2**attempt)
-    return within(seconds, call)
+    return call_within(seconds, call)
 
 
-def _tried(method: Callable[..., Any], name: str, *arguments: Any, **named: Any) -> Any:
-    return repeated(partial(method, *arguments, **named), n_bytes=_sent_bytes(name, arguments))
+def _call(method: Callable[..., Any], name: str, *arguments: Any, **named: Any) -> Any:
+    return with_retries(partial(method, *arguments, **named), n_bytes=_sent_bytes(name, arguments))
 
 
 def _sent_bytes(name: str, arguments: tuple[Any, ...]) -> int:

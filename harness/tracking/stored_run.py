@@ -1,4 +1,4 @@
-"""Recorded runs as they are compared: what is read of a run, and which runs compare. Imports no MLflow."""
+"""Stored runs as comparisons read them, and which of them are comparable; imports no MLflow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from harness.core.exceptions import InputError
 
 HEADLINE = ("auroc", "balanced_accuracy")
 TUNER = "tuning._target_"
-_IDLE = ("figure.", "tuning.storage", "tuning.study", "tuning.workers", "tuning.log_trials")
+_WITHOUT_EFFECT = ("figure.", "tuning.storage", "tuning.study", "tuning.workers", "tuning.log_trials")
 
 
 class StoredRun(Protocol):
-    """What a comparison reads of a run (:class:`harness.tracking.Record`)."""
+    """A stored run, e.g. :class:`harness.tracking.mlflow_run.MlflowRun`."""
 
     @property
     def name(self) -> str: ...
@@ -32,7 +32,7 @@ class StoredRun(Protocol):
 
 
 def group_of(run: StoredRun) -> tuple[str, str]:
-    """Return what must be equal for two runs to stand in one table: fingerprints of data and split."""
+    """Return the fingerprints of data and split; runs in which they are equal stand in one table."""
     return run.tags.get("data_fingerprint", ""), run.tags.get("split_fingerprint", "")
 
 
@@ -40,7 +40,7 @@ def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
     """Return the newest run of each configuration by label, of those that finished if any did; ``runs`` are newest
     first.
 
-    Two configurations of one name are told apart by the parameters in which they differ.
+    If several configurations have one name, their labels list the parameters in which they differ.
     """
     newest: dict[tuple[str, frozenset[tuple[str, str]]], StoredRun] = {}
     for run in sorted(runs, key=lambda run: run.status != "FINISHED"):
@@ -52,31 +52,30 @@ def latest(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
     for name, same in by_name.items():
         shared = set.intersection(*(set(score_settings(run).items()) for run in same))
         for run in same:
-            own = _own(run, same, shared)
-            labelled[name if len(same) == 1 else f"{name} ({', '.join(f'{k}={v}' for k, v in own)})"] = run
+            differences = ", ".join(f"{k}={v}" for k, v in _differences(run, same, shared))
+            labelled[name if len(same) == 1 else f"{name} ({differences})"] = run
     return labelled
 
 
-def _own(run: StoredRun, same: Sequence[StoredRun], shared: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return what tells a run from others of its name: members of groups that others chose otherwise, by name, and
-    settings.
+def _differences(run: StoredRun, same: Sequence[StoredRun], shared: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the members and settings in which a run differs from others of its name.
 
-    Settings of a member are told only where all chose it, those of a tuner only where the same tuner has others.
+    Settings of a member are listed only if all runs have it, those of a tuner only if runs of the same tuner differ.
     """
     alike = [other for other in same if other.params.get(TUNER) == run.params.get(TUNER)]
-    chosen = [_members(other) for other in same]
-    everywhere = set.intersection(*map(set, chosen))
-    groups = {group for members in chosen for group, member in members if (group, member) not in everywhere}
-    own = [(g, f"[{','.join(m for group, m in _members(run) if group == g)}]") for g in sorted(groups)]
+    members_of_all = [_members(other) for other in same]
+    everywhere = set.intersection(*map(set, members_of_all))
+    groups = {group for members in members_of_all for group, member in members if (group, member) not in everywhere}
+    differences = [(g, f"[{','.join(m for group, m in _members(run) if group == g)}]") for g in sorted(groups)]
     for key, value in sorted(set(score_settings(run).items()) - shared):
         group, member = (*key.split("."), "")[:2]
         if key == TUNER:
-            own.append(("tuning", value.split(".")[-2]))
+            differences.append(("tuning", value.split(".")[-2]))
         elif (group, member) in _members(run) and (group, member) not in everywhere:
             continue
         elif not key.startswith("tuning.") or any(other.params.get(key) != value for other in alike):
-            own.append((key, value))
-    return own
+            differences.append((key, value))
+    return differences
 
 
 def _members(run: StoredRun) -> list[tuple[str, str]]:
@@ -86,8 +85,8 @@ def _members(run: StoredRun) -> list[tuple[str, str]]:
 
 
 def score_settings(run: StoredRun) -> dict[str, str]:
-    """Return parameters that can change a score: not the figures', nor where and how trials are kept."""
-    return {key: value for key, value in run.params.items() if not key.startswith(_IDLE)}
+    """Return parameters that can change a score: not those of figures, nor where and how trials are stored."""
+    return {key: value for key, value in run.params.items() if not key.startswith(_WITHOUT_EFFECT)}
 
 
 def models_of(run: StoredRun) -> list[tuple[str, str]]:

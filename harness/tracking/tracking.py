@@ -1,10 +1,8 @@
-"""Where runs are kept."""
+"""The tracking store: experiments and runs in a local database or on an MLflow server."""
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,49 +15,44 @@ from harness.core.exceptions import InputError
 from harness.settings.annotated_types import FileName, Name, StoreAddress
 from harness.settings.limits import Above, Between, Distinct, OneOf
 from harness.tracking.database import open_database
-from harness.tracking.errors import STORE_ERRORS, request_limits, short_reason, suggest_fix
+from harness.tracking.errors import STORE_ERRORS, short_reason, suggest_fix
 from harness.tracking.mlflow_recorder import MlflowRecorder
 from harness.tracking.mlflow_run import MlflowRun
 from harness.tracking.moved_database import TAG as DATABASE
 from harness.tracking.moved_database import local_path
 from harness.tracking.outbox import RunInfo, RunOutbox
+from harness.tracking.recorded_run import recorded_run
+from harness.tracking.request_limits import request_limits
 from harness.tracking.requests import (
     LONGEST_NAME,
     TRIAL,
     RunHandle,
-    TrackingRequest,
-    end_call,
-    params_call,
     short_tags,
     shorten,
-    view_call,
 )
 from harness.tracking.server_client import client_of
 from harness.tracking.transport import BufferedTransport, DirectTransport, Transport
 from harness.tracking.ui_view import QUERY
-from harness.utils.interruption import last_act
-from harness.utils.redaction import redacted, redacted_value, without_account
+from harness.utils.redaction import redacted, without_account
 from harness.utils.sqlite_url import SQLITE
 
 COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
-_ARTIFACTS = "mlruns/artifacts"  # unless told otherwise: taken if the experiment is made, and not asked for later
+_ARTIFACTS = "mlruns/artifacts"  # default folder: used if the experiment is created, and not checked later
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
 _FORMATS = ("png", "svg", "pdf")
-_LONGEST_FAILURE = 4000  # characters
-_log = logging.getLogger("harness")
 
 
 class Tracking:
-    """Where runs are kept.
+    """The store in which runs are recorded and found.
 
     Parameters
     ----------
     uri : of an MLflow tracking store, e.g. ``sqlite:///mlruns/mlflow.db`` or ``http://host:5000``.
-    artifacts : folder for files where ``uri`` is a local database; a server decides for itself.
-    experiment : name of the experiment; made where it does not exist.
+    artifacts : folder for files if ``uri`` is a local database; a server has its own.
+    experiment : name of the experiment, created if it does not exist.
     figure_formats : of the figures of a run: ``png``, which is always kept, ``svg``, ``pdf``.
-    outbox : folder for results that a server was not told yet.
-    retries, timeout : attempts at a call to a server after the first, and seconds for each.
+    outbox : folder for results that a server has not taken yet.
+    retries, timeout : attempts at a request to a server after the first, and seconds for each.
     """
 
     def __init__(
@@ -91,7 +84,7 @@ class Tracking:
         return self.uri.startswith(SQLITE)
 
     def open(self, *, make: bool = True) -> MlflowClient:
-        """Return a client; where there is no local database yet it is made, or refused with ``make=False``.
+        """Return a client; create a local database that is absent, or refuse with ``make=False``.
 
         Raises
         ------
@@ -104,16 +97,16 @@ class Tracking:
 
     @property
     def _database(self) -> Path:
-        """The database file of a local store, absolute: MLflow keeps connections by address."""
+        """Database file of a local store, absolute because MLflow keeps connections by address."""
         return Path(self.uri.removeprefix(SQLITE)).absolute()
 
     def experiment_id(self, client: MlflowClient) -> str:
-        """Return the id of the experiment, made if it does not exist.
+        """Return the id of the experiment, which is created if it does not exist.
 
         Raises
         ------
-        InputError : the store cannot be reached or written, the experiment was deleted, or keeps its files elsewhere
-            than :attr:`artifacts` says.
+        InputError : the store cannot be reached or written, the experiment was deleted, or its files are not in
+            :attr:`artifacts`.
         """
         experiment = self._find(client)
         if experiment is None:
@@ -123,20 +116,20 @@ class Tracking:
             try:
                 with self.usable():
                     return str(client.create_experiment(self.experiment, location, tags=tags))
-            except InputError:  # another process may have made it meanwhile
+            except InputError:  # another process may have created it meanwhile
                 experiment = self._find(client)
                 if experiment is None:
                     raise
         active = self._active(experiment)
         if self.local:
             self._check_place(experiment)
-            if DATABASE not in experiment.tags:  # an earlier version made it
+            if DATABASE not in experiment.tags:  # an earlier version created it
                 with self.usable():
                     client.set_experiment_tag(active, DATABASE, str(self._database))
         return active
 
     def _check_place(self, experiment: Experiment) -> None:
-        """Refuse another folder for artifacts than the experiment has: MLflow would take no notice of it."""
+        """Refuse another folder for artifacts than the experiment has: MLflow would ignore it."""
         place = local_path(str(experiment.artifact_location))
         if self.artifacts in (None, _ARTIFACTS) or place is None:
             return
@@ -146,13 +139,13 @@ class Tracking:
                 "leave tracking.artifacts out, or choose another experiment with tracking.experiment=NAME"
             )
 
-    def _active(self, found: Experiment) -> str:
-        if found.lifecycle_stage == "deleted":
+    def _active(self, experiment: Experiment) -> str:
+        if experiment.lifecycle_stage == "deleted":
             raise InputError(
                 f"tracking: experiment {self.experiment!r} was deleted; restore it (mlflow experiments restore "
-                f"--experiment-id {found.experiment_id}) or choose another with tracking.experiment=NAME"
+                f"--experiment-id {experiment.experiment_id}) or choose another with tracking.experiment=NAME"
             )
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
     def _find(self, client: MlflowClient) -> Experiment | None:
         with self.usable():
@@ -160,7 +153,7 @@ class Tracking:
 
     @contextmanager
     def usable(self) -> Iterator[None]:
-        """Failures to reach or write the store as an InputError, soon."""
+        """Limit the requests of the block, and raise failures to reach or write the store as an InputError."""
         try:
             with request_limits(retries=self.retries, timeout=self.timeout):
                 yield
@@ -173,9 +166,9 @@ class Tracking:
     def run(
         self, name: str, *, params: Mapping[str, Any], tags: Mapping[str, str], dataset: tuple[str, str]
     ) -> Iterator[MlflowRecorder]:
-        """A run that ends FINISHED; FAILED (or KILLED by an interrupt) with tag ``failure`` where the block raises.
+        """Record a run that ends FINISHED, or FAILED (KILLED by an interrupt) with tag ``failure`` if the block raises.
 
-        The error goes on. What a server could not be told stays in :attr:`outbox`, see :mod:`harness.sync`.
+        The error is raised again. Results that a server does not take stay in :attr:`outbox`, see :mod:`harness.sync`.
 
         Parameters
         ----------
@@ -184,29 +177,18 @@ class Tracking:
 
         Raises
         ------
-        InputError : the store cannot be reached or written at the start, or was not told everything at the end.
+        InputError : the store cannot be reached or written at the start, or did not take everything at the end.
         """
-        outlet = self._begin(name, tags)
-        recorder = MlflowRecorder(outlet, self.figure_formats)
-        try:
-            with last_act(lambda: _break_off(outlet, "KILLED", "interrupted")):
-                outlet.put(params_call({key: redacted_value(str(value)) for key, value in params.items()}))
-                outlet.put(TrackingRequest("input", {"name": dataset[0], "fingerprint": dataset[1]}))
-                yield recorder
-        except BaseException as error:
-            failure = redacted(f"{error}" or type(error).__name__)
-            _break_off(outlet, "FAILED" if isinstance(error, Exception) else "KILLED", failure)
-            raise
-        outlet.put(view_call(evaluated=recorder.evaluated, images=recorder.images))
-        outlet.put(end_call("FINISHED", time=int(time.time() * 1000)))
-        outlet.close()
+        transport = self._begin(name, tags)
+        with recorded_run(transport, params=params, dataset=dataset, figure_formats=self.figure_formats) as recorder:
+            yield recorder
 
     def _begin(self, name: str, tags: Mapping[str, str]) -> Transport:
-        """Make the run, before anything is computed."""
+        """Create the run, before anything is computed."""
         client = self.open()
         experiment = self.experiment_id(client)
         try:
-            journal = None if self.local else RunOutbox.begin(Path(self.outbox))
+            outbox = None if self.local else RunOutbox.begin(Path(self.outbox))
         except OSError as error:
             raise InputError(
                 f"tracking.outbox={self.outbox}: cannot be written ({short_reason(error)}); set it to another folder"
@@ -216,14 +198,14 @@ class Tracking:
                 title = shorten(name, LONGEST_NAME)
                 run_id = client.create_run(experiment, run_name=title, tags=short_tags(tags)).info.run_id
             target = RunHandle(client, run_id, experiment)
-            if journal is None:
+            if outbox is None:
                 return DirectTransport(target, self.uri)
-            journal.own(RunInfo(without_account(self.uri), experiment, run_id, name))
+            outbox.set_run(RunInfo(without_account(self.uri), experiment, run_id, name))
         except BaseException:
-            if journal is not None:
-                journal.remove()
+            if outbox is not None:
+                outbox.remove()
             raise
-        return BufferedTransport(target, self.uri, journal, retries=self.retries, timeout=self.timeout)
+        return BufferedTransport(target, self.uri, outbox, retries=self.retries, timeout=self.timeout)
 
     def only_experiment(self) -> str:
         """Return the name of the one experiment that has runs.
@@ -234,14 +216,14 @@ class Tracking:
         """
         client = self.open(make=False)
         with self.usable():
-            found = [e for e in client.search_experiments() if client.search_runs([e.experiment_id], max_results=1)]
-        if len(found) != 1:
-            names = sorted(e.name for e in found)
-            raise InputError(f"{redacted(self.uri)} has {len(found)} experiments with runs {names}; name one")
-        return str(found[0].name)
+            with_runs = [e for e in client.search_experiments() if client.search_runs([e.experiment_id], max_results=1)]
+        if len(with_runs) != 1:
+            names = sorted(e.name for e in with_runs)
+            raise InputError(f"{redacted(self.uri)} has {len(with_runs)} experiments with runs {names}; name one")
+        return str(with_runs[0].name)
 
     def records(self) -> list[MlflowRun]:
-        """Return all runs of the experiment, newest first; not the trials below them.
+        """Return all runs of the experiment but the trials below them, newest first.
 
         Raises
         ------
@@ -259,9 +241,11 @@ class Tracking:
         return [MlflowRun(run, client.tracking_uri) for run in runs if run.data.tags.get("kind") != TRIAL]
 
     def report(self, html: str) -> str:
-        """Keep a comparison as a run of its own, named and tagged ``comparison``, with artifact ``report.html``.
+        """Record a comparison as a run named and tagged ``comparison``, with ``report.html``; return its id.
 
-        Returns the run's id. Raises InputError where the store cannot be written.
+        Raises
+        ------
+        InputError : the store cannot be written.
         """
         client, experiment = self._existing()
         with self.usable():
@@ -271,25 +255,15 @@ class Tracking:
         return run_id
 
     def page(self) -> str:
-        """Return address of the experiment in MLflow's UI, as :mod:`harness.tracking.ui_view` arranges it."""
+        """Return the address of the experiment in MLflow's UI, with the view of :mod:`harness.tracking.ui_view`."""
         server = without_account(self.uri).rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{server}/#/experiments/{self._existing()[1]}/runs?{QUERY}"
 
     def _existing(self) -> tuple[MlflowClient, str]:
         client = self.open(make=False)
-        found = self._find(client)
-        if found is None:
+        experiment = self._find(client)
+        if experiment is None:
             with self.usable():
-                known = sorted(e.name for e in client.search_experiments())
-            raise InputError(f"no experiment {self.experiment!r} in {redacted(self.uri)}; there are {known}")
-        return client, self._active(found)
-
-
-def _break_off(outlet: Transport, status: str, failure: str) -> None:
-    """End a run whose error goes on; that the store cannot even be told so is said beside it."""
-    try:
-        outlet.put(TrackingRequest("tags", {"failure": shorten(failure, _LONGEST_FAILURE)}))
-        outlet.put(end_call(status, time=int(time.time() * 1000)))
-        outlet.close()
-    except InputError as untold:
-        _log.warning("%s", untold)
+                names = sorted(e.name for e in client.search_experiments())
+            raise InputError(f"no experiment {self.experiment!r} in {redacted(self.uri)}; there are {names}")
+        return client, self._active(experiment)

@@ -1,4 +1,4 @@
-"""Where a run's calls go: straight to a local database, or to a server that may disappear."""
+"""Transports of a run's requests: directly to a local database, or buffered to a server that may disappear."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.core.exceptions import InputError
-from harness.tracking.errors import STORE_ERRORS, request_limits, short_reason, suggest_fix
+from harness.tracking.errors import STORE_ERRORS, short_reason, suggest_fix
 from harness.tracking.outbox import PendingRequest, RunOutbox
+from harness.tracking.request_limits import request_limits
 from harness.tracking.requests import RunHandle, TrackingRequest, send, write_files
 from harness.utils.redaction import redacted
 from harness.utils.temporary_folder import temporary_folder, writing_to
 
 SYNC = "python -m harness.sync"
-OUTBOX = "mlruns/outbox"  # which sync looks at by itself
+OUTBOX = "mlruns/outbox"  # the folder that sync reads by default
 _WAIT = 2.0  # seconds before the second attempt; twice as long before each further one
 _PAUSE = 30.0  # seconds for which a server that did not answer is left alone
 _log = logging.getLogger("harness")
 
 
 class Transport(Protocol):
-    """Takes what a run tells MLflow."""
+    """Sends the requests of a run to MLflow."""
 
     target: RunHandle
 
-    def put(self, call: TrackingRequest) -> None: ...
+    def put(self, request: TrackingRequest) -> None: ...
     def close(self) -> None: ...
 
 
 class DirectTransport:
-    """Sends each call at once.
+    """Transport that sends each request at once.
 
     Raises
     ------
@@ -43,106 +44,112 @@ class DirectTransport:
         self.target = target
         self.uri = uri
 
-    def put(self, call: TrackingRequest) -> None:
+    def put(self, request: TrackingRequest) -> None:
         with temporary_folder() as folder:
             with writing_to(folder):
-                write_files(call.files, folder)
+                write_files(request.files, folder)
             try:
-                send(call, self.target, folder, again=False)
+                send(request, self.target, folder, is_retry=False)
             except STORE_ERRORS as error:
                 what = f"tracking: {redacted(self.uri)} cannot be written ({short_reason(error)})"
                 raise InputError(f"{what}; {suggest_fix(error)}, and run again") from error
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: every request was sent."""
 
 
 class BufferedTransport:
-    """Keeps each call in a journal and sends what is there, in order. A server that does not answer stops nothing.
+    """Transport that stores each request in an outbox and sends the outbox in order; an outage stops nothing.
 
     Parameters
     ----------
-    retries : attempts at a call after the first, before the server is left alone for a while.
+    retries : attempts at a request after the first, before the server is left alone for a while.
     timeout : seconds for each.
     """
 
-    def __init__(self, target: RunHandle, uri: str, journal: RunOutbox, *, retries: int, timeout: float) -> None:
+    def __init__(self, target: RunHandle, uri: str, outbox: RunOutbox, *, retries: int, timeout: float) -> None:
         self.target = target
         self.uri = uri
-        self.journal = journal
+        self.outbox = outbox
         self.retries = retries
         self.timeout = timeout
-        self._lost: str | None = None  # why the server could not be told
-        self._next = 0.0
-        self._tried: PendingRequest | None = None
+        self._outage: str | None = None  # why the server did not take the last request
+        self._next_attempt = 0.0
+        self._attempted: PendingRequest | None = None
 
-    def put(self, call: TrackingRequest) -> None:
-        """Keep a call, then send what waits.
+    def put(self, request: TrackingRequest) -> None:
+        """Store a request, then send the pending ones.
 
         Raises
         ------
-        InputError : it can neither be kept nor sent.
+        InputError : the request can neither be stored nor sent.
         """
         try:
-            self.journal.keep(call)
+            self.outbox.append(request)
         except OSError as error:
-            if self._lost is not None:
-                where = f"nor can more be kept in {self.journal.folder} ({short_reason(error)})"
-                raise InputError(f"tracking: {self._said()}, {where}; make room there, and run again") from error
-            DirectTransport(self.target, self.uri).put(call)
+            if self._outage is not None:
+                where = f"and no more can be stored in {self.outbox.folder} ({short_reason(error)})"
+                raise InputError(
+                    f"tracking: {self._outage_message()}, {where}; make room there, and run again"
+                ) from error
+            DirectTransport(self.target, self.uri).put(request)
             return
-        if self._lost is None:
+        if self._outage is None:
             self.flush(self.retries)
-        elif time.monotonic() >= self._next:
+        elif time.monotonic() >= self._next_attempt:
             self.flush(0)
 
     def flush(self, retries: int) -> bool:
-        """Send what waits, oldest first; whether all of it was sent."""
-        for entry in self.journal.waiting():
-            if not self._deliver(entry, retries):
-                self._next = time.monotonic() + _PAUSE
+        """Send the pending requests, oldest first; return whether all were sent."""
+        for pending in self.outbox.pending():
+            if not self._deliver(pending, retries):
+                self._next_attempt = time.monotonic() + _PAUSE
                 return False
-        if self._lost is not None:
-            _log.warning("%s answers again; what was kept was sent", redacted(self.uri))
-        self._lost = None
+        if self._outage is not None:
+            _log.warning("%s answers again; the stored results were sent", redacted(self.uri))
+        self._outage = None
         return True
 
-    def _deliver(self, entry: PendingRequest, retries: int) -> bool:
+    def _deliver(self, pending: PendingRequest, retries: int) -> bool:
         for attempt in range(1 + retries):
             try:
                 with request_limits(retries=0, timeout=self.timeout):
-                    send(entry.call(), self.target, entry.files, again=entry == self._tried)
-                entry.drop()
-                self._tried = None
+                    send(pending.request(), self.target, pending.files, is_retry=pending == self._attempted)
+                pending.remove()
+                self._attempted = None
                 return True
             except STORE_ERRORS as error:
-                self._tried = entry
-                if self._lost is None and attempt == retries:
-                    self._lost = short_reason(error)
-                    _log.warning("%s; results are kept in %s, the run goes on", self._said(), self.journal.folder)
+                self._attempted = pending
+                if self._outage is None and attempt == retries:
+                    self._outage = short_reason(error)
+                    _log.warning(
+                        "%s; results are stored in %s, the run continues", self._outage_message(), self.outbox.folder
+                    )
                 elif attempt < retries:
                     time.sleep(_WAIT * 2**attempt)
         return False
 
-    def _said(self) -> str:
-        return f"{redacted(self.uri)} does not take results ({self._lost})"
+    def _outage_message(self) -> str:
+        return f"{redacted(self.uri)} does not take results ({self._outage})"
 
     def close(self) -> None:
-        """Remove the journal where everything was sent.
+        """Send what is pending and remove the outbox.
 
         Raises
         ------
-        InputError : something was not; says where it is.
+        InputError : something was not sent; the message names its folder and the command that sends it.
         """
         if self.flush(self.retries):
-            self.journal.remove()
+            self.outbox.remove()
             return
-        self.journal.release()
-        kept = f"the results are kept in {self.journal.folder}"
-        raise InputError(f"tracking: {self._said()}; {kept}; once it does, send them with {_sync(self.journal.folder)}")
+        self.outbox.release()
+        stored = f"the results are stored in {self.outbox.folder}"
+        raise InputError(
+            f"tracking: {self._outage_message()}; {stored}; once it does, send them with {_sync_command(self.outbox)}"
+        )
 
 
-def _sync(journal: Path) -> str:
-    """Return the command that sends a journal."""
-    outbox = journal.parent
-    return SYNC if outbox == Path(OUTBOX).absolute() else f"{SYNC} --outbox {shlex.quote(str(outbox))}"
+def _sync_command(outbox: RunOutbox) -> str:
+    """Return the command that sends an outbox."""
+    parent = outbox.folder.parent
+    return SYNC if parent == Path(OUTBOX).absolute() else f"{SYNC} --outbox {shlex.quote(str(parent))}"

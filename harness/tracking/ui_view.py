@@ -1,7 +1,7 @@
-"""What MLflow's UI shows first of an experiment: by itself its run table has no metric and its images drown in text.
+"""The view of an experiment in MLflow's UI: scores in the run table, figures in the chart view.
 
-The UI keeps a shared view as JSON in a tag of the experiment and opens it by a key in the address (as in MLflow 3.17;
-a version that does not know it shows its default table).
+The UI stores a shared view as JSON in a tag of the experiment and opens it by a key in the address (as in MLflow 3.17;
+a version without such views shows its default table).
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ LONGEST = 5000  # of a tag
 METRICS = ("auroc", "balanced_accuracy")
 PROBE = "batch_effect/probe_balanced_accuracy"
 _LEADING = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")
-_OWN = '{"harness": '  # how a view written here begins
+_PREFIX = '{"harness": '  # of views written by this program
 _ROW = 170  # pixels of a row of images
 
 
 def saved_view(stored: str | None, *, evaluated: Sequence[str], images: Sequence[str]) -> str | None:
-    """Return the view as JSON: scores as columns of the run table, images as rows beside each other in the chart view.
+    """Return the view as JSON: scores as columns of the run table, images as rows of the chart view.
 
     Parameters
     ----------
-    stored : the view so far; what it names stays.
-    evaluated : ``<task>/<model>``, each with folds of its own.
+    stored : the view so far; its scores and images stay in it.
+    evaluated : ``<task>/<model>`` of every model that was evaluated on folds.
     images : keys of logged images.
 
     Returns
     -------
-    None where the view should stay as it is: one that a user saved, or too long for a tag.
+    None if the view should stay as it is: a user saved it, or it is too long for a tag.
     """
-    known: dict[str, list[str]] = {"evaluated": [], "images": []}
+    previous: dict[str, list[str]] = {"evaluated": [], "images": []}
     if stored is not None:
-        if not stored.startswith(_OWN):
+        if not stored.startswith(_PREFIX):
             return None
-        known = json.loads(stored)["harness"]
-    pairs = list(dict.fromkeys([*known["evaluated"], *evaluated]))
-    keys = list(dict.fromkeys([*known["images"], *images]))
+        previous = json.loads(stored)["harness"]
+    pairs = list(dict.fromkeys([*previous["evaluated"], *evaluated]))
+    keys = list(dict.fromkeys([*previous["images"], *images]))
     columns = [f"metrics.`{name}`" for name in [*(f"{pair}/{m}" for m in METRICS for pair in pairs), PROBE]]
     sections = [*(["figures"] if keys else []), *pairs, "batch_effect"]
     view = {
@@ -62,7 +62,7 @@ def _section(name: str, n_images: int) -> dict[str, Any]:
 
 
 def _charts(keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Return one grid, images by runs; the single images, which the UI would add by itself, are marked as removed."""
+    """Return one grid of images by runs; mark the single images, which the UI would add, as removed."""
     if not keys:
         return []
     shared = {"type": "IMAGE", "metricSectionId": "figures", "isGenerated": True, "step": 0, "showRunParams": False}

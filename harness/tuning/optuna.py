@@ -25,7 +25,7 @@ from harness.tuning.engine.inner_cv import InnerCVObjective, inner_folds
 from harness.tuning.engine.space import Space, space_of
 from harness.tuning.engine.storage import absolute, open_storage
 from harness.tuning.engine.study import Direction, StudyLocation, StudyWorker, finished
-from harness.tuning.engine.study_workers import work
+from harness.tuning.engine.study_workers import run_trials
 
 _log = logging.getLogger("harness.tuning")
 _DIRECTION: dict[str, Direction] = {"higher": "maximize", "lower": "minimize"}
@@ -125,7 +125,7 @@ class Optuna(Tuner):
             _log.warning("study %s resumed, %d of %d trials were there", place.name, there, self.n_trials)
         fitting = 0.0
         if there < self.n_trials:
-            fitting = work(StudyWorker(place, space, objective, self.n_trials, self.timeout), self.workers)
+            fitting = run_trials(StudyWorker(place, space, objective, self.n_trials, self.timeout), self.workers)
         done = finished(study, self.n_trials)
         table = _table(done, question, space, self.metric)
         wall = (time.perf_counter() - began) * self.workers if there < self.n_trials else 0.0

@@ -48,7 +48,7 @@ def refusing_full(folder: Path, what: str) -> Iterator[None]:
         raise InputError(f"{folder}: the disk is full while writing {what}; {REMEDY}") from error
 
 
-def size(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
     """Return bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

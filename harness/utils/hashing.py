@@ -1,11 +1,10 @@
-"""Hashes of source files and of content; a file that has not changed is hashed once."""
+"""Hashes of source files and of content, cached for files that have not changed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,61 +18,56 @@ import pandas as pd
 
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
+from harness.utils.atomic_write import write_text_atomically
 from harness.utils.file_kinds import is_plain_file, kind_of
 
 logger = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SETTLED = 2_000_000_000  # ns; a file written later than this may change again with the same time stamp
-_memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
+_hashes: ContextVar[dict[str, Any] | None] = ContextVar("_hashes", default=None)
 
 
 @contextmanager
 def file_hash_cache(path: Path) -> Iterator[None]:
-    """Within this block :func:`file_sha256` keeps ``(path, size, mtime) -> sha256`` in the JSON file ``path``."""
-    remembered = _read_memory(path)
-    memory = dict(remembered or {})
-    token = _memory.set(memory)
+    """Let :func:`file_sha256` cache ``(path, size, mtime) -> sha256`` in the JSON file ``path`` within the block."""
+    stored = _read_hashes(path)
+    hashes = dict(stored or {})
+    token = _hashes.set(hashes)
     try:
         yield
     finally:
-        _memory.reset(token)
-    if remembered is not None and memory != remembered:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            with temporary.open("x", encoding="utf-8") as file:
-                json.dump(memory, file, indent=1)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        _hashes.reset(token)
+    if stored is not None and hashes != stored:
+        write_text_atomically(path, json.dumps(hashes, indent=1))
 
 
-def _read_memory(path: Path) -> dict[str, Any] | None:
-    """Return what an earlier block kept; None if something else has the name, which then stays as it is."""
+def _read_hashes(path: Path) -> dict[str, Any] | None:
+    """Return the hashes that an earlier block stored; None if another file has the name, which then stays."""
     try:
         if kind_of(path) is None:
             return {}
-        memory = json.loads(path.read_text("utf-8")) if is_plain_file(path) else None
+        hashes = json.loads(path.read_text("utf-8")) if is_plain_file(path) else None
     except (OSError, ValueError):
-        memory = None
-    if isinstance(memory, dict) and all(map(_is_remembered, memory.values())):
-        return memory
-    _warn_of(path)
+        hashes = None
+    if isinstance(hashes, dict) and all(map(_is_entry, hashes.values())):
+        return hashes
+    _warn_once(path)
     return None
 
 
 @cache
-def _warn_of(path: Path) -> None:
+def _warn_once(path: Path) -> None:
     logger.warning(
         "%s cannot be read, or was not made by this program: files are hashed in every run; move it away", path
     )
 
 
-def _is_remembered(entry: Any) -> bool:
+def _is_entry(entry: Any) -> bool:
     return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
 
 
 def file_sha256(path: Path) -> str:
-    """Return SHA-256 of a file's bytes, or as remembered for its path, size and time of change.
+    """Return the SHA-256 of a file's bytes, or the cached one for its path, size and time of change.
 
     Raises
     ------
@@ -86,26 +80,26 @@ def file_sha256(path: Path) -> str:
 
 
 def _file_sha256(path: Path) -> str:
-    stat, name, memory = path.stat(), str(path.resolve()), _memory.get()
-    seen = [stat.st_size, stat.st_mtime_ns]
-    known = None if memory is None else memory.get(name)
-    if isinstance(known, list) and known[:2] == seen:
-        return str(known[2])
+    stat, name, hashes = path.stat(), str(path.resolve()), _hashes.get()
+    state = [stat.st_size, stat.st_mtime_ns]
+    entry = None if hashes is None else hashes.get(name)
+    if isinstance(entry, list) and entry[:2] == state:
+        return str(entry[2])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if memory is not None and time.time_ns() - stat.st_mtime_ns > _SETTLED:
-        memory[name] = [*seen, digest]
+    if hashes is not None and time.time_ns() - stat.st_mtime_ns > _SETTLED:
+        hashes[name] = [*state, digest]
     return digest
 
 
 class Fingerprint:
-    """SHA-256 over feature values, the wells table and the feature names."""
+    """A SHA-256 over feature values, the wells table and the feature names, computed array by array."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, X: Floats) -> None:
-        """Rows (n, n_features), C-ordered."""
+        """Add rows (n, n_features), C-ordered."""
         self._hash.update(np.ascontiguousarray(X).data)
 
     def finish(self, wells: pd.DataFrame, features: Sequence[str]) -> str:
@@ -115,7 +109,7 @@ class Fingerprint:
 
 
 def fingerprint(parts: Iterable[Floats], wells: pd.DataFrame, features: Sequence[str]) -> str:
-    """Return :class:`Fingerprint` of arrays that stand one above the other."""
+    """Return the :class:`Fingerprint` of vertically stacked arrays."""
     content = Fingerprint()
     for part in parts:
         content.add(part)
@@ -127,8 +121,8 @@ def source_hash(*names: str) -> str:
     """Return a SHA-256 over the source files of modules and packages, given by their dotted names."""
     digest = hashlib.sha256()
     for name in names:
-        place = _PACKAGE.joinpath(*name.split(".")[1:])
-        files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+        module = _PACKAGE.joinpath(*name.split(".")[1:])
+        files = sorted(module.rglob("*.py")) if module.is_dir() else [module.with_suffix(".py")]
         for file in files:
             digest.update(f"\0{file.relative_to(_PACKAGE).as_posix()}\0".encode() + file.read_bytes())
     return digest.hexdigest()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 from harness.core.exceptions import InputError
+from harness.utils.atomic_write import write_text_atomically
 from harness.utils.file_kinds import is_plain_file, replaced_file
 
 _BEGINNING = 2000  # bytes in which the mark stands
@@ -33,7 +33,7 @@ def write_output(path: str, text: str, *, mark: str, option: str) -> None:
             raise InputError(
                 f"{option} {path}: is there already and was not written by this command; choose another name"
             )
-        _replace(target, text)
+        write_text_atomically(target, text)
     except InputError:
         raise
     except (OSError, ValueError) as error:
@@ -44,13 +44,3 @@ def _has_mark(path: Path, mark: str) -> bool:
     with path.open("rb") as file:
         beginning = file.read(_BEGINNING)
     return not beginning or mark.encode() in beginning
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

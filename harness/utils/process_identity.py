@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def owner() -> list[str]:
+def this_process() -> list[str]:
     """Host, number and start of this process: a number can be given again, and a container has always the same."""
-    return [socket.gethostname(), str(os.getpid()), started(os.getpid()) or ""]
+    return [socket.gethostname(), str(os.getpid()), start_time(os.getpid()) or ""]
 
 
-def gone(process: Sequence[str]) -> bool:
+def has_ended(process: Sequence[str]) -> bool:
     """Return whether ``process`` is known to have ended: it was on this machine, and its number is free or
     another's.
     """
     host, pid, start = process
-    return host == socket.gethostname() and started(int(pid)) != start
+    return host == socket.gethostname() and start_time(int(pid)) != start
 
 
-def started(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """When a process of this machine began, in clock ticks since boot (proc(5)); None where there is none.
 
     Empty on systems that do not say.

@@ -1,4 +1,4 @@
-"""Values as text: ids are compared and shown the same way whatever type a file stored them in."""
+"""Convert values to text, so that ids compare equal whatever type a file stored them in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import is_float_dtype
 
 _WHOLE = re.compile(r"-?\d+\.0")  # pandas writes whole numbers so where one is missing
-# What pandas takes for missing in a CSV (the documentation of ``na_values`` of ``pandas.read_csv``).
+# Words that pandas takes for missing in a CSV (the documentation of ``na_values`` of ``pandas.read_csv``).
 MISSING_WORDS = frozenset(
     ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
      "NULL", "NaN", "None", "n/a", "nan", "null"]
@@ -23,7 +23,7 @@ _EXACT = 2.0**53  # the first whole number that float64 shares with a neighbour
 
 
 def normalize_id(value: Any) -> str:
-    """Return ``24277.0``, ``"24277.0"`` and ``24277`` become ``"24277"``, a missing value ``""``; outer blanks go."""
+    """Return an id as text: ``"24277"`` for ``24277.0``, ``"24277.0"`` and ``24277``, ``""`` if missing; stripped."""
     if value is None or value is pd.NA or value is pd.NaT:
         return ""
     if isinstance(value, float | np.floating):
@@ -60,12 +60,12 @@ def as_key(values: pd.Series[Any]) -> pd.Series[str]:
 
 
 def has_lost_digits(values: pd.Series[Any]) -> bool:
-    """Return whether ids were stored as floating-point numbers too long for it, so that different ids are one."""
+    """Return whether ids were stored as floating-point numbers with so many digits that different ids are equal."""
     return bool(is_float_dtype(values.dtype) and (values.abs() >= _EXACT).any())
 
 
 def quoting_hint(values: Iterable[Any], *, option: str) -> str:
-    """Return what to add to a message if none of ``values`` is there: an unquoted ``2021_08`` is the number 202108."""
+    """Return an addition to the message about absent ``values``: an unquoted ``2021_08`` is the number 202108."""
     numbers = [value for value in values if isinstance(value, bool | int | float)]
     if not numbers:
         return ""
@@ -76,12 +76,10 @@ def quoting_hint(values: Iterable[Any], *, option: str) -> str:
 
 
 def as_numbers(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Return every value as a number, (n,), same index and name: NaN where it is none, infinite where it is beyond
-    float64.
-    """
+    """Return every value as a number, (n,), same index and name: NaN if it is none, infinite if beyond float64."""
     try:
         return pd.to_numeric(values, errors="coerce")
-    except OverflowError:  # Python's whole numbers have no end
+    except OverflowError:  # Python's integers are unbounded
         return pd.to_numeric(values.map(str, na_action="ignore"), errors="coerce")
 
 
@@ -94,7 +92,7 @@ def as_list(values: Any) -> list[Any]:
 
 def preview(values: Iterable[Any], limit: int = 8) -> str:
     """Return the first few of ``values`` for an error message, and how many more there are."""
-    known = list(values)
-    shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in known[:limit])
-    more = len(known) - limit
-    return f"[{shown}{f', and {more} more' if more > 0 else ''}]"
+    items = list(values)
+    first = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in items[:limit])
+    more = len(items) - limit
+    return f"[{first}{f', and {more} more' if more > 0 else ''}]"

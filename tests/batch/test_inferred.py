@@ -53,7 +53,7 @@ def test_planted_batches_and_an_outlier_are_found_in_natural_order(method: str) 
     assert list(found.boundaries["before_plate"]) == ["P4", "P10"]
     assert "robust sd" in found.plates.set_index("plate").loc["P5", "reason"]
     assert (found.plates.loc[~found.plates["outlier"], "reason"] == "").all()
-    assert found.rand > 0.9
+    assert found.adjusted_rand > 0.9
 
 
 def test_treated_wells_batches_and_rows_order_are_never_read() -> None:
@@ -90,7 +90,7 @@ def test_one_batch_says_what_to_do() -> None:
     found = Inferred(n_resamples=3).find(screen((12,)))
     assert set(found.plates["batch"]) == {"batch01"}
     assert len(found.boundaries) == 0
-    assert found.rand == 1
+    assert found.adjusted_rand == 1
     assert "split=leave_plate_out" in found.sentence()
 
 
@@ -124,7 +124,7 @@ def test_no_cluster_is_smaller_than_asked_and_correlation_is_that_of_scaled_prof
 def test_stability_by_hand() -> None:
     labels = np.array([0, 0, 0, 1, 1])
     found = stability(labels, [labels, np.array([0, 0, 1, 1, 1])])
-    np.testing.assert_allclose(found.rand, [1, adjusted_rand_score(labels, [0, 0, 1, 1, 1])])
+    np.testing.assert_allclose(found.adjusted_rand, [1, adjusted_rand_score(labels, [0, 0, 1, 1, 1])])
     np.testing.assert_allclose(found.boundaries, [0, 0.5, 0.5, 0])
     np.testing.assert_allclose(
         found.plates, [(1 + 2 / 3) / 2, (1 + 2 / 3) / 2, (1 + 1 / 5) / 2] + [(1 + 2 / 3) / 2] * 2
@@ -210,5 +210,5 @@ def test_configuration() -> None:
     profiles = screen()
     batch = member.assign(profiles)
     assert batch.index.equals(profiles.wells.index)
-    assert list(member.found_.tables()) == ["inferred_batches", "inferred_boundaries"]
+    assert list(member.result_.tables()) == ["inferred_batches", "inferred_boundaries"]
     assert dict(zip(profiles.wells["plate"], batch, strict=True))["P13"] == "batch03"

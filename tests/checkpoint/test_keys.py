@@ -68,8 +68,11 @@ def changed(key: str, value: Any) -> dict[str, Any]:
 
 
 def keys(config: dict[str, Any] | None = None, data: str = "d") -> dict[str, str]:
-    asked = RunKey.of(config or CONFIG, data)
-    return {"run": asked.run, **{name: asked.setting + asked.unit(*unit) for name, unit in UNITS.items()}}
+    asked = RunKey.from_config(config or CONFIG, data)
+    return {
+        "run": asked.run_key,
+        **{name: asked.checkpoint_prefix + asked.checkpoint_key(*unit) for name, unit in UNITS.items()},
+    }
 
 
 def moved(config: dict[str, Any], data: str = "d") -> set[str]:

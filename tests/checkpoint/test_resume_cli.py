@@ -15,10 +15,10 @@ from mlflow.entities import Run as Stored
 
 from harness.audit.controls_vs_controls import ControlsVsControls
 from harness.core.exceptions import InputError
-from harness.run.checkpoint.checkpoint import FileCheckpoints, prepare
-from harness.run.checkpoint.table_file import StoredTable, write
+from harness.run.checkpoint.checkpoint import FileCheckpoints, prepare_folder
+from harness.run.checkpoint.table_file import StoredTable, write_table
 from harness.run.training import Training
-from harness.utils.process_identity import owner
+from harness.utils.process_identity import this_process
 
 SMALL = (
     "data.size=tiny",
@@ -140,15 +140,15 @@ def test_a_second_run_has_the_same_numbers(once: Path) -> None:
 
 def test_what_failed_goes_on_from_its_parts(once: Path, cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(units(cut)) == 3 * 3 + 2 + 1  # models on folds, checks, the normalizer's report
-    heavy(monkeypatch, "harness.run.evaluation_run.normalize", "harness.run.training.evaluate_groups")
+    heavy(monkeypatch, "harness.run.normalized_screen.normalize", "harness.run.training.evaluate_groups")
     monkeypatch.setattr(ControlsVsControls, "findings", lambda *_: 1 / 0)
     failed = runs_of(cut)["dmso_within"].info.run_id
     outcome = again(cut)
     assert outcome.out.splitlines()[0] == f"again: dmso_within failed as run {failed} ({WORK})"
-    assert "; 12 parts taken over from an earlier attempt" in outcome.out
+    assert "; 12 parts restored from an earlier attempt" in outcome.out
     run = runs_of(cut)["dmso_within"]
     same(run, runs_of(once)["dmso_within"])
-    assert "12 parts taken over" in run.data.tags["mlflow.note.content"]
+    assert "12 parts restored" in run.data.tags["mlflow.note.content"]
     for name in ("predictions", "audit", "zero_variance", "scores", "resamples"):
         mine, theirs = table_of(cut, run, name), table_of(once, runs_of(once)["dmso_within"], name)
         assert mine.equals(theirs), name
@@ -158,7 +158,7 @@ def test_what_failed_goes_on_from_its_parts(once: Path, cut: Path, monkeypatch: 
 
 def test_parts_are_left_alone_by_force_and_without_resume(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = units(cut)
-    heavy(monkeypatch, "harness.run.evaluation_run.normalize")
+    heavy(monkeypatch, "harness.run.normalized_screen.normalize")
     for word in ("force=true", "resume=false"):
         outcome = run_command(cut, "+norm=dmso_within", *SMALL, word)
         assert (outcome.status, WORK in outcome.err) == (1, True)
@@ -170,7 +170,7 @@ def test_parts_serve_a_run_with_other_metrics(cut: Path, monkeypatch: pytest.Mon
     heavy(monkeypatch, "harness.run.training.evaluate_groups")
     outcome = again(cut, "metric=[auroc,brier]")
     assert "again:" not in outcome.out
-    assert "; 12 parts taken over" in outcome.out
+    assert "; 12 parts restored" in outcome.out
 
 
 def test_damaged_parts_are_computed_again_and_it_is_said(once: Path, cut: Path) -> None:
@@ -179,7 +179,7 @@ def test_damaged_parts_are_computed_again_and_it_is_said(once: Path, cut: Path) 
         path.write_bytes((whole[:100], b"", whole.replace(b"PAR1", b"PARX"))[number % 3])
     outcome = again(cut)
     assert outcome.err.count("harness: computing again: ") == 11  # the report is not asked for
-    assert "parts taken over" not in outcome.out
+    assert "parts restored" not in outcome.out
     same(runs_of(cut)["dmso_within"], runs_of(once)["dmso_within"])
     assert units(cut) == []
 
@@ -188,7 +188,7 @@ def test_runs_of_processes_that_are_gone_are_closed_and_made_again(folder: Path)
     client = client_of(folder)
     again(folder, options=QUICK)
     (whole,) = all_runs(folder)
-    host, pid, start = owner()
+    host, pid, start = this_process()
     child = subprocess.Popen(["true"])
     child.wait()
     owners = {"lost": f"{host} {child.pid} 1", "here": f"{host} {pid} {start}", "elsewhere": f"not-{host} 1 1"}
@@ -236,17 +236,17 @@ def test_parts_that_a_finished_run_could_not_remove_and_old_ones_go(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr(FileCheckpoints, "forget", lambda _: None)
+        killed.setattr(FileCheckpoints, "clear", lambda _: None)
         again(folder, options=QUICK)
     assert len(units(folder)) == 3 + 1
     assert "skipped" in again(folder, options=QUICK).out
     assert units(folder) == []
     old = folder / f"mlruns/units/{1:024x}-{1:032x}.parquet"
-    write(old, StoredTable(pd.DataFrame({"x": [1.0]}), {}))
-    prepare(old.parent)
+    write_table(old, StoredTable(pd.DataFrame({"x": [1.0]}), {}))
+    prepare_folder(old.parent)
     assert old.exists()
     monkeypatch.setattr("harness.run.checkpoint.checkpoint.time.time", lambda: old.stat().st_mtime + 31 * 24 * 3600)
-    prepare(old.parent)
+    prepare_folder(old.parent)
     assert not old.exists()
 
 
@@ -259,7 +259,7 @@ def test_a_folder_that_cannot_be_written_is_named(folder: Path, monkeypatch: pyt
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.run.checkpoint.checkpoint.write", full)
+    monkeypatch.setattr("harness.run.checkpoint.checkpoint.write_table", full)
     outcome = run_command(folder, "+norm=raw", *QUICK)
     assert outcome.status == 2
     assert "mlruns/units cannot be written (No space left on device)" in outcome.line

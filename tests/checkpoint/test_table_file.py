@@ -13,16 +13,23 @@ from processes import wait_until
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
-from harness.run.checkpoint.findings_table import (
+from harness.run.checkpoint.serialization import (
+    evaluations_from_table,
+    evaluations_to_table,
     findings_from_table,
     findings_to_table,
     reports_from_table,
     reports_to_table,
 )
-from harness.run.checkpoint.serialization import evaluations_from_table, evaluations_to_table
-from harness.run.checkpoint.table_file import DamagedError, StoredTable, read, remove_temporaries, write
+from harness.run.checkpoint.table_file import (
+    CorruptedTableError,
+    StoredTable,
+    read_table,
+    remove_temporaries,
+    write_table,
+)
 from harness.scoring.evaluate import Evaluated
-from harness.utils.process_identity import gone, owner, started
+from harness.utils.process_identity import has_ended, start_time, this_process
 
 WELLS = pd.DataFrame(
     {
@@ -44,8 +51,8 @@ def evaluation(*rows: int, threshold: object = 1 / 3, group: str = "") -> Evalua
 
 def test_evaluations_come_back_bit_by_bit(tmp_path: Path) -> None:
     one, several = evaluation(2, 3, 4, group="µ/\n"), evaluation(4, 2, threshold=np.array([0.1, 0.7]), group="b")
-    write(tmp_path / "x.parquet", evaluations_to_table(Evaluated([one, several], {"c": "no labelled wells"})))
-    again = evaluations_from_table(read(tmp_path / "x.parquet"), WELLS, FOLD, 5)
+    write_table(tmp_path / "x.parquet", evaluations_to_table(Evaluated([one, several], {"c": "no labelled wells"})))
+    again = evaluations_from_table(read_table(tmp_path / "x.parquet"), WELLS, FOLD, 5)
     assert isinstance(again, Evaluated)
     assert again.declined == {"c": "no labelled wells"}
     for before, after in zip([one, several], again.evaluations, strict=True):
@@ -60,8 +67,8 @@ def test_evaluations_come_back_bit_by_bit(tmp_path: Path) -> None:
 
 def test_a_model_without_meaning_and_one_without_any_group(tmp_path: Path) -> None:
     for name, answer in (("a", NotApplicable("no cell count")), ("b", Evaluated([], {"x": "one class"}))):
-        write(tmp_path / name, evaluations_to_table(answer))
-        again = evaluations_from_table(read(tmp_path / name), WELLS, FOLD, 0)
+        write_table(tmp_path / name, evaluations_to_table(answer))
+        again = evaluations_from_table(read_table(tmp_path / name), WELLS, FOLD, 0)
         assert (again.reason if isinstance(again, NotApplicable) else again.declined) == (
             "no cell count" if name == "a" else {"x": "one class"}
         )
@@ -70,26 +77,26 @@ def test_a_model_without_meaning_and_one_without_any_group(tmp_path: Path) -> No
 def test_findings_keep_what_is_undefined_or_infinite(tmp_path: Path) -> None:
     nan, inf = float("nan"), float("inf")
     findings = [Finding("audit/a", 0.1 + 0.2, -inf, inf, 3), Finding("audit/b", nan, reason="too few, 'é'")]
-    write(tmp_path / "x.parquet", findings_to_table(findings))
-    assert repr(findings_from_table(read(tmp_path / "x.parquet"))) == repr(findings)
-    write(tmp_path / "none.parquet", findings_to_table([]))
-    assert findings_from_table(read(tmp_path / "none.parquet")) == []
+    write_table(tmp_path / "x.parquet", findings_to_table(findings))
+    assert repr(findings_from_table(read_table(tmp_path / "x.parquet"))) == repr(findings)
+    write_table(tmp_path / "none.parquet", findings_to_table([]))
+    assert findings_from_table(read_table(tmp_path / "none.parquet")) == []
 
 
 def test_reports_come_back_as_one_table(tmp_path: Path) -> None:
     parts = [
         pd.DataFrame({"plate": [p], "feature_number": [n], "fallback": ["left alone"]}) for p, n in (("b", 3), ("a", 1))
     ]
-    write(tmp_path / "x.parquet", reports_to_table(parts))
-    (again,) = reports_from_table(read(tmp_path / "x.parquet"))
+    write_table(tmp_path / "x.parquet", reports_to_table(parts))
+    (again,) = reports_from_table(read_table(tmp_path / "x.parquet"))
     pd.testing.assert_frame_equal(again, pd.concat(parts, ignore_index=True))
-    write(tmp_path / "none.parquet", reports_to_table([]))
-    assert reports_from_table(read(tmp_path / "none.parquet")) == []
+    write_table(tmp_path / "none.parquet", reports_to_table([]))
+    assert reports_from_table(read_table(tmp_path / "none.parquet")) == []
 
 
 def test_damage_is_noticed_wherever_it_is(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write(path, StoredTable(pd.DataFrame({"score": np.random.default_rng(0).random(200)}), {"reason": "none"}))
+    write_table(path, StoredTable(pd.DataFrame({"score": np.random.default_rng(0).random(200)}), {"reason": "none"}))
     whole = path.read_bytes()
     unnoticed = []
     for at in range(0, len(whole), 23):
@@ -98,38 +105,38 @@ def test_damage_is_noticed_wherever_it_is(tmp_path: Path) -> None:
         for damaged in (whole[:at], bytes(flipped)):
             path.write_bytes(damaged)
             try:
-                kept = read(path)
-            except DamagedError:
+                kept = read_table(path)
+            except CorruptedTableError:
                 continue
             unnoticed.append(kept)
     path.write_bytes(whole)
     for kept in unnoticed:  # bytes that say nothing of the table, e.g. who wrote it
-        pd.testing.assert_frame_equal(kept.table, read(path).table)
-        assert kept.about == {"reason": "none"}
+        pd.testing.assert_frame_equal(kept.table, read_table(path).table)
+        assert kept.metadata == {"reason": "none"}
     assert len(unnoticed) < len(whole) / 23
     with pytest.raises(FileNotFoundError):
-        read(tmp_path / "absent.parquet")
+        read_table(tmp_path / "absent.parquet")
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.parquet"
-    write(path, StoredTable(pd.DataFrame({"a": [1]}), {}))
+    write_table(path, StoredTable(pd.DataFrame({"a": [1]}), {}))
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write(path, StoredTable(pd.DataFrame({"a": [2]}), {}))
-    assert list(read(path).table["a"]) == [1]
+        write_table(path, StoredTable(pd.DataFrame({"a": [2]}), {}))
+    assert list(read_table(path).table["a"]) == [1]
     assert [p.name for p in tmp_path.iterdir()] == ["x.parquet"]
 
 
 def test_temporary_files_of_the_dead_are_removed(tmp_path: Path) -> None:
-    host, _, _ = owner()
+    host, _, _ = this_process()
     child = subprocess.Popen(["true"])
     child.wait()
-    names = {"dead": [host, str(child.pid), "1"], "alive": owner(), "elsewhere": ["another-host", "1", "1"]}
+    names = {"dead": [host, str(child.pid), "1"], "alive": this_process(), "elsewhere": ["another-host", "1", "1"]}
     paths = {
         name: tmp_path / "~".join([f".{'0' * 24}-{i:032x}.parquet", *process])
         for i, (name, process) in enumerate(names.items())
@@ -141,11 +148,11 @@ def test_temporary_files_of_the_dead_are_removed(tmp_path: Path) -> None:
 
 
 def test_a_process_is_known_by_host_number_and_start() -> None:
-    host, pid, start = owner()
-    assert not gone([host, pid, start])
-    assert gone([host, pid, f"{start}0"])
-    assert not gone([f"not-{host}", "999999999", "1"])
+    host, pid, start = this_process()
+    assert not has_ended([host, pid, start])
+    assert has_ended([host, pid, f"{start}0"])
+    assert not has_ended([f"not-{host}", "999999999", "1"])
     child = subprocess.Popen(["true"])
-    assert wait_until(lambda: started(child.pid) is None, 60)  # ends, and is not asked for its status
-    assert gone([host, str(child.pid), "1"])
+    assert wait_until(lambda: start_time(child.pid) is None, 60)  # ends, and is not asked for its status
+    assert has_ended([host, str(child.pid), "1"])
     child.wait()

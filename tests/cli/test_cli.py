@@ -206,7 +206,7 @@ def test_a_damaged_store_is_packed_again_with_a_warning(folder: Path) -> None:
     features.write_bytes(features.read_bytes()[:-4])
     outcome = run_command(folder, "+norm=raw", *SMALL, "force=true")
     assert outcome.status == 0
-    assert outcome.line.startswith("harness: making again: ")
+    assert outcome.line.startswith("harness: rebuilding: ")
 
 
 def test_two_commands_at_once_make_one_database(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from command import run_compare, runs_of, table_of
 
-from harness.scoring.score_table import COLUMNS
+from harness.core.score_schema import COLUMNS
 from harness.tracking.tracking import Tracking
 
 KEY = "dmso_vs_treated/logistic/auroc"

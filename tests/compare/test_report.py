@@ -28,8 +28,8 @@ from harness.compare.table import CONTRAST
 from harness.compare.terminal import number, show_scorecards
 from harness.core.exceptions import InputError
 from harness.core.finding import Finding
+from harness.core.score_schema import COLUMNS
 from harness.figure.scorecard import MARKS
-from harness.scoring.score_table import COLUMNS
 from harness.tracking.stored_run import latest
 
 KEY = "t/m/auroc"

@@ -117,7 +117,7 @@ def test_images_of_a_well_make_one_score_and_the_order_of_rows_none(screen):
     a, _ = ControlSimilarity().scored(p, on_no_map(p), seed=0)
     assert not a.duplicated(["plate", "well"]).any()
     assert set(a["role"]) == {"negcon", "treated"}
-    order = np.concatenate([r.start + np.random.default_rng(0).permutation(r.stop - r.start) for r in p._plates])
+    order = np.concatenate([r.start + np.random.default_rng(0).permutation(r.stop - r.start) for r in p.plate_slices])
     b, _ = ControlSimilarity().scored(Profiles(p.X[order], p.wells.iloc[order]), on_no_map(p), seed=0)
     both = a.merge(b, on=["plate", "well"])
     assert len(both) == len(a)

@@ -107,3 +107,14 @@ def test_not_applicable_carries_its_reason() -> None:
     with pytest.raises(NotApplicable) as caught:
         raise NotApplicable("one class only")
     assert caught.value.reason == "one class only"
+
+
+def test_the_cache_of_wells_stays_as_long_as_the_images_do() -> None:
+    cache: Any = object()
+    profiles = small()
+    profiles = profiles.replace(planted=-profiles.X, well_cache=cache)
+    everything = np.ones(5, dtype=bool)
+    for same in (profiles.replace(name="other"), profiles.replace(planted=None), profiles.where(everything)):
+        assert same.well_cache is cache
+    for other in (profiles.replace(X=profiles.X + 1), profiles.replace(planted=profiles.X), profiles.take(everything)):
+        assert other.well_cache is None

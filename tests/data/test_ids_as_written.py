@@ -16,7 +16,7 @@ from harness.core.exceptions import InputError
 from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.columns.spellings import fold
 from harness.data.tables import Tables
-from harness.store.plate_filter import PlateFilter
+from harness.store.plate_subset import PlateFilter
 from harness.task.labels.coding import Coding
 from harness.task.labels.source import LabelSource
 from harness.utils.text import MISSING_WORDS, as_key, as_text, normalize_id, quoting_hint

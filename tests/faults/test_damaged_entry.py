@@ -1,4 +1,4 @@
-"""An entry of the cache that is not what was written: made again, or one line and made again; never a wrong number."""
+"""A damaged cache entry: it is rebuilt, perhaps after a line that says so; never a wrong number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from strangers import QUICK
 
 from harness.core.exceptions import CorruptedStoreError
 from harness.data.demo import Demo
-from harness.store import open_array
+from harness.store import readahead_memmap
 from harness.store.checksums import checksum
 from harness.store.store import load, open_store, read_truth, store_folder
 
@@ -67,7 +67,7 @@ def test_a_damaged_store_is_made_again_at_once(tmp_path: Path, damage: str, capl
         pd.testing.assert_frame_equal(again.wells, expected.wells)
         pd.testing.assert_frame_equal(read_truth(store)["assays"], source.tables()["assays"])
     (line,) = caplog.messages
-    assert line.startswith("making again: ")
+    assert line.startswith("rebuilding: ")
     assert store.name in line
 
 
@@ -77,7 +77,7 @@ def test_a_run_on_a_damaged_store_says_so_and_is_right(folder: Path, same_as_und
     flip(store / "features.npy")
     again = run_command(folder, *QUICK)
     assert again.status == 0
-    assert again.line.startswith(f"harness: making again: {store}/features.npy: ")
+    assert again.line.startswith(f"harness: rebuilding: {store}/features.npy: ")
     same_as_undisturbed(folder)
 
 
@@ -87,22 +87,22 @@ def test_a_flipped_bit_in_a_large_store_fails_the_run_and_the_next_is_right(
 ) -> None:
     """A large store is not read before it is used: a plate is compared when it is. A check that answers bad input with
     "not applicable here" does not answer this."""
-    monkeypatch.setattr(open_array, "AT_ONCE", 0)
+    monkeypatch.setattr(readahead_memmap, "AT_ONCE", 0)
     store = store_folder(TINY, folder / "mlruns/store")
     plate = load(TINY, store.parent).wells["plate"].iloc[-1]
     flip(store / "features.npy", 0.98)
     failed = run_command(folder, *QUICK, *more, "data.leak_guard=off")  # which reads plates before the run begins
     assert failed.status == 2
-    assert f"features.npy: plate '{plate}' is not what was written" in failed.line
+    assert f"features.npy: plate '{plate}' differs from what was written" in failed.line
     assert runs_of(folder)["raw"].info.status == "FAILED"
     again = run_command(folder, *QUICK)
     assert again.status == 0
-    assert "making again" in again.line
+    assert "rebuilding" in again.line
     same_as_undisturbed(folder)
 
 
 def test_every_plate_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_array, "AT_ONCE", 0)
+    monkeypatch.setattr(readahead_memmap, "AT_ONCE", 0)
     compared: list[int] = []
     monkeypatch.setattr("harness.store.checksums.checksum", lambda X: (compared.append(len(X)), checksum(X))[1])
     profiles = load(TINY, tmp_path).replace(planted=None)
@@ -118,13 +118,13 @@ def test_every_plate_is_compared_once(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_damaged_plate_is_noticed_whichever_way_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: Any
 ) -> None:
-    monkeypatch.setattr(open_array, "AT_ONCE", 0)
+    monkeypatch.setattr(readahead_memmap, "AT_ONCE", 0)
     expected = np.array(load(TINY, tmp_path).X[:])
     assert len(expected) == 561
     flip(store_folder(TINY, tmp_path) / "features.npy", 0.98)
     X = open_store(store_folder(TINY, tmp_path)).X
     np.testing.assert_array_equal(X[:400], expected[:400])
-    with pytest.raises(CorruptedStoreError, match="is not what was written"):
+    with pytest.raises(CorruptedStoreError, match="differs from what was written"):
         X[rows]
 
 

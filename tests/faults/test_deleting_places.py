@@ -22,10 +22,25 @@ KNOWN = "recognized by name and content before"
 PLACE = "takes the place of what was recognized, or of nothing"
 NO_FILE = "no file"
 
+REPLACING = {"atomic_write", "write_text_atomically"}  # their callers are listed, each with what makes it safe
+
 REVIEWED = {
+    ("harness/utils/atomic_write.py", "atomic_write", "replace"): "reviewed where it is called",
+    ("harness/utils/atomic_write.py", "atomic_write", "unlink"): TEMPORARY,
+    ("harness/utils/atomic_write.py", "write_text_atomically", "atomic_write"): "reviewed where it is called",
+    ("harness/utils/atomic_write.py", "write_text_atomically", "write_text"): TEMPORARY,
+    ("harness/utils/hashing.py", "file_hash_cache", "write_text_atomically"): KNOWN,
+    ("harness/utils/output_file.py", "write_output", "write_text_atomically"): KNOWN,
+    (
+        "harness/norm/engine/serialization.py",
+        "replacing",
+        "atomic_write",
+    ): "what the user named, if it is a file, and only with force=true",
+    ("harness/run/checkpoint/table_file.py", "write_table", "atomic_write"): PLACE,
+    ("harness/tracking/outbox.py", "_write", "write_text_atomically"): "in an outbox",
     ("harness/apply/profiles.py", "apply_config", "write_text"): TEMPORARY,
-    ("harness/utils/worker_pool.py", "Beside.results", "remove"): NO_FILE,
-    ("harness/utils/worker_pool.py", "beside", "write_bytes"): TEMPORARY,
+    ("harness/utils/worker_pool.py", "BackgroundTasks.results", "remove"): NO_FILE,
+    ("harness/utils/worker_pool.py", "_pickled", "write_bytes"): TEMPORARY,
     ("harness/store/entry_contents.py", "remove_contents", "rmdir"): "a folder of an entry, which is empty",
     ("harness/store/entry_contents.py", "remove_contents", "unlink"): "a file of an entry, by its name and place",
     ("harness/store/lru_cache.py", "_remove", "rename"): KNOWN,
@@ -45,37 +60,22 @@ REVIEWED = {
     ("harness/cli/sweep.py", "relay_job_output", "remove"): NO_FILE,
     ("harness/compare/comparison_group.py", "group_up", "rename"): NO_FILE,
     ("harness/store/checksums.py", "Checksums._refuse", "touch"): "an empty file in an entry of the cache",
-    ("harness/store/manifest.py", "write_description", "write_text"): "in an entry that is being made",
-    ("harness/utils/hashing.py", "file_hash_cache", "open"): TEMPORARY,
-    ("harness/utils/hashing.py", "file_hash_cache", "replace"): KNOWN,
-    ("harness/utils/hashing.py", "file_hash_cache", "unlink"): TEMPORARY,
+    ("harness/store/manifest.py", "write_manifest", "write_text"): "in an entry that is being made",
     ("harness/data/columns/metadata_join.py", "Join._rows_by_key", "rename"): NO_FILE,
     ("harness/store/writer.py", "NpyAppender.__init__", "open"): "in an entry that is being made",
     ("harness/explore/stored.py", "with_scores", "rename"): NO_FILE,
-    ("harness/utils/lock_file.py", "open_lock", "open"): "opened, never truncated; refused unless it is an empty file",
-    ("harness/utils/lock_file.py", "remove_lock", "unlink"): "the lock that is held, and empty",
+    ("harness/utils/file_lock.py", "_holding", "unlink"): "the lock that is held, and empty",
     ("harness/montage/contact_sheet.py", "montage", "open"): TEMPORARY,
-    (
-        "harness/norm/engine/serialization.py",
-        "replacing",
-        "replace",
-    ): "what the user named, if it is a file, and only with force=true",
-    ("harness/norm/engine/serialization.py", "replacing", "unlink"): TEMPORARY,
     ("harness/norm/engine/serialization.py", "save", "open"): TEMPORARY,
-    ("harness/utils/output_file.py", "_replace", "open"): TEMPORARY,
-    ("harness/utils/output_file.py", "_replace", "replace"): KNOWN,
-    ("harness/utils/output_file.py", "_replace", "unlink"): TEMPORARY,
     ("harness/utils/output_file.py", "write_output", "write_text"): "a device",
     ("harness/utils/interruption.py", "before_raise", "remove"): NO_FILE,
     ("harness/settings/yaml_file.py", "_check_size", "remove"): NO_FILE,
     ("harness/utils/interruption.py", "last_act", "remove"): NO_FILE,
     ("harness/run/checkpoint/table_file.py", "remove_temporaries", "unlink"): KNOWN,
-    ("harness/run/checkpoint/table_file.py", "write", "open"): TEMPORARY,
-    ("harness/run/checkpoint/table_file.py", "write", "replace"): PLACE,
-    ("harness/run/checkpoint/table_file.py", "write", "unlink"): TEMPORARY,
+    ("harness/run/checkpoint/table_file.py", "write_table", "open"): TEMPORARY,
     ("harness/cli/sweep_counts.py", "count", "open"): "appends to a temporary file",
     ("harness/cli/sweep_counts.py", "count_outcomes", "touch"): TEMPORARY,
-    ("harness/run/checkpoint/checkpoint.py", "FileCheckpoints.forget", "unlink"): KNOWN,
+    ("harness/run/checkpoint/checkpoint.py", "FileCheckpoints.clear", "unlink"): KNOWN,
     ("harness/run/checkpoint/checkpoint.py", "_remove", "unlink"): KNOWN,
     (
         "harness/tracking/requests.py",
@@ -84,18 +84,15 @@ REVIEWED = {
     ): "in a folder that the caller made, never outside of it",
     ("harness/tracking/database.py", "_make", "rename"): PLACE,
     ("harness/tracking/database.py", "_remove_unfinished", "unlink"): KNOWN,
-    ("harness/tracking/outbox.py", "PendingRequest.drop", "rename"): "in a journal",
+    ("harness/tracking/outbox.py", "PendingRequest.remove", "rename"): "in an outbox",
     ("harness/tracking/outbox.py", "RunOutbox.begin", "rename"): "to a name that is drawn",
-    ("harness/tracking/outbox.py", "RunOutbox.keep", "rename"): "in a journal",
-    ("harness/tracking/outbox.py", "RunOutbox.keep", "touch"): "in a journal",
-    ("harness/tracking/outbox.py", "RunOutbox.remove", "rmdir"): "a journal, which is empty",
-    ("harness/tracking/outbox.py", "RunOutbox.remove", "unlink"): "in a journal, by name",
-    ("harness/tracking/outbox.py", "_remove_entry", "rmdir"): "a call of a journal, which is empty",
-    ("harness/tracking/outbox.py", "_remove_entry", "rmtree"): "the files of a call of a journal",
-    ("harness/tracking/outbox.py", "_remove_entry", "unlink"): "in a call of a journal, by name",
-    ("harness/tracking/outbox.py", "_write", "rename"): "in a journal",
-    ("harness/tracking/outbox.py", "_write", "write_text"): "in a journal",
-    ("harness/tuning/engine/study_workers.py", "work", "write_bytes"): TEMPORARY,
+    ("harness/tracking/outbox.py", "RunOutbox.append", "rename"): "in an outbox",
+    ("harness/tracking/outbox.py", "RunOutbox.append", "touch"): "in an outbox",
+    ("harness/tracking/outbox.py", "RunOutbox.remove", "rmdir"): "an outbox, which is empty",
+    ("harness/tracking/outbox.py", "RunOutbox.remove", "unlink"): "in an outbox, by name",
+    ("harness/tracking/outbox.py", "_remove_entry", "rmdir"): "a request of an outbox, which is empty",
+    ("harness/tracking/outbox.py", "_remove_entry", "rmtree"): "the files of a request of an outbox",
+    ("harness/tracking/outbox.py", "_remove_entry", "unlink"): "in a request of an outbox, by name",
 }
 
 
@@ -138,7 +135,7 @@ def _dangerous(call: ast.Call) -> str | None:
     function = call.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     of_os = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "os"
-    if name in ALWAYS | WRITES:
+    if name in ALWAYS | WRITES | REPLACING:
         return None if name == "remove" and not call.args and not of_os else name
     if name in RENAMES:
         return name if of_os or (len(call.args) == 1 and not call.keywords) else None

@@ -24,7 +24,7 @@ from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.norm.engine.serialization import load, save
 from harness.norm.raw import Raw
 from harness.run.checkpoint import table_file
-from harness.run.checkpoint.checkpoint import FileCheckpoints, forget_finished, prepare
+from harness.run.checkpoint.checkpoint import FileCheckpoints, prepare_folder, remove_superseded
 from harness.run.checkpoint.keys import RunKey
 from harness.run.checkpoint.table_file import StoredTable
 from harness.store.lru_cache import DirectoryCache
@@ -32,10 +32,10 @@ from harness.sync import main as sync
 from harness.tracking.database import open_database
 from harness.tracking.outbox import RunInfo, RunOutbox
 from harness.tuning.engine.storage import open_storage
-from harness.utils.exclusive import alone
+from harness.utils.file_lock import exclusive_lock
 from harness.utils.hashing import file_hash_cache, file_sha256
 from harness.utils.output_file import write_output
-from harness.utils.process_identity import owner
+from harness.utils.process_identity import this_process
 
 ASKED = RunKey({key: {} for key in ("batch", "norm", "split", "aggregate", "seed")}, "data")
 MB = 1_000_000
@@ -51,7 +51,7 @@ def dead() -> list[str]:
     """A process of this machine that ended."""
     child = subprocess.Popen(["true"])
     child.wait()
-    return [owner()[0], str(child.pid), "1"]
+    return [this_process()[0], str(child.pid), "1"]
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,21 @@ class Place:
 
 
 def _unit(path: Path) -> Path:
-    table_file.write(path, StoredTable(pd.DataFrame({"x": [1.0]}), {}))
+    table_file.write_table(path, StoredTable(pd.DataFrame({"x": [1.0]}), {}))
     os.utime(path, (OLD, OLD))
     return path
 
 
 def _units(folder: Path) -> list[Path]:
-    unit = _unit(folder / f"{ASKED.setting[:24]}-{1:032x}.parquet")
+    unit = _unit(folder / f"{ASKED.checkpoint_prefix[:24]}-{1:032x}.parquet")
     cut_off = folder / "~".join([f".{2:024x}-{2:032x}.parquet", *dead()])
     cut_off.write_bytes(unit.read_bytes()[:40])
     return [unit, cut_off]
 
 
 def _prepared(folder: Path) -> None:
-    prepare(folder)
-    forget_finished(folder, ASKED, datetime.now())
+    prepare_folder(folder)
+    remove_superseded(folder, ASKED, datetime.now())
 
 
 def _entry(folder: Path) -> Path:
@@ -131,11 +131,11 @@ PLACES = {
     "units": Place(
         _units,
         (
-            lambda i: f"{ASKED.setting[:24]}-{i + 100:032x}.parquet",
+            lambda i: f"{ASKED.checkpoint_prefix[:24]}-{i + 100:032x}.parquet",
             lambda i: f"plate{i}.parquet",
             lambda i: f".{i + 100}~y",
             lambda i: f".x~y~z~{i}",
-            lambda i: "~".join([f".{i + 100:024x}-{i:032x}.parquet", owner()[0], "999999999", "1"]),
+            lambda i: "~".join([f".{i + 100:024x}-{i:032x}.parquet", this_process()[0], "999999999", "1"]),
             lambda i: f"{i + 100:064x}.lock",
         ),
         _prepared,
@@ -185,18 +185,18 @@ def test_a_table_of_the_user_is_not_removed_for_its_age(tmp_path: Path) -> None:
     """``units=.`` and ``units=plates``: a month old input is the usual input."""
     path = settle(tmp_path / "plate1.parquet", KINDS["table"])
     before = path.read_bytes()
-    prepare(tmp_path)
+    prepare_folder(tmp_path)
     assert path.read_bytes() == before
 
 
 def test_units_of_this_run_are_forgotten_and_nothing_that_took_their_names(tmp_path: Path) -> None:
     units = FileCheckpoints(tmp_path, ASKED, content=("a",))
     for name in "ab":
-        units.put(StoredTable(pd.DataFrame({"x": [1.0]}), {}), "report", name)
+        units.save(StoredTable(pd.DataFrame({"x": [1.0]}), {}), "report", name)
     first, second = sorted(tmp_path.iterdir())
     first.unlink()
     KINDS["table"](first)
-    units.forget()
+    units.clear()
     assert (first.exists(), second.exists()) == (True, False)
 
 
@@ -207,9 +207,12 @@ def test_a_foreign_unit_is_one_line_and_stays(kind: str, tmp_path: Path) -> None
     path = settle(units._path("report", ("b",)), KINDS[kind])
     before = state(path)
     if kind == "table":  # one that was damaged looks alike: it is computed again
-        assert units.take("report", "b") is None
+        assert units.load("report", "b") is None
         return
-    for act in (partial(units.take, "report", "b"), partial(units.put, StoredTable(pd.DataFrame(), {}), "report", "b")):
+    for act in (
+        partial(units.load, "report", "b"),
+        partial(units.save, StoredTable(pd.DataFrame(), {}), "report", "b"),
+    ):
         with pytest.raises(InputError, match=r"^units: .*move it away") as raised:
             act()
         assert "\n" not in str(raised.value)
@@ -217,13 +220,13 @@ def test_a_foreign_unit_is_one_line_and_stays(kind: str, tmp_path: Path) -> None
 
 
 def _lock(path: Path) -> None:
-    with alone(path):
+    with exclusive_lock(path):
         pytest.fail("nothing is to be done")
 
 
 EXACT: dict[str, tuple[str, Callable[[Path], object]]] = {  # a name that is needed, and who needs it
-    "lock": ("x.lock", lambda folder: _lock(folder / "x")),
-    "lock of units": (f"{ASKED.run}.lock", lambda folder: _lock(folder / ASKED.run)),
+    "lock": ("x.lock", lambda folder: _lock(folder / "x.lock")),
+    "lock of units": (f"{ASKED.run_key}.lock", lambda folder: _lock(folder / f"{ASKED.run_key}.lock")),
     "lock of an entry": (f".{DirectoryCache(Path()).name({})}.lock", _filled),
     "entry": (DirectoryCache(Path()).name({}), _filled),
     "database": ("mlflow.db", lambda folder: open_database(folder / "mlflow.db", make=True)),
@@ -335,8 +338,8 @@ def test_a_journal_that_lost_its_run_is_not_thrown_away(tmp_path: Path, capsys: 
     from harness.tracking.requests import TrackingRequest
 
     journal = RunOutbox.begin(tmp_path)
-    journal.own(RunInfo("http://127.0.0.1:1", "0", "r", "r"))
-    journal.keep(TrackingRequest("tags", {"a": "b"}))
+    journal.set_run(RunInfo("http://127.0.0.1:1", "0", "r", "r"))
+    journal.append(TrackingRequest("tags", {"a": "b"}))
     (journal.folder / "run.json").unlink()
     journal.release()
     assert sync(["--outbox", str(tmp_path)]) == 2
@@ -394,13 +397,13 @@ def test_studies_are_not_made_in_a_database_of_something_else(tmp_path: Path) ->
 
 
 def test_a_lock_is_waited_for_by_one_and_removed_by_the_other(tmp_path: Path) -> None:
-    with alone(tmp_path / "x"):
+    with exclusive_lock(tmp_path / "x.lock"):
         assert (tmp_path / "x.lock").exists()
         KINDS["text"](tmp_path / "x.lock")  # whose content is then somebody's
     assert (tmp_path / "x.lock").read_text() == "mine\n"
     (tmp_path / "x.lock").unlink()
     start = time.monotonic()
-    with alone(tmp_path / "x"):
+    with exclusive_lock(tmp_path / "x.lock"):
         pass
     assert time.monotonic() - start < 5
     assert list(tmp_path.iterdir()) == []

@@ -26,7 +26,7 @@ def test_truncated_before_a_run(folder: Path, same_as_undisturbed: Callable[[Pat
     halve(*folder.glob("mlruns/store/*/features.npy"))
     again = run_command(folder, *QUICK, "force=true")
     assert again.status == 0
-    assert "making again" in again.line
+    assert "rebuilding" in again.line
     same_as_undisturbed(folder)
 
 

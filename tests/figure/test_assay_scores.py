@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from harness.core.exceptions import NotApplicable
+from harness.core.score_schema import COLUMNS
 from harness.figure.assay_scores import AssayScores
-from harness.scoring.score_table import COLUMNS
 
 HELD_OUT = {"b1": 7, "b2": 12}
 

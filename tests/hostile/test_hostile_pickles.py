@@ -24,10 +24,10 @@ from harness.data.npz import Npz
 from harness.data.tables import Tables
 from harness.norm.engine import serialization
 from harness.store.store import load, open_store, store_folder
-from harness.utils.worker_pool import beside
+from harness.utils.worker_pool import background_tasks
 
 HARNESS = ROOT / "harness"
-WITHIN = ("worker_pool.py", "study_workers.py")  # what a process writes for its own helpers
+WITHIN = ("worker_pool.py",)  # what a process writes for its own helpers
 
 
 class Mine:
@@ -167,9 +167,9 @@ def test_helpers_are_given_their_work_in_a_private_folder(monkeypatch: pytest.Mo
         raise InterruptedError
 
     monkeypatch.setattr(
-        "harness.utils.worker_pool.processes", lambda *_: type("Pool", (), {"submit": staticmethod(submit)})
+        "harness.utils.worker_pool.worker_pool", lambda *_: type("Pool", (), {"submit": staticmethod(submit)})
     )
-    with pytest.raises(InterruptedError), beside(str, do=str, names=["x"], n=1):
+    with pytest.raises(InterruptedError), background_tasks(str, run_here=str, names=["x"], n_workers=1):
         pass
     ((folder, there),) = seen
     assert there

@@ -18,6 +18,7 @@ from oddities import NAMES, as_stored, doubles, few, layout, names, one_line, or
 
 from harness import Profiles
 from harness.core.exceptions import InputError
+from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.tables import Tables
 from harness.store.store import load, open_store, store_folder
 
@@ -50,7 +51,7 @@ def read(content: bytes, ending: str, **options: Any) -> Profiles | str:
         return opened.replace(X=np.array(opened.X), wells=opened.wells.copy())
 
 
-def profiles_from_frame(df: pd.DataFrame, **options: Any) -> Profiles | str:
+def profiles_or_message(df: pd.DataFrame, **options: Any) -> Profiles | str:
     try:
         return profiles_from_frame(df, controls=CONTROLS, **options)
     except InputError as refused:
@@ -110,7 +111,7 @@ def test_odd_numbers_are_kept_or_refused_and_never_changed(table: pd.DataFrame, 
     known = np.abs(expected) <= 1e37  # NaN is not
     for found in (
         read(written(table, ending), ending, on_missing=on_missing),
-        profiles_from_frame(table, on_missing=on_missing),
+        profiles_or_message(table, on_missing=on_missing),
     ):
         if isinstance(found, str):
             assert not known.all(), f"ordinary values were refused: {found}"
@@ -133,7 +134,7 @@ def test_any_name_is_kept_as_it_is_or_refused(given_names: list[str], ending: st
         table[column] = table[column].map({f"{old}{i}": name for i, name in enumerate(chosen)})
     table["compound"] = table["compound"].replace({f"c{i}": name for i, name in zip((1, 2, 4), compounds, strict=True)})
     shown = table.map(lambda v: v.strip() if isinstance(v, str) else v)
-    for found in (read(written(table, ending), ending), profiles_from_frame(table)):
+    for found in (read(written(table, ending), ending), profiles_or_message(table)):
         if isinstance(found, str):
             continue
         expected = in_plate_order(shown)
@@ -180,7 +181,7 @@ ODD_COLUMNS = {
 def test_a_column_of_any_type_is_read_or_refused_in_one_line(column: str, kind: str) -> None:
     table = layout(2, 6).assign(area=np.arange(12.0))
     table[column] = pd.Series(ODD_COLUMNS[kind], dtype=None if kind != "numbers beyond float64" else object)
-    found = profiles_from_frame(table, features=["area"])
+    found = profiles_or_message(table, features=["area"])
     if isinstance(found, Profiles):
         assert found.features == ("area",)
         np.testing.assert_array_equal(found.X[:, 0], as_stored(in_plate_order(table)["area"]))
@@ -201,13 +202,13 @@ def test_text_of_bytes_is_that_text() -> None:
 
 def test_numbers_kept_as_objects_are_features() -> None:
     table = layout(1, 6).assign(area=pd.Series([1.5, 2, 3, 4, 5, 6], dtype=object))
-    found = profiles_from_frame(table)
+    found = profiles_or_message(table)
     assert isinstance(found, Profiles)
     np.testing.assert_array_equal(found.X[:, 0], np.float32([1.5, 2, 3, 4, 5, 6]))
 
 
 def test_an_index_that_repeats_a_column_is_refused() -> None:
-    assert "'plate'" in str(profiles_from_frame(layout(1, 6).assign(area=1.0).set_index("plate", drop=False)))
+    assert "'plate'" in str(profiles_or_message(layout(1, 6).assign(area=1.0).set_index("plate", drop=False)))
 
 
 BROKEN = {

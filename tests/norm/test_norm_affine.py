@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import harness.norm.dmso_across
 from harness.core.evaluation import Split
+from harness.core.plate_sequence import PlateSequence
 from harness.core.profiles import Plate, Profiles
 from harness.data.wells.aggregation import aggregate, sites_to_wells, well_codes
 from harness.model.fold_pca import FoldPCA, fold_pca_factory
@@ -21,6 +22,7 @@ from harness.norm.base import Normalizer
 from harness.norm.dmso_across import DmsoAcross
 from harness.norm.engine.affine import AffineNormalizer
 from harness.norm.engine.normalize import normalize
+from harness.norm.engine.plate_summaries import PlateSummaryNormalizer
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.store.readahead_memmap import ReadaheadMemmap
 from harness.store.store import load
@@ -102,21 +104,24 @@ def test_of_sites_only_those_of_control_wells_are_read_again(packed: Profiles, m
 
 def test_sites_are_read_once_for_raw_wells_and_for_the_fit(packed: Profiles, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    really = DmsoAcross.summarize
+    really = DmsoAcross.summarize_plate
 
     def spy(self: DmsoAcross, plate: Plate) -> Any:
         seen.append(plate.name)
         return really(self, plate)
 
-    monkeypatch.setattr(DmsoAcross, "summarize", spy)
-    monkeypatch.setattr("harness.norm.engine.plate_summaries.PlateSummaryNormalizer._one", forbidden_unless_known)
+    monkeypatch.setattr(DmsoAcross, "summarize_plate", spy)
+    monkeypatch.setattr(PlateSummaryNormalizer, "_summary_at", forbidden_unless_cached)
     normalize(packed, DmsoAcross(), splits(packed)[0])
     assert sorted(seen) == ["p0", "p1", "p2", "p3"]
 
 
-def forbidden_unless_known(self: Any, shown: Profiles, rows: slice) -> tuple[str, Any]:
-    name = str(shown._table(rows)["plate"].iloc[0])
-    return name, shown._facts[type(self).__qualname__, name]
+def forbidden_unless_cached(self: Any, plates: PlateSequence, rows: slice) -> tuple[str, Any]:
+    def refuse() -> Plate:
+        raise AssertionError("a plate is read again")
+
+    name = str(plates.facts.of_plate(rows).table["plate"].iloc[0])
+    return name, self._cached_summary(plates, name, refuse)
 
 
 def test_profiles_in_memory_and_profiles_of_wells_give_the_same(packed: Profiles) -> None:

@@ -95,8 +95,8 @@ def test_wells_are_the_median_of_what_the_last_step_gives(screen: Any) -> None:
         chain = Chain(steps=steps)
         by_hand = normalize(profiles.replace(X=rows_of(profiles, chain)), Raw())
         np.testing.assert_allclose(normalize(profiles, chain).X, by_hand.X, rtol=1e-5, atol=1e-5)
-    assert Chain(steps=[DmsoWithin(), AllWithin()]).increasing
-    assert not Chain(steps=[DmsoWithin(), DmsoAcross()]).increasing
+    assert Chain(steps=[DmsoWithin(), AllWithin()]).is_monotone
+    assert not Chain(steps=[DmsoWithin(), DmsoAcross()]).is_monotone
 
 
 def test_a_chain_in_a_chain_is_the_flat_chain(screen: Any) -> None:

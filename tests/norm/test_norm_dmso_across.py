@@ -196,13 +196,13 @@ def test_an_unknown_scope_is_refused_with_the_known_ones(screen: Any) -> None:
 
 
 def test_folds_summarize_a_whole_plate_once_and_part_of_it_anew(screen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    profiles, seen, summarize = screen(), [], DmsoAcross.summarize
+    profiles, seen, summarize = screen(), [], DmsoAcross.summarize_plate
 
     def noted(self: DmsoAcross, plate: Plate) -> Any:
         seen.append(plate.name)
         return summarize(self, plate)
 
-    monkeypatch.setattr(DmsoAcross, "summarize", noted)
+    monkeypatch.setattr(DmsoAcross, "summarize_plate", noted)
     batch, first = profiles.wells["batch"].to_numpy(), str(profiles.wells["plate"].iloc[0])
     for held_out in ("b1", "b2", "b3"):
         rows = profiles.where(batch != held_out)

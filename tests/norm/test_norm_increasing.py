@@ -1,4 +1,4 @@
-"""Methods that declare ``increasing`` get only the middle sites of a well: the answer must be the same to the bit."""
+"""Methods that declare ``is_monotone`` get only the middle sites of a well: the answer must be the same to the bit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def screen(*, sites: list[int], shuffled: bool) -> Profiles:
 @pytest.mark.parametrize("sites", [[6], [5], [1, 2, 3, 4, 9], [30, 25]], ids=str)
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_median_of_the_middle_sites_is_the_median_of_all(method: Normalizer, sites: list[int], shuffled: bool) -> None:
-    assert method.increasing
+    assert method.is_monotone
     profiles = screen(sites=sites, shuffled=shuffled)
     every_site = normalize(profiles, method, aggregate="none").X
     expected = [sites_to_wells(every_site[p.rows], well_codes(p.wells), "median") for p in profiles]

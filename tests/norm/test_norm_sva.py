@@ -18,8 +18,7 @@ from harness.core.profiles import Plate, Profiles
 from harness.data.wells.aggregation import well_table
 from harness.metric.auroc import Auroc
 from harness.norm.engine.normalize import normalize
-from harness.norm.engine.surrogate import count_components
-from harness.norm.sva import Sva
+from harness.norm.sva import Sva, count_components
 from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated

@@ -49,7 +49,7 @@ def test_every_member_transforms_to_the_same_bits_after_a_round_trip(
     for (plate, before), (_, after) in zip(*results, strict=True):
         np.testing.assert_array_equal(after, before, err_msg=plate.name)
     for stage in fitted.stages():
-        own = FittedStage(stage, profiles).of(plate)
+        own = FittedStage(stage, profiles).normalizer_for(plate)
         serialization.save(own, tmp_path / "one.npz")
         np.testing.assert_array_equal(serialization.load(tmp_path / "one.npz").transform(plate), own.transform(plate))
 

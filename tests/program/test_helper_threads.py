@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.utils.processes import processes
+from harness.utils.worker_pool import worker_pool
 
 
 def pools_after_everything_was_imported() -> list[dict[str, Any]]:
@@ -17,11 +17,11 @@ def pools_after_everything_was_imported() -> list[dict[str, Any]]:
 
 
 def test_every_pool_of_a_helper_has_one_thread() -> None:
-    helper = processes(1, "test of threads")
+    helper = worker_pool(1, "test of threads")
     try:
         pools = helper.submit(pools_after_everything_was_imported).result(60)
     finally:
         helper.shutdown()
-        processes.cache_clear()
+        worker_pool.cache_clear()
     assert {pool["internal_api"] for pool in pools} >= {"openblas", "openmp"}
     assert {pool["num_threads"] for pool in pools} == {1}

@@ -36,7 +36,7 @@ from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan, plan_splits, split_fingerprint
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.leave_plate_out import LeavePlateOut
-from harness.store.plate_sample import sample_plates
+from harness.store.plate_subset import sample_plates
 from harness.task.assay_activity import AssayActivity
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
@@ -191,7 +191,7 @@ def test_everything_of_a_run_reaches_the_recorder(screen: Screen) -> None:
     assert declined["value"].isna().all()
     assert set(memory.tables) >= {"scores", "resamples", "predictions"}
     assert set(memory.kept_metrics) >= {"time/normalize_seconds", "time/model_lr_seconds", "time/audit_half_seconds"}
-    wells = plan_splits(plan, profiles)[0]
+    wells = plan_splits(plan, profiles).wells
     predicted = memory.tables["predictions"]
     assert len(predicted) == wells["role"].isin(["negcon", "treated"]).sum()
     assert set(predicted["fold"]) == {"b1", "b2", "b3"}
@@ -241,9 +241,9 @@ def test_folds_share_what_they_do_not_change(screen: Screen) -> None:
     profiles = screen()
     for normalizer, once in ((AllWithin(), True), (DmsoAcross(), False), (Raw(), True)):
         run = EvaluationRun(_plan(normalizer=normalizer), profiles, Memory())
-        first, second = (run.normalized(split) for split in run.splits[:2])
+        first, second = (run.screen.for_split(split) for split in run.folds.splits[:2])
         assert (first is second) is once
-        assert run.depends_on_split is not once
+        assert run.screen.depends_on_training is not once
 
 
 @pytest.mark.parametrize("normalizer", [DmsoAcross(), Combat(), AllWithin()], ids=["train", "controls", "plate"])
@@ -263,7 +263,7 @@ def test_features_without_variance_are_recorded_whoever_asks_for_profiles(
     counts = table["fallback"].value_counts()
     assert memory.kept_metrics["norm/zero_variance_centred"] == counts["centred"]
     seen: list[pd.DataFrame] = []
-    for split in run.splits:
+    for split in run.folds.splits:
         normalize(profiles, normalizer, split, report=seen.append)
     columns = ["plate", "feature_number", "fallback"]
     expected = set(pd.concat(seen)[columns].itertuples(index=False, name=None))

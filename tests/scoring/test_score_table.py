@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from harness.core.evaluation import Evaluation, Split
+from harness.core.score_schema import COLUMNS
 from harness.core.seeding import generator
 from harness.metric.auroc import Auroc
 from harness.metric.balanced_accuracy import BalancedAccuracy
@@ -14,7 +15,7 @@ from harness.metric.base_rate import BaseRate
 from harness.metric.brier import Brier
 from harness.metric.precision import Precision
 from harness.scoring.bootstrap import interval, resample, weighted_mean
-from harness.scoring.score_table import COLUMNS, predictions, score_table
+from harness.scoring.score_table import predictions, score_table
 
 
 def wells(plates_in: tuple[int, ...] = (3, 2, 4, 2), n_wells: int = 10) -> pd.DataFrame:

@@ -12,12 +12,13 @@ from sklearn.preprocessing import StandardScaler
 
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import InputError
+from harness.core.score_schema import COLUMNS
 from harness.metric.auroc import Auroc
 from harness.metric.base_rate import BaseRate
 from harness.metric.brier import Brier
 from harness.scoring.bootstrap import resample
 from harness.scoring.evaluate import evaluate_groups
-from harness.scoring.score_table import COLUMNS, draws_of, score_table
+from harness.scoring.score_table import draws_of, score_table
 from harness.scoring.score_table_multilabel import score_groups
 
 METRICS = [Auroc(), Brier(), BaseRate()]

@@ -82,7 +82,7 @@ def test_a_server_that_is_killed_in_mid_run_loses_nothing(
     warned, said = outcome.err.splitlines()
     assert warned.startswith(f"harness: {server.uri} does not take results (")
     assert re.search(
-        r"results are kept in \S+mlruns/outbox/\S+; once it does, send them with python -m harness.sync$", said
+        r"results are stored in \S+mlruns/outbox/\S+; once it does, send them with python -m harness.sync$", said
     )
     folder = ["--folder", str(place / "mlruns"), "--timeout", "5"]
     with monkeypatch.context() as patch:
@@ -161,7 +161,7 @@ def test_an_upload_that_is_cut_off_after_every_call_doubles_nothing(
     with pytest.raises(ValueError, match=r"with python -m harness\.sync"):
         _everything(tracking, server.kill)
     server.start()
-    drop, dropped = PendingRequest.drop, set()
+    drop, dropped = PendingRequest.remove, set()
 
     def cut(self: PendingRequest) -> None:
         if self not in dropped:
@@ -169,7 +169,7 @@ def test_an_upload_that_is_cut_off_after_every_call_doubles_nothing(
             raise KeyboardInterrupt
         drop(self)
 
-    monkeypatch.setattr(PendingRequest, "drop", cut)
+    monkeypatch.setattr(PendingRequest, "remove", cut)
     n = len(list((place / "outbox").glob("*/[0-9]*")))
     for _ in range(n):
         with pytest.raises(KeyboardInterrupt):
@@ -202,7 +202,7 @@ def test_a_run_that_is_killed_is_never_shown_as_finished(
         assert process.poll() is None
         time.sleep(0.05)
     assert sync(["--folder", str(place / "mlruns")]) == 0
-    assert "is still going on" in capsys.readouterr().out
+    assert "is still in progress" in capsys.readouterr().out
     process.send_signal(signal.SIGKILL)
     process.wait()
     (run,) = runs(server, "minus9")

@@ -21,10 +21,9 @@ from harness.data.demo import Demo
 from harness.data.wells.aggregation import aggregate
 from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
-from harness.store import store
+from harness.store import lru_cache, store
 from harness.store.lru_cache import MARKER, DirectoryCache
 from harness.store.readahead_memmap import ReadaheadMemmap
-from harness.utils import entry_lock
 
 MB = 1_000_000
 
@@ -169,7 +168,7 @@ def test_a_failure_leaves_nothing_and_the_next_one_makes_it(tmp_path: Path) -> N
 def test_who_waits_says_so_and_takes_what_was_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entry_lock, "PATIENCE", 0.1)
+    monkeypatch.setattr(lru_cache, "PATIENCE", 0.1)
     cache, begun, made = DirectoryCache(tmp_path), threading.Event(), []
 
     def slow(folder: Path) -> None:

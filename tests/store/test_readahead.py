@@ -85,7 +85,7 @@ def test_memory_behind_is_let_go(tmp_path: Path) -> None:
     for start in range(0, len(mapped), rows):
         mapped[start : start + rows].sum()
         shared.append(int(statm.read_text().split()[2]) * page)
-    assert max(shared) - min(shared) < (readahead_memmap.HELD + 2) * mebi < n_plates * mebi
+    assert max(shared) - min(shared) < (readahead_memmap.PLATES_RESIDENT + 2) * mebi < n_plates * mebi
 
 
 @pytest.mark.parametrize("kind", ["numbers", "mask"])
@@ -119,6 +119,6 @@ def test_rows_that_are_chosen_are_asked_for_and_no_others(
     row, head = X.strides[0], mapped.offset
     assert asked == [(head + 3 * row, head + 5 * row), (head + 9 * row, head + 10 * row)]
     asked.clear()
-    monkeypatch.setattr(readahead_memmap, "MOST_RUNS", 1)
+    monkeypatch.setattr(readahead_memmap, "MAX_RUNS", 1)
     np.testing.assert_array_equal(mapped[index], X[index])
     assert asked == []

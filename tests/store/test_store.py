@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ import pytest
 from harness.core.exceptions import CorruptedStoreError, InputError
 from harness.core.profiles import Profiles
 from harness.data.tables import Tables
+from harness.store import lru_cache
 from harness.store.store import load, open_store, read_truth, store_folder
 from harness.store.writer import NpyAppender
-from harness.utils import entry_lock
 from harness.utils.hashing import file_hash_cache, file_sha256
 
 SIZES = {"P2": 3, "P1": 5, "P3": 2}
@@ -250,7 +251,7 @@ def test_no_plates_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_without_locks_a_store_that_appears_while_packing_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entry_lock, "fcntl", None)
+    monkeypatch.setattr(lru_cache, "exclusive_lock", lambda *_, **__: nullcontext())
 
     def meanwhile(plate: str, X: Any, wells: Any, truth: Any) -> Any:
         if plate == "P3":

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.exceptions import InputError
-from harness.task.labels.category import category
 from harness.task.labels.entries import Entries, Labels, resolve_duplicates
-from harness.task.labels.join import join
+from harness.task.labels.join import join_labels
+from harness.task.labels.tables import read_category
 
 VOTES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=30)
 
@@ -76,7 +76,7 @@ def labelled(*ids: str) -> Labels:
 
 
 def test_the_report_counts_both_sides_and_ignores_negative_controls() -> None:
-    joined = join(labelled("c2", "dmso", "c1", "c9", "c8", "c4"), wells())
+    joined = join_labels(labelled("c2", "dmso", "c1", "c9", "c8", "c4"), wells())
     report = joined.report.set_index("what")
     assert report["n"].iloc[:6].to_dict() == {
         "compounds in the data": 4,
@@ -94,16 +94,16 @@ def test_the_report_counts_both_sides_and_ignores_negative_controls() -> None:
 
 def test_no_match_shows_examples_of_both_sides_and_the_remedy() -> None:
     with pytest.raises(InputError, match="labels of 2 compounds, none of which is among the 4 of the data") as told:
-        join(labelled("BRD-1", "dmso"), wells())
+        join_labels(labelled("BRD-1", "dmso"), wells())
     for part in ("'BRD-1'", "['c1', 'c2', 'c3', and 1 more]", "data.columns.compound", "task.assay_activity.compound"):
         assert part in str(told.value)
 
 
 def test_wells_without_compounds_are_refused() -> None:
     with pytest.raises(InputError, match="the wells have no column `compound`; map it with"):
-        join(labelled("c1"), wells().drop(columns="compound"))
+        join_labels(labelled("c1"), wells().drop(columns="compound"))
     with pytest.raises(InputError, match="no treated well has a compound"):
-        join(labelled("c1"), wells().assign(compound=""))
+        join_labels(labelled("c1"), wells().assign(compound=""))
 
 
 def treated() -> pd.DataFrame:
@@ -114,11 +114,11 @@ def treated() -> pd.DataFrame:
 def test_a_class_becomes_an_assay_and_a_compound_of_another_class_is_inactive_in_it() -> None:
     one_class = treated()[treated()["compound"] != "c5"].iloc[1:]
     one_class = one_class.assign(moa=one_class["moa"].where(one_class["compound"] != "c1", "x"))
-    labels = category(one_class, "moa", duplicates="error")
+    labels = read_category(one_class, "moa", duplicates="error")
     table = labels.table(pd.Index(["c1", "c2", "c3"]))
     assert table.columns.tolist() == ["x", "y"]
     np.testing.assert_array_equal(table, [[1, 0], [0, 1], [np.nan, np.nan]])
-    only = category(one_class, "moa", duplicates="error", classes=["y"])
+    only = read_category(one_class, "moa", duplicates="error", classes=["y"])
     np.testing.assert_array_equal(only.table(pd.Index(["c1", "c2"])), [[0], [1]])
 
 
@@ -126,8 +126,8 @@ def test_a_compound_of_several_classes_is_refused_or_decided_by_its_wells() -> N
     with pytest.raises(
         InputError, match=r"column 'moa': 2 compounds have several classes, e.g. 'c1': .*'x': 2, 'y': 1"
     ):
-        category(treated(), "moa", duplicates="error")
-    labels = category(treated(), "moa", duplicates="majority")
+        read_category(treated(), "moa", duplicates="error")
+    labels = read_category(treated(), "moa", duplicates="majority")
     table = labels.table(pd.Index(["c1", "c2", "c5"]))
     np.testing.assert_array_equal(table, [[1, 0], [0, 1], [np.nan, np.nan]])
     assert labels.counts == {"compounds with several classes": 2, "of these tied, without a label": 1}
@@ -136,25 +136,25 @@ def test_a_compound_of_several_classes_is_refused_or_decided_by_its_wells() -> N
 def test_wells_vote_not_images() -> None:
     """c1: one well of class y with five images against two wells of class x with one image each."""
     images = pd.concat([treated(), *[treated().query("compound == 'c1' and moa == 'y'")] * 4])
-    labels = category(images.sort_values(["plate", "well"]), "moa", duplicates="majority")
+    labels = read_category(images.sort_values(["plate", "well"]), "moa", duplicates="majority")
     assert labels.table(pd.Index(["c1"]))["x"].tolist() == [1.0]
 
 
 def test_a_column_without_two_classes_or_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="no column 'mechanism'; found"):
-        category(treated(), "mechanism", duplicates="error")
+        read_category(treated(), "mechanism", duplicates="error")
     with pytest.raises(InputError, match="column 'moa' has 1 classes among treated wells; expected at least 2"):
-        category(treated().assign(moa="x"), "moa", duplicates="error")
+        read_category(treated().assign(moa="x"), "moa", duplicates="error")
     with pytest.raises(InputError, match="no class 'q'; found"):
-        category(treated(), "moa", duplicates="majority", classes=["q"])
+        read_category(treated(), "moa", duplicates="majority", classes=["q"])
 
 
 def test_an_accent_typed_in_two_ways_is_one_compound() -> None:
     """From a file of labels and from a column of the wells."""
     typed = wells().replace({"compound": {"c1": "e\u0301-1"}})
-    joined = join(labelled("\u00e9-1", "c2"), typed)
+    joined = join_labels(labelled("\u00e9-1", "c2"), typed)
     assert joined.n("compounds matched") == 2
     assert "\u00e9-1" in joined.table.index
     rows = typed[(typed["role"] == "treated") & (typed["compound"] != "")]
-    table = category(rows, "moa", duplicates="majority").table(pd.Index(["\u00e9-1"]))
+    table = read_category(rows, "moa", duplicates="majority").table(pd.Index(["\u00e9-1"]))
     assert table.notna().all(axis=None)

@@ -18,7 +18,7 @@ from places import SHARED
 from harness.core.exceptions import InputError
 from harness.task.labels.coding import Coding
 from harness.task.labels.entries import Labels, resolve_duplicates
-from harness.task.labels.matrix import matrix
+from harness.task.labels.matrix import read_matrix
 
 BRAY = SHARED / "bray2017" / "assay-labels"
 SIGNED: dict[str, Any] = {"active": [1], "inactive": [-1]}
@@ -32,7 +32,7 @@ def index_files(folder: Path, n: int, names: list[str]) -> dict[str, Any]:
 
 
 def read(path: Path, values: dict[str, Any] = SIGNED, **settings: Any) -> Labels:
-    return resolve_duplicates(matrix(path, Coding(values), **settings), duplicates="error")
+    return resolve_duplicates(read_matrix(path, Coding(values), **settings), duplicates="error")
 
 
 def toy(folder: Path, end: str) -> tuple[Path, np.ndarray[Any, Any], dict[str, Any]]:

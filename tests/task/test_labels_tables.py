@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.core.exceptions import InputError
 from harness.task.labels.coding import Coding
 from harness.task.labels.source import LabelSource
-from harness.task.labels.tables import long, wide
+from harness.task.labels.tables import read_long, read_wide
 
 PLAIN: dict[str, Any] = {"active": [1], "inactive": [0], "missing": []}
 DEFAULTS: dict[str, Any] = {
@@ -80,9 +80,9 @@ def test_long_and_wide_agree_with_counting_by_hand(y: list[tuple[int, int, int]]
     wanted = {(f"c{c}", f"a{a}"): value for c, a, value in y}
     table = pd.DataFrame([(c, a, v) for (c, a), v in wanted.items()], columns=["compound", "assay", "value"])
     coding = Coding({"active": [1], "inactive": [-1], "missing": [0]})
-    tall = long(table, coding, compound="compound", assay="assay", value="value", source="t")
+    tall = read_long(table, coding, compound="compound", assay="assay", value="value", source="t")
     flat = table.pivot_table(index="compound", columns="assay", values="value").reset_index()
-    broad = wide(flat, coding, compound="compound", source="t")
+    broad = read_wide(flat, coding, compound="compound", source="t")
     for entries in (tall, broad):
         found = {
             (entries.compounds[r], entries.assays[c]): v
@@ -111,7 +111,7 @@ def test_an_unknown_value_is_named_with_its_count_its_column_and_the_setting() -
     with pytest.raises(
         InputError, match=r"labels\.csv: unknown label values '-1' \(2 times\), 'CC' \(1 times\)"
     ) as told:
-        wide(table, Coding(PLAIN), compound="compound", source="labels.csv")
+        read_wide(table, Coding(PLAIN), compound="compound", source="labels.csv")
     for part in (
         "'column a1', 'column smiles'",
         "task.assay_activity.values",
@@ -119,7 +119,7 @@ def test_an_unknown_value_is_named_with_its_count_its_column_and_the_setting() -
         "and 2 more",
     ):
         assert part in str(told.value)
-    only = wide(table, Coding({**PLAIN, "missing": [-1]}), compound="compound", assays=["a1"], source="labels.csv")
+    only = read_wide(table, Coding({**PLAIN, "missing": [-1]}), compound="compound", assays=["a1"], source="labels.csv")
     assert (only.assays, only.value.tolist()) == (["a1"], [1.0, 0.0])
 
 
@@ -149,7 +149,7 @@ def test_of_an_assay_twice_a_missing_column_and_a_row_without_assay_is_told(tmp_
     with pytest.raises(InputError, match="no column 'sid'; found"):
         read(written(tmp_path, "a.csv"), compound="sid")
     with pytest.raises(InputError, match="no column but 'compound'"):
-        wide(table[["compound"]], Coding(PLAIN), compound="compound", source="t")
+        read_wide(table[["compound"]], Coding(PLAIN), compound="compound", source="t")
     table.loc[1, "assay"] = "b"
     table.to_csv(tmp_path / "long.csv", index=False)
     with pytest.raises(InputError, match=r"no assay 'z'; found \['a', 'b'\]"):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from harness.core.exceptions import InputError
 from harness.core.finding import Finding
-from harness.scoring.score_table import COLUMNS
+from harness.core.score_schema import COLUMNS
 from harness.tracking.tracking import Tracking
 
 KEY = "dmso_vs_treated/logistic/auroc"
@@ -264,19 +264,28 @@ def test_unknown_and_deleted_experiments_are_named(tracking: Tracking) -> None:
         tracking.records()
 
 
-def test_an_unreachable_server_is_one_line_and_leaves_the_retries_as_they_were(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    tracking = Tracking(uri="http://127.0.0.1:9")
+def test_an_unreachable_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracking = Tracking(uri="http://127.0.0.1:9", retries=0)
     with pytest.raises(InputError, match=r"127\.0\.0\.1:9 cannot be used") as raised:
         tracking.experiment_id(tracking.open())
     assert "\n" not in str(raised.value)
-    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
     monkeypatch.setattr("mlflow.MlflowClient.get_experiment_by_name", lambda *_: None)
     monkeypatch.setattr("mlflow.MlflowClient.create_experiment", lambda *_, **__: "7")
     assert tracking.experiment_id(tracking.open()) == "7"
-    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_the_environment_is_set_once_and_not_around_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    tracking = Tracking(uri="http://127.0.0.1:9", retries=1, timeout=7)
+    tracking.open()
+    before = dict(os.environ)
+    assert before["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"  # the user's own
+    assert float(before["MLFLOW_HTTP_REQUEST_TIMEOUT"]) >= 86_400  # the longest tracking.timeout
+    with tracking.usable():
+        assert dict(os.environ) == before
+    assert dict(os.environ) == before
 
 
 def test_an_experiment_that_another_process_made_is_used(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:

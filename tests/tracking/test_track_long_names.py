@@ -21,7 +21,7 @@ def target(tmp_path: Path) -> RunHandle:
 
 
 def test_a_tag_is_cut_where_the_database_ends(target: RunHandle, tmp_path: Path) -> None:
-    send(TrackingRequest("tags", {"mlflow.note.content": LONG, "short": "kept"}), target, tmp_path, again=False)
+    send(TrackingRequest("tags", {"mlflow.note.content": LONG, "short": "kept"}), target, tmp_path, is_retry=False)
     tags = target.client.get_run(target.run_id).data.tags
     assert tags["short"] == "kept"
     assert tags["mlflow.note.content"] == f"{LONG[:7999]}…"
@@ -29,6 +29,6 @@ def test_a_tag_is_cut_where_the_database_ends(target: RunHandle, tmp_path: Path)
 
 def test_a_trial_of_a_long_fold_is_made_once(target: RunHandle, tmp_path: Path) -> None:
     for again in (False, True):
-        send(TrackingRequest("trial", TRIAL), target, tmp_path, again=again)
+        send(TrackingRequest("trial", TRIAL), target, tmp_path, is_retry=again)
     (trial,) = target.client.search_runs([target.experiment], "tags.kind = 'trial'")
     assert (len(trial.info.run_name), len(trial.data.tags["fold"])) == (250, 8000)

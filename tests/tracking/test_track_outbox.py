@@ -17,7 +17,7 @@ from harness.core.exceptions import InputError
 from harness.sync import main as sync
 from harness.tracking import resend, transport
 from harness.tracking.outbox import RunInfo, RunOutbox
-from harness.tracking.requests import RunHandle, TrackingRequest, end_call, params_call, write_files
+from harness.tracking.requests import RunHandle, TrackingRequest, end_request, params_request, write_files
 from harness.tracking.requests import send as really_send
 from harness.tracking.tracking import Tracking
 from harness.tracking.transport import BufferedTransport, DirectTransport
@@ -32,10 +32,10 @@ class Line:
         self.torn = False
         self.sent: list[str] = []
 
-    def send(self, call: TrackingRequest, target: RunHandle, folder: Path, *, again: bool) -> None:
+    def send(self, call: TrackingRequest, target: RunHandle, folder: Path, *, is_retry: bool) -> None:
         if self.down:
             raise MlflowException("API request to http://lab:secret@host failed with exception Connection refused")
-        really_send(call, target, folder, again=again)
+        really_send(call, target, folder, is_retry=is_retry)
         self.sent.append(call.kind)
         if self.torn:
             raise MlflowException("failed with timeout")
@@ -63,7 +63,7 @@ def kept(folder: Path, uri: str) -> Callable[..., BufferedTransport]:
         client = MlflowClient(uri)
         target = RunHandle(client, client.create_run("0", run_name="r").info.run_id, "0")
         journal = RunOutbox.begin(folder / "outbox")
-        journal.own(RunInfo(uri, "0", target.run_id, "r"))
+        journal.set_run(RunInfo(uri, "0", target.run_id, "r"))
         return BufferedTransport(target, "http://lab:secret@host", journal, retries=retries, timeout=1)
 
     return make
@@ -74,18 +74,18 @@ def metric(key: str, value: float) -> TrackingRequest:
 
 
 def waiting(kept: BufferedTransport) -> list[str]:
-    return [entry.call().kind for entry in kept.journal.waiting()]
+    return [entry.request().kind for entry in kept.outbox.pending()]
 
 
 def test_what_is_sent_leaves_the_outbox_and_the_outbox_leaves_with_the_run(
     kept: Callable[..., BufferedTransport], line: Line, folder: Path
 ) -> None:
     run = kept()
-    run.put(params_call({"a": 1}))
+    run.put(params_request({"a": 1}))
     run.put(TrackingRequest("files", files={"tables/x.parquet": b"\x00\xff"}))
     assert waiting(run) == []
     assert line.sent == ["params", "files"]
-    run.put(end_call("FINISHED", time=5000))
+    run.put(end_request("FINISHED", time=5000))
     run.close()
     assert list((folder / "outbox").iterdir()) == []
     assert run.target.client.get_run(run.target.run_id).info.end_time == 5000
@@ -105,13 +105,13 @@ def test_calls_wait_in_order_and_are_sent_when_the_server_answers_again(
     run.put(metric("b", 2.0))
     assert waiting(run) == ["metrics", "tags", "metrics"]  # it is left alone for a while
     monkeypatch.setattr(transport, "_PAUSE", 0.0)
-    run._next = 0.0
+    run._next_attempt = 0.0
     run.put(metric("c", 3.0))
     assert line.sent == ["metrics", "tags", "metrics", "metrics"]
     assert run.target.client.get_run(run.target.run_id).data.metrics == {"a": 1 / 3, "b": 2.0, "c": 3.0}
     said = [record.getMessage() for record in caplog.records]
-    assert said[0].startswith("http://lab:***@host does not take results (connection refused); results are kept in ")
-    assert said[1:] == ["http://lab:***@host answers again; what was kept was sent"]
+    assert said[0].startswith("http://lab:***@host does not take results (connection refused); results are stored in ")
+    assert said[1:] == ["http://lab:***@host answers again; the stored results were sent"]
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (2, 3)])
@@ -120,8 +120,8 @@ def test_a_call_is_tried_so_many_times(
 ) -> None:
     tried: list[bool] = []
 
-    def refuse(call: TrackingRequest, target: RunHandle, folder: Path, *, again: bool) -> None:  # noqa: ARG001
-        tried.append(again)
+    def refuse(call: TrackingRequest, target: RunHandle, folder: Path, *, is_retry: bool) -> None:  # noqa: ARG001
+        tried.append(is_retry)
         raise MlflowException("no")
 
     monkeypatch.setattr(transport, "send", refuse)
@@ -141,8 +141,8 @@ def test_a_run_that_could_not_send_says_where_its_results_are_and_sync_sends_the
     run.put(metric("a", 1.0))
     line.down = True
     run.put(TrackingRequest("files", files={"tables/x.parquet": b"\x00\xff", "ü.txt": b"u"}))
-    run.put(end_call("FINISHED", time=5000))
-    with pytest.raises(InputError, match=r"kept in \S+/outbox/\S+; once it does, send them with python -m") as raised:
+    run.put(end_request("FINISHED", time=5000))
+    with pytest.raises(InputError, match=r"stored in \S+/outbox/\S+; once it does, send them with python -m") as raised:
         run.close()
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -174,7 +174,7 @@ def test_a_call_that_arrived_without_an_answer_is_not_doubled(
         TrackingRequest("input", {"name": "d", "fingerprint": "f" * 50}),
     ):
         run.put(call)
-    run.journal.release()
+    run.outbox.release()
     line.torn = False
     assert sync(["--folder", str(folder)]) == 0
     assert line.sent.count("trial") == 2
@@ -193,10 +193,10 @@ def test_a_run_whose_process_is_gone_ends_killed_at_its_last_sign(
     run.put(metric("a", 1.0))
     line.down = False
     assert sync(["--folder", str(folder)]) == 0
-    assert "is still going on" in capsys.readouterr().out
+    assert "is still in progress" in capsys.readouterr().out
     assert waiting(run) == ["metrics"]
-    last = run.journal.last_sign()
-    run.journal.release()  # as the end of a process does
+    last = run.outbox.last_activity()
+    run.outbox.release()  # as the end of a process does
     assert sync(["--folder", str(folder)]) == 0
     stored = run.target.client.get_run(run.target.run_id)
     assert (stored.info.status, stored.info.end_time, stored.data.metrics) == ("KILLED", last, {"a": 1.0})
@@ -227,7 +227,7 @@ def test_a_call_is_kept_as_a_whole_or_not_at_all(
         patch.setattr("harness.tracking.outbox.json.dumps", full)
         with pytest.raises(InputError, match=r"connection refused.*No space left on device.*make room there"):
             run.put(TrackingRequest("files", files={"x": b"1"}))
-        assert [path.name for path in run.journal.folder.iterdir() if path.is_dir()] == ["000001"]
+        assert [path.name for path in run.outbox.folder.iterdir() if path.is_dir()] == ["000001"]
         line.down = False
         assert run.flush(0)
         run.put(TrackingRequest("files", files={"x": b"1"}))
@@ -246,7 +246,7 @@ def test_no_artifact_is_written_outside_of_its_run(tmp_path: Path) -> None:
 
 def test_a_journal_holds_no_account(tmp_path: Path) -> None:
     journal = RunOutbox.begin(tmp_path / "outbox")
-    journal.own(RunInfo(without_account("https://lab:s3c@r3t@host:5000/mlflow"), "0", "x", "r"))
+    journal.set_run(RunInfo(without_account("https://lab:s3c@r3t@host:5000/mlflow"), "0", "x", "r"))
     assert json.loads((journal.folder / "run.json").read_text())["uri"] == "https://host:5000/mlflow"
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from harness.tracking.database import open_database
-from harness.tracking.requests import RunHandle, TrackingRequest, send, view_call
+from harness.tracking.requests import RunHandle, TrackingRequest, send, view_request
 from harness.tracking.ui_view import TAG
 
 INPUT = TrackingRequest("input", {"fingerprint": "ab" * 32, "name": "screen"})
-VIEW = view_call(evaluated=["dmso_vs_treated/logistic"], images=["figures/umap.png"])
+VIEW = view_request(evaluated=["dmso_vs_treated/logistic"], images=["figures/umap.png"])
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_a_run_that_comes_second_is_told_all_the_same(
     targets: list[RunHandle], call: TrackingRequest, tmp_path: Path
 ) -> None:
     first, second = targets
-    with just_before_writing(lambda: send(call, first, tmp_path, again=False)) as acted:
-        send(call, second, tmp_path, again=False)
+    with just_before_writing(lambda: send(call, first, tmp_path, is_retry=False)) as acted:
+        send(call, second, tmp_path, is_retry=False)
     assert acted
     client = first.client
     if call is INPUT:
@@ -84,5 +84,5 @@ class AlwaysSecond(MlflowClient):
 def test_only_a_lost_race_is_run_again_and_not_for_ever(message: str, attempts: int, tmp_path: Path) -> None:
     client = AlwaysSecond(message)
     with pytest.raises(MlflowException, match=r"Error|errors"):
-        send(INPUT, RunHandle(client, "run", "1"), tmp_path, again=False)
+        send(INPUT, RunHandle(client, "run", "1"), tmp_path, is_retry=False)
     assert client.asked == attempts

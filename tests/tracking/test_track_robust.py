@@ -20,13 +20,13 @@ from mlflow.exceptions import MlflowException
 from strangers import no_hang
 
 from harness.core.exceptions import InputError
-from harness.run.checkpoint.checkpoint import prepare
+from harness.run.checkpoint.checkpoint import prepare_folder
 from harness.sync import main as sync
 from harness.tracking import database
-from harness.tracking.errors import request_limits
 from harness.tracking.outbox import RunInfo, RunOutbox
+from harness.tracking.request_limits import request_limits
 from harness.tracking.requests import RunHandle, TrackingRequest
-from harness.tracking.server_client import repeated, within
+from harness.tracking.server_client import call_within, with_retries
 from harness.tracking.tracking import Tracking
 from harness.tracking.transport import BufferedTransport, DirectTransport
 from harness.tuning.engine.storage import open_storage
@@ -48,9 +48,9 @@ def journal(folder: Path) -> Callable[[str], RunOutbox]:
     def make(name: str) -> RunOutbox:
         run = MlflowClient(uri).create_run("0", run_name=name)
         journal = RunOutbox.begin(folder / "mlruns/outbox")
-        journal.own(RunInfo(uri, "0", run.info.run_id, name))
-        journal.keep(TrackingRequest("tags", {"a": name}))
-        journal.keep(TrackingRequest("files", files={"note.txt": name.encode()}))
+        journal.set_run(RunInfo(uri, "0", run.info.run_id, name))
+        journal.append(TrackingRequest("tags", {"a": name}))
+        journal.append(TrackingRequest("files", files={"note.txt": name.encode()}))
         journal.release()
         return journal
 
@@ -113,7 +113,7 @@ def test_what_a_run_says_of_its_outbox_is_what_sync_takes(
     commands = []
     for outbox in ("mlruns/outbox", "my pending"):
         journal = RunOutbox.begin(Path(outbox))
-        journal.own(RunInfo(uri, "0", target.run_id, "r"))
+        journal.set_run(RunInfo(uri, "0", target.run_id, "r"))
         kept = BufferedTransport(target, uri, journal, retries=0, timeout=1)
         with monkeypatch.context() as patch:
             patch.setattr("harness.tracking.transport.send", down)
@@ -185,7 +185,7 @@ def test_sync_and_compare_give_a_dripping_server_up(
     (line,) = capsys.readouterr().err.splitlines()
     assert "was not sent" in line
     assert "no answer in time" in line
-    assert len(made.waiting()) == 2
+    assert len(made.pending()) == 2
     monkeypatch.setattr("harness.tracking.server_client.limits", lambda: (0, 0.5))
     compared = run_compare(folder, "toy", "--uri", drip)
     assert compared.status == 2
@@ -194,11 +194,11 @@ def test_sync_and_compare_give_a_dripping_server_up(
 
 
 def test_a_call_that_is_over_in_time_is_as_without_limits() -> None:
-    assert within(5, lambda: 3) == 3
+    assert call_within(5, lambda: 3) == 3
     with pytest.raises(KeyError, match="x"):
-        within(5, lambda: {}["x"])
+        call_within(5, lambda: {}["x"])
     with pytest.raises(TimeoutError):
-        within(0.05, lambda: time.sleep(1))
+        call_within(0.05, lambda: time.sleep(1))
 
 
 def test_only_a_server_that_was_not_reached_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,16 +212,16 @@ def test_only_a_server_that_was_not_reached_is_asked_again(monkeypatch: pytest.M
     with request_limits(retries=2, timeout=5):
         for text in ("API request to http://x failed with exception refused", "RESOURCE_DOES_NOT_EXIST"):
             with pytest.raises(MlflowException):
-                repeated(lambda text=text: answer(text))  # type: ignore[misc]
+                with_retries(lambda text=text: answer(text))  # type: ignore[misc]
         with pytest.raises(TimeoutError):
-            repeated(lambda: (asked.append("slow"), time.sleep(20)), n_bytes=-250_000)
+            with_retries(lambda: (asked.append("slow"), time.sleep(20)), n_bytes=-250_000)
     assert [text.partition(" ")[0] for text in asked] == ["API", "API", "API", "RESOURCE_DOES_NOT_EXIST", "slow"]
 
 
 def test_variables_of_mlflow_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    from harness.tracking.errors import limits
+    from harness.tracking.request_limits import limits
 
     with request_limits(retries=5, timeout=2):
         assert limits() == (0, 604)
@@ -276,7 +276,7 @@ def test_studies_that_another_process_holds_are_called_so(tmp_path: Path, monkey
 def test_units_that_cannot_be_made_are_one_line(units: str, tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("mine")
     with pytest.raises(InputError, match=r"^units: .*cannot be written .*set units=FOLDER") as raised:
-        prepare(tmp_path / units)
+        prepare_folder(tmp_path / units)
     assert "\n" not in str(raised.value)
     assert (tmp_path / "a file").read_text() == "mine"
 

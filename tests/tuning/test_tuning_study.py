@@ -20,7 +20,7 @@ from harness.tuning.engine.sampler import Tpe
 from harness.tuning.engine.space import space_of
 from harness.tuning.engine.storage import open_storage
 from harness.tuning.engine.study import StudyLocation, StudyWorker, fail_lost, finished
-from harness.utils.process_identity import started
+from harness.utils.process_identity import start_time
 
 ENTRIES = {"C": {"type": "float", "low": 1e-4, "high": 10.0, "log": True}, "fit_intercept": {"choices": [True, False]}}
 Work = Callable[..., StudyWorker]
@@ -119,7 +119,7 @@ def test_a_default_that_was_lost_is_tried_again(work: Work) -> None:
 
 def test_trials_of_living_processes_are_left_alone(work: Work) -> None:
     study = work(3).place.open(SPACE)
-    for owner in ([socket.gethostname(), str(os.getppid()), started(os.getppid())], ["another host", "1", "x"]):
+    for owner in ([socket.gethostname(), str(os.getppid()), start_time(os.getppid())], ["another host", "1", "x"]):
         study.ask(SPACE.distributions).set_user_attr("process", owner)
     fail_lost(study)
     assert [t.state for t in study.trials] == [TrialState.RUNNING] * 2

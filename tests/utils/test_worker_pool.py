@@ -29,7 +29,7 @@ from harness.split.leave_batch_out import LeaveBatchOut
 from harness.store.readahead_memmap import ReadaheadMemmap
 from harness.store.store import load
 from harness.task.dmso_vs_treated import DmsoVsTreated
-from harness.utils.worker_pool import beside
+from harness.utils.worker_pool import background_tasks
 
 HERE = os.getpid()
 
@@ -54,14 +54,14 @@ def make(factor: int) -> Callable[[str], Any]:
 
 
 def test_without_other_processes_everything_is_done_here() -> None:
-    with beside(make, 3, do=make(3), names=["1", "2"], n=0) as elsewhere:
+    with background_tasks(make, 3, run_here=make(3), names=["1", "2"], n_workers=0) as elsewhere:
         assert dict(elsewhere.results(["1", "2", "5"])) == {"1": (3, HERE), "2": (6, HERE), "5": (15, HERE)}
 
 
 def test_what_has_not_begun_is_done_here_and_the_rest_elsewhere() -> None:
     names = ["slow", *map(str, range(2, 9))]
-    with beside(make, 10, do=make(10), names=names, n=1) as elsewhere:
-        assert wait_until(elsewhere._begun["slow"].running, 60)
+    with background_tasks(make, 10, run_here=make(10), names=names, n_workers=1) as elsewhere:
+        assert wait_until(elsewhere._submitted["slow"].running, 60)
         results = dict(elsewhere.results([*names, "1"]))
     assert {name: value for name, (value, _) in results.items()} == {"slow": 0, **{str(i): 10 * i for i in range(1, 9)}}
     assert results["slow"][1] != HERE
@@ -70,22 +70,22 @@ def test_what_has_not_begun_is_done_here_and_the_rest_elsewhere() -> None:
 
 
 def test_warnings_and_errors_of_the_other_process_arrive() -> None:
-    with beside(make, 1, do=make(1), names=["warn", "slow"], n=1) as elsewhere:
-        assert wait_until(elsewhere._begun["warn"].done, 60)
+    with background_tasks(make, 1, run_here=make(1), names=["warn", "slow"], n_workers=1) as elsewhere:
+        assert wait_until(elsewhere._submitted["warn"].done, 60)
         with pytest.warns(UserWarning, match="odd numbers"):
             assert dict(elsewhere.results(["warn", "slow"]))["warn"][0] == 1
-    with beside(make, 1, do=make(1), names=["bad", "slow"], n=1) as elsewhere:
-        assert wait_until(elsewhere._begun["bad"].done, 60)
+    with background_tasks(make, 1, run_here=make(1), names=["bad", "slow"], n_workers=1) as elsewhere:
+        assert wait_until(elsewhere._submitted["bad"].done, 60)
         with pytest.raises(InputError, match="choose another"):
             list(elsewhere.results(["bad", "slow"]))
 
 
 def test_the_work_of_a_process_that_dies_is_done_here_and_it_is_said() -> None:
-    with beside(make, 2, do=make(2), names=["die"], n=1) as elsewhere:
-        assert wait_until(elsewhere._begun["die"].done, 60)
+    with background_tasks(make, 2, run_here=make(2), names=["die"], n_workers=1) as elsewhere:
+        assert wait_until(elsewhere._submitted["die"].done, 60)
         with pytest.warns(UserWarning, match="ended unexpectedly"):
             assert dict(elsewhere.results(["die"])) == {"die": (14, HERE)}
-    with beside(make, 2, do=make(2), names=["3"], n=1) as elsewhere:
+    with background_tasks(make, 2, run_here=make(2), names=["3"], n_workers=1) as elsewhere:
         assert dict(elsewhere.results(["3"]))["3"][0] == 6
 
 

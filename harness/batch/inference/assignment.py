@@ -1,7 +1,7 @@
-"""An inferred assignment of plates to batches: tables, a sentence, and a file to edit and use again.
+"""Result of batch inference: tables, a summary line, and a configuration file to edit and reuse.
 
 The round trip: of a run's artifacts, put the folder ``batch`` into a folder MINE. ``--config-dir MINE batch=found``
-then uses ``MINE/batch/found.yaml``, which is ``batch=ranges`` with the ranges found: edit them to move a plate. Where
+then uses ``MINE/batch/found.yaml``, which is ``batch=ranges`` with the inferred ranges: edit them to move a plate. If
 plate ids hold several numbers, or none, edit the column ``batch`` of ``found.csv`` and join it: ``batch=column`` with
 ``'data.metadata=[{path: MINE/batch/found.csv, on: {PLATE_COLUMN: plate}}]'`` (wide tables).
 """
@@ -22,23 +22,23 @@ RANGES = "harness.batch.ranges.Ranges"
 
 @dataclass(frozen=True)
 class BatchInference:
-    """What was found.
+    """Batches inferred from control wells.
 
     Attributes
     ----------
-    method : of finding.
+    method : ``changepoints`` or ``clustering``.
     plates : in order: plate, order (1, 2, ...), batch, stability (0 to 1), outlier, distance and the cutoff beyond
         which a plate is an outlier (robust sd), reason, n_controls, intensity (mean of scaled medians of intensity
         features, or NaN), component_1.
     boundaries : where the batch changes along the order: after_plate, before_plate, after_batch, before_batch,
-        strength (squared error explained, in penalties), stability (share of resamples with a boundary right there).
-    rand : mean adjusted Rand index of assignments of resampled control wells with this one.
+        strength (squared error explained, in penalties), stability (share of resamples with this boundary).
+    adjusted_rand : mean adjusted Rand index of this assignment with those of resampled control wells.
     """
 
     method: str
     plates: pd.DataFrame
     boundaries: pd.DataFrame
-    rand: float
+    adjusted_rand: float
 
     @property
     def outliers(self) -> list[str]:
@@ -49,7 +49,7 @@ class BatchInference:
         return {"inferred_batches": self.plates, "inferred_boundaries": self.boundaries}
 
     def sentence(self) -> str:
-        """Return what was found, in one line, and what can be done about it."""
+        """Return the result in one line, with a remedy for a single batch or for outliers."""
         sizes = self.plates["batch"].value_counts(sort=False)
         n, plates = len(sizes), len(self.plates)
         if n == 1:
@@ -59,7 +59,7 @@ class BatchInference:
             )
         else:
             span = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
-            text = f"{n} batches of {span} plates ({self.method}, stability {self.rand:.2f})"
+            text = f"{n} batches of {span} plates ({self.method}, stability {self.adjusted_rand:.2f})"
         if self.outliers:
             listed = ",".join(f"'{name}'" for name in self.outliers)
             text += f"; outlier plates {preview(self.outliers)}, left out by data.exclude_plates=[{listed}]"
@@ -67,12 +67,12 @@ class BatchInference:
 
     @property
     def numbered(self) -> bool:
-        """Whether every plate id holds one number, and no two the same: what ``batch=ranges`` goes by."""
+        """Whether every plate id holds exactly one number and no two ids the same, as ``batch=ranges`` needs."""
         numbers = [_numbers(plate) for plate in self.plates["plate"]]
-        return all(len(found) == 1 for found in numbers) and len({found[0] for found in numbers}) == len(numbers)
+        return all(len(several) == 1 for several in numbers) and len({one for (one,) in numbers}) == len(numbers)
 
     def files(self) -> dict[str, str]:
-        """Return content of ``batch/found.csv`` and, where plates are numbered, of ``batch/found.yaml``, by name."""
+        """Return the content of ``batch/found.csv`` and, if plates are numbered, of ``batch/found.yaml``, by name."""
         table = {"batch/found.csv": str(spreadsheet_csv(self.plates))}
         return {**table, "batch/found.yaml": self.member()} if self.numbered else table
 
@@ -103,7 +103,7 @@ class BatchInference:
         return runs
 
     def member(self) -> str:
-        """Return YAML of a member of ``conf/batch`` that assigns the same batches without finding them again."""
+        """Return the YAML of a member of ``conf/batch`` that assigns the same batches without inferring them again."""
         spans = self.ranges()
         lines = [f"# {self.sentence()}", f"_target_: {RANGES}", "ranges:"]
         return "\n".join([*lines, *(f"  {name}: {spans[name]}" for name in spans), ""])

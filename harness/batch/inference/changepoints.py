@@ -1,4 +1,4 @@
-"""Batches as stretches of plates between change points of their control profiles."""
+"""Change points of the control profiles along the order of plates; batches are the stretches between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Labels = NDArray[np.int64]
 
 
 def noise(X: Doubles) -> float:
-    """Return variance from plate to plate within a batch, summed over the components: X (n, q) in plate order.
+    """Estimate the variance between plates of a batch, summed over the components: X (n, q) in plate order.
 
     Half the median squared step from a plate to the next (von Neumann 1941, with a median for the mean): a change of
     batch is one large step among many. InputError: plates without any difference.
@@ -28,7 +28,7 @@ def noise(X: Doubles) -> float:
 
 
 def penalty(X: Doubles) -> float:
-    """Return what a change point must save in squared error: Schwarz's criterion for a shift of all q components.
+    """Return the squared error that a change point must save: Schwarz's criterion for a shift of all q components.
 
     In Gaussian noise of variance v in each of q components a shift is q parameters and must save q v log(n); q v is
     :func:`noise`, measured on these plates, so that components of unequal variance count by what they vary.
@@ -37,20 +37,21 @@ def penalty(X: Doubles) -> float:
 
 
 def change_points(X: Doubles, min_size: int) -> Labels:
-    """Return batch number 0, 1, ... of each plate, (n,): the exact minimum of squared error + :func:`penalty` a change.
+    """Return the batch number 0, 1, ... of each plate, (n,), X (n, q) in plate order.
 
-    X (n, q), plates in order. Dynamic programming over all partitions into stretches of at least ``min_size`` plates
-    (ruptures, Truong 2020: kernel ``linear``, which is the squared error around the mean of a stretch).
+    The exact minimum of the squared error plus a :func:`penalty` for each change. Dynamic programming over all
+    partitions into stretches of at least ``min_size`` plates (ruptures, Truong 2020: kernel ``linear``, which is the
+    squared error around the mean of a stretch).
     """
     n, price = len(X), penalty(X)
     search = KernelCPD(kernel="linear", min_size=min_size).fit(X)
     total = np.vstack([np.zeros(X.shape[1]), X.cumsum(axis=0)])
-    best, chosen = np.inf, [n]
-    for changes in reversed(range(n // min_size)):  # the first answer holds those with fewer changes
+    best, batch_ends = np.inf, [n]
+    for changes in reversed(range(n // min_size)):  # the first call also solves those with fewer changes
         ends = search.predict(n_bkps=changes) if changes else [n]
         starts = [0, *ends[:-1]]
-        # The sum of squares is the same for every partition; what it explains is not.
+        # The total sum of squares is the same for every partition; the part that it explains is not.
         explained = sum(((total[b] - total[a]) ** 2).sum() / (b - a) for a, b in zip(starts, ends, strict=True))
         if (criterion := changes * price - explained) <= best:
-            best, chosen = criterion, ends
-    return np.searchsorted(chosen, np.arange(n), side="right").astype(np.int64)
+            best, batch_ends = criterion, ends
+    return np.searchsorted(batch_ends, np.arange(n), side="right").astype(np.int64)

@@ -1,4 +1,4 @@
-"""Batches as clusters of plates whose control profiles correlate, wherever they stand in the order."""
+"""Clusters of plates whose control profiles correlate, wherever the plates stand in the order."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from sklearn.metrics import silhouette_score
 from harness.batch.inference.changepoints import Labels
 from harness.core.arrays import Doubles
 
-LEAST_SILHOUETTE = 0.25  # below it "no substantial structure has been found" (Kaufman & Rousseeuw 1990, table 4)
-MOST_CLUSTERS = 40  # tried
+MIN_SILHOUETTE = 0.25  # below it "no substantial structure has been found" (Kaufman & Rousseeuw 1990, table 4)
+MAX_CLUSTERS = 40
 
 
 def clusters(X: Doubles, min_size: int) -> Labels:
-    """Return cluster number 0, 1, ... of each plate, (n,), in order of appearance; X (n, q).
+    """Return the cluster number 0, 1, ... of each plate, (n,), in order of appearance; X (n, q).
 
     Average linkage on 1 - Pearson correlation between plates, cut where the mean silhouette is highest. Clusters of
     fewer than ``min_size`` plates are dissolved: their plates join the cluster that they correlate with most. One
-    cluster where no cut reaches :data:`LEAST_SILHOUETTE`.
+    cluster if no cut reaches :data:`MIN_SILHOUETTE`.
     """
     distance = 1 - correlation(X)
     np.fill_diagonal(distance, 0.0)
     tree = linkage(squareform(distance, checks=False), "average")
-    best, chosen = LEAST_SILHOUETTE, np.zeros(len(X), dtype=np.int64)
-    for n_clusters in range(2, min(len(X) - 1, MOST_CLUSTERS * min_size) + 1):
-        cut = _dissolved(fcluster(tree, n_clusters, "maxclust"), distance, min_size)
-        if not 1 < len(np.unique(cut)) <= MOST_CLUSTERS:
+    best, labels = MIN_SILHOUETTE, np.zeros(len(X), dtype=np.int64)
+    for n_clusters in range(2, min(len(X) - 1, MAX_CLUSTERS * min_size) + 1):
+        cut = _dissolve_small(fcluster(tree, n_clusters, "maxclust"), distance, min_size)
+        if not 1 < len(np.unique(cut)) <= MAX_CLUSTERS:
             continue
         silhouette = silhouette_score(distance, cut, metric="precomputed")
         if silhouette > best:
-            best, chosen = silhouette, cut
-    return chosen
+            best, labels = silhouette, cut
+    return labels
 
 
 def correlation(X: Doubles) -> Doubles:
-    """Return correlation between plates, (n, n), over all scaled features: the cosine of X (n, q) centred over plates.
+    """Correlate plates, (n, n), over all scaled features: the cosine of X (n, q), centred over plates.
 
     X are components, coordinates along orthogonal axes, so that their cosine is that of the scaled profiles. Plates
     at the very mean have no direction, and correlation 0 with every other.
@@ -47,10 +47,8 @@ def correlation(X: Doubles) -> Doubles:
     return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0))
 
 
-def _dissolved(cut: Labels, distance: Doubles, min_size: int) -> Labels:
-    """Return ``cut`` without small clusters, numbered by first appearance; all one cluster where only small ones
-    exist.
-    """
+def _dissolve_small(cut: Labels, distance: Doubles, min_size: int) -> Labels:
+    """Return ``cut`` without small clusters, numbered by first appearance; a single cluster if all are small."""
     names, counts = np.unique(cut, return_counts=True)
     large = names[counts >= min_size]
     if len(large) == 0:

@@ -1,4 +1,4 @@
-"""What the control wells say of each plate: scaled medians, their leading components, and resamples of both.
+"""Control profiles of plates: scaled medians of control wells, their leading components, and resamples of both.
 
 Only rows of role ``negcon`` are read, and no column of ``wells`` but plate, well, role and the order.
 """
@@ -20,7 +20,7 @@ from harness.core.seeding import generator
 from harness.data.wells.aggregation import sites_to_wells, well_codes
 from harness.utils.text import as_text, preview
 
-VARIANCE = 0.95  # of scaled plate medians, kept by the leading components
+VARIANCE = 0.95  # of scaled plate medians that the leading components explain
 MAD_TO_SD = 1.4826  # of a Gaussian
 CONSTANT = 1e-6  # of a feature's magnitude: float32 profiles do not resolve less
 
@@ -31,11 +31,12 @@ class ControlProfiles:
 
     Attributes
     ----------
-    plates : n names. ``n_controls`` (n,) their control wells.
-    scaled : (n, n_kept) medians of control wells, less the median over plates, in robust sd over plates.
-    features : the n_kept features that vary over plates.
-    components : (n, q) leading components of ``scaled``, as many as hold :data:`VARIANCE`. Profiles longer than the
-        median are shortened to it before directions are sought, so that no outlier is a direction of its own
+    plates : n names.
+    n_controls : (n,) control wells of each plate.
+    scaled : (n, n_varying) medians of control wells, less the median over plates, in robust sd over plates.
+    features : the n_varying features that vary over plates.
+    components : (n, q) leading components of ``scaled``, as many as explain :data:`VARIANCE`. Profiles longer than the
+        median are shortened to it before the directions are computed, so that no outlier is a direction of its own
         (after the spherical components of Locantore 1999).
     """
 
@@ -49,12 +50,12 @@ class ControlProfiles:
     _loadings: Doubles
 
     def resampled(self, *, n: int, seed: int) -> Iterator[Doubles]:
-        """Yield ``n`` times the components, (n_plates, q), of control wells drawn with replacement within each plate.
+        """Yield components, (n_plates, q), of control wells drawn with replacement within each plate, ``n`` times.
 
         The scaling and the directions of the components stay those of the screen; draws depend on ``seed`` and the
         plate's name only.
         """
-        drawn = np.empty((n, *self.components.shape))
+        components = np.empty((n, *self.components.shape))
         for i, (plate, wells) in enumerate(zip(self.plates, self._wells, strict=True)):
             counts = generator(seed, "control wells", plate).multinomial(
                 len(wells), np.full(len(wells), 1 / len(wells)), n
@@ -65,12 +66,12 @@ class ControlProfiles:
                 reached = count[order].cumsum(axis=0)  # draws at or below each well, feature by feature
                 low, high = ((reached > rank).argmax(axis=0) for rank in ((len(wells) - 1) // 2, len(wells) // 2))
                 middle = [np.take_along_axis(ordered, at[None], axis=0)[0].astype(np.float64) for at in (low, high)]
-                drawn[j, i] = ((middle[0] + middle[1]) / 2 - self._centre) @ self._loadings
-        yield from drawn
+                components[j, i] = ((middle[0] + middle[1]) / 2 - self._centre) @ self._loadings
+        yield from components
 
 
 def control_profiles(profiles: Profiles, *, order: str = "plate") -> ControlProfiles:
-    """Return control profiles of all plates, ordered by the wells' column ``order``: numbers by size, text naturally.
+    """Return control profiles of all plates in the order of the column ``order``: numbers by size, text naturally.
 
     Sites of a well count as one well, by their median.
 
@@ -80,14 +81,14 @@ def control_profiles(profiles: Profiles, *, order: str = "plate") -> ControlProf
         control medians that do not vary over plates.
     """
     ranks = plate_order(profiles.wells, order)
-    medians, found = {}, {}
+    medians, wells = {}, {}
     for plate in profiles:
         if not plate.negcon.any():
             continue
         codes = well_codes(plate.wells[plate.negcon])
-        found[plate.name] = sites_to_wells(np.asarray(plate.X[plate.negcon]), codes, "median")
-        medians[plate.name] = np.median(found[plate.name].astype(np.float64), axis=0)
-    if bare := [plate for plate in ranks if plate not in found]:
+        wells[plate.name] = sites_to_wells(np.asarray(plate.X[plate.negcon]), codes, "median")
+        medians[plate.name] = np.median(wells[plate.name].astype(np.float64), axis=0)
+    if bare := [plate for plate in ranks if plate not in wells]:
         raise InputError(
             f"batch=inferred: no control wells (negcon) on plates {preview(bare)}; batches are found in controls: mark "
             "them by data.controls, leave the plates out by data.exclude_plates, or use batch=column or batch=ranges"
@@ -95,33 +96,36 @@ def control_profiles(profiles: Profiles, *, order: str = "plate") -> ControlProf
     M = np.array([medians[plate] for plate in ranks])
     middle = np.median(M, axis=0)
     spread = MAD_TO_SD * np.median(np.abs(M - middle), axis=0)
-    kept = spread > CONSTANT * np.abs(M).max(axis=0)
-    if not kept.any():
+    varies = spread > CONSTANT * np.abs(M).max(axis=0)
+    if not varies.any():
         raise InputError(
             f"batch=inferred: medians of control wells are the same on most of the {len(ranks)} plates in all "
             f"{M.shape[1]} features; batches cannot be told apart: name them by batch=column or batch=ranges"
         )
-    scaled = (M[:, kept] - middle[kept]) / spread[kept]
+    scaled = (M[:, varies] - middle[varies]) / spread[varies]
     length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    held = scaled * np.minimum(1.0, np.median(length) / np.maximum(length, np.finfo(float).tiny))
-    _, size, axes = np.linalg.svd(held - held.mean(axis=0), full_matrices=False)
+    shortened = scaled * np.minimum(1.0, np.median(length) / np.maximum(length, np.finfo(float).tiny))
+    _, size, axes = np.linalg.svd(shortened - shortened.mean(axis=0), full_matrices=False)
     share = np.cumsum(size**2) / np.sum(size**2)
     loadings = axes[: int(np.searchsorted(share, VARIANCE)) + 1].T
     return ControlProfiles(
         plates=tuple(ranks),
-        n_controls=np.array([len(found[plate]) for plate in ranks]),
+        n_controls=np.array([len(wells[plate]) for plate in ranks]),
         scaled=scaled,
-        features=tuple(np.array(profiles.features, dtype=object)[kept]),
+        features=tuple(np.array(profiles.features, dtype=object)[varies]),
         components=scaled @ loadings,
-        _wells=tuple(found[plate][:, kept] for plate in ranks),
-        _centre=middle[kept],
-        _loadings=loadings / spread[kept][:, None],
+        _wells=tuple(wells[plate][:, varies] for plate in ranks),
+        _centre=middle[varies],
+        _loadings=loadings / spread[varies][:, None],
     )
 
 
 def plate_order(wells: pd.DataFrame, column: str) -> list[str]:
-    """Return plates in order of ``column``, plates of equal rank by name. Raises InputError as
-    :func:`control_profiles`.
+    """Return the plates in the order of ``column``, plates of equal rank by name.
+
+    Raises
+    ------
+    InputError : no such column; plates with no place in the order, or with several.
     """
     remedy = "set batch.order to a column that gives every plate one place, as an acquisition date does"
     if column not in wells:
@@ -140,7 +144,7 @@ def plate_order(wells: pd.DataFrame, column: str) -> list[str]:
 
 
 def _natural(text: str) -> list[tuple[float, str]]:
-    """Sort ``week2`` before ``week10``; a number, also with sign or decimals, sorts by its size."""
+    """Return a key that sorts ``week2`` before ``week10``; a number, also with sign or decimals, sorts by its size."""
     try:
         return [(float(text), "")]
     except ValueError:

@@ -1,4 +1,4 @@
-"""How much of an assignment of plates to batches rests on which control wells there happened to be."""
+"""Stability of an assignment of plates to batches under resampling of the control wells."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class Stability:
 
     Attributes
     ----------
-    rand : (n_draws,) adjusted Rand index (Hubert & Arabie 1985); 1 where both hold a single batch.
+    adjusted_rand : (n_draws,) adjusted Rand index (Hubert & Arabie 1985); 1 if both hold a single batch.
     plates : (n,) mean Jaccard index of the plate's batch in the assignment and in the draws (after Hennig 2007).
     boundaries : (n - 1,) share of draws in which plates i and i + 1 of the order lie in different batches.
     """
 
-    rand: Doubles
+    adjusted_rand: Doubles
     plates: Doubles
     boundaries: Doubles
 
 
 def stability(labels: Labels, draws: Iterable[Labels]) -> Stability:
-    """Return stability of ``labels`` (n,) over assignments of resampled controls, (n,) each, plates in order."""
-    rand, jaccard, parted = [], [], []
-    own = labels[:, None] == labels
-    for drawn in draws:
-        other = drawn[:, None] == drawn
-        rand.append(adjusted_rand_score(labels, drawn))
-        jaccard.append((own & other).sum(axis=1) / (own | other).sum(axis=1))
-        parted.append(drawn[1:] != drawn[:-1])
-    return Stability(np.array(rand), np.mean(jaccard, axis=0), np.mean(parted, axis=0))
+    """Return the stability of ``labels`` (n,) over assignments of resampled controls, (n,) each, plates in order."""
+    adjusted_rand, jaccard, boundaries = [], [], []
+    together = labels[:, None] == labels
+    for draw in draws:
+        together_in_draw = draw[:, None] == draw
+        adjusted_rand.append(adjusted_rand_score(labels, draw))
+        jaccard.append((together & together_in_draw).sum(axis=1) / (together | together_in_draw).sum(axis=1))
+        boundaries.append(draw[1:] != draw[:-1])
+    return Stability(np.array(adjusted_rand), np.mean(jaccard, axis=0), np.mean(boundaries, axis=0))

@@ -1,4 +1,4 @@
-"""What the values of one column are: numbers, text that holds numbers, whole numbers, a count of rows."""
+"""Classify the values of a column: numbers, text that holds numbers, whole numbers, a count of rows."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def has_decimal_comma(value: Any) -> bool:
 def is_whole(column: pd.Series[Any]) -> bool:
     """Return whether every value is a whole number (truth values are), and there is one."""
     numbers = as_numbers(column).to_numpy(dtype=np.float64, na_value=np.nan)
-    there = numbers[np.isfinite(numbers)]
-    return len(there) > 0 and len(there) == column.notna().sum() and bool((there == np.floor(there)).all())
+    finite = numbers[np.isfinite(numbers)]
+    return len(finite) > 0 and len(finite) == column.notna().sum() and bool((finite == np.floor(finite)).all())
 
 
 def counts_rows(column: pd.Series[Any]) -> bool:

@@ -40,13 +40,13 @@ NO_PREFIX = "no feature prefix"
 
 @dataclass(frozen=True)
 class FeatureChoice:
-    """The columns of a table that are features.
+    """Feature columns of a table.
 
     Attributes
     ----------
     names : in the order of the table.
-    left_out : columns that might be taken for features and are none, with the reason. Neither the columns that a
-        setting uses, nor ``Metadata_`` columns, nor text without a feature prefix.
+    left_out : columns that resemble features and are none, with the reason. Neither the columns that a setting uses,
+        nor ``Metadata_`` columns, nor text without a feature prefix.
     """
 
     names: list[str]
@@ -54,7 +54,7 @@ class FeatureChoice:
 
 
 def choose(df: pd.DataFrame, features: FeatureSpec, *, claimed: Collection[str], source: str) -> FeatureChoice:
-    """Return the feature columns of ``df``.
+    """Choose the feature columns of ``df``.
 
     ``features``: a regular expression (searched for in the name), or a list whose entries are column names or, if no
     column has that name, prefixes. A name in full always wins; columns that match an expression or a prefix are left
@@ -65,7 +65,7 @@ def choose(df: pd.DataFrame, features: FeatureSpec, *, claimed: Collection[str],
 
     Raises
     ------
-    InputError : nothing chosen, an invalid expression, an entry without a column, or (None) a column of numbers
+    InputError : no feature, an invalid expression, an entry without a column, or (None) a column of numbers
         with some text in it.
     """
     free = [c for c in df.columns if c not in claimed and not c.startswith(METADATA_PREFIXES)]
@@ -182,7 +182,7 @@ def _by_rule(df: pd.DataFrame, free: list[str], source: str) -> FeatureChoice:
 
 
 def _prefixed(df: pd.DataFrame, free: list[str], dtypes: dict[str, Any]) -> set[str]:
-    """Return the columns of ``free`` that have a feature prefix; none if such columns are not what the table is about.
+    """Return the columns of ``free`` with a feature prefix; none if most of the numeric columns have no such prefix.
 
     A prefix alone (``Cells_density``) is a weaker sign than CellProfiler's grammar or a numbered embedding: such
     columns count if most of the numeric columns are of that kind.

@@ -1,4 +1,4 @@
-"""A wide table, one row per well or site, read as profiles. Pure: no files."""
+"""Make profiles of a wide table in memory, one row per well or site."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ def parse_wide_table(
     source: str = "table",
     report: ReadingReport | None = None,
 ) -> tuple[Floats, pd.DataFrame, list[str]]:
-    """Return ``(X, wells, feature names)`` of a wide table, rows in the order of ``df``; X (n, n_features) float32.
+    """Parse a wide table into ``(X, wells, feature names)``, rows in the order of ``df``; X (n, n_features) float32.
 
     ``controls``, ``poscon``, ``empty``: see :meth:`Rule.parse`; ``features``: see :func:`features.choose`.
 
     Raises
     ------
-    InputError : whatever is wrong with the table or with the choices, in one line.
+    InputError : anything wrong with the table or the options, in one line.
     """
     df = _with_inferred_types(check_wide(df, source=source))
-    negative = require_controls(Rule.parse(controls, option="controls"), source=source, found=df.columns)
+    negative = require_controls(Rule.parse(controls, option="controls"), source=source, available=df.columns)
     rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
     mapped = resolve_columns(df.columns, columns, source=source)
-    taken = reserved_columns(mapped, (negative, *rules))
-    df = expand_arrays(df, features=features, claimed=taken, source=source)
-    choice = feature_columns.choose(df, features, claimed=taken, source=source)
+    reserved = reserved_columns(mapped, (negative, *rules))
+    df = expand_arrays(df, features=features, claimed=reserved, source=source)
+    choice = feature_columns.choose(df, features, claimed=reserved, source=source)
     names = choice.names
     if choice.left_out:
         warnings.warn(f"{source}: {left_out_sentence(len(names), choice.left_out)}", stacklevel=3)
     X = feature_columns.values(df, names, source=source)
     wells = wells_table(
-        drop_columns(df, names, taken), mapped, controls=negative, poscon=rules[0], empty=rules[1],
+        drop_columns(df, names, reserved), mapped, controls=negative, poscon=rules[0], empty=rules[1],
         level=level, source=source, where=lambda i: f"{source}, row {i + 1}", report=report,
     )  # fmt: skip
     return X, wells, names
 
 
 def _with_inferred_types(df: pd.DataFrame) -> pd.DataFrame:
-    """Return ``df`` in which a column of objects that are all numbers is a column of numbers."""
+    """Return ``df`` with columns of Python numbers as columns of numbers."""
     try:
         return df.infer_objects()
     except OverflowError:  # pandas below 3 fails on whole numbers beyond float64
@@ -102,9 +102,9 @@ def profiles_from_frame(
     level: str = "auto",
     name: str = "table",
 ) -> Profiles:
-    """Return profiles of a wide table; plates in order of first appearance, rows of a plate as given.
+    """Return profiles of a wide table; plates in order of first appearance, rows of a plate in their order.
 
-    ``plate`` ... ``cell_count`` name columns of ``df`` (None: the column of that very name, where there is one).
+    ``plate`` ... ``cell_count`` name columns of ``df`` (None: the column of that name, if there is one).
     Without a batch column every batch is ``""``: see :func:`harness.batch.assign_batches`. The other options are
     those of :func:`parse_wide_table` and :mod:`harness.data.columns.missing_values`.
 
@@ -126,4 +126,4 @@ def profiles_from_frame(
     rows = PlateRows(source=name, features=names, parts=[X], wells=wells, on_missing=on_missing)
     plates = list(rows.plates())
     X, wells = np.concatenate([X for X, _ in plates]), pd.concat([w for _, w in plates], ignore_index=True)
-    return Profiles(X, wells, features=rows.kept, name=name, fingerprint=fingerprint([X], wells, rows.kept))
+    return Profiles(X, wells, features=rows.features, name=name, fingerprint=fingerprint([X], wells, rows.features))

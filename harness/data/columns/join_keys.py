@@ -1,4 +1,4 @@
-"""The form in which the keys of two tables are compared."""
+"""Bring the keys of two tables into a form in which they can be compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NUMBERS = ("dose", "cell_count")  # standard columns that are compared as number
 def comparable(
     left: pd.Series[Any], right: pd.Series[Any], standard: Collection[str]
 ) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    """Return both keys in one form, (n_left,) and (n_right,), missing if they are empty.
+    """Return both keys in comparable form, (n_left,) and (n_right,), missing if they are empty.
 
     As they are written, outer blanks and the way accents are typed aside, whole numbers as whole numbers; wells by
     their standard name; doses, counts, and floating-point numbers with a fraction, which have no written form, as
@@ -45,6 +45,6 @@ def _is_measured(column: pd.Series[Any]) -> bool:
 
 
 def _as_written_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return float64, (n,): what the shortest text of each value says, so that 0.1 of float32 is 0.1."""
+    """Return the number of the shortest text of each value, float64 (n,), so that 0.1 of float32 is 0.1."""
     texts = as_key(column)
     return as_numbers(texts.where(texts != "", np.nan)).astype("float64")

@@ -1,4 +1,4 @@
-"""Say which columns were left out of the features, and why."""
+"""Describe the columns that were left out of the features, with reasons."""
 
 from __future__ import annotations
 

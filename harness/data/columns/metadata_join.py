@@ -1,4 +1,4 @@
-"""Left joins of metadata tables (platemaps, annotations) to the wells."""
+"""Left-join metadata tables (platemaps, annotations) to the wells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ALLOWED = {*_REQUIRED, "columns", "unmatched", "separator", "decimal"}
 
 
 class JoinSettings(TypedDict):
-    """An entry of ``data.metadata``."""
+    """Settings of one entry of ``data.metadata``."""
 
     path: FileName | Annotated[Sequence[FileName], NotEmpty()]
     on: Name | Annotated[Sequence[Name], NotEmpty()] | Annotated[Mapping[str, Name], NotEmpty()]
@@ -43,9 +43,9 @@ MetadataSpec = JoinSpec | Sequence[JoinSpec] | None
 
 @dataclass(frozen=True)
 class Join:
-    """One or several files, one above the other, joined to the wells by the columns ``on``.
+    """Join of one or several stacked files to the wells by the columns ``on``.
 
-    ``on`` maps columns of the wells to columns of the metadata; ``columns``: what to take (default: all);
+    ``on`` maps columns of the wells to columns of the metadata; ``columns``: those to take (default: all);
     ``unmatched``: ``error`` or ``warn`` if rows of the wells have no partner in the metadata.
     """
 
@@ -57,18 +57,18 @@ class Join:
 
     @classmethod
     def parse(cls, spec: Mapping[str, Any], *, option: str) -> Join:
-        """Return ``{"path": path or glob, "on": [column, ...] or {left: right, ...}, "columns": [...], "unmatched":
-        ...}``.
+        """Parse an entry of ``data.metadata``: ``path``, ``on`` ([column, ...] or {left: right, ...}) and options.
 
-        ``separator`` and ``decimal``, if given, are those of :class:`harness.data.files.dialect.Dialect`.
+        Options are ``columns``, ``unmatched``, and ``separator`` and ``decimal`` of
+        :class:`harness.data.files.dialect.Dialect`.
         """
         expected = "path, on and, if wanted, columns, unmatched, separator, decimal"
         if not isinstance(spec, Mapping):
             raise InputError(f"{option}: got {spec!r}; expected {expected}")
-        given = {key: value for key, value in spec.items() if value is not None}
-        if not _REQUIRED <= set(given) <= _ALLOWED:
-            raise InputError(f"{option}: got keys {sorted(given)}; expected {expected}")
-        on, columns, unmatched = given["on"], given.get("columns"), given.get("unmatched", UNMATCHED[0])
+        settings = {key: value for key, value in spec.items() if value is not None}
+        if not _REQUIRED <= set(settings) <= _ALLOWED:
+            raise InputError(f"{option}: got keys {sorted(settings)}; expected {expected}")
+        on, columns, unmatched = settings["on"], settings.get("columns"), settings.get("unmatched", UNMATCHED[0])
         on = (
             {str(k): str(v) for k, v in on.items()}
             if isinstance(on, Mapping)
@@ -78,25 +78,25 @@ class Join:
             raise InputError(f"{option}: on is empty; name at least one column to join by")
         if unmatched not in UNMATCHED:
             raise InputError(f"{option}: got unmatched={unmatched!r}; expected one of {list(UNMATCHED)}")
-        taken = None if columns is None else tuple(str(c) for c in as_list(columns))
-        dialect = Dialect.parse(given.get("separator"), given.get("decimal"), setting=f"{option}.")
-        return cls(tuple(expand(given["path"], option=f"{option}.path")), on, taken, unmatched, dialect)
+        names = None if columns is None else tuple(str(c) for c in as_list(columns))
+        dialect = Dialect.parse(settings.get("separator"), settings.get("decimal"), setting=f"{option}.")
+        return cls(tuple(expand(settings["path"], option=f"{option}.path")), on, names, unmatched, dialect)
 
     def text_keys(self, aliases: Mapping[str, str | None]) -> dict[str, str]:
-        """Return the entries of ``on`` that are read as text, left to right: all but doses and counts."""
+        """Return the pairs of ``on`` (left to right column) that are read as text: all but doses and counts."""
         numbers = {*NUMBERS, *(aliases.get(name) for name in NUMBERS)}
         return {left: right for left, right in self.on.items() if left not in numbers}
 
     def read(
         self, *, text: Collection[str] = (), written: Collection[str] = (), report: ReadingReport | None = None
     ) -> pd.DataFrame:
-        """Return the metadata: the columns ``on`` (right names) and those to take.
+        """Read the metadata: the columns ``on`` (right names) and those to take.
 
-        ``text``, ``written``, ``report``: see :func:`harness.data.files.read_table`.
+        ``text``, ``written``, ``report``: see :func:`harness.data.files.table_files.read_table`.
 
         Raises
         ------
-        InputError : a column that is not there.
+        InputError : an absent column.
         """
         tables = []
         for path in self.files:
@@ -113,7 +113,7 @@ class Join:
     def attach(
         self, wells: pd.DataFrame, metadata: pd.DataFrame, *, aliases: Mapping[str, str], source: str
     ) -> JoinedRows:
-        """Return ``wells`` with the metadata's columns; rows without a partner hold missing values.
+        """Join the metadata's columns to ``wells``; rows without a partner hold missing values.
 
         Keys are compared as they are written, whole numbers as whole numbers, wells by their standard name, doses
         and counts as numbers; an empty key has no partner. ``aliases``: standard names that may be used for columns
@@ -121,7 +121,7 @@ class Join:
 
         Raises
         ------
-        InputError : a key that is not in ``wells``, a column that is there already, a key with several rows in
+        InputError : a key that is not in ``wells``, a column that exists already, a key with several rows in
             the metadata (rows would be duplicated), or no row with a partner.
         """
         names = {left: left if left in wells else aliases.get(left, left) for left in self.on}
@@ -160,7 +160,7 @@ class Join:
     def _rows_by_key(
         self, metadata: pd.DataFrame, keys: Mapping[str, tuple[pd.Series[Any], pd.Series[Any]]], new: list[str]
     ) -> Mask:
-        """Return the rows (n,) of the metadata with a key, of rows that say the same of a key the first."""
+        """Return the rows (n,) of the metadata that have a key; of equal rows only the first."""
         table = pd.concat([right.rename(i) for i, (_, right) in enumerate(keys.values())], axis=1)
         rows = table.notna().all(axis=1).to_numpy(copy=True)
         again = table.duplicated(keep=False).to_numpy() & rows
@@ -168,10 +168,10 @@ class Join:
             values = metadata.loc[again, new].map(str)
             repeated = pd.concat([table[again], values.set_axis(range(-len(new), 0), axis=1)], axis=1).duplicated()
             rows[np.flatnonzero(again)[repeated.to_numpy()]] = False
-            left = table[again & rows]
-            if left.duplicated().any():
-                culprit = left[left.duplicated()].iloc[0]
-                count = int((left == culprit).all(axis=1).sum())
+            contradictory = table[again & rows]
+            if contradictory.duplicated().any():
+                culprit = contradictory[contradictory.duplicated()].iloc[0]
+                count = int((contradictory == culprit).all(axis=1).sum())
                 raise InputError(
                     f"{self.source}: {count} different rows for {list(self.on.values())} = {preview(culprit, 20)} "
                     "would duplicate wells; join by more columns, or take fewer by metadata.columns"
@@ -180,7 +180,7 @@ class Join:
 
 
 def joins(specs: MetadataSpec) -> list[Join]:
-    """Return every entry of the option ``metadata``."""
+    """Parse the entries of the option ``metadata``."""
     return [Join.parse(spec, option=f"metadata[{i}]") for i, spec in enumerate(as_list(specs))]
 
 
@@ -193,7 +193,7 @@ def attach_all(
     source: str,
     report: ReadingReport,
 ) -> tuple[pd.DataFrame, dict[str, Mask]]:
-    """Return ``wells`` with the columns of all ``tables``, and for each new column the rows (n,) without a partner.
+    """Join all ``tables`` to ``wells``; return also the rows (n,) without a partner, by new column.
 
     ``counted``: the rows (n,) that matter, others may lack a partner; None: all.
 

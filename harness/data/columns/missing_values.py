@@ -1,4 +1,4 @@
-"""NaN, infinity and numbers beyond all measure in features: refuse, drop the features, or impute the plate's median."""
+"""Missing, infinite and oversized values of features: refuse, drop the features, or impute the plate's median."""
 
 from __future__ import annotations
 
@@ -12,28 +12,26 @@ from harness.core.exceptions import InputError
 from harness.utils.text import preview
 
 CHOICES = ("error", "drop_features", "impute_plate_median")
-LARGEST = (
-    1e37  # differences, sums and quotients of larger ones leave float32; 3.4e38 stands for "missing" in some files
-)
+LARGEST = 1e37  # differences and quotients of larger numbers leave float32; 3.4e38 means "missing" in some files
 
 
-def known(X: Floats) -> Mask:
-    """Return values that can be computed with, the shape of X: neither NaN nor beyond :data:`LARGEST`."""
+def is_known(X: Floats) -> Mask:
+    """Return which values of X are neither NaN nor beyond :data:`LARGEST`, same shape."""
     return (X >= -LARGEST) & (X <= LARGEST)
 
 
 def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str, source: str) -> Mask:
-    """Return features to keep, (n_features,). ``parts``: arrays (n, n_features) that together hold every row.
+    """Return the features to keep, (n_features,). ``parts``: arrays (n, n_features) that together hold every row.
 
     Raises
     ------
-    InputError : an unknown choice; such values under ``error``; no feature left under ``drop_features``.
+    InputError : an unknown choice; such values under ``error``; no feature remains under ``drop_features``.
     """
     if on_missing not in CHOICES:
         raise InputError(f"on_missing: got {on_missing!r}; expected one of {list(CHOICES)}")
     count = np.zeros(len(features), dtype=np.int64)
     for part in parts:
-        count += len(part) - np.count_nonzero(known(part), axis=0)
+        count += len(part) - np.count_nonzero(is_known(part), axis=0)
     keep = count == 0
     if keep.all() or on_missing == "impute_plate_median":
         return np.ones(len(features), dtype=bool)
@@ -54,13 +52,13 @@ def usable(parts: Sequence[Floats], features: Sequence[str], *, on_missing: str,
 
 
 def impute(X: Floats, features: Sequence[str], *, plate: str, source: str) -> Floats:
-    """Return ``X`` (n, n_features) of one plate, NaN and infinity replaced by the feature's median on the plate.
+    """Replace NaN and infinity in ``X`` (n, n_features) of one plate by the feature's median on the plate.
 
     Raises
     ------
     InputError : a feature without any finite value on the plate.
     """
-    finite = known(X)
+    finite = is_known(X)
     gaps = np.flatnonzero(~finite.all(axis=0))
     if not len(gaps):
         return X
@@ -72,6 +70,6 @@ def impute(X: Floats, features: Sequence[str], *, plate: str, source: str) -> Fl
         )
     filled = X.copy()
     for i in gaps:
-        there = finite[:, i]
-        filled[~there, i] = np.median(X[there, i].astype(np.float64))
+        has_value = finite[:, i]
+        filled[~has_value, i] = np.median(X[has_value, i].astype(np.float64))
     return filled

@@ -1,4 +1,4 @@
-"""Which rows found a partner in a joined table, which did not, and what is said about it."""
+"""Result of a left join: the rows with and without a partner, and the report on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.utils.text import preview
 
 @dataclass(frozen=True)
 class JoinedRows:
-    """The result of a left join.
+    """Result of a left join.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class JoinedRows:
     def report_partners(
         self, *, counted: Mask | None, refuse: bool, file: Path, setting: str, report: ReadingReport
     ) -> None:
-        """Say how many of the rows ``counted`` (default: all) have a partner, and refuse or warn if not all do.
+        """Report how many of the rows ``counted`` (default: all) have a partner; refuse or warn if not all do.
 
         ``file``: the joined table. ``setting``: the setting that turns the refusal into a warning.
 
@@ -61,7 +61,7 @@ class JoinedRows:
         report.warn(line)
 
     def _culprits(self, missing: Mask) -> str:
-        """Return which keys of the rows ``missing`` are not in the joined table."""
+        """Describe which keys of the rows ``missing`` are not in the joined table."""
         parts = []
         explained = np.zeros(len(missing), dtype=bool)
         for name, (left, right) in self.keys.items():
@@ -85,13 +85,13 @@ class JoinedRows:
 
 
 def zeros_hint(keys: Mapping[str, tuple[pd.Series[Any], pd.Series[Any]]]) -> str:
-    """Return what to add to a message if a key's values that are not there would be, but for leading zeros."""
+    """Return an addition to the message if unmatched values of a key differ from others by leading zeros only."""
     for name, (left, right) in keys.items():
-        there = {str(value) for value in right.dropna().unique()}
-        bare = {value.lstrip("0"): value for value in there}
+        written = {str(value) for value in right.dropna().unique()}
+        bare = {value.lstrip("0"): value for value in written}
         for value in map(str, left.dropna().unique()):
             other = bare.get(value.lstrip("0"))
-            if other is not None and value not in there:
+            if other is not None and value not in written:
                 return (
                     f"; {name} {value!r} and {other!r} differ by leading zeros, which a spreadsheet drops: write both "
                     "in the same way"

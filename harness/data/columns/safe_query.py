@@ -1,7 +1,7 @@
-"""A pandas query that can compare columns and nothing else.
+"""Restricted pandas queries, which compare columns and can do nothing else.
 
 ``DataFrame.eval`` reaches Python: methods that write files, attributes, local variables. So a query is parsed
-first, and only comparisons, arithmetic, and the harmless methods named here are let through. Tests of text and of
+first, and only comparisons, arithmetic, and the harmless methods named here are accepted. Tests of text and of
 missing values are computed here (:mod:`harness.data.columns.safe_query_tests`): an empty text is missing, and
 patterns take time in proportion to the text.
 """
@@ -45,7 +45,7 @@ _IN_MESSAGES = 200  # characters of a query in a message
 
 @dataclass(frozen=True)
 class Query:
-    """A checked query: ``written`` as the user wrote it, ``names`` from its identifiers to column names."""
+    """Checked query: ``written`` as the user wrote it, ``names`` from its identifiers to column names."""
 
     written: str
     evaluated: str
@@ -53,7 +53,7 @@ class Query:
 
     @classmethod
     def parse(cls, written: str, *, option: str) -> Query:
-        """Check ``written``; names with blanks stand in backticks.
+        """Parse and check ``written``; names with blanks are in backticks.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Query:
         return cls(written, evaluated, {name: quoted.get(name, name) for name in names})
 
     def mask(self, columns: Mapping[str, pd.Series[Any]], *, option: str) -> Mask:
-        """Return rows (n,) for which the query holds; a missing answer is False, a missing text is an empty one.
+        """Return the rows (n,) for which the query holds; a missing answer is False, a missing text is an empty one.
 
         Raises
         ------
@@ -123,13 +123,13 @@ def shortened(text: str) -> str:
 
 
 def _searchable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a column of text without outer blanks, ``""`` if missing; any other as it is."""
+    """Strip a column of text, ``""`` for missing values; return any other column as it is."""
     values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
     return as_key(column) if infer_dtype(values, skipna=True) in ("string", "empty") else column
 
 
 def _evaluate(text: str, frame: pd.DataFrame) -> Any:
-    """Return the value of the query ``text``: its tests of text and of missing values first, the innermost first."""
+    """Evaluate the query ``text``, beginning with the innermost tests of text and of missing values."""
     while True:
         calls = [
             (node, node.func)
@@ -175,7 +175,7 @@ def _check(tree: ast.Expression, written: str, option: str) -> None:
 
 
 def _check_arithmetic(tree: ast.Expression, texts: Collection[str], written: str, option: str) -> None:
-    """Raise InputError if a text or a list is multiplied, which makes it that many times as long, or divided."""
+    """Refuse to multiply texts and lists, which would repeat them, or to divide them."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.BinOp) or isinstance(node.op, ast.Add | ast.BitAnd | ast.BitOr):
             continue

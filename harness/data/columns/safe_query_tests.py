@@ -1,4 +1,4 @@
-"""The tests of a query that pandas would answer otherwise, or in unbounded time.
+"""Tests within a query that pandas would answer differently, or in unbounded time.
 
 Regular expressions are matched by RE2 (https://github.com/google/re2/wiki/Syntax), which Arrow brings along: its time
 is linear in the text, whatever the expression. Python's ``re`` takes exponential time for some, e.g. ``(a+)+$``.
@@ -24,11 +24,11 @@ _WRAPPED = {"contains": _LITERAL, "match": r"\A" + _LITERAL, "fullmatch": r"\A" 
 
 
 def answer(values: Any, method: str, call: ast.Call, *, index: pd.Index[Any]) -> pd.Series[bool]:
-    """Return the answer of ``values.method(...)`` per row, (n,); a missing value, and an empty text, count as missing.
+    """Answer ``values.method(...)`` for each row, (n,); a missing value, and an empty text, count as missing.
 
     Raises
     ------
-    InputError : values that are no column, or arguments that the method does not take here.
+    InputError : values that are no column, or arguments that the method does not accept here.
     """
     if not isinstance(values, pd.Series):
         raise InputError(f".{method} stands after something that is no column; write COLUMN.{method}")

@@ -1,4 +1,4 @@
-"""Spellings of one name: ``dmso``, ``DMSO`` and ``D.M.S.O.``."""
+"""Find different spellings of one name, such as ``dmso``, ``DMSO`` and ``D.M.S.O.``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MISSING_WORDS = {word.casefold() for word in MISSING_WORDS}
 
 
 def fold(name: str) -> str:
-    """Return what all spellings of a name share, ``""`` for one with fewer than two letters."""
+    """Reduce a name to what all its spellings share; ``""`` if it has fewer than two letters."""
     text = _PUNCTUATION.sub("", unicodedata.normalize("NFKC", name).casefold())
     return _SYNONYMS.get(text, text) if sum(letter.isalpha() for letter in text) > 1 else ""
 
@@ -75,7 +75,7 @@ def report_names(
     rules: Mapping[str, Rule | None],
     report: ReadingReport,
 ) -> None:
-    """Say which names of controls are spelled in several ways, and which compounds are called like a missing value.
+    """Report names of controls with several spellings, and compounds that are called like a missing value.
 
     ``compound``: the column of compounds, if there is one. ``rules``: by the role that they give.
     """

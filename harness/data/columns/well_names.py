@@ -1,4 +1,4 @@
-"""Names of wells: ``a1``, ``A01`` and ``r01c01`` are the same well, written ``A01``."""
+"""Parse names of wells: ``a1``, ``A01`` and ``r01c01`` are the same well, written ``A01``."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ class Position(NamedTuple):
 
 
 def position(name: str) -> Position | None:
-    """Where a well lies, or None where its name is not understood."""
-    found = _LETTERS.fullmatch(name)
-    if found:
+    """Return row and column of the well ``name``, or None if the name is not understood."""
+    match = _LETTERS.fullmatch(name)
+    if match:
         row = 0
-        for letter in found[1].upper():
+        for letter in match[1].upper():
             row = 26 * row + ord(letter) - ord("A") + 1
     else:
-        found = _NUMBERS.fullmatch(name)
-        if not found:
+        match = _NUMBERS.fullmatch(name)
+        if not match:
             return None
-        row = int(found[1])
-    column = int(found[2])
+        row = int(match[1])
+    column = int(match[2])
     return Position(row, column) if 1 <= row <= 52 and 1 <= column <= 99 else None
 
 
 def standardize(names: pd.Series[Any]) -> pd.DataFrame:
     """Return columns ``well`` (canonical, like ``B02``), ``row`` and ``column`` (from 1); same index as ``names``.
 
-    A name that is not understood is left as it is, its row and column missing (nullable integers); where no
-    name is understood there is no ``row`` and no ``column``.
+    A name that is not understood stays as it is, its row and column missing (nullable integers); if no name is
+    understood there is no ``row`` and no ``column``.
     """
     wells = as_text(names)
     places = {name: position(name) for name in wells.unique()}
     well = wells.map({name: place.name if place else name for name, place in places.items()})
-    known = [place is not None for place in places.values()]
-    if not any(known):
+    understood = [place is not None for place in places.values()]
+    if not any(understood):
         return pd.DataFrame({"well": well})
-    dtype = np.dtype("int64") if all(known) else pd.Int64Dtype()
+    dtype = np.dtype("int64") if all(understood) else pd.Int64Dtype()
     row = wells.map({name: place.row if place else pd.NA for name, place in places.items()}).astype(dtype)
     column = wells.map({name: place.column if place else pd.NA for name, place in places.items()}).astype(dtype)
     return pd.DataFrame({"well": well, "row": row, "column": column})

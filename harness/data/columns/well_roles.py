@@ -1,4 +1,4 @@
-"""Which wells are controls: a column and its values, or a query."""
+"""Rules that say which wells are controls or empty: a column and its values, or a query."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Scalar = str | int | float | bool
 
 
 class RuleSettings(TypedDict, total=False):
-    """A column and its values, or a query."""
+    """Settings of a rule: a column and its values, or a query."""
 
     column: Name | None
     values: Scalar | Sequence[Scalar | None] | None
@@ -34,23 +34,22 @@ Columns = Mapping[str, "pd.Series[Any]"]
 
 @dataclass(frozen=True)
 class Rule:
-    """Wells whose ``column`` holds one of ``values`` (compared as text), or for which ``query`` holds.
+    """Rule that selects wells by the ``values`` of a ``column``, compared as text, or by a ``query``.
 
-    ``given``: the values as the configuration holds them, an unquoted ``2021_08`` as the number 202108.
+    ``raw_values``: the values as the configuration holds them, an unquoted ``2021_08`` as the number 202108.
     """
 
     option: str
     column: str = ""
     values: tuple[str, ...] = ()
     query: Query | None = None
-    given: tuple[Any, ...] = field(default=(), compare=False)
+    raw_values: tuple[Any, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, spec: RuleSpec, *, option: str) -> Rule | None:
-        """Return ``spec``: a query, or ``{"column": ..., "values": [...]}``, or ``{"query": ...}``; None if all are
-        None.
+        """Parse a query, ``{"column": ..., "values": [...]}`` or ``{"query": ...}``; return None if all are None.
 
-        A value of None or ``""`` in ``values`` stands for wells where the column is empty.
+        A value of None or ``""`` in ``values`` stands for wells whose column is empty.
 
         Raises
         ------
@@ -60,29 +59,29 @@ class Rule:
             spec = {"query": spec}
         if spec is not None and not isinstance(spec, Mapping):
             raise InputError(f"{option}: got {spec!r}; give column and values, or query")
-        given = {key: value for key, value in (spec or {}).items() if value is not None}
-        if not given:
+        settings = {key: value for key, value in (spec or {}).items() if value is not None}
+        if not settings:
             return None
-        if set(given) == {"query"}:
-            return cls(option, query=Query.parse(str(given["query"]), option=option))
-        if set(given) != {"column", "values"}:
-            raise InputError(f"{option}: got {sorted(given)}; give either column and values, or query")
-        values = as_list(given["values"])
+        if set(settings) == {"query"}:
+            return cls(option, query=Query.parse(str(settings["query"]), option=option))
+        if set(settings) != {"column", "values"}:
+            raise InputError(f"{option}: got {sorted(settings)}; give either column and values, or query")
+        values = as_list(settings["values"])
         if not values:
-            raise InputError(f"{option}: values is empty; list at least one value of column {given['column']!r}")
+            raise InputError(f"{option}: values is empty; list at least one value of column {settings['column']!r}")
         texts = tuple(unicodedata.normalize("NFC", normalize_id(value)) for value in values)
-        return cls(option, column=str(given["column"]), values=texts, given=tuple(values))
+        return cls(option, column=str(settings["column"]), values=texts, raw_values=tuple(values))
 
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.query.names.values()) if self.query else (self.column,)
 
     def reads(self) -> tuple[str, ...]:
-        """Return the columns that decide."""
+        """Return the columns that the rule depends on."""
         return self.columns
 
     def mask(self, table: Columns) -> Mask:
-        """Return rows (n,) that the rule holds for."""
+        """Return the rows (n,) for which the rule holds."""
         if self.query:
             return self.query.mask(table, option=self.option)
         if self.column not in table:
@@ -90,15 +89,15 @@ class Rule:
         return cast(Mask, as_key(table[self.column]).isin(self.values).to_numpy(dtype=bool))
 
     def describe(self, table: Columns) -> str:
-        """Return what was asked for and the values found, for an error message."""
-        asked = (
+        """Return the rule and the values that its columns hold, for an error message."""
+        request = (
             repr(shortened(self.query.written)) if self.query else f"column {self.column!r}, values {list(self.values)}"
         )
-        found = "; ".join(
+        contents = "; ".join(
             f"{name!r} holds {preview(as_text(table[name]).value_counts().index, 12)}"
             for name in dict.fromkeys(self.columns)
         )
-        return f"{asked}: {found}"
+        return f"{request}: {contents}"
 
 
 def assign_roles(
@@ -111,10 +110,10 @@ def assign_roles(
     without_partner: Mapping[str, Mask] | None = None,
     report: ReadingReport | None = None,
 ) -> pd.Series[Any]:
-    """Return ``role`` of each row. Where several rules hold: empty before poscon before negcon; all else is treated.
+    """Return the role of each row: empty before poscon before negcon if several rules hold; all else is treated.
 
-    ``without_partner``: of joined columns, the rows (n,) that found no partner. What such a column would hold is not
-    known: a row for which a rule reads it takes no part, its role is empty.
+    ``without_partner``: of joined columns, the rows (n,) without a partner. What such a column would hold is unknown: a
+    row for which a rule reads it takes no part, its role is empty.
 
     Raises
     ------
@@ -133,9 +132,9 @@ def assign_roles(
                 readers.setdefault(column, {})[rule.option] = int(without_partner[column].sum())
         mask = mask & ~unknown
         if not mask.any():
-            hint = quoting_hint(rule.given, option=f"{rule.option}.values")
+            hint = quoting_hint(rule.raw_values, option=f"{rule.option}.values")
             raise InputError(
-                f"{source}: {rule.option} matches no row of {len(mask)}; asked {rule.describe(table)}{hint}"
+                f"{source}: {rule.option} matches no row of {len(mask)}; looked for {rule.describe(table)}{hint}"
             )
         role[mask] = name
     role[unknown] = "empty"
@@ -150,6 +149,6 @@ def assign_roles(
         others = preview(role[controls.mask(table)].unique())
         raise InputError(f"{source}: every row that {controls.option} matches is chosen as {others} as well")
     if negcon[(role != "empty").to_numpy()].all():
-        n, asked = int(negcon.sum()), controls.describe(table)
-        raise InputError(f"{source}: {controls.option} matches all {n} rows, none is treated; asked {asked}")
+        n, description = int(negcon.sum()), controls.describe(table)
+        raise InputError(f"{source}: {controls.option} matches all {n} rows, none is treated; looked for {description}")
     return role

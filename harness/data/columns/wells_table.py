@@ -1,4 +1,4 @@
-"""The wells table of a screen, made from the columns of a table that are no features."""
+"""Make the wells table of a screen from the columns of a table that are no features."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pandas.api.types import infer_dtype, is_numeric_dtype
 
 from harness.core.arrays import Mask
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import COLUMNS, DERIVED, MAPPABLE, MAPPABLE_TEXT
 from harness.data.columns import well_names
 from harness.data.columns.spellings import report_names
 from harness.data.columns.well_roles import Rule, assign_roles
@@ -19,37 +20,36 @@ from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_wells
 from harness.utils.text import as_numbers, as_text, has_lost_digits, normalize_id, preview
 
-STANDARD = ("plate", "well", "batch", "compound", "site", "dose", "cell_count")
-DERIVED = ("row", "column", "role")
-TEXT = ("plate", "well", "batch", "compound")
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,14}")
-LEVELS = ("auto", "well", "image", "cell")  # cell: cells are one row per well or site when they come here
+LEVELS = ("auto", "well", "image", "cell")  # cell: the reader has aggregated cells to wells or sites before
 
 
-def resolve_columns(found: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
-    """Return the source column of each standard column that is there: the mapped one, else the one of that name.
+def resolve_columns(available: Collection[str], columns: Mapping[str, str | None], *, source: str) -> dict[str, str]:
+    """Return the source column of each standard column: the mapped one, else the one of that name, if there is one.
 
     Raises
     ------
-    InputError : an unknown standard name, a mapped column that is not there, no plate or no well column.
+    InputError : an unknown standard name, an absent column that is mapped, no plate or no well column.
     """
-    unknown = [name for name in columns if name not in STANDARD]
+    unknown = [name for name in columns if name not in MAPPABLE]
     if unknown:
-        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(STANDARD)}")
+        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(MAPPABLE)}")
     mapped: dict[str, str] = {}
-    for name in STANDARD:
+    for name in MAPPABLE:
         column = columns.get(name) or name
-        if column in found:
+        if column in available:
             mapped[name] = column
         elif columns.get(name) is not None or name in ("plate", "well"):
-            raise InputError(f"{source}: no {name} column {column!r}; found {preview(found, 20)}; set columns.{name}")
+            raise InputError(
+                f"{source}: no {name} column {column!r}; found {preview(available, 20)}; set columns.{name}"
+            )
     return mapped
 
 
 def reserved_columns(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
-    """Return columns that are no features unless asked for by name."""
+    """Return the columns that are no features unless the setting ``features`` names them."""
     used = {name for rule in rules if rule for name in rule.columns}
-    return {*STANDARD, *DERIVED, *columns.values(), *used}
+    return {*MAPPABLE, *DERIVED, *columns.values(), *used}
 
 
 def wells_table(
@@ -65,13 +65,13 @@ def wells_table(
     without_partner: Mapping[str, Mask] | None = None,
     report: ReadingReport | None = None,
 ) -> pd.DataFrame:
-    """Return the ``wells`` of :class:`harness.core.profiles.Profiles` from the columns of a table that are no features.
+    """Make the ``wells`` of :class:`harness.core.profiles.Profiles` from the columns of a table that are no features.
 
-    ``columns``: standard name to column of ``meta``. ``where(i)``: what to call row i in an error. Rules may use
+    ``columns``: standard name to column of ``meta``. ``where(i)``: name of row i in an error. Rules may use
     the standard names as well as the table's own; plate, well, batch and compound are text in them. ``level``:
-    ``well`` (one row per well), ``image`` (one per site; sites are numbered where there is no site column), or
-    ``auto``: image where there is a site column. ``without_partner``: see :func:`assign_roles`, by column of ``meta``.
-    ``report`` is told of rows without a partner, of controls in several spellings and of compounds called ``NA``.
+    ``well`` (one row per well), ``image`` (one per site; sites are numbered if there is no site column), or
+    ``auto``: image if there is a site column. ``without_partner``: see :func:`assign_roles`, by column of ``meta``.
+    ``report`` gets lines about rows without a partner, controls in several spellings and compounds called ``NA``.
 
     Raises
     ------
@@ -82,8 +82,8 @@ def wells_table(
         raise InputError(f"level: got {level!r}; expected one of {list(LEVELS)}")
     table = _standard_columns(meta, columns, source=source, where=where)
     places = well_names.standardize(table["well"])
-    own = {column: table[name] for name, column in columns.items() if name != "well"}
-    visible = {**{str(name): meta[name] for name in meta.columns}, **own, **table, "well": places["well"]}
+    mapped = {column: table[name] for name, column in columns.items() if name != "well"}
+    visible = {**{str(name): meta[name] for name in meta.columns}, **mapped, **table, "well": places["well"]}
     without_partner = {
         name: mask
         for column, mask in (without_partner or {}).items()
@@ -94,18 +94,15 @@ def wells_table(
         report=report,
     )  # fmt: skip
     if report is not None:
-        measured = {column for name in STANDARD if name != "compound" for column in (name, columns.get(name, name))}
+        measured = {column for name in MAPPABLE if name != "compound" for column in (name, columns.get(name, name))}
         named = {columns.get(name, name): column for name, column in visible.items() if name not in measured}
         report_names(named, columns.get("compound"), role, {"negcon": controls, "poscon": poscon}, report)
     if level == "image" and "site" not in table:
         table["site"] = meta.groupby([table["plate"], places["well"]], sort=False).cumcount() + 1
-    standard = {
-        "plate": table["plate"], **{str(name): places[name] for name in places}, "site": table.get("site"),
-        "batch": table.get("batch", pd.Series("", index=meta.index, dtype=object)), "role": role,
-        **{name: table.get(name) for name in ("compound", "dose", "cell_count")},
-    }  # fmt: skip
-    present = {name: series for name, series in standard.items() if series is not None}
-    used = {*columns.values(), *STANDARD, *DERIVED}
+    table |= {str(name): places[name] for name in places} | {"role": role}
+    table.setdefault("batch", pd.Series("", index=meta.index, dtype=object))
+    present = {column.name: table[column.name] for column in COLUMNS if column.name in table}
+    used = {*columns.values(), *MAPPABLE, *DERIVED}
     others = {
         str(name): _storable(meta[name]) for name in meta if name not in used and not str(name).startswith("Unnamed: ")
     }
@@ -124,13 +121,13 @@ def _standard_columns(
     InputError : ids that lost digits, a row without plate or well, a batch that is missing in some rows, text in
         cell_count.
     """
-    for column in (columns[name] for name in TEXT if name in columns):
+    for column in (columns[name] for name in MAPPABLE_TEXT if name in columns):
         if has_lost_digits(meta[column]):
             raise InputError(
                 f"{source}: column {column!r} holds whole numbers stored as floating point that are too long for it, "
                 "their last digits are lost; write the column as text or as integers"
             )
-    table = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    table = {name: as_text(meta[column]) if name in MAPPABLE_TEXT else meta[column] for name, column in columns.items()}
     _refuse_blank_ids(table, columns, source=source, where=where)
     if "cell_count" in table:
         table["cell_count"] = _numbers(table["cell_count"], columns["cell_count"], where)
@@ -160,20 +157,20 @@ def _refuse_blank_ids(
         )
 
 
-def require_controls(controls: Rule | None, *, source: str, found: Collection[str]) -> Rule:
-    """Return ``controls``, or an InputError that says how to choose them."""
+def require_controls(controls: Rule | None, *, source: str, available: Collection[str]) -> Rule:
+    """Return ``controls``; raise an InputError that says how to choose them if it is None."""
     if controls is None:
         raise InputError(
             f"{source}: which wells are negative controls? Give controls.column and controls.values, or "
-            f"controls.query; columns found {preview(found, 20)}"
+            f"controls.query; columns found {preview(available, 20)}"
         )
     return controls
 
 
-def drop_columns(df: pd.DataFrame, names: Sequence[str], taken: Collection[str]) -> pd.DataFrame:
-    """Return the columns that are not features, and those that are used for something else as well; rows 0..n-1."""
-    gone = set(names) - set(taken)
-    return df[[c for c in df.columns if c not in gone]].reset_index(drop=True)
+def drop_columns(df: pd.DataFrame, names: Sequence[str], reserved: Collection[str]) -> pd.DataFrame:
+    """Drop the feature columns ``names``, except the ``reserved`` ones, and number the rows 0..n-1."""
+    dropped = set(names) - set(reserved)
+    return df[[c for c in df.columns if c not in dropped]].reset_index(drop=True)
 
 
 def _numbers(column: pd.Series[Any], name: str, where: Callable[[int], str]) -> pd.Series[Any]:
@@ -197,9 +194,7 @@ def _is_text_of_whole_numbers(column: pd.Series[Any]) -> bool:
 
 
 def _storable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return values of several types in one column (files that disagree) become text, and whole numbers beyond 64
-    bits.
-    """
+    """Return the column as text if it holds several types (files that disagree) or whole numbers beyond 64 bits."""
     if is_numeric_dtype(column):
         return column
     kind = infer_dtype(column, skipna=True)

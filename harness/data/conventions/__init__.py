@@ -1,1 +1,1 @@
-"""Recognize plates, wells, batches, compounds and controls by the names that the field gives them. Pure: no files."""
+"""Recognize plates, wells, batches, compounds and controls by the names that the field gives them."""

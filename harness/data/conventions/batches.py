@@ -1,4 +1,4 @@
-"""Decide which batch a plate belongs to: by a column, the folder of its file, the laboratory, or none but its own."""
+"""Choose the batch of each plate: a column, the folder of its file, the laboratory, or the plate itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.utils.text import as_text
 
 @dataclass(frozen=True)
 class BatchChoice:
-    """Batches of the rows, as text, and where they come from: ``column``, or what ``origin`` says."""
+    """Batches of the rows, as text, the ``column`` that holds them, if any, and their ``origin`` in words."""
 
     values: pd.Series[Any]
     origin: str
@@ -25,7 +25,7 @@ class BatchChoice:
 def choose_batches(
     meta: pd.DataFrame, candidates: Sequence[str], folders: pd.Series[Any], *, plate: str, source: str
 ) -> BatchChoice:
-    """Return the batches of ``meta``'s rows: the first of these that divides the plates in several.
+    """Choose the batches of ``meta``'s rows: the first of these that divides the plates in several groups.
 
     A batch column (``candidates``; one that is called ``batch`` even if it holds one value only), the folders of the
     files (``folders``, (n,)), the laboratory (``Metadata_Source``), the plates themselves.

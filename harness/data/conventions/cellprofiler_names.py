@@ -71,13 +71,13 @@ _EXCEPTIONS = {
 
 @dataclass(frozen=True)
 class CellProfilerName:
-    """One column name, read.
+    """Column name, parsed.
 
     Attributes
     ----------
-    compartment : what stands before the category, e.g. ``Nuclei``; "" in a table of one compartment.
+    compartment : part before the category, e.g. ``Nuclei``; "" in a table of one compartment.
     category : in lower case, e.g. ``areashape``; "" if it is none of CellProfiler's.
-    is_typical : nobody but CellProfiler writes category and measurement this way.
+    is_typical : only CellProfiler writes category and measurement this way.
     reason : why the column is no feature, e.g. ``location``; "" if it may be one.
     """
 
@@ -89,7 +89,7 @@ class CellProfilerName:
 
 @lru_cache(maxsize=100_000)  # every file of a screen has the same columns
 def read_name(name: str) -> CellProfilerName | None:
-    """Return ``name`` as CellProfiler's grammar reads it, or None if no category of it stands in the name."""
+    """Parse ``name`` by CellProfiler's grammar; return None if it contains no category."""
     words = [word for word in re.split(r"[\W_]+", name) if word]
     parts = [word.lower() for word in words]
     for place, part in enumerate(parts):
@@ -108,7 +108,7 @@ def read_name(name: str) -> CellProfilerName | None:
 
 
 def compartments(names: Iterable[str]) -> set[str]:
-    """Return the compartments that CellProfiler's typical names among ``names`` show, "" included."""
+    """Return the compartments of CellProfiler's typical names among ``names``, "" included."""
     readings = (read_name(name) for name in names)
     return {reading.compartment for reading in readings if reading is not None and reading.is_typical}
 

@@ -1,4 +1,4 @@
-"""Decide which column is plate, well, site, compound, dose and cell count, from names and values."""
+"""Choose the columns of plate, well, site, compound, dose and cell count by names and values."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE
 from harness.data.columns import well_names
-from harness.data.columns.wells_table import STANDARD
 from harness.data.conventions import names
 from harness.utils.text import as_numbers, as_text, preview
 
@@ -17,15 +17,15 @@ Candidates = Mapping[str, Sequence[str]]
 
 
 def recognize(columns: Collection[str], mapped: Mapping[str, str], *, source: str) -> dict[str, str]:
-    """Return the first column that each standard name may stand for, by name only.
+    """Return the first column for each standard name, by names only.
 
     Raises
     ------
-    InputError : an unknown standard name, a mapped column that is not there, nothing that can be the plate or the well.
+    InputError : an unknown standard name, an absent column that is mapped, no column for the plate or the well.
     """
-    unknown = [name for name in mapped if name not in STANDARD]
+    unknown = [name for name in mapped if name not in MAPPABLE]
     if unknown:
-        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(STANDARD)}")
+        raise InputError(f"columns: got {unknown}; the names that can be mapped are {list(MAPPABLE)}")
     for name, column in mapped.items():
         if column not in columns:
             raise InputError(f"{source}: no {name} column {column!r}; found {preview(columns, 20)}; set columns.{name}")
@@ -40,14 +40,14 @@ def recognize(columns: Collection[str], mapped: Mapping[str, str], *, source: st
 
 
 def known_names(columns: Collection[str]) -> set[str]:
-    """Return those of ``columns`` that are known by name and therefore no features."""
+    """Return the columns that are recognized by name and therefore no features."""
     return {column for known_columns in names.candidates(columns, {}).values() for column in known_columns}
 
 
 def agreed(meta: pd.DataFrame, name: str, columns: Sequence[str], *, source: str) -> str:
-    """Return the first of ``columns``, all of which divide the rows of ``meta`` in the same way.
+    """Return the first of ``columns`` after a check that all of them divide the rows of ``meta`` in the same way.
 
-    Columns without any value do not count; other words for the same thing (plate 1 is SQ0001) agree.
+    Columns without any value do not count; other names for the same plates (1 for SQ0001) agree.
 
     Raises
     ------
@@ -69,18 +69,18 @@ def agreed(meta: pd.DataFrame, name: str, columns: Sequence[str], *, source: str
 def choose_columns(
     meta: pd.DataFrame, candidates: Candidates, *, mapped: Mapping[str, str], source: str
 ) -> dict[str, str]:
-    """Return the column of each standard name but the batch, which :mod:`harness.data.conventions.batches` decides.
+    """Choose the column of each standard name but the batch (see :mod:`harness.data.conventions.batches`).
 
-    ``meta``: the columns of the screen that are no features. ``mapped``: what the settings say; taken as it is. A
-    column of the standard name is taken as well. Of the others a site counts only if wells have several rows, a
-    compound if it names any, a dose if it holds numbers, a cell count if it holds counts.
+    ``meta``: the columns of the screen that are no features. ``mapped``: the mapping of the settings, used
+    as it is. A column of the standard name is used as well. Of the others a site counts only if wells have several
+    rows, a compound if it names any, a dose if it holds numbers, a cell count if it holds counts.
 
     Raises
     ------
     InputError : two columns that may be the plate, or the well, and disagree.
     """
     columns = {name: agreed(meta, name, candidates[name], source=source) for name in ("plate", "well")}
-    as_is = {name: mapped.get(name, name) for name in STANDARD}
+    as_is = {name: mapped.get(name, name) for name in MAPPABLE}
     usable = {"compound": _names_any, "dose": _holds_numbers, "cell_count": _holds_counts}
     for name, is_usable in usable.items():
         choice = next((c for c in candidates[name] if c == as_is[name] or is_usable(meta[c])), None)

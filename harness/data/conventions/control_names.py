@@ -1,12 +1,13 @@
-"""List how the field writes that a well is a control: words of a type column, names of DMSO, ids of JUMP."""
+"""Names of controls in the field: words of a type column, names of DMSO, ids of JUMP."""
 
 from __future__ import annotations
 
 import re
 
+from harness.core.wells_schema import EMPTY, NEGCON, POSCON, TREATED
 from harness.utils.text import normalize_id
 
-NEGCON, POSCON, EMPTY, TREATED, CONTROL = "negcon", "poscon", "empty", "treated", "control"
+CONTROL = "control"  # of a kind that the word does not say
 # Values of pert_type and control_type: JUMP-Target-1 and CPJUMP1 (trt, control, negcon, poscon_cp, poscon_diverse),
 # lincs-cell-painting (trt, control), L1000 (trt_cp, ctl_vehicle, trt_poscon), Image Data Resource (negative control).
 # ``control`` alone does not say which kind.
@@ -47,18 +48,18 @@ JCP2022: dict[str, str] = {
 
 
 def type_role(value: object) -> str:
-    """Return what a value of a type column says, or ``""`` if it is none of :data:`TYPES`."""
+    """Return the role that a value of a type column means, or ``""`` if it is none of :data:`TYPES`."""
     return _TYPES.get(_plain(normalize_id(value)), "")
 
 
 def compound_role(value: object) -> str:
-    """Return the role of the control that a compound's name or id stands for, or ``""``."""
+    """Return the role of the control with this name or id, or ``""`` if it is no control."""
     text = normalize_id(value)
     return JCP2022.get(text) or (NEGCON if is_dmso(text) else "")
 
 
 def is_dmso(value: object) -> bool:
-    """Return whether a name is one of DMSO's; what stands before a colon (``nan:DMSO``) is another id, not the name."""
+    """Return whether a name is one of DMSO's; text before a colon (``nan:DMSO``) is another id, not the name."""
     text = normalize_id(value).rpartition(":")[2].strip()
     return text == DMSO_INCHIKEY or re.sub(r"[^a-z]", "", text.lower()) in _DMSO
 

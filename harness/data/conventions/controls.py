@@ -1,4 +1,4 @@
-"""Decide which wells are controls, from type columns, names of compounds and blank samples."""
+"""Choose the controls by type columns, names of compounds and blank samples."""
 
 from __future__ import annotations
 
@@ -11,28 +11,20 @@ import pandas as pd
 
 from harness.core.arrays import Mask
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import EMPTY, NEGCON, POSCON, TREATED
 from harness.data.columns.well_roles import Rule
 from harness.data.conventions import names
-from harness.data.conventions.control_names import (
-    CONTROL,
-    EMPTY,
-    NEGCON,
-    POSCON,
-    TREATED,
-    compound_role,
-    is_dmso,
-    type_role,
-)  # fmt: skip
+from harness.data.conventions.control_names import CONTROL, compound_role, is_dmso, type_role
 from harness.utils.text import as_text
 
 OPTIONS = {NEGCON: "controls", POSCON: "poscon", EMPTY: "empty"}
 _SAYS = {"": 0, TREATED: 1, CONTROL: 2, EMPTY: 3, POSCON: 3, NEGCON: 3}  # how much a role says about a well
-_BLANK_SAMPLE = ("broad_sample",)  # Bray et al. 2017, JUMP-Target-1: no sample id means DMSO where the solvent says so
+_BLANK_SAMPLE = ("broad_sample",)  # Bray et al. 2017, JUMP-Target-1: no sample id means DMSO if the solvent says so
 
 
 @dataclass(frozen=True, eq=False)
 class RowsRule(Rule):
-    """Rows that a convention marks, (n,); ``origin`` says by what, ``sources`` are the columns it looked at."""
+    """Rule of a convention: the ``rows`` it marks, (n,), its ``origin`` in words and its columns, ``sources``."""
 
     rows: Mask | None = None
     origin: str = ""
@@ -55,7 +47,7 @@ class RowsRule(Rule):
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to tell controls: the role of each row, ``""`` if it says nothing, and the values that say so.
+    """Roles of the rows by one kind of evidence, ``""`` without evidence, and the values that were the evidence.
 
     ``values``: role, then column, then values.
     """
@@ -67,7 +59,7 @@ class Reading:
         return np.asarray((self.roles == role).to_numpy(), dtype=bool)
 
     def origin(self, role: str) -> str:
-        """Return what marks ``role``, e.g. ``Metadata_pert_type negcon``."""
+        """Describe the evidence for ``role``, e.g. ``Metadata_pert_type negcon``."""
         return " and ".join(
             f"{column} {', '.join(value or 'blank' for value in values[:2])}"
             f"{f' and {len(values) - 2} more' if len(values) > 2 else ''}"
@@ -75,19 +67,19 @@ class Reading:
         )
 
     def settings(self, role: str) -> str:
-        """Return the words of a command that choose the same by the first column that marks ``role``."""
+        """Return settings for a command line that choose ``role`` by the first column that marks it."""
         column, values = next(iter(self.values[role].items()))
         listed = ",".join(value if value.isidentifier() else f'"{value}"' for value in values)
         return f"data.controls.column={column} 'data.controls.values=[{listed}]'"
 
 
 def choose_controls(
-    meta: pd.DataFrame, compounds: Sequence[str], *, given: Mapping[str, Mask], source: str
+    meta: pd.DataFrame, compounds: Sequence[str], *, by_setting: Mapping[str, Mask], source: str
 ) -> dict[str, RowsRule]:
-    """Return the rules of those roles that the settings leave open and the table tells, by option (``controls``, ...).
+    """Return rules by convention for roles without a rule in the settings, by option (``controls``, ...).
 
     ``meta``: columns of the wells that are no features. ``compounds``: columns with names or ids of compounds.
-    ``given``: rows (n,) of the rules of the settings, by option; no convention marks them otherwise.
+    ``by_setting``: rows (n,) of the rules of the settings, by option; no convention marks these rows.
 
     Raises
     ------
@@ -96,18 +88,18 @@ def choose_controls(
     types = _types(meta)
     named = _reading(meta, compounds, compound_role)
     blank = _blank_samples(meta)
-    if "controls" not in given:
+    if "controls" not in by_setting:
         _check_agreement(types, named, blank, source=source)
     says_kind = ~types.roles.isin(["", CONTROL])
     roles = types.roles.where(says_kind | (named.roles == ""), named.roles)
     if not (roles == NEGCON).any() and (types.roles == TREATED)[named.rows(NEGCON)].any():
         roles = roles.mask(named.roles == NEGCON, NEGCON)
     roles = roles.replace(CONTROL, NEGCON).mask(blank.rows(NEGCON) & (roles == ""), NEGCON)
-    decided = np.logical_or.reduce([np.zeros(len(meta), dtype=bool), *given.values()])
+    decided = np.logical_or.reduce([np.zeros(len(meta), dtype=bool), *by_setting.values()])
     rules = {}
     for role, option in OPTIONS.items():
         rows = (roles == role).to_numpy(dtype=bool) & ~decided
-        if option not in given and rows.any():
+        if option not in by_setting and rows.any():
             readings = (types, named, blank)
             origin, sources = _origin(readings, role, rows), _sources(readings, role, rows)
             rules[option] = RowsRule(f"data.{option}", rows=rows, origin=origin, sources=sources)
@@ -128,7 +120,7 @@ def _sources(readings: Sequence[Reading], role: str, rows: Mask) -> tuple[str, .
 
 
 def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> str:
-    """Return what marks ``rows``: the first reading that marks them all, else all that mark some."""
+    """Describe what marks ``rows``: the first reading that marks them all, else all that mark some."""
     marks = []
     for reading in readings:
         if kinds := _marking(reading, role, rows):
@@ -139,7 +131,7 @@ def _origin(readings: Sequence[Reading], role: str, rows: Mask) -> str:
 
 
 def _types(meta: pd.DataFrame) -> Reading:
-    """Read the type columns; one that calls every well treated says nothing."""
+    """Read the type columns; ignore them if they call every well treated."""
     types = _reading(meta, names.present(names.ROLE, meta.columns), type_role)
     return types if types.values.keys() - {TREATED} else Reading(types.roles.where(types.roles == "", ""), {})
 
@@ -172,7 +164,7 @@ def _two_readings(source: str, *readings: tuple[Reading, str, Mask]) -> InputErr
 
 
 def blank_sample(meta: pd.DataFrame) -> str | None:
-    """Return the column of sample ids if it is blank in some wells and no solvent says what those hold, else None."""
+    """Return the column of sample ids if some wells have no id and no column names their solvent, else None."""
     for column in names.present(_BLANK_SAMPLE, meta.columns):
         blank = as_text(meta[column]) == ""
         if blank.any() and not blank.all() and not names.present(names.SOLVENT, meta.columns):
@@ -194,7 +186,7 @@ def _blank_samples(meta: pd.DataFrame) -> Reading:
 
 
 def _reading(meta: pd.DataFrame, columns: Sequence[str], role_of: Callable[[object], str]) -> Reading:
-    """Read the roles of the rows from ``columns``; of two that speak of a row the one that says more counts."""
+    """Read the roles of the rows from ``columns``; of two roles of a row the more specific one counts."""
     roles = pd.Series("", index=meta.index, dtype=object)
     values: dict[str, dict[str, list[str]]] = {}
     for column in columns:

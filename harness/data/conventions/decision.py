@@ -1,4 +1,4 @@
-"""Decide what the columns of a screen are: by the settings, else by the field's conventions."""
+"""Decide the roles of a screen's columns by the settings, else by the field's conventions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import MAPPABLE_TEXT
 from harness.data.columns import well_names
 from harness.data.columns.well_roles import Rule
-from harness.data.columns.wells_table import TEXT
 from harness.data.conventions import names
 from harness.data.conventions.batches import choose_batches
 from harness.data.conventions.columns import choose_columns
@@ -24,14 +24,14 @@ _JUMP = ("Metadata_Source", "Metadata_Plate", "Metadata_Well")
 
 @dataclass
 class Decision:
-    """What the columns of a screen are.
+    """Roles of the columns of a screen.
 
     Attributes
     ----------
-    meta : columns that are no features, with a column ``batch`` if no column of the table is that.
+    meta : columns that are no features, with a column ``batch`` if the table has none.
     columns : standard name to column of ``meta``.
     controls, poscon, empty : rules for the wells of these roles.
-    origins : of the batches and the rules, where they come from.
+    origins : of the batches and the rules, in words.
     settings : standard names and rules that the settings decided.
     """
 
@@ -52,14 +52,14 @@ def decide(
     rules: Sequence[Rule | None],
     source: str,
 ) -> Decision:
-    """Return what the columns of ``meta`` (n rows) are.
+    """Decide the roles of the columns of ``meta`` (n rows).
 
     ``folders``: the folder of each row's file, (n,). ``mapped``: standard name to column; ``rules``: controls, poscon,
-    empty: both as the settings have them. They are taken as they are; what they leave open is decided by convention.
+    empty: both from the settings, used as they are; the rest is decided by convention.
 
     Raises
     ------
-    InputError : nothing that tells the controls, or two readings that disagree.
+    InputError : no sign of controls, or two readings that disagree.
     """
     candidates = names.candidates(meta.columns, mapped)
     columns, origins = choose_columns(meta, candidates, mapped=mapped, source=source), {}
@@ -72,28 +72,30 @@ def decide(
         if batches.column is None:
             meta = meta.assign(batch=batches.values)
         columns["batch"], origins["batch"] = batches.column or "batch", batches.origin
-    given = {option: rule for option, rule in zip(_RULES, rules, strict=True) if rule}
+    by_setting = {option: rule for option, rule in zip(_RULES, rules, strict=True) if rule}
     visible = _visible(meta, columns)
     conventions = choose_controls(
         meta,
         list(dict.fromkeys([*candidates["compound"], *names.present(names.WORDS["compound"], meta.columns)])),
-        given={option: rule.mask(visible) for option, rule in given.items()},
+        by_setting={option: rule.mask(visible) for option, rule in by_setting.items()},
         source=source,
     )
-    decided: dict[str, Rule] = {**conventions, **given}
+    decided: dict[str, Rule] = {**conventions, **by_setting}
     if "controls" not in decided:
         raise _unknown_controls(meta, columns, source)
-    origins.update({option: f"data.{option}" for option in given})
+    origins.update({option: f"data.{option}" for option in by_setting})
     origins.update({option: rule.origin for option, rule in conventions.items()})
     return Decision(
         meta, columns, decided["controls"], decided.get("poscon"), decided.get("empty"), origins,
-        settings=frozenset([*mapped, *given]),
+        settings=frozenset([*mapped, *by_setting]),
     )  # fmt: skip
 
 
 def _visible(meta: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, pd.Series[Any]]:
-    """Return what rules of the settings may name: the table's columns and the standard ones."""
-    standard = {name: as_text(meta[column]) if name in TEXT else meta[column] for name, column in columns.items()}
+    """Return the columns that rules of the settings may name: the table's and the standard ones."""
+    standard = {
+        name: as_text(meta[column]) if name in MAPPABLE_TEXT else meta[column] for name, column in columns.items()
+    }
     return {
         **{str(c): meta[c] for c in meta},
         **standard,
@@ -128,7 +130,7 @@ def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: st
 
 
 def _on(columns: tuple[str, ...]) -> str:
-    """Return how to join columns of the wells with those of JUMP's tables."""
+    """Return the setting ``on`` that joins columns of the wells with those of JUMP's tables."""
     if columns == _JUMP[: len(columns)]:
         return f"[{', '.join(columns)}]"
     return f"{{{', '.join(f'{column}: {jump}' for column, jump in zip(columns, _JUMP, strict=False))}}}"

@@ -1,4 +1,4 @@
-"""Tell the folder that may be the batch of a file."""
+"""Find the folder that may be the batch of a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.utils.text import as_text
 
 
 def row_folders(files: Sequence[FilePart]) -> pd.Series[Any]:
-    """Return for each row of ``files``, (n,), the folder that may be its batch.
+    """Return the folder that may be the batch of each row of ``files``, (n,).
 
     That is the folder of its file, or, if that is called like the plate, the one above it: pycytominer and JUMP keep
     ``BATCH/PLATE/PLATE.parquet``.

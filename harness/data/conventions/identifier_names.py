@@ -1,4 +1,4 @@
-"""Recognize by its name a column that says which well, object or file a row is about, and measures nothing."""
+"""Recognize columns that identify a well, object or file, and measure nothing, by their names."""
 
 from __future__ import annotations
 

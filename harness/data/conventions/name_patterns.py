@@ -1,4 +1,4 @@
-"""Plate, well and site from a part of a longer text, such as the name of an image's file, by regular expressions."""
+"""Extract plate, well and site from longer texts, such as names of image files, by regular expressions."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ json.dump([match and match[1] for match in matches], sys.stdout)
 
 @dataclass(frozen=True)
 class NamePatterns:
-    """Settings ``columns.<name>_regex``: what its group matches in the column ``columns.<name>`` is the name.
+    """Settings ``columns.<name>_regex``: the group of the expression extracts a name from ``columns.<name>``.
 
-    ``columns`` maps standard names to columns, those that the expressions make included; ``patterns`` maps a standard
+    ``columns`` maps standard names to columns, including those that the expressions make; ``patterns`` maps a standard
     name to the column that is searched and the expression.
     """
 
@@ -50,21 +50,21 @@ class NamePatterns:
         InputError : an expression for another name, without a column to search, that is none, or without exactly one
             group in parentheses.
         """
-        given = {name: column for name, column in columns.items() if column is not None}
+        mapped = {name: column for name, column in columns.items() if column is not None}
         patterns = {}
-        for option in [name for name in given if name.endswith(SUFFIX)]:
-            name, written = option.removesuffix(SUFFIX), given.pop(option)
+        for option in [name for name in mapped if name.endswith(SUFFIX)]:
+            name, written = option.removesuffix(SUFFIX), mapped.pop(option)
             if name not in NAMES:
                 raise InputError(f"columns.{option}: expected one of {[f'{part}{SUFFIX}' for part in NAMES]}")
-            if name not in given:
+            if name not in mapped:
                 raise InputError(f"columns.{option}: set columns.{name} to the column that the expression searches")
-            patterns[name] = (given[name], _checked(written, option))
+            patterns[name] = (mapped[name], _checked(written, option))
         derived = {name: f"{name} in {column}" for name, (column, _) in patterns.items()}
-        return cls({**given, **derived}, patterns)
+        return cls({**mapped, **derived}, patterns)
 
     @property
     def searched(self) -> list[str]:
-        """Columns that are searched."""
+        """Columns that the expressions search."""
         return [column for column, _ in self.patterns.values()]
 
     def apply(self, df: pd.DataFrame, *, source: str) -> pd.DataFrame:
@@ -72,8 +72,7 @@ class NamePatterns:
 
         Raises
         ------
-        InputError : no such column; rows in which the expression finds nothing; one that needs longer than
-            :data:`SECONDS`.
+        InputError : no such column; rows without a match; an expression that needs longer than :data:`SECONDS`.
         """
         for name, (column, pattern) in self.patterns.items():
             if column not in df.columns:

@@ -1,15 +1,15 @@
-"""List the names that the field gives to the columns of a screen."""
+"""Names that the field gives to the columns of a screen."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
-from harness.data.columns.wells_table import STANDARD
+from harness.core.wells_schema import MAPPABLE
 
 # pycytominer and JUMP write Metadata_, CellProfiler Image_Metadata_; other tables write none.
 PREFIXES = ("Metadata_", "Image_Metadata_", "")
-# Words of each column, the first that is there counts. Sources: pycytominer (Plate, Well, Site, Count_Cells,
+# Words of each column, the first that occurs counts. Sources: pycytominer (Plate, Well, Site, Count_Cells,
 # Object_Count), jump-cellpainting/datasets (Plate, Well, Batch, Source, JCP2022, InChIKey),
 # broadinstitute/lincs-cell-painting (broad_sample, pert_iname, mmoles_per_liter, dose_recode, Assay_Plate_Barcode,
 # well_position, Batch_Number), CellProfiler's exports (Plate, Well, Site, Compound, Concentration, Count_Cells),
@@ -52,12 +52,12 @@ def present(words: tuple[str, ...], columns: Collection[str]) -> list[str]:
 
 
 def candidates(columns: Collection[str], mapped: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the columns that each standard name may stand for: the mapped one, else those that are known by name.
+    """Return the candidate columns of each standard name: the mapped one, else those recognized by name.
 
     A column of the standard name itself comes first.
     """
     recognized = {}
-    for name in STANDARD:
+    for name in MAPPABLE:
         by_name = [name, *present(WORDS[name], columns)] if name in columns else present(WORDS[name], columns)
         recognized[name] = [mapped[name]] if name in mapped else list(dict.fromkeys(by_name))
     return recognized

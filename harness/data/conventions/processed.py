@@ -1,4 +1,4 @@
-"""Tell profiles that are already normalized or selected, by the names of files and by values."""
+"""Detect profiles that are already normalized or feature-selected, by names of files and by values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAD = 1.4826  # of a normal distribution
 
 
 def step_in_name(path: Path) -> str | None:
-    """Return what the name of a file says was done to its profiles, e.g. ``normalized``, or None."""
+    """Return the processing step that the name of a file mentions, e.g. ``normalized``, or None."""
     name = path.name.split(".")[0]
     steps = [step for step, pattern in _STEPS.items() if re.search(rf"(?:^|[_\-])({pattern})(?=$|[_\-])", name, re.I)]
     return " and ".join(steps) or None
@@ -49,7 +49,7 @@ def names_warning(paths: Sequence[Path]) -> str | None:
 def values_warning(parts: Sequence[Floats], wells: pd.DataFrame, *, source: str) -> str | None:
     """Return one line if the values are standardized already, or None.
 
-    ``parts``: arrays (n_i, n_features) that stand one above the other beside ``wells`` (n rows). Standardized means
+    ``parts``: arrays (n_i, n_features), stacked vertically and aligned with ``wells`` (n rows). Standardized means
     mean 0 and sd 1, or median 0 and MAD or interquartile range 1, in nearly all features that vary: of the controls or
     all wells of every plate, or of the whole screen. Constant features do not count.
     """

@@ -1,4 +1,4 @@
-"""Describe what was taken for what: a table to record, and six lines to print."""
+"""Describe the columns and rules that were used: a table to record, and six lines to print."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROLES = {"controls": "negcon", "poscon": "poscon", "empty": "empty"}
 def conventions_table(decision: Decision, wells: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows ``what, taken_from, by, values``: ``by`` is ``setting`` or ``convention``.
 
-    ``wells``: the wells table (:func:`harness.data.columns.wells_table.wells_table`) that was made of ``decision``.
+    ``wells``: the wells table (:func:`harness.data.columns.wells_table.wells_table`) made with ``decision``.
     """
     rows = []
     for name in ("plate", "well", "site", "batch", "compound", "dose", "cell_count"):

@@ -1,4 +1,4 @@
-"""A matrix of features beside a table that describes its rows, as a screen: what readers of such formats share."""
+"""A feature matrix and a table that describes its rows, read as a screen; shared by readers of such formats."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from harness.core.arrays import Floats
-from harness.core.exceptions import InputError
 from harness.data.columns import feature_columns
+from harness.data.columns.excluded_plates import included_rows
 from harness.data.columns.feature_columns import FeatureSpec
 from harness.data.columns.left_out_columns import left_out_rows, left_out_sentence
 from harness.data.columns.well_roles import Rule, RuleSpec
@@ -21,12 +21,12 @@ from harness.data.conventions.name_patterns import NamePatterns
 from harness.data.conventions.table import conventions_table, lines
 from harness.data.files.plate_rows import PlateRows
 from harness.store.reading_report import ReadingReport
-from harness.utils.text import as_list, as_text, normalize_id, preview
+from harness.utils.text import as_list, normalize_id
 
 
 @dataclass(frozen=True)
 class ScreenOptions:
-    """Settings that say what the columns of a table mean; see :class:`harness.data.tables.Tables`."""
+    """Settings that give the columns of a table their meaning; see :class:`harness.data.tables.Tables`."""
 
     columns: Mapping[str, str | None]
     controls: RuleSpec
@@ -39,7 +39,7 @@ class ScreenOptions:
 
     @classmethod
     def parse(cls, *, columns: Mapping[str, str | None] | None, exclude_plates: Any, **options: Any) -> ScreenOptions:
-        """Drop columns that are not mapped; compare plates as text."""
+        """Parse the settings: drop columns that are not mapped, and compare plates as text."""
         mapped = {name: column for name, column in (columns or {}).items() if column is not None}
         plates = tuple(normalize_id(plate) for plate in as_list(exclude_plates))
         return cls(columns=mapped, exclude_plates=plates, **options)
@@ -48,25 +48,11 @@ class ScreenOptions:
         return asdict(self)
 
     def included(self, meta: pd.DataFrame, column: str, *, source: str) -> pd.Series[bool]:
-        """Return which rows belong to a plate that is not excluded, (n,).
-
-        Raises
-        ------
-        InputError : a plate that is not there, or none left.
-        """
-        plates = as_text(meta[column])
-        unknown = [plate for plate in self.exclude_plates if plate not in set(plates)]
-        if unknown:
-            raise InputError(
-                f"{source}: exclude_plates names {preview(unknown)}; found plates {preview(plates.unique())}"
-            )
-        included = ~plates.isin(self.exclude_plates)
-        if not included.any():
-            raise InputError(f"{source}: exclude_plates leaves no plate; found {preview(plates.unique())}")
-        return included
+        """Return which rows belong to a plate that is not excluded, (n,): see :func:`included_rows`."""
+        return included_rows(meta[column], self.exclude_plates, source=source)
 
     def choose(self, table: pd.DataFrame, *, source: str, report: ReadingReport) -> list[str]:
-        """Return the features among the columns of ``table``; ``report`` says which were left out, and why."""
+        """Return the features among the columns of ``table``; ``report`` lists those that were left out, and why."""
         choice = feature_columns.choose(table, self.features, claimed=(), source=source)
         if choice.left_out:
             report.note(left_out_sentence(len(choice.names), choice.left_out))
@@ -83,14 +69,14 @@ class ScreenOptions:
         where: Callable[[int], str],
         report: ReadingReport,
     ) -> PlateRows:
-        """Return the rows of plates that are not excluded; what columns and controls are is decided as for tables.
+        """Return the rows of plates that are not excluded; columns and controls are recognized as in tables.
 
         Parameters
         ----------
         meta : describes the rows, n of them.
         names : of all features.
         read : returns these rows (ascending) of the matrix, all features, float32.
-        where : what to call row i in an error.
+        where : name of row i in an error.
 
         Raises
         ------

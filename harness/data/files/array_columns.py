@@ -1,4 +1,4 @@
-"""Columns that hold an array per row, such as embeddings, as one column of numbers per element."""
+"""Expand columns that hold an array per row, such as embeddings, to one column of numbers per element."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def expand_arrays(
     The attribute :data:`ARRAY_ELEMENTS` of the table names them: they are features whatever they are called.
 
     Rows without an array (missing, or of length 0: a well without cells) hold missing values. Left as they are:
-    columns that are ``claimed`` or metadata by their prefix, those that ``features`` does not ask for, and columns of
+    columns that are ``claimed`` or metadata by their prefix, those that ``features`` does not select, and columns of
     nested values that are not numbers (lists of names, tables in a cell), which are no features.
 
     Parameters
@@ -54,7 +54,7 @@ def expand_arrays(
     expanded: dict[str, pd.DataFrame] = {}
     for name in nested:
         filled = df[name][df[name].notna().to_numpy()]
-        if not len(filled) or not isinstance(filled.iloc[0], _NESTED) or not _wanted(name, features):
+        if not len(filled) or not isinstance(filled.iloc[0], _NESTED) or not _is_selected(name, features):
             continue
         values = _stacked(filled, name, len(df), source)
         if values is None:
@@ -73,7 +73,7 @@ def expand_arrays(
 
 
 def _pieces(df: pd.DataFrame, expanded: dict[str, pd.DataFrame]) -> tuple[list[pd.DataFrame], list[str]]:
-    """Return the columns of ``df`` in order, cut where an expanded column stands, and all their names."""
+    """Return the columns of ``df`` in pieces, expanded columns in their places, and all their names."""
     parts: list[pd.DataFrame] = []
     start = 0
     for i, name in enumerate(df.columns):
@@ -84,8 +84,8 @@ def _pieces(df: pd.DataFrame, expanded: dict[str, pd.DataFrame]) -> tuple[list[p
     return parts, [str(name) for part in parts for name in part.columns]
 
 
-def _wanted(column: str, features: FeatureSpec) -> bool:
-    """Return whether ``features`` may ask for elements of ``column``; an invalid expression is reported later."""
+def _is_selected(column: str, features: FeatureSpec) -> bool:
+    """Return whether ``features`` may select elements of ``column``; an invalid expression is reported later."""
     if features is None:
         return True
     if isinstance(features, str):
@@ -98,7 +98,7 @@ def _wanted(column: str, features: FeatureSpec) -> bool:
 
 
 def _stacked(filled: pd.Series[Any], name: str, n_rows: int, source: str) -> np.ndarray[Any, Any] | None:
-    """Return the arrays one above the other, (n_rows, length); None if they do not hold numbers."""
+    """Stack the arrays vertically, (n_rows, length); return None if they do not hold numbers."""
     cells = [cell if isinstance(cell, np.ndarray) else _array(cell) for cell in filled]
     if any(cell is None for cell in cells):
         return None

@@ -1,4 +1,4 @@
-"""Where a DeepProfiler project keeps its index and its files of features."""
+"""Locate the index and the feature files of a DeepProfiler project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.core.exceptions import InputError
-from harness.data.files.table_files import expand
+from harness.data.files.table_files import expand_one
 from harness.utils.text import preview
 
 INDEX = Path("inputs/metadata/index.csv")
@@ -17,7 +17,7 @@ LAYOUTS = ("{0}/{1}/{2}", "{0}/{1}_{2}", "{0}/{1}-{2}", "{0}/{0}_{1}_{2}", "{0}_
 
 @dataclass(frozen=True)
 class Project:
-    """``name``; ``index``: the table of sites; ``features``: the folder of npz files."""
+    """Project of DeepProfiler: its name, the table of sites ``index``, and the folder of npz files ``features``."""
 
     name: str
     index: Path
@@ -29,7 +29,7 @@ class Project:
 
         Raises
         ------
-        InputError : there is none.
+        InputError : no such file.
         """
         files = sorted(path for path in self.features.rglob("*.npz") if path.is_file())
         if not files:
@@ -58,7 +58,7 @@ class Project:
 
 
 def locate(path: str, *, experiment: str | None, index: str | None) -> Project:
-    """Return the project of a folder: the project's own, that of an experiment, or that of its features.
+    """Locate the project of a folder: the project's own folder, that of an experiment, or that of its features.
 
     Raises
     ------
@@ -94,16 +94,13 @@ def _experiment(project: Path, experiment: str | None) -> Path:
         raise InputError(
             f"{project / 'outputs'}: no experiment has a folder features; expected outputs/<name>/features"
         )
-    given = "" if experiment is None else f" got {experiment!r};"
-    raise InputError(f"data.experiment:{given} expected one of {preview(names, 20)}")
+    got = "" if experiment is None else f" got {experiment!r};"
+    raise InputError(f"data.experiment:{got} expected one of {preview(names, 20)}")
 
 
 def _index(root: Path, index: str | None) -> Path:
     if index is not None:
-        paths = expand(index, option="data.index")
-        if len(paths) > 1:
-            raise InputError(f"data.index: {index!r} matches {len(paths)} files; expected one table of sites")
-        return paths[0]
+        return expand_one(index, option="data.index", expected="one table of sites")
     path = root / INDEX
     if not path.is_file():
         raise InputError(f"{path}: no such file; set data.index to the table with Metadata_Plate, _Well and _Site")

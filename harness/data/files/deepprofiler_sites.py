@@ -1,4 +1,4 @@
-"""Sites of a DeepProfiler project: the middle of their cells."""
+"""Read sites of a DeepProfiler project: the median or mean over their cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Aggregate = Literal["median", "mean"]
 
 @dataclass(frozen=True)
 class Site:
-    """``middle`` (n_features,) of ``n_cells`` cells, of which ``n_missing`` values were missing and left out."""
+    """Site with the ``middle``, (n_features,), of ``n_cells`` cells; ``n_missing`` missing values were left out."""
 
     middle: Floats
     n_cells: int
@@ -31,11 +31,11 @@ class Site:
 
 
 def read_site(file: Path | None, place: Sequence[str], aggregate: Aggregate) -> Site | None:
-    """Return the site ``place`` (plate, well, site); None if it has no file or no cells.
+    """Read the site ``place`` (plate, well, site); return None if it has no file or no cells.
 
     Raises
     ------
-    InputError : what :func:`harness.data.files.npz_member.read_member` refuses, or features of another shape.
+    InputError : as :func:`harness.data.files.npz_member.read_member`, or features of another shape.
     """
     if file is None:
         return None
@@ -57,11 +57,11 @@ def read_site(file: Path | None, place: Sequence[str], aggregate: Aggregate) -> 
 
 
 def stacked(middles: Sequence[Floats], places: Sequence[Sequence[str]], source: str) -> Floats:
-    """Return the sites one above the other, (n_sites, n_features).
+    """Stack the sites vertically, (n_sites, n_features).
 
     Raises
     ------
-    InputError : sites of several numbers of features.
+    InputError : sites with different numbers of features.
     """
     lengths = [len(middle) for middle in middles]
     usual = max(lengths, key=Counter(lengths).__getitem__)
@@ -75,5 +75,5 @@ def stacked(middles: Sequence[Floats], places: Sequence[Sequence[str]], source: 
 
 
 def words(place: Sequence[str]) -> str:
-    """Return ``plate 'p', well 'A01', site '1'``."""
+    """Describe a place, e.g. ``plate 'p', well 'A01', site '1'``."""
     return ", ".join(f"{name} {value!r}" for name, value in zip(COLUMNS, place, strict=True))

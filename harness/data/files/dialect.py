@@ -1,4 +1,4 @@
-"""How a text table is written: what separates its columns, and its decimals."""
+"""Dialect of a text table: its column separator and its decimal sign."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUTO_WORD = "auto"
 SEPARATOR_WORDS = ("auto", "comma", "semicolon", "tab", "bar", ",", ";", "\t", "|")
 DECIMAL_WORDS = ("auto", "point", "comma", ".", ",")
 _PLURALS = {"\t": "tabs"}
-_NO_FEATURES = ("Metadata_", "Image_Metadata_")  # text such as 101,102 (two sites) may stay what it is there
+_NO_FEATURES = ("Metadata_", "Image_Metadata_")  # text such as 101,102 (two sites) may stay text in such columns
 _WITH_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _WITH_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d+")
@@ -31,9 +31,9 @@ _CERTAINLY_GROUPED = re.compile(
 
 @dataclass(frozen=True)
 class Dialect:
-    """What the user says of a text table; None is worked out from the file.
+    """Separator and decimal sign of a text table by the settings; None is inferred from the file.
 
-    ``setting``: what stands before ``separator`` and ``decimal`` in the name of the setting; empty if there is none.
+    ``setting``: prefix of ``separator`` and ``decimal`` in the name of the setting; empty if there is no such setting.
     """
 
     separator: str | None = None
@@ -50,7 +50,7 @@ class Dialect:
         )
 
     def remedy(self, *words: str) -> str:
-        """Return how to say what the decimals are."""
+        """Return the setting that resolves the decimal sign, for an error message."""
         if not self.setting:
             return "save the table again with decimal points and without separators of thousands"
         return "say which by " + " or ".join(f"{self.setting}decimal={word}" for word in words)
@@ -95,12 +95,12 @@ def split_rows(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def may_hold_commas(lines: Sequence[str], separator: str) -> bool:
-    """Return whether a number with a comma may stand in ``lines``."""
+    """Return whether ``lines`` may hold a number with a comma."""
     return any('"' in line if separator == "," else re.search(r"\d,\d|;,\d", line) for line in lines)
 
 
 def find_decimal(table: pd.DataFrame, *, ids: Collection[str], read_with: str, dialect: Dialect, source: str) -> str:
-    """Return the decimal sign of ``table``, which was read with ``read_with``; columns ``ids`` say nothing about it.
+    """Return the decimal sign of ``table``, which was read with ``read_with``; columns ``ids`` do not count.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def find_decimal(table: pd.DataFrame, *, ids: Collection[str], read_with: str, d
 
 
 def read_thousands(table: pd.DataFrame, *, ids: Collection[str], decimal: str) -> pd.DataFrame:
-    """Return ``table`` with numbers in columns of text whose values all are numbers by ``decimal`` and thousands."""
+    """Convert columns of text whose values all are numbers with this ``decimal`` and separators of thousands."""
     thousands = "," if decimal == "." else "."
     mark, group = re.escape(decimal), re.escape(thousands)
     number = re.compile(rf"[+-]?(\d+|[1-9]\d{{0,2}}({group}\d{{3}})+)?({mark}\d+)?([eE][+-]?\d+)?")
@@ -150,7 +150,7 @@ def read_thousands(table: pd.DataFrame, *, ids: Collection[str], decimal: str) -
 
 
 def describe(separator: str, decimal: str, encoding: str, *, usual: str) -> str:
-    """Return what is unusual about a file, e.g. ``columns separated by ';', decimal commas``."""
+    """Describe what is unusual about a file, e.g. ``columns separated by ';', decimal commas``."""
     parts = [
         *([f"columns separated by {_PLURALS.get(separator, repr(separator))}"] if separator != usual else []),
         *(["decimal commas"] if decimal == "," else []),

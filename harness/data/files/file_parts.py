@@ -1,4 +1,4 @@
-"""The same features from every file of a screen."""
+"""Align the features of all files of a screen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEFT_OUT = "features_not_common"  # table of the report
 
 @dataclass
 class FilePart:
-    """What one file holds: features ``names``, their values ``X`` (n, n_features), the other columns ``meta``."""
+    """Content of one file: features ``names``, their values ``X`` (n, n_features), the other columns ``meta``."""
 
     path: Path
     names: list[str]
@@ -34,14 +34,14 @@ class FilePart:
 def same_features(
     files: Sequence[FilePart], *, on_different: OnDifferentFeatures = "error", report: ReadingReport | None = None
 ) -> tuple[list[str], list[Floats]]:
-    """Return the features' names and each file's values in that order.
+    """Return the names of the features and each file's values in that order.
 
-    A column that is empty in one file counts there as a feature without values if it is a feature elsewhere.
+    A column that is empty in one file counts as a feature without values if it is a feature elsewhere.
 
     Parameters
     ----------
-    on_different : ``error``, or ``common`` to take the features that every file has; what is left out then stands in
-        ``report``: one line, and one row for each feature in the table :data:`LEFT_OUT`.
+    on_different : ``error``, or ``common`` to take the features that every file has; ``report`` then lists the others:
+        one line, and one row for each feature in the table :data:`LEFT_OUT`.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def same_features(
         )
     names = list(dict.fromkeys(name for file in files for name in file.names))
     columns = [{*file.names, *file.meta.columns} for file in files]
-    common = [name for name in names if all(name in there for there in columns)]
+    common = [name for name in names if all(name in available for available in columns)]
     if len(common) < len(names):
         if on_different == "error":
             raise _different(files, columns, len(common), len(names))
@@ -69,8 +69,8 @@ def same_features(
 def _different(files: Sequence[FilePart], columns: Sequence[set[str]], n_common: int, n_features: int) -> InputError:
     """Return the error for the first pair of files that differ; the first file is compared with every other."""
     first = files[0]
-    for file, there in zip(files[1:], columns[1:], strict=True):
-        missing = [name for name in first.names if name not in there]
+    for file, available in zip(files[1:], columns[1:], strict=True):
+        missing = [name for name in first.names if name not in available]
         extra = [name for name in file.names if name not in columns[0]]
         if missing or extra:
             break
@@ -95,7 +95,7 @@ def _describe(
     if report is None:
         return
     dropped = sorted(set(names) - set(common), key=list(names).index)
-    absent = Counter(name for there in columns for name in dropped if name not in there)
+    absent = Counter(name for available in columns for name in dropped if name not in available)
     report.note(
         f"{len(common)} features are common to all {len(files)} files and taken; {len(dropped)} that are missing in "
         f"some file are left out: {preview(dropped)} (data.on_different_features=common)"
@@ -105,14 +105,14 @@ def _describe(
 
 
 def _values(file: FilePart, names: Sequence[str]) -> Floats:
-    """Return the columns ``names`` of a file, (n, n_features); those that it holds as empty columns are NaN."""
-    X, held = file.X, file.names
-    absent = [name for name in names if name not in set(held)]
+    """Return the columns ``names`` of a file, (n, n_features), NaN for columns that are empty in it."""
+    X, available = file.X, file.names
+    absent = [name for name in names if name not in set(available)]
     if absent:
         X = np.hstack([X, feature_columns.values(file.meta, absent, source=str(file.path))])
-        held = [*held, *absent]
+        available = [*available, *absent]
         file.meta = file.meta.drop(columns=absent)
-    if held == list(names):
+    if available == list(names):
         return X
-    place = {name: i for i, name in enumerate(held)}
+    place = {name: i for i, name in enumerate(available)}
     return X[:, [place[name] for name in names]]

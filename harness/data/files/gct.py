@@ -1,4 +1,4 @@
-"""GCT files (versions 1.2 and 1.3): columns are wells, rows are features.
+"""Read GCT files (versions 1.2 and 1.3), whose columns are wells and whose rows are features.
 
 Line 1 ``#1.3``; line 2 the numbers of features, wells, fields that describe features and fields that describe wells;
 line 3 ``id``, the names of the fields of features, the ids of the wells; then one line per field of the wells and one
@@ -44,7 +44,7 @@ class _Header:
 
 
 def read_gct(path: Path) -> pd.DataFrame:
-    """Return the table of a GCT file, a row per well: ``id``, the fields of the wells (text), the features (numbers).
+    """Read a GCT file as a table with a row per well: ``id``, the fields of the wells (text), the features (numbers).
 
     ``attrs["not_features"]`` names the columns that are no features.
 
@@ -124,7 +124,7 @@ def _check_width(path: Path, line: Sequence[str], header: _Header, number: int) 
 
 
 def _matrix(path: Path, file: IO[str], header: _Header, number: int) -> tuple[list[str], np.ndarray[Any, Any]]:
-    """Return names and values of the features, (n_features, n_wells); ``number``: of the first line."""
+    """Read names and values of the features, (n_features, n_wells); ``number``: of the first line."""
     width = header.n_first + header.n_wells
     options: dict[str, Any] = {
         "sep": "\t", "header": None, "names": range(width), "index_col": False, "low_memory": False,

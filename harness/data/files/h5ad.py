@@ -1,4 +1,4 @@
-"""Parts of an AnnData file, read with h5py: nothing is read but what is asked for.
+"""Read parts of an AnnData file with h5py, and only those that are requested.
 
 Format: https://anndata.readthedocs.io/en/stable/fileformat-prose.html (0.8 and later; tables of 0.7 as well).
 """
@@ -26,7 +26,7 @@ _INDEX = ("_index", "index")
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open an AnnData file for reading; whatever h5py or HDF5 says of it is one line.
+    """Open an AnnData file for reading; turn errors of h5py and HDF5 into one line.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def child(group: Any, name: str, *, source: str) -> Any:
 
 
 def table(group: Any, *, source: str) -> pd.DataFrame:
-    """Return ``obs`` or ``var``; its index holds the names of the rows as text.
+    """Read ``obs`` or ``var``; the index holds the names of the rows as text.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def _decoded(codes: Any, categories: pd.Series[Any], source: str) -> pd.Series[A
 
 
 def _whole(dataset: Any, source: str) -> Any:
-    """Return a data set as an array; text as str."""
+    """Read a data set as an array, text as str."""
     check_memory(int(dataset.size) * max(dataset.dtype.itemsize, 1), source=f"{source}: {dataset.name}")
     if dataset.dtype.kind in "OS":
         return np.asarray(dataset.asstr()[()], dtype=object)
@@ -172,7 +172,7 @@ def shape_of(matrix: Any, *, source: str) -> tuple[int, int]:
 
 
 def read_matrix(matrix: Any, rows: Sequence[int], *, source: str) -> Floats:
-    """Return ``rows`` (ascending) of a matrix as float32, (n_rows, n_features).
+    """Read ``rows`` (ascending) of a matrix as float32, (n_rows, n_features).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A trial reading of an HDF5 file in a process of its own: HDF5 may loop or crash on a damaged file."""
+"""Try to read an HDF5 file in another process, because HDF5 may loop or crash on a damaged file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.core.exceptions import InputError
 
 SECONDS = 60.0  # far more than tables and attributes take
-# Errors need no word here: who reads the file next meets them again.
+# Errors are not reported here: the actual reading meets them again.
 _SCRIPT = """
 import sys, h5py
 

@@ -1,4 +1,4 @@
-"""Refuse what a damaged or hostile file promises, before memory is taken for it."""
+"""Refuse arrays that are larger than memory, before allocating them: a damaged file may promise any size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.core.exceptions import InputError
 
 
 def check_memory(n_bytes: int, *, source: str) -> None:
-    """Raise InputError if ``n_bytes`` are more than this machine's memory; ``source``: what takes them."""
+    """Raise InputError if ``n_bytes`` are more than this machine's memory; ``source`` names what needs them."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if n_bytes > memory:
         raise InputError(

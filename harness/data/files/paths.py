@@ -1,4 +1,4 @@
-"""What lies at a path: a regular file that can be read, or something that would hang or fail."""
+"""Check that a path is a regular, readable file, and expand globs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check_readable(path: Path, *, option: str) -> None:
 
 
 def matching(pattern: str) -> Iterator[str]:
-    """Yield what a glob matches; ``**`` goes through all folders below, each once, however links lead back to it."""
+    """Yield the matches of a glob; ``**`` goes through all folders below, each once, however links lead back to it."""
     before, stars, after = pattern.partition("**")
     if not stars or (before and not before.endswith(os.sep)) or (after and not after.startswith(os.sep)):
         yield from glob.iglob(pattern)

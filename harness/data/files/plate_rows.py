@@ -1,4 +1,4 @@
-"""Rows of a screen as they were read, handed out plate by plate."""
+"""Rows of a screen in the order of its files, iterated plate by plate."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.data.columns import missing_values
 
 
 class PlateRows:
-    """``parts``: arrays (n_i, n_features), float32, that stand one above the other beside ``wells`` (n rows).
+    """Rows of a screen: stacked arrays ``parts``, (n_i, n_features) float32, aligned with ``wells`` (n rows).
 
-    Rows of a plate may lie in several parts. Nothing is copied but the plate that is being handed out.
+    Rows of a plate may lie in several parts. Only the plate that is returned is copied.
     """
 
     def __init__(
@@ -30,12 +30,12 @@ class PlateRows:
         self._usable = missing_values.usable(parts, features, on_missing=on_missing, source=source)
 
     @cached_property
-    def kept(self) -> list[str]:
-        """Names of the features that :mod:`harness.data.columns.missing_values` leaves."""
-        return [name for name, keep in zip(self._all_features, self._usable, strict=True) if keep]
+    def features(self) -> list[str]:
+        """Names of the features that :mod:`harness.data.columns.missing_values` does not drop."""
+        return [name for name, is_usable in zip(self._all_features, self._usable, strict=True) if is_usable]
 
     def plates(self) -> Iterator[tuple[Floats, pd.DataFrame]]:
-        """Yield ``(X, wells)`` of each plate, in order of first appearance, rows as given.
+        """Yield ``(X, wells)`` of each plate, in order of first appearance, its rows in their order.
 
         Raises
         ------
@@ -50,30 +50,30 @@ class PlateRows:
             if not self._usable.all():
                 X = X[:, self._usable]
             if self.on_missing == "impute_plate_median":
-                X = missing_values.impute(X, self.kept, plate=str(plate), source=self.source)
+                X = missing_values.impute(X, self.features, plate=str(plate), source=self.source)
             yield X, self.wells.iloc[rows].reset_index(drop=True)
 
     def _gather(self, rows: NDArray[np.intp]) -> Floats:
-        """Return ``rows`` (ascending) of the stacked parts."""
+        """Copy ``rows`` (ascending) of the stacked parts."""
         starts = np.cumsum([0, *(len(part) for part in self.parts)])
         pieces = []
         for part, start, end in zip(self.parts, starts[:-1], starts[1:], strict=True):
-            here = rows[(rows >= start) & (rows < end)] - start
-            if len(here):
-                whole = here[-1] - here[0] + 1 == len(here)
-                pieces.append(part[here[0] : here[-1] + 1] if whole else part[here])
+            rows_of_part = rows[(rows >= start) & (rows < end)] - start
+            if len(rows_of_part):
+                whole = rows_of_part[-1] - rows_of_part[0] + 1 == len(rows_of_part)
+                pieces.append(part[rows_of_part[0] : rows_of_part[-1] + 1] if whole else part[rows_of_part])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 class RowsReader:
-    """Offer the rows that a reader has read as a source (:mod:`harness.store.source`) without planted truth."""
+    """Base class of readers: offers the rows as a source (:mod:`harness.store.source`) without planted truth."""
 
     @cached_property
     def _rows(self) -> PlateRows:
         raise NotImplementedError
 
     def features(self) -> list[str]:
-        return self._rows.kept
+        return self._rows.features
 
     def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
         for X, wells in self._rows.plates():

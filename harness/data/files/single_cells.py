@@ -1,4 +1,4 @@
-"""Tables of single cells, such as CytoTable writes, as one row per well or site."""
+"""Aggregate tables of single cells, such as CytoTable writes, to one row per well or site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.core.exceptions import InputError
 from harness.store.reading_report import ReadingReport
 from harness.utils.text import as_text
 
-# What tells the cells of an image apart: CytoTable's Metadata_Cells_Number_Object_Number, CellProfiler's ObjectNumber.
+# Columns that number cells: CytoTable's Metadata_Cells_Number_Object_Number, CellProfiler's ObjectNumber.
 # Not the mean object number of an image, which CellProfiler's Image.csv holds.
 _OBJECT = re.compile(r"(?!Mean_|Median_|StDev_)(\w+_)?(Number_Object_Number|ObjectNumber)")
 CELL_COUNT = "cell_count"
@@ -41,10 +41,10 @@ def aggregate_cells(
     source: str,
     report: ReadingReport,
 ) -> tuple[Floats, pd.DataFrame]:
-    """Return the median of each feature over the cells of a well (of a site, if ``columns`` maps one), and its row.
+    """Take the median of each feature over the cells of a well (of a site, if ``columns`` maps one).
 
     Missing values of single cells are left out of the median. Of the other columns those stay that have one value
-    within each well (site). The number of cells becomes ``cell_count``, or the mapped one unless it says another.
+    within each well (site). The number of cells becomes ``cell_count``, or the mapped column, unless the table has it.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def median_without_missing(X: Floats) -> Floats:
     if not np.isnan(X).any():
         middle: Floats = np.median(X, axis=0)
         return middle
-    ordered = np.sort(X, axis=0)  # NaN stands last
+    ordered = np.sort(X, axis=0)  # NaN comes last
     n = np.count_nonzero(~np.isnan(X), axis=0)
     columns = np.arange(X.shape[1])
     low, high = ordered[np.maximum(n - 1, 0) // 2, columns], ordered[n // 2, columns]

@@ -1,4 +1,4 @@
-"""Finding and reading table files: CSV, TSV, GCT, all also gzipped, Parquet."""
+"""Find and read table files: CSV, TSV and GCT, also gzipped, and Parquet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PARQUET = (".parquet", ".pq")
 
 
 def expand(paths: str | Sequence[str], *, option: str) -> list[Path]:
-    """Return files of a path or glob, or of several (``**`` goes through folders), each file once, sorted per glob.
+    """Return the files of paths or globs (``**`` goes through folders), each file once, sorted per glob.
 
     Raises
     ------
@@ -52,8 +52,21 @@ def expand(paths: str | Sequence[str], *, option: str) -> list[Path]:
     return list(files)
 
 
+def expand_one(path: str, *, option: str, expected: str) -> Path:
+    """Return the one file of a path or glob; ``expected`` names it in words, for the error.
+
+    Raises
+    ------
+    InputError : as :func:`expand`, or several files.
+    """
+    files = expand(path, option=option)
+    if len(files) > 1:
+        raise InputError(f"{option}: {path!r} matches {len(files)} files; expected {expected}")
+    return files[0]
+
+
 def _is_other_folder(path: Path) -> bool:
-    """Return whether a match of a glob is a folder that nobody can have meant as a table."""
+    """Return whether a match of a glob is a folder, and not named like a table."""
     return path.is_dir() and not path.name.lower().endswith((*_SEPARATORS, *_PARQUET))
 
 
@@ -65,15 +78,16 @@ def read_table(
     dialect: Dialect = AUTO,
     report: ReadingReport | None = None,
 ) -> pd.DataFrame:
-    """Return the table in ``path``, rows 0..n-1.
+    """Read the table in ``path``, rows 0..n-1.
 
     Parameters
     ----------
     text : ids: columns of a CSV that are read as they are written; "007" stays, "NA" is a name, only an empty cell
         is missing.
-    written : columns of a CSV that are read so too, unless every value is a number that can be written in no other way.
-    dialect : separator and decimal sign; by default worked out from the file.
-    report : told if the file is written in an unusual way.
+    written : columns of a CSV that are read in the same way, unless every value is a number that can be written in no
+        other way.
+    dialect : separator and decimal sign; by default inferred from the file.
+    report : gets a line if the file is written in an unusual way.
 
     Raises
     ------
@@ -130,11 +144,11 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return df
 
 
-def require(found: Collection[str], wanted: Collection[str], *, what: str, source: str) -> None:
-    """Raise InputError for the first of ``wanted`` that is not in ``found``."""
-    absent = [name for name in wanted if name not in found]
+def require(available: Collection[str], names: Collection[str], *, what: str, source: str) -> None:
+    """Raise InputError for the first of ``names`` that is not ``available``."""
+    absent = [name for name in names if name not in available]
     if absent:
-        raise InputError(f"{source}: no {what} {absent[0]!r}; found {preview(found, 20)}")
+        raise InputError(f"{source}: no {what} {absent[0]!r}; found {preview(available, 20)}")
 
 
 def _line(error: BaseException) -> str:

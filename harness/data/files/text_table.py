@@ -1,4 +1,4 @@
-"""Reading CSV and TSV files in the ways that spreadsheets of all countries write them."""
+"""Read CSV and TSV files in the dialects that spreadsheets of all countries write."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_text_table(
     dialect: Dialect,
     report: ReadingReport | None,
 ) -> pd.DataFrame:
-    """Return the table in a CSV or TSV file, gzipped or not; see :func:`harness.data.files.read_table`.
+    """Read the table in a CSV or TSV file, gzipped or not; see :func:`harness.data.files.table_files.read_table`.
 
     ``usual``: the separator that the file's name promises.
 
@@ -82,7 +82,7 @@ def read_text_table(
 
 
 def _sample(path: Path) -> tuple[str, list[str], list[str]]:
-    """Return the encoding, the first lines, and the separator that a line above the table names, if there is one."""
+    """Return the encoding, the first lines, and the separator that a line ``sep=`` above the table names, if any."""
     opener: Any = _opener(path)
     with opener(path, "rb") as file:
         begin = file.read(2048)

@@ -25,7 +25,7 @@ COMPARTMENTS, GROUPS = ("Cells", "Cytoplasm", "Nuclei"), ("AreaShape", "Granular
 
 
 class Features:
-    """``n`` features: ``names``, ``kind``, raw ``mean`` and ``scale``, ``loadings`` (N_LATENT, n), ``own`` noise sd.
+    """Features: ``names``, ``kind``, raw ``mean`` and ``scale``, ``loadings`` (N_LATENT, n), ``own`` noise sd.
 
     The variance of an ordinary feature over control wells is 1 in planted units: communality from the latent axes,
     the rest its own. Raw means lie several scales from 0, mostly above; both spread over two orders of magnitude.
@@ -51,7 +51,7 @@ class Features:
 
 
 class Library:
-    """Compounds of a layout: who is strong (``potent``), where it moves the cells (``latent``), which assays it hits.
+    """Compounds of a layout: whether they are strong (``potent``), their effect (``latent``) and their assays.
 
     ``strength`` is the root mean square over ordinary features of a compound's effect, in sd of control wells;
     ``latent`` (n_compounds, 1 + N_EFFECT) the displacement in sd of the latent axes, toxicity first; ``rare``
@@ -94,7 +94,7 @@ class Library:
         """Return ``compound`` and one column per assay: 1 active, 0 inactive, NaN not measured.
 
         An assay responds to one direction of the effect space; its most displaced compounds are its actives, with
-        some noise. A screen without biology keeps the labels: its images just say nothing about them.
+        some noise. A screen without biology has the same labels, unrelated to its images.
         """
         table = {}
         for a in range(N_ASSAYS):

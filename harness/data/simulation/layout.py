@@ -1,4 +1,4 @@
-"""Plate layouts of the simulated screen: which compound stands in which well of which plate of which batch."""
+"""Plate layouts of the simulated screen: the batch of each plate and the compound in each well."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOSE = 5.0  # of a treated well; nearly every well of Bray 2017's plate maps say
 
 
 def stream(seed: int, axis: str, index: int = 0) -> np.random.Generator:
-    """Return the random numbers of one named axis (and of one member of it): no draw depends on another axis."""
+    """Return the random generator of one named axis (and one member of it), independent of other axes."""
     return np.random.default_rng([seed, zlib.crc32(axis.encode()), index])
 
 
@@ -31,7 +31,7 @@ class PlateWells(NamedTuple):
 
 
 class Layout(Protocol):
-    """Where things stand: ``plates`` in order and the ``batch`` index of each (n_plates,), the library
+    """Layout of a screen: ``plates`` in order and the ``batch`` index of each (n_plates,), the library
     ``compounds`` and the plate map of each (n_compounds,), ``shape`` (rows, columns) of a plate."""
 
     plates: list[str]
@@ -41,27 +41,27 @@ class Layout(Protocol):
     shape: tuple[int, int]
 
     def wells(self, plate: int, active: Mask) -> PlateWells:
-        """Return wells of plate number ``plate``, where ``active`` (n_compounds,) marks the strong compounds."""
+        """Return the wells of plate number ``plate``; ``active`` (n_compounds,) marks the strong compounds."""
         ...
 
 
 @dataclass
 class RandomLayout:
-    """Compounds dealt to random wells; controls at random, spread evenly over the columns.
+    """Layout with compounds in random wells, and controls at random, spread evenly over the columns.
 
     A plate map is a set of compounds; plate p carries map p mod M, M = plates / replicates, so that replicates of a
     compound stand M plates apart, hence in different batches.
 
     Parameters
     ----------
-    seed : derives every draw.
+    seed : of all random choices.
     plates_in : plates of each batch.
     controls_in : control wells on each plate of a batch, per batch.
     n_wells : 96, 384 or 1536.
     replicates : plates that carry a compound.
     fixed : one map and one placement for every plate.
     active_in : share of strong compounds among the treated wells, per batch; None = as they come in the map.
-        Compounds repeat on a plate where the map has too few of a kind.
+        Compounds repeat on a plate if the map has too few of a kind.
     """
 
     seed: int
@@ -94,13 +94,13 @@ class RandomLayout:
         library = np.flatnonzero(self.maps == plate % self.n_maps)
         n = self.n_wells - k
         if self.active_in is None:
-            chosen = rng.permutation(library)[:n]
+            compounds = rng.permutation(library)[:n]
         else:
             n_active = round(self.active_in[self.batch[plate]] * n)
             kinds = ((library[active[library]], n_active), (library[~active[library]], n - n_active))
             dealt = [np.resize(rng.permutation(pool if len(pool) else library), m) for pool, m in kinds]
-            chosen = rng.permutation(np.concatenate(dealt))
+            compounds = rng.permutation(np.concatenate(dealt))
         compound = np.full(self.n_wells, -1, dtype=np.int64)
-        compound[order[k:]] = chosen
+        compound[order[k:]] = compounds
         row, column = np.divmod(np.arange(self.n_wells), columns)
         return PlateWells(row + 1, column + 1, compound, np.where(compound < 0, 0.0, DOSE))

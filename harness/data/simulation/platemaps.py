@@ -13,10 +13,12 @@ from harness.data.simulation.layout import SHAPES, PlateWells
 
 
 class PlatemapLayout:
-    """A real layout: ``barcode_platemap.csv`` (Plate_Map_Name, Assay_Plate_Barcode) and ``platemap/<name>.txt``
-    (tab-separated: well_position, broad_sample, mmoles_per_liter), as published with Bray et al. 2017
-    (GigaScience 6:1). A well without broad_sample is a control; of a well listed twice the first line counts;
-    batches are the runs of plate numbers between the ``n_batches`` - 1 widest gaps.
+    """Layout of plate maps on disk, as published with Bray et al. 2017 (GigaScience 6:1).
+
+    ``barcode_platemap.csv`` has the columns Plate_Map_Name and Assay_Plate_Barcode, ``platemap/<name>.txt``
+    (tab-separated) well_position, broad_sample and mmoles_per_liter. A well without broad_sample is a control; of a
+    well listed twice the first line counts; batches are the runs of plate numbers between the ``n_batches`` - 1 widest
+    gaps.
 
     Raises
     ------

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scenario:
-    """What a screen of this name has that ``balanced`` has not.
+    """Properties of a screen that differ from those of ``balanced``.
 
     ``effect`` and ``technical`` are factors on biology and technical effects; ``rich`` is the range of the active share
     on the rich half of the plate maps; ``controls`` and ``actives`` are factors on the number of controls and on the
@@ -80,24 +80,24 @@ LIMITS: dict[str, tuple[tuple[type, ...], float, float, str]] = {
 
 
 def choose(scenario: str, size: str, numbers: Mapping[str, float | None]) -> tuple[Scenario, Size]:
-    """Return the named scenario and size; ``numbers`` that are not None take the place of the size's own.
+    """Return the named scenario and size; ``numbers`` that are not None replace those of the size.
 
     Raises
     ------
     InputError : unknown names, impossible numbers.
     """
-    chosen, preset = _pick("scenario", scenario, SCENARIOS), _pick("size", size, SIZES)
-    given = {name: _number(name, value) for name, value in numbers.items() if value is not None}
-    n = int(given.pop("n_batches", len(preset.plates_in)))
-    per_batch = preset.plates_in if (each := given.pop("plates_per_batch", None)) is None else (int(each),)
-    fields: dict[str, Any] = {**given, "plates_in": tuple(int(p) for p in np.resize(per_batch, n))}
+    named, preset = _pick("scenario", scenario, SCENARIOS), _pick("size", size, SIZES)
+    changes = {name: _number(name, value) for name, value in numbers.items() if value is not None}
+    n = int(changes.pop("n_batches", len(preset.plates_in)))
+    per_batch = preset.plates_in if (each := changes.pop("plates_per_batch", None)) is None else (int(each),)
+    fields: dict[str, Any] = {**changes, "plates_in": tuple(int(p) for p in np.resize(per_batch, n))}
     changed = replace(preset, **fields)
     if not 3 <= changed.n_controls <= changed.wells_per_plate // 2:
         raise InputError(
             f"data.n_controls={changed.n_controls}: expected 3 to {changed.wells_per_plate // 2}, at most half of the "
             f"{changed.wells_per_plate} wells of a plate"
         )
-    return chosen, changed
+    return named, changed
 
 
 def lay_out(scenario: Scenario, size: Size, seed: int) -> tuple[RandomLayout, Doubles]:

@@ -1,4 +1,4 @@
-"""The simulated screen, plate by plate: planted biology, and the technical effects that hide it.
+"""Simulate a screen plate by plate: planted biology, and the technical effects that hide it.
 
 The unit of a planted profile is the natural standard deviation of a control well. What plates share is drawn once; a
 plate is drawn from streams of its own, so that plates can be made one at a time, in any order, in little memory.
@@ -26,7 +26,7 @@ ADDITIVE = ("batch", "plate", "row", "column", "edge", "cluster")
 
 
 class SimulatedScreen:
-    """A simulated screen.
+    """Simulated screen.
 
     Parameters
     ----------
@@ -51,31 +51,29 @@ class SimulatedScreen:
         self._names = np.array([*layout.compounds, "DMSO"], dtype=object)
 
     def _shift(self, rng: np.random.Generator, size: float) -> Doubles:
-        """Return an additive technical effect on every feature, (n_features,), of root mean square about ``size``."""
+        """Draw an additive technical effect on every feature, (n_features,), of root mean square about ``size``."""
         shared = rng.normal(size=N_LATENT) @ self.features.loadings
         shared /= np.sqrt((shared[self.features.ordinary] ** 2).mean())
-        own = rng.normal(size=len(shared)) * self.features.ordinary
-        shift: Doubles = self.technical * size * (LATENT_PART * shared + OWN_PART * own)
+        specific = rng.normal(size=len(shared)) * self.features.ordinary
+        shift: Doubles = self.technical * size * (LATENT_PART * shared + OWN_PART * specific)
         return shift
 
     def hidden(self, plate: int) -> dict[str, Doubles]:
-        """Return technical effects on a plate, (n_features,) each: :data:`ADDITIVE` in control sd, and the ``gain``."""
+        """Return the technical effects on a plate, (n_features,): :data:`ADDITIVE` in control sd, and the ``gain``."""
         b = int(self.layout.batch[plate])
-        batch, own = stream(self.seed, "batch", b), stream(self.seed, "plate", plate)
-        effects = {"batch": self._shift(batch, BATCH_SHIFT)}
-        effects["cluster"] = self._shift(batch, CLUSTER_SHIFT) * self.clustered[b]
+        batch_stream, plate_stream = stream(self.seed, "batch", b), stream(self.seed, "plate", plate)
+        effects = {"batch": self._shift(batch_stream, BATCH_SHIFT)}
+        effects["cluster"] = self._shift(batch_stream, CLUSTER_SHIFT) * self.clustered[b]
         for axis, size in (("row", GRADIENT), ("column", GRADIENT), ("edge", EDGE)):
-            effects[axis] = self._shift(batch, size) * np.exp(PLATE_GRADIENT * own.normal())
-        effects["plate"] = self._shift(own, OUTLIER_SHIFT if plate == self.outlier else PLATE_SHIFT)
+            effects[axis] = self._shift(batch_stream, size) * np.exp(PLATE_GRADIENT * plate_stream.normal())
+        effects["plate"] = self._shift(plate_stream, OUTLIER_SHIFT if plate == self.outlier else PLATE_SHIFT)
         n = len(self.features.names)
-        log_gain = BATCH_GAIN * batch.normal(size=n) + PLATE_GAIN * own.normal(size=n)
+        log_gain = BATCH_GAIN * batch_stream.normal(size=n) + PLATE_GAIN * plate_stream.normal(size=n)
         effects["gain"] = np.exp(self.technical * log_gain * self.features.ordinary)
         return effects
 
     def plate(self, plate: int) -> tuple[Floats, pd.DataFrame, Floats]:
-        """Return observed profiles (n, n_features), wells (n rows by well, then site), planted profiles (n,
-        n_features).
-        """
+        """Return observed profiles (n, n_features), wells (n rows by well, then site) and planted profiles, like X."""
         row, column, compound, dose = self.layout.wells(plate, self.library.potent)
         n_wells, control = len(compound), compound < 0
         well, site = np.divmod(np.arange(n_wells * self.n_sites), self.n_sites)
@@ -86,11 +84,11 @@ class SimulatedScreen:
         planted[:, self.features.rare] = structure * np.exp(flicker)
 
         rng = stream(self.seed, "gaps", plate)
-        kept = (rng.random(n_wells) >= MISSING_WELL)[well] & (rng.random(len(well)) >= MISSING_SITE)
-        planted = planted[kept]
+        present = (rng.random(n_wells) >= MISSING_WELL)[well] & (rng.random(len(well)) >= MISSING_SITE)
+        planted = planted[present]
         toxicity: Doubles = (natural[:, 0] + moved[:, 0])[well].astype(np.float64)
-        cells = self._cells(plate, toxicity)[kept]
-        well = well[kept]
+        cells = self._cells(plate, toxicity)[present]
+        well = well[present]
         place = [Position(int(r), int(c)).name for r, c in zip(row, column, strict=True)]
         wells = pd.DataFrame(
             {
@@ -98,7 +96,7 @@ class SimulatedScreen:
                 "well": np.array(place, dtype=object)[well],
                 "row": row[well],
                 "column": column[well],
-                "site": site[kept] + 1,
+                "site": site[present] + 1,
                 "batch": f"batch{self.layout.batch[plate] + 1:02d}",
                 "role": np.where(control, "negcon", "treated").astype(object)[well],
                 "compound": self._names[compound][well],
@@ -109,7 +107,7 @@ class SimulatedScreen:
         return self._observed(plate, row[well], column[well], planted), wells, planted
 
     def _planted(self, plate: int, well: Ints, moved: Doubles) -> tuple[Floats, Floats]:
-        """Return natural states of the wells (n_wells, N_LATENT), planted profiles of the sites (n, n_features)."""
+        """Draw natural states of the wells (n_wells, N_LATENT), planted profiles of the sites (n, n_features)."""
         shape = (len(moved), len(self.features.names))
         rng = stream(self.seed, "wells", plate)
         natural = rng.standard_normal((shape[0], N_LATENT), dtype=np.float32)
@@ -127,9 +125,7 @@ class SimulatedScreen:
         return natural, planted
 
     def _observed(self, plate: int, row: Ints, column: Ints, planted: Floats) -> Floats:
-        """Return raw means and scales applied to planted * gain + the shifts, which depend on plate and position
-        only.
-        """
+        """Apply gains, shifts (which depend on plate and position only), raw scales and raw means to ``planted``."""
         effects, (rows, columns) = self.hidden(plate), self.layout.shape
         edge = (row == 1) | (row == rows) | (column == 1) | (column == columns)
         position = {
@@ -147,9 +143,7 @@ class SimulatedScreen:
         return X
 
     def _cells(self, plate: int, toxicity: Doubles) -> Ints:
-        """Return cells of each site, (n,): Poisson around a mean that falls with toxicity and differs between
-        batches.
-        """
+        """Draw the cells of each site, (n,): Poisson around a mean that falls with toxicity and differs by batch."""
         rng = stream(self.seed, "cells", plate)
         seeding = self.technical * stream(self.seed, "seeding", int(self.layout.batch[plate])).normal(0, BATCH_COUNT)
         expected = np.log(CELLS) + seeding - DENSITY * toxicity + rng.normal(0, SITE_COUNT, len(toxicity))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.core.aggregate_cache import ArrayName
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
+from harness.core.well_facts import WellFacts
 from harness.numerics.median import halfway, middle
 from harness.utils.parallel import WORKERS, ordered
 
@@ -36,8 +38,13 @@ def well_table(wells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def wells_of(profiles: Profiles) -> WellFacts:
+    """Return :func:`well_table` of profiles: the same object for all profiles of the same rows."""
+    return profiles.facts.cached("well table", lambda: WellFacts(well_table(profiles.wells)))
+
+
 def expand(mask: Mask, wells: pd.DataFrame) -> Mask:
-    """Return a mask over wells, (n_wells,), or over rows, (n_rows,), as a mask over the rows of ``wells``.
+    """Expand a mask over wells, (n_wells,), to the rows of ``wells``; a mask over rows, (n_rows,), stays as it is.
 
     Raises
     ------
@@ -100,9 +107,7 @@ def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
 
 
 def _by_count(Z: Floats, codes: NDArray[Any], method: Callable[[Floats], Floats]) -> Floats:
-    """Return ``method`` of (n, n_sites, n_features), for all wells of one number of sites at once; in order of
-    codes.
-    """
+    """Apply ``method`` to (n, n_sites, n_features), all wells with one number of sites at once; in order of codes."""
     counts = np.bincount(codes)
     if (counts == counts[0]).all() and (np.diff(codes) >= 0).all():
         return method(Z.reshape(len(counts), counts[0], Z.shape[1]))
@@ -122,60 +127,47 @@ def check_method(how: str) -> None:
         raise InputError(f"aggregate={how!r} is unknown; choose one of {[*METHODS, 'none']}")
 
 
-class KeepsWells(Protocol):
-    """Keeps the wells of an array of sites; a packed screen has one, as its attribute ``kept``."""
-
-    def __call__(
-        self, parts: Callable[[], Iterator[Floats]], *, wells: pd.DataFrame, n_features: int, key: str
-    ) -> Floats:
-        """Return the ``parts``, plate by plate, of the table ``wells`` one above the other, read-only; as they were
-        before where the ``key`` is the same."""
-        ...
-
-
-def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles:
+def aggregate(profiles: Profiles, how: str, *, observe: Callable[[Plate], None] | None = None) -> Profiles:
     """Return profiles aggregated to wells (``median``, ``mean``) or as they are (``none``).
 
-    ``glance`` is called with every plate whose images are read for that: none where the wells were kept.
+    ``observe`` is called with every plate whose images are read for that: with none if the wells were cached.
     """
     check_method(how)
     if how == "none" or profiles.level == "well":
         return profiles
     codes = well_codes(profiles.wells)
-    table = well_table(profiles.wells)
+    wells = wells_of(profiles)
     key = f"{how} of {hashlib.sha256(codes.tobytes()).hexdigest()}"
 
-    def reduce(X: Floats) -> Floats:
-        def part(plate: Plate) -> Floats:
-            own = codes[plate.rows]
-            if glance is not None:
-                glance(plate)
-            return sites_to_wells(plate.X, own - own.min(), how)
+    def reduce(X: Floats, array: ArrayName) -> Floats:
+        def aggregate_plate(plate: Plate) -> Floats:
+            if observe is not None:
+                observe(plate)
+            plate_codes = codes[plate.rows]
+            return sites_to_wells(plate.X, plate_codes - plate_codes.min(), how)
 
-        def parts() -> Iterator[Floats]:
+        def plates() -> Iterator[Floats]:
             with ThreadPoolExecutor(WORKERS) as pool:
-                yield from ordered(pool, part, profiles.replace(X=X, planted=None), WORKERS)
+                yield from ordered(pool, aggregate_plate, profiles.replace(X=X, planted=None), WORKERS)
 
-        kept: KeepsWells | None = getattr(X, "kept", None)
-        if kept is not None:
-            return kept(parts, wells=table, n_features=X.shape[1], key=key)
-        out = np.empty((len(table), X.shape[1]), dtype=np.float32)
+        n_features = X.shape[1]
+        if profiles.well_cache is not None:
+            return profiles.well_cache.load_or_compute(
+                plates, array=array, wells=wells.table, n_features=n_features, key=key
+            )
+        out = np.empty((len(wells.table), n_features), dtype=np.float32)
         end = 0
-        for wells in parts():
-            out[end : end + len(wells)] = wells
-            end += len(wells)
+        for plate_wells in plates():
+            out[end : end + len(plate_wells)] = plate_wells
+            end += len(plate_wells)
         return out
 
-    planted = None if profiles.planted is None else reduce(profiles.planted)
-    return profiles.replace(X=reduce(profiles.X), wells=table, planted=planted)
+    planted = None if profiles.planted is None else reduce(profiles.planted, "planted")
+    return profiles.replace(X=reduce(profiles.X, "features"), wells=wells, planted=planted)
 
 
-def raw_wells(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] | None = None) -> Profiles | None:
-    """Return :func:`aggregate`, made once and the same object each time; None of a view, or where sites are kept."""
-    if how == "none" or profiles._mask is not None:
+def raw_wells(profiles: Profiles, how: str, *, observe: Callable[[Plate], None] | None = None) -> Profiles | None:
+    """Return :func:`aggregate`, computed once and the same object each time; None of a view, or if sites are kept."""
+    if how == "none" or profiles.hides_rows:
         return None
-    key = "wells", how
-    if key not in profiles._facts:
-        profiles._facts[key] = aggregate(profiles.replace(planted=None), how, glance=glance)
-    found: Profiles = profiles._facts[key]
-    return found
+    return profiles.cached(("wells", how), lambda: aggregate(profiles.replace(planted=None), how, observe=observe))

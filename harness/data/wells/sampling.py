@@ -1,4 +1,4 @@
-"""Which wells to show where there are too many."""
+"""Sample wells to draw if there are too many."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def sample(wells: pd.DataFrame, *, max_points: int, seed: int) -> NDArray[np.int
     controls, treated = np.flatnonzero(role == "negcon"), np.flatnonzero(role == "treated")
     n_controls = min(len(controls), max(max_points // 2, max_points - len(treated)))
     plate = pd.factorize(wells["plate"])[0]
-    chosen = [
+    rows = [
         _spread(controls, plate[controls], n_controls, rng),
         _spread(treated, plate[treated], max_points - n_controls, rng),
     ]
-    return np.sort(np.concatenate(chosen))
+    return np.sort(np.concatenate(rows))
 
 
 def _spread(rows: NDArray[np.intp], plate: NDArray[np.intp], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return ``n`` of ``rows`` at random, as evenly over plates as their numbers of wells allow."""
+    """Sample ``n`` of ``rows``, as evenly over plates as their numbers of wells allow."""
     order = rng.permutation(len(rows))
     turn = pd.Series(plate[order]).groupby(plate[order]).cumcount().to_numpy()
     return rows[order[np.argsort(turn, kind="stable")[:n]]]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.batch.inference.control_profiles import control_profiles
-from harness.batch.inference.outliers import CUTOFF, from_batch, isolated
+from harness.batch.inference.outliers import CUTOFF, distance_from_batch, isolated_plates
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles, has_role
 from harness.figure.shared.raw_profiles import align_raw_profiles
@@ -44,10 +44,10 @@ def _outlying(run: FigureContext) -> pd.DataFrame:
         raise NotApplicable(str(same_everywhere)) from same_everywhere
     X, batch_of = controls.components, dict(wells[["plate", "batch"]].to_numpy())
     labels = pd.factorize(np.array([batch_of[plate] for plate in controls.plates], dtype=object))[0]
-    aside = isolated(X)
+    aside = isolated_plates(X)
     comparable = np.bincount(labels[~aside], minlength=labels.max() + 1)[labels] >= 2
     distance = np.full(len(X), np.nan)
     if comparable.any():
-        distance[comparable] = from_batch(X[comparable], labels[comparable], aside[comparable])
+        distance[comparable] = distance_from_batch(X[comparable], labels[comparable], aside[comparable])
     outlier = np.where(comparable, distance > CUTOFF, aside)
     return pd.DataFrame({"plate": controls.plates, "outlier": outlier, "distance": distance})

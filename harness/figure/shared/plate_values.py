@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import has_role
+from harness.core.score_schema import model_key
 from harness.core.seeding import generator
 from harness.figure.shared.position_effect import centred, position_effect
 from harness.figure.shared.raw_profiles import align_raw_profiles
@@ -61,7 +62,7 @@ def plate_values(run: FigureContext, feature: str | None) -> Values:
     if scores is None and feature in wells and pd.api.types.is_numeric_dtype(wells[feature]):
         scores = wells[feature].to_numpy(dtype=np.float64)
     if scores is None:
-        known = [f"{task}/{model}" for task, model in run.evaluations]
+        known = [model_key(task, model) for task, model in run.evaluations]
         raise InputError(
             f"figure.plate_view.feature={feature!r} is no feature, numeric column of the wells, or score; scores are "
             f"{known}, features {preview(run.normalized.features)}"
@@ -103,7 +104,7 @@ def _centred(x: Doubles, plate: NDArray[np.object_], filled: NDArray[np.bool_]) 
 
 def _scores(run: FigureContext, name: str) -> Doubles | None:
     """Return held-out scores of ``task/model`` for each well, the mean where several folds held it out."""
-    found = {f"{task}/{model}": evaluations for (task, model), evaluations in run.evaluations.items()}
+    found = {model_key(task, model): evaluations for (task, model), evaluations in run.evaluations.items()}
     if name not in found:
         return None
     parts = [e.wells[["plate", "well"]].assign(score=e.score) for e in found[name] if "well" in e.wells]

@@ -1,4 +1,4 @@
-"""Which control well each well must not be normalized by: what makes controls and treated wells exchangeable.
+"""The control well that is left out for each well, so that controls and treated wells are exchangeable.
 
 A control that is normalized by statistics it contributed to lies closer to them than any treated well does, with no
 biology at all, and a classifier finds that out (see README, "The trap"). So a control well is normalized by the other
@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.core.exceptions import InputError
-from harness.core.memoize import remembered
-from harness.core.profiles import Plate, has_role
+from harness.core.plate import Plate
 from harness.core.seeding import derive
+from harness.core.well_facts import read_only
 
 MIN_CONTROLS = 3
 FEW_CONTROLS = 8
@@ -28,12 +28,8 @@ class FewControlsWarning(UserWarning):
 
 def control_wells(plate: Plate) -> list[str]:
     """Return sorted names of the plate's negative control wells."""
-    return list(_control_wells(plate.wells))
-
-
-@remembered
-def _control_wells(wells: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(sorted(wells.loc[has_role(wells, "negcon"), "well"].unique()))
+    wells = plate.facts.cached("control wells", lambda: tuple(sorted(plate.wells.loc[plate.negcon, "well"].unique())))
+    return list(wells)
 
 
 def check_controls(plate: Plate, method: str) -> list[str]:
@@ -59,35 +55,29 @@ def check_controls(plate: Plate, method: str) -> list[str]:
 
 
 def control_index(plate: Plate, reference: list[str]) -> NDArray[np.int64]:
-    """For each row of the plate the index of its well in ``reference``, -1 where it is not there, (n_rows,)."""
-    return _positions(plate.wells, tuple(reference))
+    """Return, for each row of the plate, the index of its well in ``reference``, -1 if it is not in it, (n_rows,)."""
 
+    def index() -> NDArray[np.int64]:
+        return read_only(pd.Index(reference).get_indexer(pd.Index(plate.wells["well"])).astype(np.int64))
 
-@remembered
-def _positions(wells: pd.DataFrame, reference: tuple[str, ...]) -> NDArray[np.int64]:
-    found = pd.Index(reference).get_indexer(pd.Index(wells["well"])).astype(np.int64)
-    found.flags.writeable = False
-    return found
+    return plate.facts.cached(("control index", tuple(reference)), index)
 
 
 def left_out_control(plate: Plate, reference: list[str], seed: int, *, exchangeable: bool = True) -> NDArray[np.int64]:
-    """For each row of the plate the index into ``reference`` of the control well that is left out, (n_rows,).
+    """Return, for each row of the plate, the index in ``reference`` of the control that is left out, (n_rows,).
 
-    All 0 where statistics are not exchangeable: there is only one set of them, with every well in it.
+    All 0 if statistics are not exchangeable: there is only one set of them, with every well in it.
 
     A reference well leaves itself out, all its sites together; any other well leaves out one drawn by a hash of
     seed, plate and well, so that the draw is the same in every run and does not depend on the order of rows.
     """
     if not exchangeable:
         return np.zeros(len(plate.wells), dtype=np.int64)
-    return _left_out(plate.wells, plate.name, tuple(reference), seed)
-
-
-@remembered
-def _left_out(wells: pd.DataFrame, plate: str, reference: tuple[str, ...], seed: int) -> NDArray[np.int64]:
     index = {well: i for i, well in enumerate(reference)}
-    codes, names = pd.factorize(wells["well"])
-    drawn = [index.get(w, derive(seed, "left out", plate, w) % len(reference)) for w in names]
-    found = np.asarray(drawn, dtype=np.int64)[codes]
-    found.flags.writeable = False
-    return found
+
+    def left_out() -> NDArray[np.int64]:
+        codes, names = pd.factorize(plate.wells["well"])
+        by_well = [index.get(w, derive(seed, "left out", plate.name, w) % len(reference)) for w in names]
+        return read_only(np.asarray(by_well, dtype=np.int64)[codes])
+
+    return plate.facts.cached(("left out", plate.name, tuple(reference), seed), left_out)

@@ -1,52 +1,55 @@
-"""Methods whose fit needs no more than a summary of each plate: folds share those of plates that they have whole."""
+"""Methods whose fit needs no more than a summary of each plate: folds share the summaries of whole plates."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
-from harness.core.profiles import Plate, Profiles
+from harness.core.plate import Plate
+from harness.core.plate_sequence import PlateSequence
 from harness.norm.base import Normalizer
 from harness.utils.parallel import WORKERS, ordered
 
 
 class PlateSummaryNormalizer(Normalizer):
-    """``fit`` is :meth:`learn` of the summaries of its plates, by name and in their order.
+    """A normalizer whose ``fit`` is :meth:`fit_summaries` of the summaries of its plates, by name and in their order.
 
-    Summaries of whole plates are kept with the profiles, so that the next fold need not read these plates again.
+    Summaries of whole plates are cached with the profiles, so that the next fold need not read these plates again.
     """
 
     def fit(self, plates: Sequence[Plate]) -> Self:
-        if not isinstance(plates, Profiles):
-            return self.learn({plate.name: self.summarize(plate) for plate in plates})
+        if not isinstance(plates, PlateSequence):
+            return self.fit_summaries({plate.name: self.summarize_plate(plate) for plate in plates})
         with ThreadPoolExecutor(WORKERS) as pool:
-            return self.learn(dict(ordered(pool, lambda rows: self._one(plates, rows), plates._present, WORKERS)))
+            summaries = ordered(pool, lambda rows: self._summary_at(plates, rows), plates.visible_slices, WORKERS)
+            return self.fit_summaries(dict(summaries))
 
     @abstractmethod
-    def summarize(self, plate: Plate) -> Any:
+    def summarize_plate(self, plate: Plate) -> Any:
         """Return what the fit needs to know of a plate; must not depend on settings."""
 
     @abstractmethod
-    def learn(self, summaries: Mapping[str, Any]) -> Self:
-        """Return fit from :meth:`summarize` of each plate."""
+    def fit_summaries(self, summaries: Mapping[str, Any]) -> Self:
+        """Fit to the results of :meth:`summarize_plate`, by name of the plate."""
 
-    def glance(self, profiles: Profiles, plate: Plate) -> None:
-        profiles._facts[self._key(plate.name)] = self.summarize(plate)
+    def observe_plate(self, plates: PlateSequence, plate: Plate) -> None:
+        """Summarize a whole plate that is in memory, so that ``fit``, which comes later, need not read it."""
+        self._cached_summary(plates, plate.name, lambda: plate)
 
-    def _key(self, plate: str) -> tuple[str, str]:
-        return type(self).__qualname__, plate
+    def _summary_at(self, plates: PlateSequence, rows: slice) -> tuple[str, Any]:
+        name = str(plates.facts.of_plate(rows).table["plate"].iloc[0])
 
-    def _one(self, shown: Profiles, rows: slice) -> tuple[str, Any]:
-        name = str(shown._table(rows)["plate"].iloc[0])
-        whole = shown._mask is None or bool(shown._mask[rows].all())
-        key = self._key(name)
-        if whole and key in shown._facts:
-            return name, shown._facts[key]
-        plate = shown._select(rows)
-        assert plate is not None
-        summary = self.summarize(plate)
-        if whole:
-            shown._facts[key] = summary
-        return name, summary
+        def read() -> Plate:
+            plate = plates.plate_at(rows)
+            assert plate is not None
+            return plate
+
+        if plates.shows_all_of(rows):
+            return name, self._cached_summary(plates, name, read)
+        return name, self.summarize_plate(read())
+
+    def _cached_summary(self, plates: PlateSequence, name: str, read: Callable[[], Plate]) -> Any:
+        key = "summary", type(self).__qualname__, name
+        return plates.origin.cached(key, lambda: self.summarize_plate(read()))

@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-import os
 import re
-import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,6 +21,7 @@ import numpy as np
 
 from harness.core.exceptions import InputError
 from harness.norm.base import Normalizer, check_scope
+from harness.utils.atomic_write import atomic_write
 from harness.utils.file_kinds import refuse_all_but_files, replaced_file
 
 FORMAT = "harness.norm.engine.serialization 2"  # 2: features without variance are centred
@@ -52,14 +51,11 @@ def replacing(path: Path) -> Iterator[Path]:
     InputError : the folder does not exist or cannot be written, the disk is full, or what is to be replaced is no file.
     """
     path = replaced_file(path, "output")
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with atomic_write(path) as temporary:
+            yield temporary
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def existing(targets: Sequence[Path]) -> list[Path]:

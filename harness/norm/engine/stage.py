@@ -1,4 +1,4 @@
-"""One fitted stage of a normalization, and a screen as it stands after some stages: the rows that each scope shows."""
+"""A fitted stage of a normalization, and a screen as transformed by some stages: the rows that each scope may read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from sklearn.base import clone
 
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
-from harness.core.profiles import Plate, Profiles
+from harness.core.plate import Plate
+from harness.core.plate_sequence import PlateSequence
+from harness.core.result_cache import ResultCache
 from harness.core.scope import FitScope
 from harness.utils.parallel import WORKERS, ordered
 
@@ -35,20 +37,20 @@ def check_finite(Z: Floats, plate: Plate, features: Sequence[str]) -> None:
 
 
 class FittedStage:
-    """A stage whose training is over, and the profiles before it: fits or adapts it for the plate at hand.
+    """A stage whose training is over, and the plates before it: fits or adapts it for the plate that is transformed.
 
-    A fit of a batch is made once and kept, that of a plate is made whenever the plate is asked for.
+    The fit of a batch is computed once, that of a plate whenever the plate is transformed.
     """
 
-    def __init__(self, stage: Normalizer, before: Profiles) -> None:
+    def __init__(self, stage: Normalizer, before: PlateSequence) -> None:
         self.stage = stage
         self.before = before
         self.scope = FitScope(stage.scope)
-        self._batches: dict[str, Normalizer] = {}
+        self._by_batch = ResultCache()
         self._lock = RLock()
 
-    def key(self, plate: Plate) -> str | None:
-        """Return what this plate's statistics belong to: the plate, its batch, or None where it is the whole screen."""
+    def statistics_key(self, plate: Plate) -> str | None:
+        """Return the name of the plate or batch that the plate's statistics belong to, None for the whole screen."""
         match self.scope:
             case FitScope.PLATE:
                 return plate.name
@@ -56,77 +58,67 @@ class FittedStage:
                 return str(plate.wells["batch"].iloc[0])
         return None
 
-    def of(self, plate: Plate) -> Normalizer:
+    def normalizer_for(self, plate: Plate) -> Normalizer:
         """Return the normalizer of one whole plate, as the stages before have left it."""
-        key = self.key(plate)
+        key = self.statistics_key(plate)
         if key is None:
             return self.stage
         if self.scope is FitScope.PLATE:
             return self._fit([plate])
         with self._lock:
-            if key not in self._batches:
-                self._batches[key] = self._of_batch(key)
-            return self._batches[key]
+            return self._by_batch.get(key, lambda: self._fit_batch(key))
 
-    def _of_batch(self, batch: str) -> Normalizer:
+    def _fit_batch(self, batch: str) -> Normalizer:
         wells = self.before.wells
         rows = (wells["batch"].astype(str) == batch).to_numpy()
         if self.scope is FitScope.BATCH:
             return self._fit(self.before.where(rows))
-        controls = rows & (wells["role"] == "negcon").to_numpy()
+        controls = rows & self.before.facts.has_role("negcon")
         return self.stage.adapt(self.before.where(controls) if controls.any() else [])
 
     def _fit(self, plates: Sequence[Plate]) -> Normalizer:
-        own: Normalizer = clone(self.stage)
-        return own.fit(plates)
+        unfitted: Normalizer = clone(self.stage)
+        return unfitted.fit(plates)
 
-    def transform(self, own: Normalizer, plate: Plate) -> Floats:
-        """Return ``own.transform(plate)``; TypeError where that is not float32 of the same shape.
+    def transform(self, normalizer: Normalizer, plate: Plate) -> Floats:
+        """Return ``normalizer.transform(plate)``; TypeError unless that is float32 of the same shape.
 
-        What overflows is told by :func:`check_finite`, in a line that names the feature.
+        Overflow raises no warning here: :func:`check_finite` refuses it with the name of the feature.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            Z = own.transform(plate)
+            Z = normalizer.transform(plate)
         if Z.shape != plate.X.shape or Z.dtype != np.float32:
-            raise TypeError(f"{type(own).__name__}: got {Z.dtype} {Z.shape}, expected float32 {plate.X.shape}")
+            raise TypeError(f"{type(normalizer).__name__}: got {Z.dtype} {Z.shape}, expected float32 {plate.X.shape}")
         return Z
 
 
-class TransformedProfiles(Profiles):
-    """Profiles after some stages. A plate is read and transformed whole whenever it is asked for, then masked.
+class TransformedProfiles(PlateSequence):
+    """Plates after some stages: each is read from ``source`` and transformed whole whenever it is needed, then masked.
 
-    There is no array ``X`` of all rows.
+    There is no array of all rows.
     """
 
-    def __init__(self, profiles: Profiles, steps: Sequence[FittedStage]) -> None:
-        self.__dict__.update(profiles.__dict__)
-        del self.X
-        self._facts, self._cached = {}, {}
-        self._profiles = profiles
-        self._steps = tuple(steps)
-
-    def where(self, mask: Mask) -> TransformedProfiles:
-        view = TransformedProfiles.__new__(TransformedProfiles)
-        view.__dict__.update(super().where(mask).__dict__)
-        return view
+    def __init__(self, source: PlateSequence, stages: Sequence[FittedStage]) -> None:
+        super().__init__(source.facts, source.features, source._mask)
+        self._source = source
+        self._stages = tuple(stages)
 
     def __iter__(self) -> Iterator[Plate]:
         with ThreadPoolExecutor(WORKERS) as pool:
-            for plate in ordered(pool, self._select, self._present, WORKERS):
+            for plate in ordered(pool, self.plate_at, self.visible_slices, WORKERS):
                 assert plate is not None
                 yield plate
 
-    def _select(self, rows: slice) -> Plate | None:
-        shown = None if self._mask is None else self._mask[rows]
-        if shown is not None and not shown.any():
-            return None
-        plate = self._profiles._select(rows)
+    def _read(self, rows: slice, visible: Mask | None) -> Plate:
+        plate = self._source.plate_at(rows)
         assert plate is not None
-        for step in self._steps:
-            Z = step.transform(step.of(plate), plate)
+        for stage in self._stages:
+            Z = stage.transform(stage.normalizer_for(plate), plate)
             check_finite(Z, plate, self.features)
             plate = replace(plate, X=Z)
-        if shown is None or shown.all():
+        if visible is not None and self._source._mask is not None:
+            visible = visible[self._source._mask[rows]]  # rows that the source hides are not in the plate
+        if visible is None or visible.all():
             return plate
-        planted = None if plate.planted is None else plate.planted[shown]
-        return replace(plate, X=plate.X[shown], wells=plate.wells[shown].reset_index(drop=True), planted=planted)
+        planted = None if plate.planted is None else plate.planted[visible]
+        return replace(plate, X=plate.X[visible], wells=plate.wells[visible].reset_index(drop=True), planted=planted)

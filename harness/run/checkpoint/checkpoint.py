@@ -1,4 +1,4 @@
-"""Results of the parts of a run that has not finished: each is kept as soon as it exists, and read in place of work."""
+"""Checkpoints of an unfinished run: each part is saved as soon as it exists, and restored when the run is repeated."""
 
 from __future__ import annotations
 
@@ -16,65 +16,65 @@ from typing import Protocol
 from harness.core.exceptions import InputError
 from harness.run.checkpoint.keys import RunKey
 from harness.run.checkpoint.table_file import (
-    DamagedError,
+    CorruptedTableError,
     StoredTable,
-    is_kept,
-    read,
+    is_checkpoint,
+    read_table,
     refuse_foreign,
     remove_temporaries,
-    write,
+    write_table,
 )
-from harness.utils.exclusive import alone
+from harness.utils.file_lock import exclusive_lock
 
 logger = logging.getLogger(__name__)
-_SECONDS_KEPT = 30 * 24 * 3600  # of what nobody came back for
+_LIFETIME = 30 * 24 * 3600  # seconds after which the checkpoints of a run that was never repeated are removed
 
 
 class CheckpointStore(Protocol):
-    """Where parts of a run are kept, by kind and names (:meth:`harness.run.checkpoint.keys.RunKey.unit`)."""
+    """Checkpoints by kind and names (:meth:`harness.run.checkpoint.keys.RunKey.checkpoint_key`)."""
 
     def has(self, kind: str, *names: str) -> bool: ...
-    def take(self, kind: str, *names: str) -> StoredTable | None: ...
-    def put(self, kept: StoredTable, kind: str, *names: str) -> None: ...
+    def load(self, kind: str, *names: str) -> StoredTable | None: ...
+    def save(self, stored: StoredTable, kind: str, *names: str) -> None: ...
 
 
 class NullCheckpoints:
-    """Nothing is kept."""
+    """Checkpoints that save and restore nothing."""
 
     def has(self, *_: str) -> bool:
         return False
 
-    def take(self, *_: str) -> None:
+    def load(self, *_: str) -> None:
         return None
 
-    def put(self, *_: object) -> None: ...
+    def save(self, *_: object) -> None: ...
 
 
 class FileCheckpoints:
-    """Units in a folder, one file each.
+    """Checkpoints in a folder, one file each.
 
     Parameters
     ----------
     content : fingerprints of the loaded data and of the split.
-    fresh : whether what an earlier attempt left is computed again.
+    fresh : ignore what an earlier attempt saved.
 
     Attributes
     ----------
-    taken : how many were read in place of work.
+    n_restored : number of checkpoints that were loaded.
     """
 
-    def __init__(self, folder: Path, asked: RunKey, *, content: tuple[str, ...], fresh: bool = False) -> None:
-        self.folder = folder.absolute()  # for helping processes, which may have started in another one
-        self.asked, self.content, self.fresh = asked, content, fresh
-        self.taken = 0
-        self._known: set[Path] = set()
+    def __init__(self, folder: Path, run_key: RunKey, *, content: tuple[str, ...], fresh: bool = False) -> None:
+        self.folder = folder.absolute()  # for worker processes, which may have started in another working folder
+        self.run_key, self.content, self.fresh = run_key, content, fresh
+        self.n_restored = 0
+        self._paths: set[Path] = set()
 
     def has(self, kind: str, *names: str) -> bool:
-        """Return whether there is one to be taken, whole or not."""
+        """Return whether there is a checkpoint to load, whole or not."""
         return not self.fresh and self._path(kind, names).is_file()
 
-    def take(self, kind: str, *names: str) -> StoredTable | None:
-        """Return what was kept; None if nothing is, or what is there is damaged, which is said.
+    def load(self, kind: str, *names: str) -> StoredTable | None:
+        """Return the checkpoint; None if it is absent or corrupt (a warning is logged).
 
         Raises
         ------
@@ -85,17 +85,17 @@ class FileCheckpoints:
             return None
         try:
             refuse_foreign(path)
-            kept = read(path)
+            stored = read_table(path)
         except FileNotFoundError:
             return None
-        except DamagedError as error:
+        except CorruptedTableError as error:
             logger.warning("computing again: %s", error)
             return None
-        self.taken += 1
-        return kept
+        self.n_restored += 1
+        return stored
 
-    def put(self, kept: StoredTable, kind: str, *names: str) -> None:
-        """Keep it.
+    def save(self, stored: StoredTable, kind: str, *names: str) -> None:
+        """Write the checkpoint.
 
         Raises
         ------
@@ -104,25 +104,26 @@ class FileCheckpoints:
         path = self._path(kind, names)
         try:
             refuse_foreign(path)
-            write(path, kept)
+            write_table(path, stored)
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
-    def forget(self) -> None:
-        """Remove what this run took or made: it is in the tables of the finished run now."""
-        for path in self._known:
-            if is_kept(path):
+    def clear(self) -> None:
+        """Remove the checkpoints that this run loaded or saved: the finished run records their content."""
+        for path in self._paths:
+            if is_checkpoint(path):
                 path.unlink(missing_ok=True)
 
     def _path(self, kind: str, names: tuple[str, ...]) -> Path:
-        own = hashlib.sha256("\0".join([*self.content, self.asked.unit(kind, names)]).encode()).hexdigest()
-        path = self.folder / f"{self.asked.setting[:24]}-{own[:32]}.parquet"
-        self._known.add(path)
+        parts = [*self.content, self.run_key.checkpoint_key(kind, names)]
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        path = self.folder / f"{_prefix(self.run_key)}{digest[:32]}.parquet"
+        self._paths.add(path)
         return path
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder; remove units that killed processes left half written, and those that are a month old.
+def prepare_folder(folder: Path) -> None:
+    """Create the folder; remove checkpoints that killed processes left unfinished, and those that are a month old.
 
     Raises
     ------
@@ -133,40 +134,44 @@ def prepare(folder: Path) -> None:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         remove_temporaries(folder)
-        _remove(folder, "", before=time.time() - _SECONDS_KEPT)
+        _remove(folder, "", before=time.time() - _LIFETIME)
     except (OSError, ValueError) as error:
         raise _unwritable(folder, error) from error
 
 
 @contextmanager
-def turn_at(folder: Path, asked: RunKey, *, waiting: Callable[[], None]) -> Iterator[None]:
-    """Let one process at a time make the run that is asked for.
+def run_lock(folder: Path, run_key: RunKey, *, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Let one process at a time evaluate what ``run_key`` identifies; call ``on_wait`` if another one does.
 
     Raises
     ------
-    InputError : the folder cannot be written, or something that is no lock has the name of the lock.
+    InputError : the folder cannot be written, or something that is no lock file has the name of the lock.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(alone(folder / asked.run, waiting=waiting))
+            stack.enter_context(exclusive_lock(folder / f"{run_key.run_key}.lock", on_wait=on_wait))
         except OSError as error:
             raise _unwritable(folder, error) from error
         yield
 
 
-def forget_finished(folder: Path, asked: RunKey, ended: datetime) -> None:
-    """Remove units that a finished run was killed before removing: those of its setting that are older than its end."""
-    _remove(folder, f"{asked.setting[:24]}-", before=ended.timestamp())
+def remove_superseded(folder: Path, run_key: RunKey, ended: datetime) -> None:
+    """Remove checkpoints of a run that finished and was killed before removing them: those older than its end."""
+    _remove(folder, _prefix(run_key), before=ended.timestamp())
 
 
-def _remove(folder: Path, start: str, *, before: float) -> None:
-    """Remove units whose names begin with ``start`` and that were written ``before``; whatever else is there stays."""
+def _prefix(run_key: RunKey) -> str:
+    return f"{run_key.checkpoint_prefix[:24]}-"
+
+
+def _remove(folder: Path, prefix: str, *, before: float) -> None:
+    """Remove checkpoints with a prefix that were written ``before`` a time; all other files stay."""
     for path in list(folder.iterdir()):
         try:
-            old = path.name.startswith(start) and path.lstat().st_mtime < before
+            is_old = path.name.startswith(prefix) and path.lstat().st_mtime < before
         except FileNotFoundError:  # another process removed it
             continue
-        if old and is_kept(path):
+        if is_old and is_checkpoint(path):
             path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What a configuration asks for, as keys of what it makes: of the run, and of each unit of its work."""
+"""Cache keys of a run and of its checkpoints, derived from a configuration."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 from harness.run.checkpoint.source_fingerprint import source_fingerprint
 from harness.utils.hashing import file_sha256
 
-NO_NUMBER = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")  # settings that change no number
-_UNREAD = ("audit", "data", "figure", "formats", "metric")  # by checks; the data are known by their content
-_NO_TRIAL = ("workers", "log_trials", "storage")  # the same of tuning
+SETTINGS_WITHOUT_EFFECT = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")
+_UNREAD_BY_CHECKS = ("audit", "data", "figure", "formats", "metric")  # the data are identified by their content
+_TUNING_WITHOUT_EFFECT = ("workers", "log_trials", "storage")
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """A configuration and the content of what it names; nothing of the screen is read for it.
+    """A configuration and the content of the files that it names; the screen itself is not read.
 
     Attributes
     ----------
-    config : resolved, without what changes no number, and with a digest behind every string that names files.
+    config : resolved, without settings that change no number, and with hashes behind every string that names files.
     data : key of the screen's content, as the store has it (:func:`harness.store.store.store_folder`).
     """
 
@@ -32,39 +32,39 @@ class RunKey:
     data: str
 
     @classmethod
-    def of(cls, resolved: Mapping[str, Any], data: str) -> RunKey:
-        """Return ``resolved``: the whole configuration as plain containers.
+    def from_config(cls, resolved: Mapping[str, Any], data: str) -> RunKey:
+        """Return the key of ``resolved``, the whole configuration as plain containers.
 
         Raises
         ------
-        InputError : a file that is named cannot be read.
+        InputError : a file that the configuration names cannot be read.
         """
-        config = {key: value for key, value in resolved.items() if key not in NO_NUMBER}
-        config["tuning"] = {key: value for key, value in config["tuning"].items() if key not in _NO_TRIAL}
+        config = {key: value for key, value in resolved.items() if key not in SETTINGS_WITHOUT_EFFECT}
+        config["tuning"] = {key: value for key, value in config["tuning"].items() if key not in _TUNING_WITHOUT_EFFECT}
         config["formats"] = sorted({"png", *resolved["tracking"].get("figure_formats", ())})
         return cls({key: node if key == "data" else _with_content(node) for key, node in config.items()}, data)
 
     @property
-    def run(self) -> str:
-        """Key of the run: equal where a finished run is what is asked for."""
+    def run_key(self) -> str:
+        """Key of the run: a finished run of the same key need not be repeated."""
         return _sha256(source_fingerprint(), self.data, self.config)
 
     @property
-    def setting(self) -> str:
-        """Key of what all units of a run share."""
+    def checkpoint_prefix(self) -> str:
+        """Key of the settings that all checkpoints of a run depend on."""
         shared = {key: self.config[key] for key in ("batch", "norm", "split", "aggregate", "seed")}
         return _sha256(source_fingerprint(), self.data, shared)
 
-    def unit(self, kind: str, names: Sequence[str]) -> str:
-        """Return key of a unit beside :attr:`setting`: its names and the settings that it alone depends on.
+    def checkpoint_key(self, kind: str, names: Sequence[str]) -> str:
+        """Return the key of one checkpoint: its names and the settings that it depends on beyond the shared ones.
 
         Parameters
         ----------
         kind : ``evaluation`` of names (task, model, fold), ``report`` of a normalization (fold), ``audit`` (check).
         """
-        return _sha256(kind, list(names), self._own(kind, names))
+        return _sha256(kind, list(names), self._settings_of(kind, names))
 
-    def _own(self, kind: str, names: Sequence[str]) -> Any:
+    def _settings_of(self, kind: str, names: Sequence[str]) -> Any:
         config = self.config
         if kind == "evaluation":
             task, model, _ = names
@@ -74,8 +74,8 @@ class RunKey:
                 config[group][model],
                 config["model"].get("encode") if group == "model" else "",
             ]
-        if kind == "audit":  # a check may read whatever a run knows but its metrics, figures and other checks
-            read = {key: value for key, value in config.items() if key not in _UNREAD}
+        if kind == "audit":  # a check may read all of a run but its metrics, figures and other checks
+            read = {key: value for key, value in config.items() if key not in _UNREAD_BY_CHECKS}
             return [config["audit"][names[0]], read]
         return None
 
@@ -90,12 +90,12 @@ def _with_content(node: Any) -> Any:
 
 
 def _files(text: str) -> list[Path]:
-    """Return files that ``text`` names, or matches."""
+    """Return the files that ``text`` names, or matches as a pattern."""
     if not text or "\0" in text or len(text) > 4096:
         return []
     pattern = str(Path(text).expanduser())
-    found = glob.glob(pattern, recursive=True) if glob.has_magic(pattern) else [pattern]
-    return sorted(path for path in map(Path, found) if path.is_file())
+    matches = glob.glob(pattern, recursive=True) if glob.has_magic(pattern) else [pattern]
+    return sorted(path for path in map(Path, matches) if path.is_file())
 
 
 def _sha256(*parts: Any) -> str:

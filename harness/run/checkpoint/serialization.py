@@ -1,7 +1,8 @@
-"""Evaluations of one model on one fold as a table, and back, bit by bit."""
+"""Evaluations, findings and reports as tables for checkpoints, and back, bit by bit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,18 @@ import pandas as pd
 
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
+from harness.core.finding import Finding
 from harness.run.checkpoint.table_file import StoredTable
 from harness.scoring.evaluate import Evaluated
 
 Answer = Evaluated | NotApplicable
+_FINDING_COLUMNS = {"key": str, "value": float, "lower": float, "upper": float, "n": int, "reason": str, "code": str}
 
 
 def evaluations_to_table(answer: Answer) -> StoredTable:
-    """Return rows of all groups, one below the other: ``row`` in the wells table, ``y``, ``score`` and
-    ``threshold``.
+    """Return the evaluations of one model on one fold as a table, or the reason why the model does not apply.
+
+    The groups are stacked; columns are ``row`` in the wells table, ``y``, ``score`` and ``threshold``.
     """
     if isinstance(answer, NotApplicable):
         return StoredTable(pd.DataFrame(), {"reason": answer.reason})
@@ -31,28 +35,49 @@ def evaluations_to_table(answer: Answer) -> StoredTable:
     return StoredTable(pd.concat(tables) if tables else pd.DataFrame(), {"groups": groups, "declined": answer.declined})
 
 
-def evaluations_from_table(kept: StoredTable, wells: pd.DataFrame, split: Split, seed: int) -> Answer:
-    """Return ``wells``: of the normalized profiles, whose rows were predicted."""
-    if "reason" in kept.about:
-        return NotApplicable(kept.about["reason"])
-    answer, start = Evaluated([], dict(kept.about["declined"])), 0
-    for about in kept.about["groups"]:
-        table = kept.table.iloc[start : start + about["n"]]
-        start += about["n"]
-        answer.evaluations.append(_evaluation(table, about, wells, split, seed))
+def evaluations_from_table(stored: StoredTable, wells: pd.DataFrame, split: Split, seed: int) -> Answer:
+    """Return what :func:`evaluations_to_table` stored; ``wells`` are those of the normalized profiles."""
+    if "reason" in stored.metadata:
+        return NotApplicable(stored.metadata["reason"])
+    answer, start = Evaluated([], dict(stored.metadata["declined"])), 0
+    for group in stored.metadata["groups"]:
+        table = stored.table.iloc[start : start + group["n"]]
+        start += group["n"]
+        answer.evaluations.append(_evaluation(table, group, wells, split, seed))
     return answer
 
 
-def _evaluation(table: pd.DataFrame, about: Any, wells: pd.DataFrame, split: Split, seed: int) -> Evaluation:
+def _evaluation(table: pd.DataFrame, group: Any, wells: pd.DataFrame, split: Split, seed: int) -> Evaluation:
     rows, threshold = table["row"].to_numpy(dtype=np.intp), table["threshold"].to_numpy()
     return Evaluation(
         table["y"].to_numpy(),
         table["score"].to_numpy(),
-        float(threshold[0]) if about["one_threshold"] else threshold,
+        float(threshold[0]) if group["one_threshold"] else threshold,
         wells.iloc[rows].reset_index(drop=True),
         split,
         seed,
-        group=about["group"],
-        unit=about["unit"],
+        group=group["group"],
+        unit=group["unit"],
         rows=rows,
     )
+
+
+def findings_to_table(findings: Sequence[Finding]) -> StoredTable:
+    return StoredTable(
+        pd.DataFrame([vars(f) for f in findings], columns=list(_FINDING_COLUMNS)).astype(_FINDING_COLUMNS), {}
+    )
+
+
+def findings_from_table(stored: StoredTable) -> list[Finding]:
+    rows = stored.table.astype({"key": object, "reason": object, "code": object})[list(_FINDING_COLUMNS)].itertuples(
+        index=False, name=None
+    )
+    return [Finding(*(kind(value) for kind, value in zip(_FINDING_COLUMNS.values(), row, strict=True))) for row in rows]
+
+
+def reports_to_table(reports: Sequence[pd.DataFrame]) -> StoredTable:
+    return StoredTable(pd.concat(reports, ignore_index=True) if reports else pd.DataFrame(), {})
+
+
+def reports_from_table(stored: StoredTable) -> list[pd.DataFrame]:
+    return [stored.table] if len(stored.table) else []

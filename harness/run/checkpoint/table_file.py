@@ -1,4 +1,4 @@
-"""Tables on disk that are whole or absent, and noticed where they are neither."""
+"""Checksummed Parquet files of checkpoints, written atomically."""
 
 from __future__ import annotations
 
@@ -16,80 +16,78 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.core.exceptions import InputError
+from harness.utils.atomic_write import atomic_write
 from harness.utils.file_kinds import is_plain_file, refuse_all_but_files
-from harness.utils.process_identity import gone, owner
+from harness.utils.process_identity import has_ended, this_process
 
-_ABOUT, _SUM = b"harness.about", b"harness.sha256"
+_METADATA, _SUM = b"harness.about", b"harness.sha256"
 _NAME = re.compile(r"[0-9a-f]{24}-[0-9a-f]{32}\.parquet")
-_BY = "~"  # in the name of a temporary file, before each word on the process that writes it
+_SEPARATOR = "~"  # in the name of a temporary file, before each part of the identity of its process
 _MAGIC = b"PAR1"
 
 
-class DamagedError(Exception):
-    """A file that is truncated, or does not hold what was written."""
+class CorruptedTableError(Exception):
+    """Error for a checkpoint file that is truncated, or whose content does not match its checksum."""
 
 
 @dataclass(frozen=True)
 class StoredTable:
-    """A table and what is to be known about it (plain JSON; NaN and infinities are kept)."""
+    """A table and its metadata (plain JSON; NaN and infinities are kept)."""
 
     table: pd.DataFrame
-    about: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
 
-def write(path: Path, kept: StoredTable) -> None:
-    """Parquet with a checksum, under a temporary name in the same folder until it is on the disk."""
-    arrow = pa.Table.from_pandas(kept.table, preserve_index=False)
-    about = json.dumps(kept.about, sort_keys=True)
-    metadata = {_ABOUT: about.encode(), _SUM: _checksum(arrow.to_pandas(), about).encode()}
-    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **metadata})
-    temporary = path.with_name(_BY.join([f".{path.name}", *owner()]))
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(arrow, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_table(path: Path, stored: StoredTable) -> None:
+    """Write a Parquet file with a checksum, under a temporary name in the same folder until it is on the disk."""
+    arrow = pa.Table.from_pandas(stored.table, preserve_index=False)
+    metadata = json.dumps(stored.metadata, sort_keys=True)
+    marks = {_METADATA: metadata.encode(), _SUM: _checksum(arrow.to_pandas(), metadata).encode()}
+    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **marks})
+    named = path.with_name(_SEPARATOR.join([f".{path.name}", *this_process()]))
+    with atomic_write(path, temporary=named) as temporary, temporary.open("wb") as file:
+        pq.write_table(arrow, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def read(path: Path) -> StoredTable:
-    """Return what was written.
+def read_table(path: Path) -> StoredTable:
+    """Return what :func:`write_table` wrote.
 
     Raises
     ------
-    DamagedError : it is not what was written. FileNotFoundError : nothing is there.
+    CorruptedTableError : the file is truncated or changed.
+    FileNotFoundError : there is none.
     """
     try:
         arrow = pq.read_table(path, partitioning=None, memory_map=False)
-        table, metadata = arrow.to_pandas(), arrow.schema.metadata
-        about = metadata[_ABOUT].decode()
-        if _checksum(table, about) != metadata[_SUM].decode():
-            raise DamagedError(f"{path}: its checksum is another")
-        return StoredTable(table, json.loads(about))
+        table, marks = arrow.to_pandas(), arrow.schema.metadata
+        metadata = marks[_METADATA].decode()
+        if _checksum(table, metadata) != marks[_SUM].decode():
+            raise CorruptedTableError(f"{path}: its content does not match its checksum")
+        return StoredTable(table, json.loads(metadata))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{path}: {' '.join(str(error).split())}") from error
+        raise CorruptedTableError(f"{path}: {' '.join(str(error).split())}") from error
 
 
-def is_kept(path: Path) -> bool:
-    """Return whether :func:`write` made the file: by its name, and by the marks in it."""
+def is_checkpoint(path: Path) -> bool:
+    """Return whether :func:`write_table` made the file: by its name, and by the marks in it."""
     return bool(_NAME.fullmatch(path.name)) and is_plain_file(path) and _has_marks(path) is True
 
 
 def _has_marks(path: Path) -> bool | None:
-    """Return whether a Parquet file has the marks of :func:`write`; None if it is no whole Parquet file."""
+    """Return whether a Parquet file has the marks of :func:`write_table`; None if it is no whole Parquet file."""
     try:
         marks = pq.read_metadata(path).metadata or {}
     except (pa.ArrowException, OSError):
         return None
-    return _ABOUT in marks and _SUM in marks
+    return _METADATA in marks and _SUM in marks
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse to read or replace what is at ``path`` if it is no Parquet file, not even a damaged one of :func:`write`.
+    """Refuse to read or replace ``path`` if no Parquet file is there, not even a damaged one of :func:`write_table`.
 
     Raises
     ------
@@ -109,15 +107,15 @@ def refuse_foreign(path: Path) -> None:
 def remove_temporaries(folder: Path) -> None:
     """Remove temporary files of processes that ended while they wrote."""
     for path in list(folder.iterdir()):
-        name, *process = path.name.split(_BY)
+        name, *process = path.name.split(_SEPARATOR)
         if len(process) != 3 or not _NAME.fullmatch(name.removeprefix(".")) or not name.startswith("."):
             continue
-        if re.fullmatch(r"[0-9]+", process[1]) and gone(process) and _is_begun(path):
+        if re.fullmatch(r"[0-9]+", process[1]) and has_ended(process) and _is_begun(path):
             path.unlink(missing_ok=True)
 
 
 def _is_begun(path: Path) -> bool:
-    """Return whether the file holds what :func:`write` writes, or the beginning of it, or nothing yet."""
+    """Return whether the file holds what :func:`write_table` writes, or the beginning of it, or nothing yet."""
     if not is_plain_file(path) or _has_marks(path) is False:
         return False
     try:
@@ -127,6 +125,6 @@ def _is_begun(path: Path) -> bool:
         return False
 
 
-def _checksum(table: pd.DataFrame, about: str) -> str:
+def _checksum(table: pd.DataFrame, metadata: str) -> str:
     rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
-    return hashlib.sha256(repr(list(table.columns)).encode() + rows.tobytes() + about.encode()).hexdigest()
+    return hashlib.sha256(repr(list(table.columns)).encode() + rows.tobytes() + metadata.encode()).hexdigest()

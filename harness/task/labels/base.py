@@ -1,4 +1,4 @@
-"""What a task offers that needs labels of compounds."""
+"""Protocol of tasks that need labels of compounds."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from typing import Protocol, Self, runtime_checkable
 
 import pandas as pd
 
-LABELS = "labels_fingerprint."  # and the task: tag of a run
+LABELS = "labels_fingerprint."  # followed by the name of the task: a tag of a run
 
 
 @runtime_checkable
 class TakesLabels(Protocol):
-    """A task without labels until it has seen the wells: :meth:`bind` comes before its ``groups`` and ``labels``."""
+    """Task that reads its labels for given wells: call :meth:`bind` before ``groups`` and ``labels``."""
 
     def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None) -> Self:
-        """Return the task with the labels of the compounds in ``wells``; ``planted``: those of a simulated screen, or
-        None.
-        """
+        """Return the task with the labels of the compounds in ``wells``; ``planted``: a simulated screen's."""
 
     def fingerprint(self) -> str:
-        """Identify which compound has which label."""
+        """Identify the assays and the label of each compound."""
 
     def summary(self) -> str:
-        """Return one line: what matched."""
+        """Return one line that says how many compounds and assays have labels."""
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return what is to be recorded with the run, by name."""
+        """Return the tables to record with the run, by name."""

@@ -1,4 +1,4 @@
-"""What the values in a table of labels mean: configured, never guessed."""
+"""Meaning of the values in a table of labels: configured, never guessed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTING = "task.assay_activity.values"
 
 
 class Coding:
-    """Values to 1 (active), 0 (inactive) and NaN (missing); an empty cell and NaN are always missing.
+    """Map from values to 1 (active), 0 (inactive) and NaN (missing); an empty cell and NaN are always missing.
 
     Parameters
     ----------
@@ -36,38 +36,38 @@ class Coding:
             raise InputError(f"{SETTING}: got {preview(unknown)}; expected lists of values for {list(MEANINGS)}")
         self.meaning: dict[str, float] = {"": np.nan}
         for key, number in MEANINGS.items():
-            given = as_list(values.get(key))
-            if not given and key != "missing":
+            meant = as_list(values.get(key))
+            if not meant and key != "missing":
                 raise InputError(f"{SETTING}: {key} has no value; give at least one, e.g. {SETTING}.{key}=[1]")
-            for text in (normalize_id(value) for value in given):
+            for text in (normalize_id(value) for value in meant):
                 if text in self.meaning and text:
                     raise InputError(f"{SETTING}: {text!r} has two meanings; list it once")
                 self.meaning[text] = number if text else np.nan
         self.values = {key: as_list(values.get(key)) for key in MEANINGS}
 
     def decode(self, columns: Iterable[tuple[str, Sequence[Any] | pd.Series[Any]]], *, source: str) -> list[Doubles]:
-        """Return 1, 0 and NaN for every named column of values.
+        """Decode every named column of values to 1, 0 and NaN.
 
         Raises
         ------
         InputError : a value that has no meaning: which, how often, where.
         """
-        decoded, strange, strange_in = [], Counter[str](), Counter[str]()
+        decoded, unknown, unknown_in = [], Counter[str](), Counter[str]()
         for name, values in columns:
-            codes, found = pd.factorize(pd.Series(values), use_na_sentinel=True)
-            texts = [normalize_id(value) for value in found]
+            codes, different = pd.factorize(pd.Series(values), use_na_sentinel=True)
+            texts = [normalize_id(value) for value in different]
             lookup = np.array([*(self.meaning.get(text, np.nan) for text in texts), np.nan], dtype=np.float64)
             counts = np.bincount(codes[codes >= 0], minlength=len(texts))
             for text, count in zip(texts, counts.tolist(), strict=True):
                 if text not in self.meaning:
-                    strange[text] += count
-                    strange_in[name] += count
+                    unknown[text] += count
+                    unknown_in[name] += count
             decoded.append(lookup[codes])
-        if strange:
-            often = ", ".join(f"{text!r} ({count:,} times)" for text, count in strange.most_common(3))
-            more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
+        if unknown:
+            often = ", ".join(f"{text!r} ({count:,} times)" for text, count in unknown.most_common(3))
+            more = f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
             raise InputError(
-                f"{source}: unknown label values {often}{more} in {preview(strange_in, 3)}; expected {self.values}: "
+                f"{source}: unknown label values {often}{more} in {preview(unknown_in, 3)}; expected {self.values}: "
                 f"say what they mean by {SETTING}.{{active,inactive,missing}}=[...], or name the assays to be read by "
                 "task.assay_activity.assays=[...]"
             )

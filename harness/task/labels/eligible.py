@@ -1,4 +1,4 @@
-"""Which assays have enough compounds of both classes to be predicted."""
+"""Choose the assays that have enough compounds of both classes to be predicted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.core.exceptions import InputError
 
 
 def eligible_assays(table: pd.DataFrame, *, min_active: int, min_inactive: int) -> pd.DataFrame:
-    """Return counts per assay and whether it is kept.
+    """Count the compounds of each assay and decide whether it is kept.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def eligible_assays(table: pd.DataFrame, *, min_active: int, min_inactive: int) 
 
     Raises
     ------
-    InputError : none is kept; says what the best one has.
+    InputError : no assay is kept; names the best one and its counts.
     """
     y = table.to_numpy()
     active, inactive = (y == 1).sum(axis=0), (y == 0).sum(axis=0)

@@ -1,4 +1,4 @@
-"""Labels as a file holds them, and as they are once every pair of compound and assay has one."""
+"""Labels as a file holds them, and resolved to one label per pair of compound and assay."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from harness.core.exceptions import InputError
 
 Indices = NDArray[np.int64]
 Counts = dict[str, int]
-HOW = ("error", "majority")
+DUPLICATES_RULES = ("error", "majority")
 
 
 @dataclass(frozen=True)
 class Entries:
-    """One entry per label that was found: 1 or 0 (``value``) in a ``row`` and a ``column``.
+    """Labels as read, one entry each: 1 or 0 (``value``) in a ``row`` and a ``column``.
 
-    ``compounds``: id of each row, "" where there is none, the same id in any number of rows. ``assays``: id of each
-    column, unique. ``counts``: what was found and decided on the way.
+    ``compounds``: id of each row, "" if it has none, the same id in any number of rows. ``assays``: id of each
+    column, unique. ``counts``: numbers for the report.
     """
 
     source: str
@@ -36,10 +36,10 @@ class Entries:
 
 @dataclass(frozen=True)
 class Labels:
-    """Compounds x assays of 1, 0 and missing; only what is not missing is stored.
+    """Table of compounds x assays of 1, 0 and missing, stored sparsely.
 
     ``compounds`` (n_compounds,) and ``assays`` (n_assays,) are unique; entry i says that ``compounds[row[i]]`` is
-    active (``value`` 1) or inactive (0) in ``assays[column[i]]``. ``counts``: what was found and decided on the way.
+    active (``value`` 1) or inactive (0) in ``assays[column[i]]``. ``counts``: numbers for the report.
     """
 
     source: str
@@ -51,36 +51,36 @@ class Labels:
     counts: Counts
 
     def table(self, compounds: pd.Index[str]) -> pd.DataFrame:
-        """Return (n, n_assays) float64 of 1, 0 and NaN for ``compounds`` (n,); all NaN for one that has no label."""
-        place = np.full(len(self.compounds), -1)
-        found = self.compounds.get_indexer(compounds)
-        place[found[found >= 0]] = np.flatnonzero(found >= 0)
+        """Return (n, n_assays) float64 of 1, 0 and NaN for ``compounds`` (n,); all NaN for one without labels."""
+        target_row = np.full(len(self.compounds), -1)
+        label_row = self.compounds.get_indexer(compounds)
+        target_row[label_row[label_row >= 0]] = np.flatnonzero(label_row >= 0)
         dense = np.full((len(compounds), len(self.assays)), np.nan)
-        here = place[self.row] >= 0
-        dense[place[self.row[here]], self.column[here]] = self.value[here]
+        entries = target_row[self.row] >= 0
+        dense[target_row[self.row[entries]], self.column[entries]] = self.value[entries]
         return pd.DataFrame(dense, index=compounds, columns=list(self.assays))
 
 
 def resolve_duplicates(entries: Entries, *, duplicates: str) -> Labels:
-    """Return one label per compound and assay.
+    """Resolve several labels of one compound in one assay to one.
 
     Parameters
     ----------
-    duplicates : ``error`` refuses a pair that is labelled twice, even in agreement; ``majority`` takes what most of its
-        labels say, and makes a tie missing. Both are counted.
+    duplicates : ``error`` refuses a pair that is labelled twice, even in agreement; ``majority`` takes the label that
+        most of its entries have, and makes a tie missing. Both are counted.
 
     Raises
     ------
     InputError : duplicates under ``error``, with how many there are and how many contradict each other.
     """
-    check_how(duplicates)
+    check_duplicates_rule(duplicates)
     ids = pd.Series(list(entries.compounds), dtype=object)
     code, compounds = pd.factorize(ids.where(ids != ""), use_na_sentinel=True)
-    known = code[entries.row] >= 0
-    pair = code[entries.row[known]].astype(np.int64) * len(entries.assays) + entries.column[known]
+    has_id = code[entries.row] >= 0
+    pair = code[entries.row[has_id]].astype(np.int64) * len(entries.assays) + entries.column[has_id]
     pairs, which = np.unique(pair, return_inverse=True)
     n = np.bincount(which, minlength=len(pairs))
-    active = np.bincount(which, weights=entries.value[known], minlength=len(pairs))
+    active = np.bincount(which, weights=entries.value[has_id], minlength=len(pairs))
     repeated, contradictory, tied = n > 1, (active > 0) & (active < n), 2 * active == n
     row, column = np.divmod(pairs, max(1, len(entries.assays)))
     if duplicates == "error" and repeated.any():
@@ -100,11 +100,15 @@ def resolve_duplicates(entries: Entries, *, duplicates: str) -> Labels:
         "of these tied, made missing": int(tied.sum()),
     }
     value = (2 * active > n).astype(np.float64)
-    kept = ~tied
-    return Labels(entries.source, pd.Index(compounds), entries.assays, row[kept], column[kept], value[kept], counts)
+    resolved = ~tied
+    return Labels(
+        entries.source, pd.Index(compounds), entries.assays, row[resolved], column[resolved], value[resolved], counts
+    )
 
 
-def check_how(duplicates: str) -> None:
+def check_duplicates_rule(duplicates: str) -> None:
     """Refuse an unknown rule for duplicates."""
-    if duplicates not in HOW:
-        raise InputError(f"task.assay_activity.duplicates={duplicates!r} is unknown; choose one of {list(HOW)}")
+    if duplicates not in DUPLICATES_RULES:
+        raise InputError(
+            f"task.assay_activity.duplicates={duplicates!r} is unknown; choose one of {list(DUPLICATES_RULES)}"
+        )

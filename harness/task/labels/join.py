@@ -1,4 +1,4 @@
-"""Which compounds of the screen have labels: the join, and what did not match."""
+"""Join labels to the compounds of a screen, and report those that did not match."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Joined:
-    """``table``: compounds of the data x assays, 1, 0 and NaN, compounds without a label left out.
+class JoinedLabels:
+    """Labels of the compounds of a screen.
+
+    ``table``: compounds of the data x assays, 1, 0 and NaN, compounds without a label left out.
 
     ``report``: columns ``what, n, examples``, one row per count.
     """
@@ -27,12 +29,12 @@ class Joined:
     report: pd.DataFrame
 
     def n(self, what: str) -> int:
-        """Return a count of the report."""
+        """Return the count ``what`` of the report."""
         return int(self.report.set_index("what")["n"][what])
 
 
-def tested(wells: pd.DataFrame) -> pd.Series[bool]:
-    """Return rows that take part: treated wells of a known compound that is nowhere a negative control.
+def is_tested(wells: pd.DataFrame) -> pd.Series[bool]:
+    """Return the rows that take part: treated wells with a compound that is nowhere a negative control.
 
     Raises
     ------
@@ -43,19 +45,19 @@ def tested(wells: pd.DataFrame) -> pd.Series[bool]:
             "assay_activity: the wells have no column `compound`; map it with data.columns.compound=COLUMN"
         )
     compound = as_key(wells["compound"])
-    taking = (wells["role"] == "treated") & (compound != "") & ~compound.isin(controls(wells))
-    if not taking.any():
+    takes_part = (wells["role"] == "treated") & (compound != "") & ~compound.isin(control_compounds(wells))
+    if not takes_part.any():
         raise InputError("assay_activity: no treated well has a compound; map it with data.columns.compound=COLUMN")
-    return taking
+    return takes_part
 
 
-def controls(wells: pd.DataFrame) -> set[str]:
-    """Return ids of negative controls."""
+def control_compounds(wells: pd.DataFrame) -> set[str]:
+    """Return the compounds of negative controls."""
     return set(as_key(wells.loc[wells["role"] == "negcon", "compound"])) - {""}
 
 
-def join(labels: Labels, wells: pd.DataFrame) -> Joined:
-    """Return labels of the compounds of treated wells, by compound id; those of negative controls are ignored.
+def join_labels(labels: Labels, wells: pd.DataFrame) -> JoinedLabels:
+    """Join ``labels`` to the compounds of treated wells by compound id; labels of negative controls are ignored.
 
     Parameters
     ----------
@@ -65,9 +67,9 @@ def join(labels: Labels, wells: pd.DataFrame) -> Joined:
     ------
     InputError : no compound in common, with examples of both sides.
     """
-    data = pd.Index(sorted(set(as_key(wells.loc[tested(wells), "compound"]))))
+    data = pd.Index(sorted(set(as_key(wells.loc[is_tested(wells), "compound"]))))
     labelled = labels.compounds[np.unique(labels.row)]
-    control = labelled[labelled.isin(controls(wells))]
+    control = labelled[labelled.isin(control_compounds(wells))]
     matched = data[data.isin(labelled)]
     absent = labelled[~labelled.isin(data) & ~labelled.isin(control)]
     if not len(matched):
@@ -87,4 +89,4 @@ def join(labels: Labels, wells: pd.DataFrame) -> Joined:
         *((what, n, ()) for what, n in labels.counts.items()),
     ]
     report = [{"what": what, "n": n, "examples": ", ".join(list(names)[:EXAMPLES])} for what, n, names in rows]
-    return Joined(labels.table(matched), pd.DataFrame(report))
+    return JoinedLabels(labels.table(matched), pd.DataFrame(report))

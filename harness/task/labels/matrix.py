@@ -1,4 +1,4 @@
-"""Labels from a sparse matrix with a table for its rows (compounds) and one for its columns (assays)."""
+"""Labels from a sparse matrix, with one table for its rows (compounds) and one for its columns (assays)."""
 
 from __future__ import annotations
 
@@ -32,44 +32,44 @@ def is_matrix(path: Path) -> bool:
     return path.name.lower().endswith(tuple(READERS))
 
 
-def matrix(
+def read_matrix(
     path: Path, coding: Coding, *, rows: Path, columns: Path, compound: str, assay: str, assays: list[str] | None = None
 ) -> Entries:
-    """Return what a SciPy ``.npz`` or a Matrix Market ``.mtx`` stores; an entry that is not stored is missing.
+    """Read a SciPy ``.npz`` or a Matrix Market ``.mtx`` file; an entry that is not stored is missing.
 
     Parameters
     ----------
     rows, columns : tables with one line per row and per column of the matrix, in its order; their columns ``compound``
         and ``assay`` hold the ids. Columns of the matrix with the same id, e.g. several readouts of an assay, are
         assays of their own: ``id``, ``id (2)``, ``id (3)``.
-    assays : those that are wanted, default all.
+    assays : the assays to read, default all.
 
     Raises
     ------
     InputError : a file that is damaged, or would need pickle to be read; tables of another length, or with a column
         ``index`` that is not in order; a value that ``coding`` does not know.
     """
-    found = _read(path)
-    compounds = _ids(rows, compound, n=found.shape[0], what="rows", of=path)
-    ids = pd.Series(_ids(columns, assay, n=found.shape[1], what="columns", of=path), dtype=object)
-    again = ids.groupby(ids).cumcount()
-    names = ids.where(again == 0, ids + " (" + (again + 1).astype(str) + ")").tolist()
+    stored = _read(path)
+    compounds = _ids(rows, compound, n=stored.shape[0], what="rows", of=path)
+    ids = pd.Series(_ids(columns, assay, n=stored.shape[1], what="columns", of=path), dtype=object)
+    repeat = ids.groupby(ids).cumcount()
+    names = ids.where(repeat == 0, ids + " (" + (repeat + 1).astype(str) + ")").tolist()
     check_unique(names, what="assays", source=str(columns))
-    wanted = np.ones(len(names), dtype=bool)
+    selected = np.ones(len(names), dtype=bool)
     if assays is not None:
         require(names, assays, what="assay", source=str(columns))
-        wanted = np.isin(names, assays)
-    kept = wanted[found.col]
-    (value,) = coding.decode([("the matrix", found.data[kept])], source=str(path))
-    known = ~np.isnan(value)
-    place = np.cumsum(wanted) - 1
+        selected = np.isin(names, assays)
+    entries = selected[stored.col]
+    (value,) = coding.decode([("the matrix", stored.data[entries])], source=str(path))
+    labelled = ~np.isnan(value)
+    column_number = np.cumsum(selected) - 1
     return Entries(
         str(path),
         compounds,
-        [name for name, keep in zip(names, wanted, strict=True) if keep],
-        found.row[kept][known].astype(np.int64),
-        place[found.col[kept][known]],
-        value[known],
+        [name for name, is_selected in zip(names, selected, strict=True) if is_selected],
+        stored.row[entries][labelled].astype(np.int64),
+        column_number[stored.col[entries][labelled]],
+        value[labelled],
         {"assays that share their id with another, numbered": int(ids.duplicated(keep=False).sum())},
     )
 
@@ -79,7 +79,7 @@ def _read(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty: 0 bytes; expected a sparse matrix of compounds x assays")
     try:
-        found = READERS[end](path)
+        stored = READERS[end](path)
     except (ValueError, OSError, EOFError, OverflowError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         text = " ".join(str(error).split())
         if "pickle" in text:
@@ -91,9 +91,9 @@ def _read(path: Path) -> Any:
             f"{path}: not a sparse matrix ({type(error).__name__}: {text}); expected what scipy.sparse.save_npz or "
             "scipy.io.mmwrite writes"
         ) from error
-    if not scipy.sparse.issparse(found):
+    if not scipy.sparse.issparse(stored):
         raise InputError(f"{path}: a dense matrix, where missing cannot be told from 0; store it as coordinates")
-    return found.tocoo()
+    return stored.tocoo()
 
 
 def _ids(path: Path, column: str, *, n: int, what: str, of: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where labels come from: a file, a column of the wells, or the truth of a simulated screen."""
+"""Source of labels: a file, a column of the wells, or the truth of a simulated screen."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from typing import Any
 import pandas as pd
 
 from harness.core.exceptions import InputError
-from harness.data.files.table_files import expand, read_table
-from harness.task.labels.category import category
+from harness.data.files.table_files import expand_one, read_table
 from harness.task.labels.coding import Coding
-from harness.task.labels.entries import Entries, Labels, check_how, resolve_duplicates
-from harness.task.labels.join import tested
-from harness.task.labels.matrix import is_matrix, matrix
-from harness.task.labels.tables import long, wide
+from harness.task.labels.entries import Entries, Labels, check_duplicates_rule, resolve_duplicates
+from harness.task.labels.join import is_tested
+from harness.task.labels.matrix import is_matrix, read_matrix
+from harness.task.labels.tables import read_category, read_long, read_wide
 
 _TASK = "task.assay_activity"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSource:
-    """How to read labels; the parameters are those of :class:`harness.task.assay_activity.AssayActivity`.
+    """Settings of how to read labels; the parameters are those of :class:`harness.task.assay_activity.AssayActivity`.
 
     Raises
     ------
@@ -42,7 +41,7 @@ class LabelSource:
     duplicates: str
 
     def __post_init__(self) -> None:
-        check_how(self.duplicates)
+        check_duplicates_rule(self.duplicates)
         Coding(self.values)
         if self.path is not None and self.column is not None:
             raise InputError(f"{_TASK}: path and column are both set; labels come from one of the two: drop one")
@@ -58,7 +57,7 @@ class LabelSource:
         InputError : no source of labels, or whatever is wrong with it.
         """
         if self.column is not None:
-            return category(wells[tested(wells)], self.column, duplicates=self.duplicates, classes=self.assays)
+            return read_category(wells[is_tested(wells)], self.column, duplicates=self.duplicates, classes=self.assays)
         if self.path is not None:
             return resolve_duplicates(self.read(self.path), duplicates=self.duplicates)
         if planted is None:
@@ -67,11 +66,11 @@ class LabelSource:
                 f"{_TASK}.column=COLUMN of the wells, e.g. a mechanism of action; only data=demo brings its own"
             )
         coding = Coding({"active": [1], "inactive": [0]})
-        truth = wide(planted, coding, compound="compound", assays=self.assays, source="simulated screen")
+        truth = read_wide(planted, coding, compound="compound", assays=self.assays, source="simulated screen")
         return resolve_duplicates(truth, duplicates=self.duplicates)
 
     def read(self, path: str) -> Entries:
-        """Return what a file holds, by the ending of its name."""
+        """Read a file of labels in the format that its name ends with."""
         file = _one(path, "path")
         coding = Coding(self.values)
         if is_matrix(file):
@@ -79,13 +78,13 @@ class LabelSource:
         named = [name for name in (self.assay, self.value) if name is not None]
         table = read_table(file, text=[self.compound, *([self.assay] if self.assay else [])])
         if not named:
-            return wide(table, coding, compound=self.compound, assays=self.assays, source=str(file))
+            return read_wide(table, coding, compound=self.compound, assays=self.assays, source=str(file))
         if self.assay is None or self.value is None:
             raise InputError(
                 f"{_TASK}: got assay={self.assay}, value={self.value}; a long table needs the names of both columns, "
                 "a wide one neither"
             )
-        return long(
+        return read_long(
             table,
             coding,
             compound=self.compound,
@@ -101,7 +100,7 @@ class LabelSource:
                 f"{file}: a matrix does not say which compounds and assays it holds; set {_TASK}.row_index=FILE and "
                 f"{_TASK}.column_index=FILE, tables with one line per row and per column"
             )
-        return matrix(
+        return read_matrix(
             file,
             coding,
             rows=_one(self.row_index, "row_index"),
@@ -113,7 +112,4 @@ class LabelSource:
 
 
 def _one(path: str, setting: str) -> Path:
-    found = expand(path, option=f"{_TASK}.{setting}")
-    if len(found) > 1:
-        raise InputError(f"{_TASK}.{setting}: {path!r} matches {len(found)} files; expected one")
-    return found[0]
+    return expand_one(path, option=f"{_TASK}.{setting}", expected="one")

@@ -15,7 +15,7 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
 from harness.metric.base import Metric
 from harness.scoring.evaluate import Task, evaluate_groups
-from harness.split.base import hold_out, in_parts, part_compounds
+from harness.split.base import deal_into_folds, hold_out, separate_compounds
 from harness.tuning.base import TuningRequest
 
 
@@ -35,10 +35,10 @@ def inner_folds(question: TuningRequest, most: int) -> list[Split]:
         raise NotApplicable("the training wells lie on one plate: no inner folds")
     groups = {str(name): [name] for name in names}
     if len(names) > most:
-        groups = in_parts(names, most, question.seed, "inner folds", question.fold)
+        groups = deal_into_folds(names, most, question.seed, "inner folds", question.fold)
     folds = hold_out(wells, column, groups)
     if question.compound_disjoint:
-        folds = (part_compounds(fold, wells, question.seed) for fold in folds)
+        folds = (separate_compounds(fold, wells, question.seed) for fold in folds)
     usable = [fold for fold in folds if _usable(question.task, wells, fold)]
     if not usable:
         raise NotApplicable(f"no inner fold by {column} has both classes on both sides")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from harness.core import table_names
 from harness.tuning.base import TRIALS, Tuner, TuningRequest, TuningResult
 
 BEST = ["task", "model", "fold", "value", "default", "n_trials", "params"]
@@ -71,8 +72,8 @@ class TuningResults:
         trials = self.trials
         if trials is None:
             return
-        recorder.table("tuning_trials", trials)
-        recorder.table("tuning_best", self.best())
+        recorder.table(table_names.TUNING_TRIALS, trials)
+        recorder.table(table_names.TUNING_BEST, self.best())
         wall = sum(answer.wall for _, answer in self._known)
         if wall:
             recorder.metrics({"tuning/fit_share": sum(answer.fitting for _, answer in self._known) / wall})

@@ -15,8 +15,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.core.exceptions import InputError
-from harness.utils.exclusive import alone
 from harness.utils.file_kinds import refuse_all_but_files
+from harness.utils.file_lock import exclusive_lock
 from harness.utils.redaction import redacted
 from harness.utils.sqlite_url import SQLITE, sqlite_address
 
@@ -62,7 +62,7 @@ def _opened(url: str) -> RDBStorage:
     path = Path(url.removeprefix(SQLITE).partition("?")[0]).absolute()
     refuse_all_but_files(path, "tuning.storage")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path):
+    with exclusive_lock(path.with_name(f"{path.name}.lock")):
         _refuse_foreign(path)
         storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _PATIENCE}})
     sqlalchemy.event.listen(storage.engine, "connect", _settle)

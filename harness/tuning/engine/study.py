@@ -19,7 +19,7 @@ from harness.tuning.engine.inner_cv import InnerCVObjective
 from harness.tuning.engine.sampler import Tpe
 from harness.tuning.engine.space import Space, difference
 from harness.tuning.engine.storage import deletion, open_storage
-from harness.utils.process_identity import gone, owner
+from harness.utils.process_identity import has_ended, this_process
 
 Direction = Literal["minimize", "maximize"]
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -105,7 +105,7 @@ class StudyWorker:
             raise
 
     def _evaluate(self, study: Study, trial: Trial) -> float:
-        trial.set_user_attr(_OWNER, owner())
+        trial.set_user_attr(_OWNER, this_process())
         values = self.objective.running(self.space.candidate(trial.params))
         pruned, value, fitting, last = False, float("nan"), 0.0, len(self.objective.folds) - 1
         for step in range(last + 1):
@@ -145,9 +145,9 @@ def fail_lost(study: Study) -> None:
 
 def _is_orphaned(attributes: Mapping[str, Sequence[str]], began: datetime | None, longest: float) -> bool:
     process = attributes.get(_OWNER, ("", "0", ""))
-    if list(process) == owner():
+    if list(process) == this_process():
         return False
-    if gone(process):
+    if has_ended(process):
         return True
     age = (datetime.now() - began).total_seconds() if began else 0.0
     return age > max(_STALE[0], _STALE[1] * longest) or (process[0] == "" and age > 60)

@@ -1,43 +1,27 @@
-"""Several processes on one study."""
+"""Trials of one study in several worker processes."""
 
 from __future__ import annotations
 
-import pickle
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 from harness.core.exceptions import InputError
 from harness.tuning.engine.study import StudyWorker
-from harness.utils.processes import processes
-from harness.utils.temporary_folder import temporary_folder, writing_to
+from harness.utils.worker_pool import run_copies
 
 
-def work(worker: StudyWorker, n: int) -> float:
-    """Let ``n`` processes of one thread each, or this one, make the trials; returns their seconds of training.
-
-    The data are written once, to a file that every process reads. The processes stay for the next study, because
-    they take seconds to start.
+def run_trials(worker: StudyWorker, n_workers: int) -> float:
+    """Run the trials of a study in ``n_workers`` processes of one thread, or in this one; return their fit seconds.
 
     Raises
     ------
-    InputError : a process was killed, e.g. for want of memory.
+    InputError : a process was killed, e.g. because memory was short.
     """
-    if n == 1:
+    if n_workers == 1:
         return worker.run()
-    with temporary_folder() as folder:
-        path = folder / "worker.pickle"
-        with writing_to(folder):
-            path.write_bytes(pickle.dumps(worker, protocol=pickle.HIGHEST_PROTOCOL))
-        try:
-            return sum(list(processes(n, "trials").map(_run, [str(path)] * n)))
-        except BrokenProcessPool as error:
-            processes.cache_clear()
-            raise InputError(
-                f"tuning: one of {n} processes was killed; use fewer (tuning.workers) where memory is short, and "
-                "start again: the study goes on where it was"
-            ) from error
-
-
-def _run(path: str) -> float:
-    worker: StudyWorker = pickle.loads(Path(path).read_bytes())  # written by the parent, in a folder of its own
-    return worker.run()
+    try:
+        return sum(run_copies(worker.run, n_workers, "trials"))
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"tuning: one of {n_workers} processes was killed; if memory is short use fewer (tuning.workers), and run "
+            "again: the study continues where it stopped"
+        ) from error

@@ -8,7 +8,7 @@ import pytest
 
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
-from harness.store.plate_sample import PlateSubset, sample_plates
+from harness.store.plate_subset import PlateSubset, sample_plates
 from harness.store.store import load
 
 
