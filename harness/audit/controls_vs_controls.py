@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from harness.audit.shared.even_sample import rows_by_name
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.null import NullTest
 from harness.audit.shared.relabelled import Relabelled
@@ -37,11 +38,7 @@ class ControlsVsControls(NullTest):
         donors: list[int] = []
         tested = (profiles.wells["role"] == "negcon").to_numpy(dtype=bool)
         for plate in profiles:
-            role, well = plate.wells["role"].to_numpy(), plate.wells["well"].to_numpy()
-            controls, treated = (
-                places[np.argsort(well[places], kind="stable")] + plate.rows.start
-                for places in (np.flatnonzero(role == "negcon"), np.flatnonzero(role == "treated"))
-            )
+            controls, treated = rows_by_name(plate, "negcon"), rows_by_name(plate, "treated")
             hidden = generator(seed, "hide controls", plate.name).permutation(controls)[: parted(len(controls))]
             rows.extend(hidden)
             draw = generator(seed, "metadata", plate.name)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.audit.base import AuditContext, Check
 from harness.audit.confounding import cramers_v
+from harness.audit.shared.even_sample import sorted_by_name
 from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.moved_pattern import Copy, copies
 from harness.audit.shared.positions import held_out, positioned
@@ -116,8 +117,7 @@ def _relabel(profiles: Profiles, pattern: Copy, tested: int, seed: int) -> Relab
         real, places = np.flatnonzero(here & control), plate[pattern.rows] == name
         donors[places] = np.resize(generator(seed, "metadata", pattern.name, name).permutation(real), places.sum())
         others = np.flatnonzero(here & ~in_copy & (wells["role"] == "treated").to_numpy())
-        others = others[np.argsort(wells["well"].to_numpy()[others], kind="stable")]
-        order = generator(seed, "tested", pattern.name, name).permutation(others)
+        order = generator(seed, "tested", pattern.name, name).permutation(sorted_by_name(others, wells))
         mask[order[: tested * int(places.sum())]] = True
     relabelled = profiles.replace(wells=with_metadata(wells, pattern.rows.tolist(), donors.tolist()))
     return Relabelled(relabelled.take(~control), mask[~control])

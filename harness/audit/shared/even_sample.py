@@ -1,12 +1,25 @@
-"""A sample of wells that takes as many from every plate."""
+"""Seeded choices of wells, plate by plate, that do not depend on the order of rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.core.arrays import Mask
+from harness.core.profiles import Plate
 from harness.core.seeding import generator
+
+
+def rows_by_name(plate: Plate, *roles: str) -> NDArray[np.intp]:
+    """Return the rows of a plate's wells with one of these roles in the table of the screen, in order of well names."""
+    rows = np.flatnonzero(plate.wells["role"].isin(roles).to_numpy())
+    return np.asarray(sorted_by_name(rows, plate.wells) + plate.rows.start)
+
+
+def sorted_by_name(rows: NDArray[np.intp], wells: pd.DataFrame) -> NDArray[np.intp]:
+    """Return rows of a table of wells in order of the names of the wells."""
+    return np.asarray(rows[np.argsort(wells["well"].to_numpy()[rows], kind="stable")], dtype=np.intp)
 
 
 def sample_evenly(wells: pd.DataFrame, among: Mask, n: int, *axes: object) -> Mask:
@@ -22,8 +35,8 @@ def sample_evenly(wells: pd.DataFrame, among: Mask, n: int, *axes: object) -> Ma
     plates = table["plate"].to_numpy()
     for plate in pd.unique(plates):
         places = np.flatnonzero(plates == plate)
-        by_name = places[np.argsort(table["well"].to_numpy()[places], kind="stable")]
-        rank[generator(*axes, "evenly", plate).permutation(by_name)] = np.arange(len(places))
+        order = generator(*axes, "evenly", plate).permutation(sorted_by_name(places, table))
+        rank[order] = np.arange(len(places))
     order = np.lexsort((plates.astype(str), rank))
     mask = np.zeros(len(wells), dtype=bool)
     mask[rows[order[:n]]] = True

@@ -1,9 +1,11 @@
-"""Tests on wells with nothing to find: what every null has in common."""
+"""Null tests: wells are relabelled so that nothing sets controls and treated wells apart, then scored as in the run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
+
+import numpy as np
 
 from harness.audit.base import AuditContext, Check
 from harness.audit.shared.bounded import at_level, degrees_of_freedom
@@ -12,7 +14,7 @@ from harness.audit.shared.views import raw_wells
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
 from harness.core.seeding import derive
-from harness.settings.annotated_types import Count
+from harness.settings.annotated_types import Count, Positive
 from harness.settings.limits import Within
 
 Bound = Annotated[float, Within(0, 1)]
@@ -73,3 +75,23 @@ class NullTest(Check):
         freedom = degrees_of_freedom(scores[0].wells)
         one_sided = at_level(value, lower, upper, freedom=freedom, level=0.9)[1]
         return one_sided < self.clear_below or (lower > self.clear_above and len(scores) > 1)
+
+
+class SampledNullTest(NullTest):
+    """Base of null tests that score a random sample of the treated wells.
+
+    Parameters
+    ----------
+    tested : treated wells that are scored, per control of the relabelled plate. The others are normalized with them and
+        are spared the training.
+    """
+
+    def __init__(
+        self, *, n_repeats: Count = 3, clear_below: Bound = 0.6, clear_above: Bound = 0.55, tested: Positive = 1.5
+    ) -> None:
+        super().__init__(n_repeats=n_repeats, clear_below=clear_below, clear_above=clear_above)
+        self.tested = tested
+
+    def n_tested(self, n_controls: int) -> int:
+        """Return how many treated wells are scored on a plate with ``n_controls`` controls."""
+        return int(np.ceil(n_controls * self.tested))

@@ -13,7 +13,7 @@ from scipy.stats import norm, t
 
 from harness.audit.base import AuditContext
 from harness.audit.shared.bounded import auroc_sd, bounded_interval, degrees_of_freedom
-from harness.audit.shared.even_sample import sample_evenly
+from harness.audit.shared.even_sample import sample_evenly, sorted_by_name
 from harness.audit.shared.nearest_wells import NearestWells
 from harness.baseline.row_norm import RowNorm
 from harness.core.arrays import Doubles, Mask
@@ -131,8 +131,8 @@ def alike_in_shares(wells: pd.DataFrame, tested: Mask, seed: int) -> Mask:
     for number, name in enumerate(names):
         for mask in classes:
             rows = np.flatnonzero(mask & (plate == number))
-            by_name = rows[np.argsort(wells["well"].to_numpy()[rows], kind="stable")]
-            chosen[generator(seed, "alike in shares", name).permutation(by_name)[: fewest[number]]] = True
+            order = generator(seed, "alike in shares", name).permutation(sorted_by_name(rows, wells))
+            chosen[order[: fewest[number]]] = True
     return chosen
 
 
