@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.verdict_calibration.cells import Cell
 from experiments.verdict_calibration.methods import method
 from harness.audit.scorecard.decision import Decision
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.verdict import Verdict
 from harness.cli.evaluation import make_plan
 from harness.core.finding import Finding
@@ -98,7 +98,7 @@ def audit(cell: Cell, seed: int) -> Row:
 def decide_again(row: Row) -> Row:
     """Return the row with the verdict that today's margins give on its findings, without auditing again."""
     findings = [Finding(**{**f, **{k: _number(f[k]) for k in ("value", "lower", "upper")}}) for f in row["findings"]]
-    decision = verdict().decide(findings, Design(**row["design"]))
+    decision = verdict().decide(findings, ScreenDesign(**row["design"]))
     return {**row, "verdict": decision.call.value, "answers": answers(decision)}
 
 

@@ -10,9 +10,9 @@ from scipy.stats import t
 
 from harness.audit.base import AuditContext, Check
 from harness.audit.probes.partitions import Codes
-from harness.audit.probes.transfer import PlateSums, pairs_in_order
-from harness.audit.probes.wells import probed_plates, spread
-from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
+from harness.audit.probes.plate_transfer import PlateSums, ordered_pairs
+from harness.audit.probes.wells import probed_plates, rows_per_plate
+from harness.audit.shared.bounded_interval import bounded_interval, degrees_of_freedom
 from harness.audit.shared.views import normalized_wells
 from harness.core.arrays import Doubles, Mask
 from harness.core.exceptions import NotApplicable
@@ -52,7 +52,7 @@ class BatchCost(Check):
         plates, _ = probed_plates(table[table["plate"].isin(_with_both(table))])
         role = table["role"].to_numpy()
         rows = np.concatenate(
-            [spread(table, role == name, plates, self.n_wells, context.seed) for name in ("negcon", "treated")]
+            [rows_per_plate(table, role == name, plates, self.n_wells, context.seed) for name in ("negcon", "treated")]
         )
         wells = table.iloc[rows].reset_index(drop=True)
         positive = (wells["role"] == "treated").to_numpy()
@@ -61,7 +61,7 @@ class BatchCost(Check):
         batch = np.asarray(pd.factorize(names, sort=True)[0], dtype=np.intp)
         Z = components(normalized.X[rows], self.n_components).astype(np.float64)
         sums = PlateSums(Z / Z.std(axis=0), plate, positive)
-        drawn = resample(wells, n=context.n_resamples, seed=context.seed)
+        resamples = resample(wells, n=context.n_resamples, seed=context.seed)
         freedom = degrees_of_freedom(wells)
         values, resampled = [], []
         training = _training_plates(plates, batch, context.seed)
@@ -69,8 +69,8 @@ class BatchCost(Check):
             score = np.empty(len(Z))
             for q in range(len(plates)):
                 score[plate == q] = sums.log_odds(train[q], q)
-            ordered = pairs_in_order(score, positive, plate)
-            value, draws = _mean_auroc(ordered, sums.n, batch, *_weights(drawn, plates))
+            ordered = ordered_pairs(score, positive, plate)
+            value, draws = _mean_auroc(ordered, sums.n, batch, *_weights(resamples, plates))
             values.append(value)
             resampled.append(draws)
             yield Finding(f"{KEY}_{name}", value, *bounded_interval(value, draws, freedom=freedom), n=len(rows))
@@ -88,10 +88,10 @@ class BatchCost(Check):
 def _with_both(wells: pd.DataFrame) -> pd.Index[str]:
     """Return the plates that have control and treated wells. Raises NotApplicable if none has."""
     counts = pd.crosstab(wells["plate"], wells["role"]).reindex(columns=["negcon", "treated"], fill_value=0)
-    both = counts.index[(counts > 0).all(axis=1)]
-    if both.empty:
+    with_both = counts.index[(counts > 0).all(axis=1)]
+    if with_both.empty:
         raise NotApplicable("no plate has both control and treated wells to tell apart", code="no_labels")
-    return both
+    return with_both
 
 
 def _training_plates(plates: Sequence[str], batch: Codes, seed: int) -> tuple[Mask, Mask]:
@@ -99,20 +99,20 @@ def _training_plates(plates: Sequence[str], batch: Codes, seed: int) -> tuple[Ma
 
     With the batch known, its other plates take the place of as many plates of other batches.
     """
-    new = batch[:, None] != batch[None]
-    known = new.copy()
+    train_new = batch[:, None] != batch[None]
+    train_known = train_new.copy()
     for q, plate in enumerate(plates):
         siblings = np.flatnonzero((batch == batch[q]) & (np.arange(len(batch)) != q))
-        others = generator(seed, "batch cost", plate).permutation(np.flatnonzero(new[q]))
-        known[q, others[: len(siblings)]] = False
-        known[q, siblings] = True
-    return known, new
+        others = generator(seed, "batch cost", plate).permutation(np.flatnonzero(train_new[q]))
+        train_known[q, others[: len(siblings)]] = False
+        train_known[q, siblings] = True
+    return train_known, train_new
 
 
-def _weights(drawn: Resamples, plates: Sequence[str]) -> tuple[Doubles, Doubles]:
+def _weights(resamples: Resamples, plates: Sequence[str]) -> tuple[Doubles, Doubles]:
     """Return how often each plate, and its batch, is drawn, (R, Q) each, in the order of ``plates``."""
-    order = pd.Index(drawn.plates).get_indexer(pd.Index(plates))
-    return drawn.within[:, order], drawn.above[:, order]
+    order = pd.Index(resamples.plates).get_indexer(pd.Index(plates))
+    return resamples.within[:, order], resamples.above[:, order]
 
 
 def _mean_auroc(ordered: Doubles, n: Doubles, batch: Codes, within: Doubles, above: Doubles) -> tuple[float, Doubles]:

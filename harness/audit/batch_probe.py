@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.probes.anew import Anew, Normalize
-from harness.audit.probes.mixing import mixing
-from harness.audit.probes.panel import alike
+from harness.audit.probes.mixing import mixing_findings
+from harness.audit.probes.panel import screens_agree
 from harness.audit.probes.partitions import distinct_partitions, n_partitions
-from harness.audit.probes.plates import plates_told
-from harness.audit.probes.report import of_controls, of_set
-from harness.audit.probes.trial import Trial
+from harness.audit.probes.plate_accuracy import plate_accuracy
+from harness.audit.probes.renormalizer import Normalize, Renormalizer
+from harness.audit.probes.report import control_findings, trial_findings
+from harness.audit.probes.trial import ProbeTrial
 from harness.audit.probes.wells import (
-    control_wells,
+    probed_controls,
     probed_plates,
-    screens_as_hidden,
-    screens_as_read,
-    treated_wells,
+    probed_treated,
+    screen_with_all_controls,
+    screens_with_hidden_controls,
 )
-from harness.audit.shared.views import n_hidden_parts, raw_wells
+from harness.audit.shared.hidden_controls import n_hidden_parts
+from harness.audit.shared.views import raw_wells
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
 from harness.core.seeding import generator
@@ -41,7 +42,7 @@ class BatchProbe(Check):
     method whose result depends on the batches is normalized anew with them.
 
     ``audit/batch_probe/<controls or treated>/excess``: how much better than under permuted batches the best probe
-    does, 1 = certainty (see :func:`harness.audit.probes.scores.excess`).
+    does, 1 = certainty (see :func:`harness.audit.probes.excess.excess`).
 
     Parameters
     ----------
@@ -67,33 +68,33 @@ class BatchProbe(Check):
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         table = raw_wells(context).wells
-        plates, alone = probed_plates(table[table["role"] == "negcon"])
+        plates, single_plate_batches = probed_plates(table[table["role"] == "negcon"])
         normalize, hidden = _normalize(context)
         screens = normalize(context, None)
-        wells = control_wells(screens, plates, self.n_wells, context.seed)
-        together = alike(screens)
-        trials = {"controls": Trial(wells, screens, together=together, n_folds=self.n_folds, seed=context.seed)}
+        wells = probed_controls(screens, plates, self.n_wells, context.seed)
+        together = screens_agree(screens)
+        trials = {"controls": ProbeTrial(wells, screens, together=together, n_folds=self.n_folds, seed=context.seed)}
         code, reason = ("", "") if hidden else ("controls_were_read", READ)
-        if alone:
-            reason = f"{reason}; batches with one plate left out: {alone}".removeprefix("; ")
+        if single_plate_batches:
+            reason = f"{reason}; batches with one plate left out: {single_plate_batches}".removeprefix("; ")
         unfit: NotApplicable | None = None
         try:
-            compounds = treated_wells(screens[0], plates, self.n_wells, context.seed)
-            trials["treated"] = Trial(compounds, screens, together=True, n_folds=self.n_folds, seed=context.seed)
+            compounds = probed_treated(screens[0], plates, self.n_wells, context.seed)
+            trials["treated"] = ProbeTrial(compounds, screens, together=True, n_folds=self.n_folds, seed=context.seed)
         except NotApplicable as undefined:
             unfit = undefined
         n_ways = n_partitions(wells.batch)
-        self._permute(context, trials, Anew(context, normalize, plates, wells.batch))
+        self._permute(context, trials, Renormalizer(context, normalize, plates, wells.batch))
         if n_ways < FEWEST_PARTITIONS:
             code, reason = "few_partitions", f"{FEW.format(n_ways)}; {reason}".removesuffix("; ")
-        yield from of_controls(trials["controls"], reason)
-        yield from of_set("controls", trials["controls"], code, reason)
+        yield from control_findings(trials["controls"], reason)
+        yield from trial_findings("controls", trials["controls"], code, reason)
         if n_ways < FEWEST_PARTITIONS:
-            yield plates_told(wells, wells.profiles(screens), context.seed)
-        yield from mixing(context, trials["controls"].panel)
+            yield plate_accuracy(wells, wells.profiles(screens), context.seed)
+        yield from mixing_findings(context, trials["controls"].panel)
         yield from self._treated(trials, unfit, reason if n_ways < FEWEST_PARTITIONS else "")
 
-    def _permute(self, context: AuditContext, trials: dict[str, Trial], anew: Anew) -> None:
+    def _permute(self, context: AuditContext, trials: dict[str, ProbeTrial], anew: Renormalizer) -> None:
         """Add permutations to the trials until each is settled."""
         batch = trials["controls"].wells.batch
         rng = generator(context.seed, "batch probe", *anew.plates)
@@ -107,24 +108,26 @@ class BatchProbe(Check):
             for trial in open_trials:
                 trial.permute(partition, screens)
 
-    def _treated(self, trials: dict[str, Trial], unfit: NotApplicable | None, few: str) -> Iterator[Finding]:
+    def _treated(self, trials: dict[str, ProbeTrial], unfit: NotApplicable | None, few: str) -> Iterator[Finding]:
         """Yield findings of treated wells; ``few`` is the reason if there are too few partitions."""
         if unfit is not None:
             yield Finding("audit/batch_probe/treated/excess", float("nan"), reason=unfit.reason, code=unfit.code)
             return
         controls, treated = (trials[name].excess() for name in ("controls", "treated"))
-        alone = treated.lower > self.clear > controls.upper
-        code, reason = ("few_partitions", few) if few else ("treated_alone", ALONE) if alone else ("", "")
-        yield from of_set("treated", trials["treated"], code, reason)
+        single_plate_batches = treated.lower > self.clear > controls.upper
+        code, reason = (
+            ("few_partitions", few) if few else ("treated_alone", ALONE) if single_plate_batches else ("", "")
+        )
+        yield from trial_findings("treated", trials["treated"], code, reason)
 
 
 def _normalize(context: AuditContext) -> tuple[Normalize, bool]:
     """Return what normalizes the screen for other batches, and whether controls are hidden from it."""
     try:
         n_hidden_parts(raw_wells(context).wells)
-        screens_as_hidden(context)
+        screens_with_hidden_controls(context)
     except NotApplicable as undefined:
         if undefined.code != "few_controls":
             raise
-        return screens_as_read, False
-    return screens_as_hidden, True
+        return screen_with_all_controls, False
+    return screens_with_hidden_controls, True

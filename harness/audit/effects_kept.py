@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.bounded import bounded_interval
-from harness.audit.spike.sparse import (
+from harness.audit.shared.bounded_interval import bounded_interval
+from harness.audit.spike.readings import (
     KINDS,
     NOISY,
-    Readings,
+    SparseReadings,
     limit_readings,
     n_directions,
-    relative,
-    spike_levels,
+    ratio_to_yardstick,
     step_ratio,
+    strengths_of_run,
 )
 from harness.core.arrays import Doubles
 from harness.core.finding import Finding
@@ -70,35 +70,35 @@ class EffectsKept(Check):
             yield from _scores(kind, readings)
         ratio, draws, n_wells = step_ratio(context, n)
         yield _finding("strength_ratio", float(ratio[0]), draws.interval(ratio), n_wells)
-        strengths = spike_levels(context, n_directions(context, n))
+        strengths = strengths_of_run(context, n_directions(context, n))
         for name, effects in (("limit", strengths.limit), ("strong", strengths.strong)):
             yield Finding(f"{KEY}/{name}_sd", float(np.sqrt(np.square(effects).mean())), n=n)
 
 
-def _ratios(readings: Readings) -> Iterator[Finding]:
+def _ratios(readings: SparseReadings) -> Iterator[Finding]:
     """Yield the size of effects relative to the yardstick's."""
-    own, yardstick = (size.contrast for size in readings.sizes)
+    by_run, by_yardstick = (size.contrast for size in readings.sizes)
     draws = readings.draws
-    ratio = relative(own, yardstick)
+    ratio = ratio_to_yardstick(by_run, by_yardstick)
     mean = draws.mean(ratio)
     n, reason = readings.n_wells, readings.reason
     code = RAW_YARDSTICK if readings.is_raw else NOISY_YARDSTICK if NOISY in reason else ""
     yield _finding("ratio", float(mean[0]), draws.interval(mean), n, reason, code)
     worst = int(np.nanargmin(ratio[0])) if np.isfinite(ratio[0]).any() else 0
     yield _finding("worst_ratio", float(ratio[0, worst]), draws.interval(ratio[:, worst]), n)
-    for name, values in (("d_prime", own), ("d_prime_yardstick", yardstick)):
+    for name, values in (("d_prime", by_run), ("d_prime_yardstick", by_yardstick)):
         yield Finding(f"{KEY}/{name}", float(np.mean(values[0])), n=n)
 
 
-def _scores(kind: str, readings: Readings) -> Iterator[Finding]:
+def _scores(kind: str, readings: SparseReadings) -> Iterator[Finding]:
     """Yield a score on held-out plates, the yardstick's on the same wells, and their difference."""
     draws = readings.draws
-    own, yardstick = (draws.mean(draws.by_direction(s.total, s.count)) for s in readings.scores[kind])
+    by_run, by_yardstick = (draws.mean(draws.by_direction(s.total, s.count)) for s in readings.scores[kind])
     n = int(readings.scores[kind][0].count.sum())
-    for name, values in ((kind, own), (f"{kind}_yardstick", yardstick)):
+    for name, values in ((kind, by_run), (f"{kind}_yardstick", by_yardstick)):
         bounds = bounded_interval(float(values[0]), values[1:], freedom=draws.freedom)
         yield _finding(name, float(values[0]), bounds, n)
-    difference: Doubles = own - yardstick
+    difference: Doubles = by_run - by_yardstick
     yield _finding(f"{kind}_minus_yardstick", float(difference[0]), draws.interval(difference), n)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.replicate.metric_wells import replicates
-from harness.audit.replicate.similarity import Replicates, similarities
+from harness.audit.replicate.metric_wells import metric_replicates
+from harness.audit.replicate.pair_products import pair_products
+from harness.audit.replicate.similarity import Replicates
 from harness.core.arrays import Doubles
 from harness.core.finding import Finding
 
@@ -26,7 +27,7 @@ class Grit(Check):
     needs = ("replicated_treatments >= 1", "controls_per_plate >= 3")
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        wells = replicates(context)
+        wells = metric_replicates(context)
         value, lower, upper, n = wells.summary(grit(wells), context)
         yield Finding("replicates/grit", value, lower, upper, n, wells.caveat)
 
@@ -42,13 +43,16 @@ def grit(wells: Replicates) -> Doubles:
     query, mate = wells.pairs
     mean, sd = np.full((2, len(wells.plate)), np.nan)
     for plate in np.unique(wells.plate):
-        here = wells.plate == plate
-        rows, control = np.flatnonzero(here & (wells.treatment >= 0)), np.flatnonzero(here & (wells.treatment < 0))
-        if len(control) >= MIN_CONTROLS:
-            r = (wells.pearson[rows] @ wells.pearson[control].T).astype(np.float64)
+        on_plate = wells.plate == plate
+        rows, controls = (
+            np.flatnonzero(on_plate & (wells.treatment >= 0)),
+            np.flatnonzero(on_plate & (wells.treatment < 0)),
+        )
+        if len(controls) >= MIN_CONTROLS:
+            r = (wells.pearson[rows] @ wells.pearson[controls].T).astype(np.float64)
             mean[rows], sd[rows] = r.mean(axis=1), r.std(axis=1)
     sd[sd == 0] = np.nan
-    z = (similarities(wells.pearson, query, mate) - mean[query]) / sd[query]
+    z = (pair_products(wells.pearson, query, mate) - mean[query]) / sd[query]
     count = np.bincount(query, minlength=len(mean)).astype(np.float64)
     total = np.bincount(query, z, minlength=len(mean))
     mean_z: Doubles = np.divide(total, count, out=np.full(len(mean), np.nan), where=count > 0)

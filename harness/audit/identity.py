@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.replicate.crossed import Score
-from harness.audit.replicate.identity import Comparison, compare
+from harness.audit.replicate.crossed_resamples import Estimate
+from harness.audit.replicate.identity import IdentityComparison, compare_identity
 from harness.core.finding import Finding
 
 
@@ -31,7 +31,7 @@ class Identity(Check):
     needs = ("replicated_treatments >= 1",)
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        compared = compare(context)
+        compared = compare_identity(context)
         for key, score in _scores(compared).items():
             yield Finding(
                 f"audit/identity/{key}",
@@ -44,7 +44,7 @@ class Identity(Check):
             )
 
 
-def _scores(compared: Comparison) -> dict[str, Score]:
+def _scores(compared: IdentityComparison) -> dict[str, Estimate]:
     run, yardstick, recentred = compared.run, compared.yardstick, compared.recentred
     return {
         "map": run.mean("average_precision"),

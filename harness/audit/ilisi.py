@@ -74,12 +74,12 @@ def _weights(distances: Doubles, entropy: float) -> Doubles:
     d /= np.where(scale > 0, scale, 1.0)
     beta, low, high = np.ones(len(d)), np.zeros(len(d)), np.full(len(d), np.inf)
     for _ in range(HALVINGS):
-        e = np.exp(-beta[:, None] * d)
-        total = e.sum(axis=1)
-        found = np.log(total) + beta * (d * e).sum(axis=1) / total
-        if (np.abs(found - entropy) < TOLERANCE).all():
+        kernel = np.exp(-beta[:, None] * d)
+        total = kernel.sum(axis=1)
+        entropies = np.log(total) + beta * (d * kernel).sum(axis=1) / total
+        if (np.abs(entropies - entropy) < TOLERANCE).all():
             break
-        flat = found > entropy
-        low, high = np.where(flat, beta, low), np.where(flat, high, beta)
+        too_flat = entropies > entropy
+        low, high = np.where(too_flat, beta, low), np.where(too_flat, high, beta)
         beta = np.where(np.isinf(high), 2 * beta, (low + high) / 2)
-    return np.asarray(e / total[:, None])
+    return np.asarray(kernel / total[:, None])

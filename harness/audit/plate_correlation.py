@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.relabel import hide_controls
+from harness.audit.shared.hidden_controls import hide_controls
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
@@ -39,16 +39,16 @@ class PlateCorrelation(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         medians, plates = self._medians(context)
         correlation = correlate(medians)
-        drawn = resample(plates, n=context.n_resamples, seed=context.seed)
-        order = pd.Index(drawn.plates).get_indexer(pd.Index(plates["plate"]))
+        resamples = resample(plates, n=context.n_resamples, seed=context.seed)
+        order = pd.Index(resamples.plates).get_indexer(pd.Index(plates["plate"]))
         batch = pd.factorize(plates["batch"])[0]
-        once = np.ones((1, len(plates)))
-        value = float(within_minus_between(correlation, batch, once)[0])
+        unweighted = np.ones((1, len(plates)))
+        value = float(within_minus_between(correlation, batch, unweighted)[0])
         if np.isnan(value):
             raise NotApplicable("no pair of plates within a batch, or none between two, has a defined correlation")
-        lower, upper = interval(within_minus_between(correlation, batch, drawn.within[:, order]))
-        of = str(plates["medians_of"].iloc[0])
-        reason = "" if of == "held-out control wells" else f"medians of {of}"
+        lower, upper = interval(within_minus_between(correlation, batch, resamples.within[:, order]))
+        wells_read = str(plates["medians_of"].iloc[0])
+        reason = "" if wells_read == "held-out control wells" else f"medians of {wells_read}"
         yield Finding("batch_effect/plate_correlation", value, lower, upper, n=len(plates), reason=reason)
 
     def _medians(self, context: AuditContext) -> tuple[Doubles, pd.DataFrame]:
@@ -72,9 +72,9 @@ def within_minus_between(correlation: Doubles, batch: NDArray[np.intp], weight: 
     ----------
     correlation : (P, P), symmetric. batch : (P,). weight : (R, P), how often each plate counts.
     """
-    known = np.isfinite(correlation) & ~np.eye(len(batch), dtype=bool)
+    defined_pairs = np.isfinite(correlation) & ~np.eye(len(batch), dtype=bool)
     same = batch[:, None] == batch[None, :]
-    r = np.where(known, correlation, 0.0)
+    r = np.where(defined_pairs, correlation, 0.0)
 
     def mean(pairs: NDArray[np.bool_]) -> Doubles:
         total = ((weight @ np.where(pairs, 1.0, 0.0)) * weight).sum(axis=1)
@@ -82,4 +82,4 @@ def within_minus_between(correlation: Doubles, batch: NDArray[np.intp], weight: 
         defined: Doubles = np.divide(summed, total, out=np.full(len(weight), np.nan), where=total > 0)
         return defined
 
-    return np.asarray(mean(known & same) - mean(known & ~same))
+    return np.asarray(mean(defined_pairs & same) - mean(defined_pairs & ~same))

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.spike.scale import control_sd
+from harness.audit.spike.control_scale import control_sd
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding

@@ -1,4 +1,4 @@
-"""Pseudo-controls: treated wells made controls by a coin must not differ from the other treated wells."""
+"""Pseudo-controls: a null test on treated wells that are called controls at random."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.audit.shared.even_sample import rows_by_name
-from harness.audit.shared.exchange_metadata import with_metadata
 from harness.audit.shared.null import SampledNullTest
 from harness.audit.shared.relabelled import Relabelled
+from harness.audit.shared.well_choice import rows_by_name
+from harness.audit.shared.well_metadata import with_metadata
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 from harness.core.seeding import generator
 
 
 class PseudoControl(SampledNullTest):
-    """As many random treated wells of each plate as it has controls, called controls; real controls left out.
+    """Null test: random treated wells, as many as a plate has controls, are called controls; real ones are left out.
 
-    They take the compound, dose and all other metadata of a real control of their plate with the role. The null holds
-    the screen's own phenotypes, so that it also sees what a normalization does with active references. Plates without a
-    control or with fewer than 2 treated wells are left out.
-
+    The pseudo-controls also take the compound, dose and all other metadata of real controls of their plate. The other
+    treated wells are scored against them. As the wells hold the screen's own phenotypes, the test also sees what a
+    normalization does when its reference contains active wells. Plates without a control or with fewer than 2 treated
+    wells are left out.
     """
 
     name: ClassVar[str] = "pseudo_control"
@@ -30,11 +30,11 @@ class PseudoControl(SampledNullTest):
         rows: list[int] = []
         donors: list[int] = []
         tested = np.zeros(len(profiles.wells), dtype=bool)
-        kept = (profiles.wells["role"] != "negcon").to_numpy(dtype=bool).copy()
+        in_test = (profiles.wells["role"] != "negcon").to_numpy(dtype=bool).copy()
         for plate in profiles:
             controls, treated = rows_by_name(plate, "negcon"), rows_by_name(plate, "treated")
             if len(treated) < 2 or not len(controls):
-                kept[plate.rows] = False
+                in_test[plate.rows] = False
                 continue
             k = min(len(controls), len(treated) // 2)
             order = generator(seed, "pseudo-controls", plate.name).permutation(treated)
@@ -48,4 +48,4 @@ class PseudoControl(SampledNullTest):
                 code="few_treated",
             )
         relabelled = profiles.replace(wells=with_metadata(profiles.wells, rows, donors))
-        return Relabelled(relabelled.take(kept), tested[kept])
+        return Relabelled(relabelled.take(in_test), tested[in_test])

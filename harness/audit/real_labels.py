@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
+from harness.audit.shared.bounded_interval import bounded_interval, degrees_of_freedom
 from harness.audit.shared.strong_wells import strong_wells
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
@@ -46,9 +46,11 @@ class RealLabels(Check):
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         references = dict(_references(context))
-        for (task, model), own in context.evaluations.items():
+        for (task, model), evaluations in context.evaluations.items():
             if model in context.models:
-                views = {"": own} | {name: _trained(context, folds, task, model) for name, folds in references.items()}
+                views = {"": evaluations} | {
+                    name: _trained(context, folds, task, model) for name, folds in references.items()
+                }
                 yield from _compared(context, views, f"audit/real_labels/{task}/{model}", task)
 
 
@@ -87,10 +89,10 @@ def _compared(context: AuditContext, views: dict[str, Sequence[Evaluation]], key
         freedom = degrees_of_freedom(pd.concat([e.wells for e in views[name]]))
         lower, upper = bounded_interval(value, draws, freedom=freedom, n=n)
         yield Finding(f"{key}/{name}_auroc".replace("/_", "/"), value, lower, upper, n)
-    own, drawn, n = scores[""]
+    value_of_run, draws_of_run, n = scores[""]
     for name in (name for name in scores if name):
         value, draws, _ = scores[name]
-        yield Finding(f"{key}/minus_{name}", own - value, *interval(drawn - draws), n)
+        yield Finding(f"{key}/minus_{name}", value_of_run - value, *interval(draws_of_run - draws), n)
     if score is score_table:
         strong = [strong_wells(evaluations, n_resamples=context.n_resamples) for evaluations in views.values()]
         yield Finding(f"{key}/strong_wells", *max(strong, key=lambda s: s[0]), n)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.replicate.labelled import SUMMARIES, Labelled, labelled, labels_of
-from harness.audit.replicate.nearest import Excluded, rank
+from harness.audit.replicate.label_retrieval import Excluded, retrieve_labels
+from harness.audit.replicate.labelled_profiles import SUMMARIES, LabelledProfiles, labels_of, select_labelled
 from harness.audit.shared.views import normalized_wells
-from harness.audit.shared.whitening import whitening
+from harness.audit.shared.whitening import fit_whitening
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
@@ -76,7 +76,7 @@ class RetrievalCheck(Check):
         if "compound" not in profiles.wells:
             raise NotApplicable("no compound is known: the wells have no column compound", code="no_compounds")
         labels = labels_of(profiles.wells, self.by, self.path, self.compound)
-        data = labelled(
+        data = select_labelled(
             self._space(profiles),
             profiles.wells,
             labels,
@@ -87,7 +87,7 @@ class RetrievalCheck(Check):
         U = data.Z / np.maximum(np.linalg.norm(data.Z, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         labellings = self._labellings(data, context.seed)
         for key, fields, excluded in self._questions():
-            ranks = rank(U, data, labellings, excluded, 0 if fields == ["nearest"] else self.k)
+            ranks = retrieve_labels(U, data, labellings, excluded, 0 if fields == ["nearest"] else self.k)
             for name in fields:
                 full = f"retrieval/{self.by}/{key or self._name(name)}"
                 yield from _findings(full, getattr(ranks, name), data, context)
@@ -95,7 +95,7 @@ class RetrievalCheck(Check):
     def _space(self, profiles: Profiles) -> Floats:
         controls = (profiles.wells["role"] == "negcon").to_numpy(dtype=bool)
         if self.space == "whitened":
-            return whitening(profiles.X, profiles.wells, controls)(profiles.X)
+            return fit_whitening(profiles.X, profiles.wells, controls)(profiles.X)
         if self.space == "as_is":
             return profiles.X
         return standardized(profiles.X, origin=controls if controls.any() else None)
@@ -116,7 +116,7 @@ class RetrievalCheck(Check):
         position = f"{self._nearest}_other_position"
         yield position, ["nearest"], lambda data, rows: first(data, rows) | data.shared(data.position, rows)
 
-    def _labellings(self, data: Labelled, seed: int) -> NDArray[np.int32]:
+    def _labellings(self, data: LabelledProfiles, seed: int) -> NDArray[np.int32]:
         """Return the labels and ``n_permutations`` of them dealt anew, (1 + n_permutations, n)."""
         labellings = [data.label]
         _, first = np.unique(data.compound, return_index=True)
@@ -132,15 +132,15 @@ class RetrievalCheck(Check):
         return np.array(labellings, dtype=np.int32)
 
 
-def _same_compound(data: Labelled, rows: slice) -> NDArray[np.bool_]:
+def _same_compound(data: LabelledProfiles, rows: slice) -> NDArray[np.bool_]:
     return np.asarray(data.compound[rows][:, None] == data.compound[None, :])
 
 
-def _same_plate(data: Labelled, rows: slice) -> NDArray[np.bool_]:
+def _same_plate(data: LabelledProfiles, rows: slice) -> NDArray[np.bool_]:
     return data.shared(data.plate, rows)
 
 
-def _findings(key: str, scores: Doubles, data: Labelled, context: AuditContext) -> Iterator[Finding]:
+def _findings(key: str, scores: Doubles, data: LabelledProfiles, context: AuditContext) -> Iterator[Finding]:
     """Yield the score of the true labels (row 0), its interval, its null and its p."""
     defined = ~np.isnan(scores[0])
     if not defined.any():

@@ -1,4 +1,4 @@
-"""Profiles dealt anew to the wells of their plate: everything that a normalization knows is there, nothing to tell."""
+"""Shuffled wells: a null test on profiles that are permuted over the wells of their plate."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.audit.shared.even_sample import rows_by_name
 from harness.audit.shared.null import SampledNullTest
 from harness.audit.shared.relabelled import Relabelled
+from harness.audit.shared.well_choice import rows_by_name
 from harness.core.profiles import Profiles
 from harness.core.seeding import generator
 
 
 class ShuffledWells(SampledNullTest):
-    """The profiles of each plate's controls and treated wells, permuted at random over these wells.
+    """Null test: the profiles of each plate's controls and treated wells are permuted over these wells.
 
-    What is called what, and where it stands, remains: roles, compounds, positions. So does what is in a plate: its
-    batch effect and its phenotypes. Only the tie between the two is cut, and with it every difference between controls
-    and treated wells but the one that the normalization makes of roles, names or layout. Cell counts are measured and
-    move with the profiles. It takes as few controls as the normalization itself does.
+    Roles, compounds and positions stay as they are, and so do the profiles that a plate holds, with its batch effect
+    and its phenotypes. Only the tie between the two is cut, and with it every difference between controls and treated
+    wells except one that the normalization itself makes from roles, names or layout. Cell counts are measured and move
+    with the profiles. The test needs no more controls than the normalization does.
     """
 
     name: ClassVar[str] = "shuffled_wells"

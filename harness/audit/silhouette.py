@@ -60,10 +60,10 @@ def silhouette(Z: Floats, batch: NDArray[np.intp]) -> Doubles:
         )
     z /= length
     sums = np.stack([z[batch == b].sum(axis=0) for b in range(len(counts))])
-    own = counts[batch]
-    toward_own = np.einsum("ij,ij->i", z, sums[batch])
-    toward_all = z @ sums.sum(axis=0)
-    a = (own - toward_own) / np.maximum(own - 1, 1)
-    b = ((len(z) - own) - (toward_all - toward_own)) / (len(z) - own)
+    batch_size = counts[batch]
+    to_own_batch = np.einsum("ij,ij->i", z, sums[batch])
+    to_all = z @ sums.sum(axis=0)
+    a = (batch_size - to_own_batch) / np.maximum(batch_size - 1, 1)
+    b = ((len(z) - batch_size) - (to_all - to_own_batch)) / (len(z) - batch_size)
     s = (b - a) / np.maximum(a, b)
-    return np.asarray(np.where(own > 1, s, 0.0))
+    return np.asarray(np.where(batch_size > 1, s, 0.0))

@@ -9,10 +9,10 @@ import numpy as np
 
 from harness.audit.base import AuditContext, Check
 from harness.audit.replicate.prevalence import Prevalence, prevalence_by_plate
-from harness.audit.spike.arms import Arm, at_share, is_tied, measure, others_of, sparse_arm
-from harness.audit.spike.design import Design
+from harness.audit.spike.arms import Arm, design_at_share, is_tied, measure_arm, other_designs, sparse_arm
+from harness.audit.spike.design import SpikeDesign
 from harness.audit.spike.measurement import spike_in_experiment
-from harness.audit.spike.turning import Bounded, Turning, turning_point
+from harness.audit.spike.turning_point import TurningPoint, ValueAndBounds, find_turning_point
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
 from harness.core.seeding import derive
@@ -78,18 +78,18 @@ class SpikeIn(Check):
         sparse = sparse_arm(context, self.n_directions, self.n_passes)
         yield from _arm("sparse", sparse)
         arms = {"sparse": sparse}
-        for design in others_of(spike_in_experiment(context).base.wells, derive(context.seed, "spikes")):
-            arms[design.name] = measure(context, design, self._first(self.n_others), sparse)
+        for design in other_designs(spike_in_experiment(context).base.wells, derive(context.seed, "spikes")):
+            arms[design.name] = measure_arm(context, design, self._first(self.n_others), sparse)
             yield from _arm(design.name, arms[design.name])
 
-        def contrast(share: float) -> Bounded:
+        def contrast(share: float) -> ValueAndBounds:
             if share == 0.9 and not tied:
                 return arms["common"].bounded("contrast")
-            arm = measure(context, at_share(context, share, tied=tied), self._first(1), sparse)
+            arm = measure_arm(context, design_at_share(context, share, tied=tied), self._first(1), sparse)
             return arm.bounded("contrast")
 
         rare = sparse.bounded("contrast")[0]
-        turning = turning_point(contrast, sparse.bounded("contrast"), (1 - self.margin) * rare)
+        turning = find_turning_point(contrast, sparse.bounded("contrast"), (1 - self.margin) * rare)
         rarest = arms["position_bound" if tied else "sparse"]
         yield from self._matched(context, turning, rarest, sparse, tied=tied)
         yield Finding(f"{KEY}/turns_at", *turning.point, reason=turning.reason, code=turning.code)
@@ -98,7 +98,7 @@ class SpikeIn(Check):
         return range(min(n, self.n_directions))
 
     def _matched(
-        self, context: AuditContext, turning: Turning, rarest: Arm, sparse: Arm, *, tied: bool
+        self, context: AuditContext, turning: TurningPoint, rarest: Arm, sparse: Arm, *, tied: bool
     ) -> Iterator[Finding]:
         """Yield contrast at the screen's own prevalence and at the bounds of it, or from the ``rarest`` effects to
         90%.
@@ -113,21 +113,21 @@ class SpikeIn(Check):
             for name, values in (("lower", rarest.bounded("contrast")), ("upper", turning.highest)):
                 yield Finding(f"{key}/contrast_at_{name}", *values, reason=reason, code=UNKNOWN)
             return
-        arm = measure(context, _design(prevalence, 0, tied=tied), self._first(self.n_matched), sparse)
+        arm = measure_arm(context, _design(prevalence, 0, tied=tied), self._first(self.n_matched), sparse)
         yield from _arm("matched", arm, prevalence)
         for bound, name in enumerate(("lower", "upper"), start=1):
             design = _design(prevalence, bound, tied=tied)
             if abs(design.mean_prevalence - arm.prevalence) < ALIKE:
                 at_bound = arm
             else:
-                at_bound = measure(context, design, self._first(self.n_others), sparse)
+                at_bound = measure_arm(context, design, self._first(self.n_others), sparse)
             reason = f"at a mean prevalence of {at_bound.prevalence:.0%}"
             yield _finding(f"matched/contrast_at_{name}", at_bound.bounded("contrast"), at_bound.n_wells, reason)
 
 
-def _design(prevalence: Prevalence, bound: int, *, tied: bool) -> Design:
+def _design(prevalence: Prevalence, bound: int, *, tied: bool) -> SpikeDesign:
     shares = {str(plate): float(np.clip(values[bound], LEAST, 1)) for plate, values in prevalence.by_plate.items()}
-    return Design("matched", shares, same_positions=tied)
+    return SpikeDesign("matched", shares, same_positions=tied)
 
 
 def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[Finding]:
@@ -139,7 +139,7 @@ def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[
         yield _finding(f"{name}/{kind}", arm.bounded(kind), arm.n_wells)
 
 
-def _finding(name: str, bounded: Bounded, n: int, reason: str = "") -> Finding:
+def _finding(name: str, bounded: ValueAndBounds, n: int, reason: str = "") -> Finding:
     """Return a finding, with the code of what is missing if it has no value or no interval."""
     code = ""
     if np.isnan(bounded[1]):

@@ -9,16 +9,16 @@ import numpy as np
 from scipy.stats import t
 
 from harness.audit.base import AuditContext, BySplit, Check
-from harness.audit.shared.bounded import degrees_of_freedom
+from harness.audit.shared.bounded_interval import degrees_of_freedom
 from harness.audit.shared.relabelled import (
     FEWEST_FOLDS,
     MOST_FOLDS,
-    Scored,
+    BootstrappedAuroc,
+    bootstrap_auroc,
     few_folds,
-    mean_interval,
+    mean_auroc_interval,
     refit_is_costly,
-    resamples,
-    summarize,
+    resample_units,
 )
 from harness.audit.shared.views import raw_wells, yardstick_wells
 from harness.baseline.row_norm import RowNorm
@@ -56,10 +56,10 @@ class TrivialRise(Check):
         best = max(before.values(), key=lambda one: one.value)
         key = f"audit/{self.name}/row_norm"
         n = len(scored.wells)
-        yield Finding(f"{key}/raw_auroc", *mean_interval([before["raw"]]), n=n)
-        yield Finding(f"{key}/auroc", *mean_interval([scored]), n=n)
+        yield Finding(f"{key}/raw_auroc", *mean_auroc_interval([before["raw"]]), n=n)
+        yield Finding(f"{key}/auroc", *mean_auroc_interval([scored]), n=n)
         yield Finding(f"{key}/rise", *_difference(scored, before["raw"]), n=n)
-        yield Finding(f"{key}/yardstick_auroc", *mean_interval([best]), n=n)
+        yield Finding(f"{key}/yardstick_auroc", *mean_auroc_interval([best]), n=n)
         yield Finding(f"{key}/rise_over_yardstick", *_difference(scored, best), n=n)
 
 
@@ -67,13 +67,13 @@ def _always(profiles: Profiles) -> BySplit:
     return lambda _: profiles
 
 
-def _score(context: AuditContext, splits: Sequence[Split], normalized: BySplit) -> Scored:
+def _score(context: AuditContext, splits: Sequence[Split], normalized: BySplit) -> BootstrappedAuroc:
     task, model = DmsoVsTreated(), RowNorm()
     folds = [evaluate(normalized(split), split, task, model, seed=context.seed) for split in splits]
-    return summarize(folds, resamples(folds, context.n_resamples))
+    return bootstrap_auroc(folds, resample_units(folds, context.n_resamples))
 
 
-def _difference(one: Scored, other: Scored) -> tuple[float, float, float]:
+def _difference(one: BootstrappedAuroc, other: BootstrappedAuroc) -> tuple[float, float, float]:
     """Return the paired difference of two AUROCs and its interval: the same draws, Student's quantile."""
     value, draws = one.value - other.value, one.draws - other.draws
     freedom = degrees_of_freedom(one.wells)

@@ -8,7 +8,7 @@ from harness.audit.scorecard.answer import Answer, Question
 from harness.audit.scorecard.batch import batch_cost, batch_gone
 from harness.audit.scorecard.biology import common_effects_kept, effects_kept, identity_kept
 from harness.audit.scorecard.decision import BIOLOGY, SHOWN, Call, Decision
-from harness.audit.scorecard.evidence import Design, Evidence
+from harness.audit.scorecard.evidence import Evidence, ScreenDesign
 from harness.audit.scorecard.manufactures import manufactures_signal
 from harness.audit.scorecard.margins import Margins
 from harness.audit.scorecard.position import position
@@ -34,7 +34,7 @@ class Verdict(Margins):
     Every claim needs an interval that excludes its opposite by a margin, at 95% one-sided.
     """
 
-    def decide(self, findings: Sequence[Finding], design: Design, *, note: str = "") -> Decision:
+    def decide(self, findings: Sequence[Finding], design: ScreenDesign, *, note: str = "") -> Decision:
         """Decide on one run. Checks that are switched off or do not apply leave their question open."""
         answers = scorecard(Evidence(findings, design), self)
         notes = [_few_batches(design), note]
@@ -73,7 +73,7 @@ def _word(answers: dict[Question, Answer]) -> Call:
     return Call.SOUND if all(good.values()) else Call.INCONCLUSIVE
 
 
-def _few_batches(design: Design) -> str:
+def _few_batches(design: ScreenDesign) -> str:
     """Return a note on what the answers hold for if batches are few."""
     if design.n_batches >= FEWEST_BATCHES:
         return ""

@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from harness.audit.base import AuditContext, BySplit
 from harness.audit.scorecard.decision import Decision
-from harness.audit.scorecard.evidence import Design
-from harness.audit.shared.relabel import hide_controls
+from harness.audit.scorecard.evidence import ScreenDesign
+from harness.audit.shared.hidden_controls import hide_controls
 from harness.audit.verdict import Verdict
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError, NotApplicable
@@ -129,7 +129,9 @@ class EvaluationRun:
         n_models = sum(len(task.groups) for task in plan.tasks.values()) * (len(plan.models) + len(plan.baselines))
         self.say_unseen()
         n_steps = len(self.splits) * n_models + len(plan.checks) + len(plan.figures)
-        others = [name for name, check in plan.checks.items() if check.anywhere and not self.units.has("audit", name)]
+        others = [
+            name for name, check in plan.checks.items() if check.runs_in_worker and not self.units.has("audit", name)
+        ]
         helpers = min(plan.processes, cores()) - 1
         # one thread for each of the models that train at a time: linear algebra threads would only wait for each other
         with (
@@ -213,7 +215,7 @@ class EvaluationRun:
         units = self.units if lasting else NullCheckpoints()
         if (kept := units.take("audit", name)) is not None:
             return findings_from_table(kept), 0.0
-        return _found(self if check.whole else self.audited, name, units)
+        return _found(self if check.needs_full_screen else self.audited, name, units)
 
     def findings(self, name: str) -> list[Finding]:
         """Return the same, made here and now."""
@@ -242,7 +244,7 @@ class EvaluationRun:
 
     def _decide(self, verdict: Verdict, findings: Sequence[Finding]) -> Decision:
         wells = self.audited.wells
-        design = Design(
+        design = ScreenDesign(
             n_batches=wells["batch"].nunique(),
             n_plates=wells["plate"].nunique(),
             n_wells=len(wells),

@@ -6,7 +6,7 @@ import pytest
 
 from harness.audit.scorecard.answer import Question, Reply
 from harness.audit.scorecard.decision import COLUMNS, Call, Decision
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.scorecard.texts import ACTIONS, sentence
 from harness.audit.verdict import Verdict
 from harness.core.finding import Finding
@@ -71,7 +71,7 @@ def decide(*changes: dict[str, Any], drop: str = "?", identity: bool = False, n_
         for k, v in values.items()
         if not k.startswith(drop)
     ]
-    return Verdict().decide(findings, Design(n_batches, 4 * n_batches, identity=identity))
+    return Verdict().decide(findings, ScreenDesign(n_batches, 4 * n_batches, identity=identity))
 
 
 def reply(decision: Decision, question: Question) -> tuple[Reply, str]:

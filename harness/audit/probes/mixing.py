@@ -10,7 +10,7 @@ import pandas as pd
 from harness.audit.base import AuditContext
 from harness.audit.ilisi import lisi
 from harness.audit.kbet import kbet
-from harness.audit.probes.panel import Panel
+from harness.audit.probes.panel import ProbePanel
 from harness.audit.shared.control_embedding import N_NEIGHBOURS
 from harness.audit.shared.intervals import mean_interval, median_interval
 from harness.core.exceptions import NotApplicable
@@ -20,7 +20,7 @@ from harness.numerics.neighbors import nearest
 PERPLEXITY, ALPHA = 30, 0.05
 
 
-def mixing(context: AuditContext, panel: Panel) -> Iterator[Finding]:
+def mixing_findings(context: AuditContext, panel: ProbePanel) -> Iterator[Finding]:
     """Yield ``audit/batch_probe/ilisi`` and ``kbet`` on the wells of the probes, with their intervals over plates."""
     index, passed, tables = [], [], []
     n_batches = int(panel.wells.batch.max()) + 1

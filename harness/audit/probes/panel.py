@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.audit.probes.members import Predict, probes
-from harness.audit.probes.partitions import Codes, deal
-from harness.audit.probes.views import View, view
-from harness.audit.probes.wells import Screens, Wells, treated
+from harness.audit.probes.classifiers import ProbePrediction, probes
+from harness.audit.probes.partitions import Codes, deal_folds
+from harness.audit.probes.reduced_wells import ReducedWells, reduce_wells
+from harness.audit.probes.wells import ProbedWells, Screens, treated
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.seeding import derive, generator
 
@@ -20,16 +20,16 @@ MOST_DEALS, ENOUGH = 4, 1600  # deals of plates over folds, and predictions that
 
 
 @dataclass(frozen=True)
-class Panel:
+class ProbePanel:
     """Probes that are prepared for the wells of each block; wells are trained on and tested within their block.
 
     ``blocks`` : the row numbers (m,) of each; ``views`` : what its probes read.
     """
 
-    wells: Wells
+    wells: ProbedWells
     blocks: list[Codes]
-    views: list[View]
-    probes: Sequence[Mapping[str, Predict]]
+    views: list[ReducedWells]
+    probes: Sequence[Mapping[str, ProbePrediction]]
     n_folds: int
     seed: int
 
@@ -38,7 +38,9 @@ class Panel:
 
         Plates are dealt over folds several times, by the partition: the same wherever it comes from.
         """
-        deals = [deal(batch, self.n_folds, generator(self.seed, "probe folds", i, *batch)) for i in range(self.n_deals)]
+        deals = [
+            deal_folds(batch, self.n_folds, generator(self.seed, "probe folds", i, *batch)) for i in range(self.n_deals)
+        ]
         return {name: np.mean([self._correct(name, batch, fold) for fold in deals], axis=0) for name in self.probes[0]}
 
     @property
@@ -58,16 +60,16 @@ class Panel:
         return correct
 
 
-def panel(wells: Wells, X: Floats, *, together: bool, n_folds: int, seed: int) -> Panel:
+def prepare_panel(wells: ProbedWells, X: Floats, *, together: bool, n_folds: int, seed: int) -> ProbePanel:
     """Prepare the probes for wells with profiles X (n, n_features), over all parts or within each."""
     part = np.zeros_like(wells.part) if together else wells.part
     blocks = [np.flatnonzero(part == number) for number in np.unique(part)]
-    views = [view(X[block], wells.plate[block], wells.group[block], len(wells.batch)) for block in blocks]
+    views = [reduce_wells(X[block], wells.plate[block], wells.group[block], len(wells.batch)) for block in blocks]
     prepared = [probes(reduced, derive(seed, "trees")) for reduced in views]
-    return Panel(wells, blocks, views, prepared, n_folds, seed)
+    return ProbePanel(wells, blocks, views, prepared, n_folds, seed)
 
 
-def alike(screens: Screens) -> bool:
+def screens_agree(screens: Screens) -> bool:
     """Return whether the screens give treated wells about the same profiles, so that their hidden controls can be
     pooled.
 

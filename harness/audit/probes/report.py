@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.audit.probes.trial import Trial
+from harness.audit.probes.trial import ProbeTrial
 from harness.core.finding import Finding
 
 KEY = "batch_effect/probe"
 FINGERPRINT = 0.5  # of the way from chance to certainty
 
 
-def of_controls(trial: Trial, reason: str) -> Iterator[Finding]:
+def control_findings(trial: ProbeTrial, reason: str) -> Iterator[Finding]:
     """Yield balanced accuracy of the probe that gains most, its chance and null, and the same of every probe."""
     answer = trial.excess()
     n, n_null = len(trial.wells.rows), answer.n
@@ -30,7 +30,7 @@ def of_controls(trial: Trial, reason: str) -> Iterator[Finding]:
         yield Finding(f"{KEY}_{name}_balanced_accuracy_null_mean", answer.null_mean[name], n=n_null)
 
 
-def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]:
+def trial_findings(name: str, trial: ProbeTrial, code: str, reason: str) -> Iterator[Finding]:
     """Yield excess over permuted batches with its interval, what it reaches under the null, and the fingerprint of
     labels.
 
@@ -54,7 +54,7 @@ def of_set(name: str, trial: Trial, code: str, reason: str) -> Iterator[Finding]
     yield Finding(f"{key}/fingerprint", fingerprint, n=answer.n)
 
 
-def _above_chance(trial: Trial) -> tuple[float, float, float]:
+def _above_chance(trial: ProbeTrial) -> tuple[float, float, float]:
     """Return how far the deciding probe stands above its null's mean and above chance, in units of 1 - chance."""
     answer = trial.excess()
     mean, chance = answer.null_mean[answer.probe], trial.chance

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.audit.probes.panel import Panel, panel
+from harness.audit.probes.excess import Accuracy, ProbeExcess, accuracy, excess
+from harness.audit.probes.panel import ProbePanel, prepare_panel
 from harness.audit.probes.partitions import Codes
-from harness.audit.probes.scores import Accuracy, Excess, accuracy, excess
-from harness.audit.probes.wells import Screens, Wells
+from harness.audit.probes.wells import ProbedWells, Screens
 from harness.core.arrays import Doubles
 
 
-class Trial:
+class ProbeTrial:
     """Observed accuracy of every probe, and its null as it grows.
 
     Attributes
@@ -20,7 +20,7 @@ class Trial:
     observed : accuracies by probe. null : of each permutation the accuracies by probe.
     """
 
-    def __init__(self, wells: Wells, screens: Screens, *, together: bool, n_folds: int, seed: int) -> None:
+    def __init__(self, wells: ProbedWells, screens: Screens, *, together: bool, n_folds: int, seed: int) -> None:
         self.wells, self.together, self.n_folds, self.seed = wells, together, n_folds, seed
         self.panel = self._panel(screens)
         self.observed = self._accuracies(self.panel.correct(wells.batch), wells.batch)
@@ -32,7 +32,7 @@ class Trial:
         accuracies = self._accuracies(prepared.correct(batch), batch)
         self.null.append({name: result.value for name, result in accuracies.items()})
 
-    def excess(self) -> Excess:
+    def excess(self) -> ProbeExcess:
         """Return the answer so far."""
         return excess(self.observed, self.null, self.chance)
 
@@ -52,9 +52,9 @@ class Trial:
         hopeless = answer.least_lower < limit < answer.least_upper
         return below or above or hopeless
 
-    def _panel(self, screens: Screens) -> Panel:
+    def _panel(self, screens: Screens) -> ProbePanel:
         X = self.wells.profiles(screens)
-        return panel(self.wells, X, together=self.together, n_folds=self.n_folds, seed=self.seed)
+        return prepare_panel(self.wells, X, together=self.together, n_folds=self.n_folds, seed=self.seed)
 
     def _accuracies(self, correct: Mapping[str, Doubles], batch: Codes) -> dict[str, Accuracy]:
         return {name: accuracy(mask, self.wells.plate, batch) for name, mask in correct.items()}

@@ -10,7 +10,8 @@ import pandas as pd
 
 from harness.audit.base import AuditContext
 from harness.audit.probes.partitions import Codes
-from harness.audit.shared.views import heldout_controls, n_hidden_parts, normalized_wells, raw_wells
+from harness.audit.shared.hidden_controls import heldout_controls, n_hidden_parts
+from harness.audit.shared.views import normalized_wells, raw_wells
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
@@ -21,7 +22,7 @@ FEWEST_SHARED = 0.5  # of treated wells whose compound is in several batches
 
 
 @dataclass(frozen=True)
-class Wells:
+class ProbedWells:
     """Which n wells of a screen are told apart.
 
     Attributes
@@ -75,7 +76,7 @@ def treated(wells: pd.DataFrame) -> Mask:
     return mask
 
 
-def screens_as_hidden(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
+def screens_with_hidden_controls(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
     """Normalize the screen with each part of the controls hidden, in other batches if ``batch_of`` plates is given.
 
     Raises
@@ -89,7 +90,7 @@ def screens_as_hidden(context: AuditContext, batch_of: Mapping[str, str] | None 
     return [_anew(context, in_batches(profiles.replace(wells=screen.wells), batch_of)) for screen in screens]
 
 
-def screens_as_read(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
+def screen_with_all_controls(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
     """Normalize the screen with all controls as controls."""
     if batch_of is None:
         return [normalized_wells(context)]
@@ -123,15 +124,15 @@ def probed_plates(wells: pd.DataFrame) -> tuple[list[str], list[str]]:
         )
     batch_of = wells.drop_duplicates("plate").set_index("plate")["batch"]
     per_batch = batch_of.value_counts()
-    alone = sorted(per_batch.index[per_batch < 2].astype(str))
-    if len(per_batch) - len(alone) < 2:
+    single_plate_batches = sorted(per_batch.index[per_batch < 2].astype(str))
+    if len(per_batch) - len(single_plate_batches) < 2:
         code = "one_batch" if len(per_batch) < 2 else "plate_is_batch" if (per_batch < 2).all() else "few_plates"
-        names = alone or sorted(per_batch.index.astype(str))
+        names = single_plate_batches or sorted(per_batch.index.astype(str))
         raise NotApplicable(f"batches {names}: needs 2 batches of 2 plates or more", code=code)
-    return sorted(batch_of.index[~batch_of.astype(str).isin(alone)].astype(str)), alone
+    return sorted(batch_of.index[~batch_of.astype(str).isin(single_plate_batches)].astype(str)), single_plate_batches
 
 
-def control_wells(screens: Screens, plates: list[str], most: int, seed: int) -> Wells:
+def probed_controls(screens: Screens, plates: list[str], most: int, seed: int) -> ProbedWells:
     """Return the control wells that each screen hides, evenly over plates; of a single screen all of its controls."""
     table = screens[0].wells
     part = np.full(len(table), -1, dtype=np.intp)
@@ -140,11 +141,11 @@ def control_wells(screens: Screens, plates: list[str], most: int, seed: int) -> 
     else:
         for number, screen in enumerate(screens):
             part[screen.wells["heldout_control"].to_numpy(dtype=bool)] = number
-    rows = spread(table, part >= 0, plates, most, seed)
+    rows = rows_per_plate(table, part >= 0, plates, most, seed)
     return _wells(table, rows, part[rows], plates, np.full(len(rows), -1, dtype=np.intp))
 
 
-def treated_wells(screen: Profiles, plates: list[str], most: int, seed: int) -> Wells:
+def probed_treated(screen: Profiles, plates: list[str], most: int, seed: int) -> ProbedWells:
     """Return treated wells whose compound is in several batches, evenly over plates.
 
     Raises
@@ -162,29 +163,29 @@ def treated_wells(screen: Profiles, plates: list[str], most: int, seed: int) -> 
             f"{int(several.sum())} of {int(mask.sum())} treated wells have a compound that is in several batches",
             code="compounds_in_one_batch",
         )
-    rows = spread(table, several, plates, most, seed)
+    rows = rows_per_plate(table, several, plates, most, seed)
     group = pd.factorize(table["compound"].iloc[rows], sort=True)[0].astype(np.intp)
     return _wells(table, rows, np.zeros(len(rows), dtype=np.intp), plates, group)
 
 
-def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], group: Codes) -> Wells:
+def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], group: Codes) -> ProbedWells:
     listed = table.iloc[rows].reset_index(drop=True)
     plate = pd.Index(plates).get_indexer(pd.Index(listed["plate"].astype(str)))
     batch_of = table.drop_duplicates("plate").set_index("plate")["batch"]
     batch = pd.factorize(batch_of.loc[plates], sort=True)[0]
-    return Wells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), listed, group)
+    return ProbedWells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), listed, group)
 
 
-def spread(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
+def rows_per_plate(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
     """Return draw at most about ``most`` of the marked rows, as many from each plate as far as it has them; (n,)
     rows.
     """
     each = max(2, most // len(plates))
-    drawn = []
+    rows_by_plate = []
     names, wells = table["plate"].to_numpy(), table["well"].to_numpy()
     for plate in plates:
         rows = np.flatnonzero(mask & (names == plate))
         rows = rows[np.argsort(wells[rows].astype(str), kind="stable")]
         order = generator(seed, "probed wells", plate).permutation(len(rows))
-        drawn.append(rows[order[:each]])
-    return np.concatenate(drawn).astype(np.intp)
+        rows_by_plate.append(rows[order[:each]])
+    return np.concatenate(rows_by_plate).astype(np.intp)

@@ -8,7 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from harness.audit.replicate.pair_products import pair_products
 from harness.audit.replicate.selection import Ints, PairRule, ReplicateWells
+from harness.audit.shared.group_sums import group_means
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.seeding import generator
@@ -16,7 +18,7 @@ from harness.core.seeding import generator
 FEWEST_TREATMENTS = 10
 NULL_SIZE = 10_000  # sets of wells
 DRAWS = (10, 100)  # at least and at most
-_PAIRS = 1 << 14
+_PAIRS = 1 << 14  # pairs of whitened profiles at a time
 
 
 @dataclass(frozen=True)
@@ -76,31 +78,25 @@ class Agreement:
     def centred(self) -> Agreement:
         """Return the same with 0 at the mean of the treated wells of each plate."""
         plate = self.wells.plate
-        means = np.zeros((int(plate.max()) + 1, self.Z.shape[1]))
-        np.add.at(means, plate, self.Z)
-        means /= np.bincount(plate)[:, None]
-        return replace(self, Z=np.asarray(self.Z - means[plate], dtype=np.float32))
+        return replace(self, Z=np.asarray(self.Z - group_means(self.Z, plate)[plate], dtype=np.float32))
 
     def dominance(self) -> float:
         """Return the share of what replicates agree in that lies along one direction: near 1 if all vary along it.
 
         The direction along which the means of treatments vary most; 1 if replicates agree in nothing.
         """
-        means = np.zeros((int(self.wells.treatment.max()) + 1, self.Z.shape[1]))
-        np.add.at(means, self.wells.treatment, self.Z)
-        means /= np.bincount(self.wells.treatment)[:, None]
-        _, _, directions = np.linalg.svd(means, full_matrices=False)
+        _, _, directions = np.linalg.svd(group_means(self.Z, self.wells.treatment), full_matrices=False)
         a, b, _ = self._pairs
-        total = float(self._products(self.Z, a, b).mean())
+        total = float(pair_products(self.Z, a, b, block=_PAIRS).mean())
         along = (self.Z @ directions[0].astype(np.float32))[:, None]
-        return float(self._products(along, a, b).mean()) / total if total > 0 else 1.0
+        return float(pair_products(along, a, b, block=_PAIRS).mean()) / total if total > 0 else 1.0
 
     @cached_property
     def _pairs(self) -> tuple[Ints, Ints, Ints]:
         """Rows of each pair once, and its treatment."""
         query, mate = self.wells.pairs(self.rule)
-        once = query < mate
-        return query[once], mate[once], self.wells.treatment[query[once]]
+        first_of_two = query < mate
+        return query[first_of_two], mate[first_of_two], self.wells.treatment[query[first_of_two]]
 
     @property
     def _label(self) -> Ints:
@@ -110,9 +106,7 @@ class Agreement:
         """Return wells less the mean of their treatment, as long as wells are: (n, p)."""
         treatment = self.wells.treatment
         count = np.bincount(treatment)
-        total = np.zeros((len(count), self.Z.shape[1]))
-        np.add.at(total, treatment, self.Z)
-        rest = self.Z - (total / count[:, None])[treatment]
+        rest = self.Z - group_means(self.Z, treatment)[treatment]
         return np.asarray(rest * np.sqrt(count / np.maximum(count - 1, 1))[treatment, None], dtype=np.float32)
 
     def _dealt(self) -> Iterator[Ints]:
@@ -136,18 +130,9 @@ class Agreement:
         a, b, label = pairs
         plates = self.wells.plate[a], self.wells.plate[b]
         n = int(self.wells.treatment.max()) + 1
-        total = np.bincount(label, self._products(Z, a, b) - scale.mean[plates], minlength=n)
+        total = np.bincount(label, pair_products(Z, a, b, block=_PAIRS) - scale.mean[plates], minlength=n)
         spread = np.sqrt(np.bincount(label, scale.variance[plates], minlength=n))
         return np.asarray(np.divide(total, spread, out=np.full(n, np.nan), where=spread > 0))
-
-    @staticmethod
-    def _products(Z: Floats, a: Ints, b: Ints) -> Doubles:
-        """Return products of rows a and b, pair by pair, (n_pairs,)."""
-        products = np.empty(len(a))
-        for start in range(0, len(a), _PAIRS):
-            part = slice(start, start + _PAIRS)
-            np.einsum("ij,ij->i", Z[a[part]], Z[b[part]], out=products[part], dtype=np.float64)
-        return products
 
     def _p(self, value: Doubles, draws: Iterator[tuple[Floats, Ints]], scale: _Scale) -> Doubles:
         null = np.sort(np.concatenate([self._standardized(Z, self._moved(moved), scale) for Z, moved in draws]))

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.audit.replicate.similarity import Ints, ordinal
+from harness.audit.replicate.selection import Ints, ordinal
 from harness.core.arrays import Doubles
 from harness.core.seeding import generator
 
-Ranked = tuple[Doubles, Ints, Ints]  # average precision, positives and negatives of each well, (n,) each
+RankedReplicates = tuple[Doubles, Ints, Ints]  # average precision, positives and negatives of each well, (n,) each
 
 
-def by_chance(positives: Ints, negatives: Ints) -> Doubles:
+def chance_average_precision(positives: Ints, negatives: Ints) -> Doubles:
     """Return expected average precision of random ranking, (n,); NaN without positives or without negatives.
 
     With M positives among L: ((M - 1) / (L - 1) (L - H_L) + H_L) / L, H_L the L-th harmonic number
     (Bestgen 2015, Prague Bulletin of Mathematical Linguistics 103, 131).
     """
-    known = (positives > 0) & (negatives > 0)
-    m, total = positives[known], (positives + negatives)[known]
+    defined = (positives > 0) & (negatives > 0)
+    m, total = positives[defined], (positives + negatives)[defined]
     harmonic = np.cumsum(1.0 / np.arange(1, max(2, total.max(initial=0)) + 1))[total - 1]
     expected = np.full(len(positives), np.nan)
-    expected[known] = ((m - 1) / (total - 1) * (total - harmonic) + harmonic) / total
+    expected[defined] = ((m - 1) / (total - 1) * (total - harmonic) + harmonic) / total
     return expected
 
 
-def p_values(treatment: Ints, ranked: Ranked, *, n_null: int, seed: int) -> Doubles:
+def p_values(treatment: Ints, ranked: RankedReplicates, *, n_null: int, seed: int) -> Doubles:
     """Return p of the mean average precision of each treatment that has one, in order of their numbers.
 
     As in copairs: the null of a well is average precision of random rankings with its numbers of positives and
@@ -33,19 +33,19 @@ def p_values(treatment: Ints, ranked: Ranked, *, n_null: int, seed: int) -> Doub
     as that of one: conservative, as wells of a treatment are each other's positives).
     """
     value, positives, negatives = ranked
-    known = np.isfinite(value)
-    group = ordinal(treatment[known])
-    mean = np.bincount(group, value[known]) / np.bincount(group)
-    kinds, kind = np.unique(np.stack([positives[known], negatives[known]]), axis=1, return_inverse=True)
+    defined = np.isfinite(value)
+    group = ordinal(treatment[defined])
+    mean = np.bincount(group, value[defined]) / np.bincount(group)
+    kinds, kind = np.unique(np.stack([positives[defined], negatives[defined]]), axis=1, return_inverse=True)
     null = [_random(int(m), int(n), n_null, seed) for m, n in kinds.T]
     p = np.empty(len(mean))
-    made: dict[tuple[int, ...], Doubles] = {}
+    null_by_kinds: dict[tuple[int, ...], Doubles] = {}
     ordered = kind[np.argsort(group, kind="stable")]
-    for number, own in enumerate(np.split(ordered, np.cumsum(np.bincount(group))[:-1])):
-        key = tuple(sorted(own.tolist()))
-        if key not in made:
-            made[key] = np.sort(np.mean([null[k] for k in key], axis=0))
-        p[number] = (n_null - np.searchsorted(made[key], mean[number], side="right") + 1) / (n_null + 1)
+    for number, kinds_of_wells in enumerate(np.split(ordered, np.cumsum(np.bincount(group))[:-1])):
+        key = tuple(sorted(kinds_of_wells.tolist()))
+        if key not in null_by_kinds:
+            null_by_kinds[key] = np.sort(np.mean([null[k] for k in key], axis=0))
+        p[number] = (n_null - np.searchsorted(null_by_kinds[key], mean[number], side="right") + 1) / (n_null + 1)
     return p
 
 

@@ -12,7 +12,7 @@ MOST_CONTROLS = 1_000  # more do not change the space, and cost the cube
 FEWEST_OF_PLATE = 4
 
 
-def spread_controls(wells: pd.DataFrame, seed: int) -> Mask:
+def sample_controls(wells: pd.DataFrame, seed: int) -> Mask:
     """At most 1,000 of the control wells, as many of each plate, (n_wells,); whatever the order of rows."""
     controls = wells[wells["role"] == "negcon"].sort_values(["plate", "well"])
     order = generator(seed, "controls of the whitened space").permutation(len(controls))

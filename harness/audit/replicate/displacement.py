@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.audit.replicate.controls import spread_controls
-from harness.audit.replicate.position import without_position
+from harness.audit.replicate.controls import sample_controls
+from harness.audit.replicate.position_effects import remove_position_effects
 from harness.audit.replicate.selection import Ints, ReplicateWells
-from harness.audit.shared.whitening import whitening
+from harness.audit.shared.group_sums import group_means
+from harness.audit.shared.whitening import fit_whitening
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
@@ -35,7 +36,7 @@ class Displacements:
     controls: Floats
     plate: Ints
     n_plates: int
-    apart: float
+    real_share: float
     seed: int
 
     def origin_errors(self, draw: int) -> Doubles:
@@ -46,7 +47,7 @@ class Displacements:
             if len(rows) > 1:
                 again = generator(self.seed, "origin", draw, plate).choice(rows, len(rows))
                 errors[plate] = self.controls[again].mean(axis=0) * np.sqrt(len(rows) / (len(rows) - 1))
-        return np.asarray(self.apart * errors + (1 - self.apart) * errors.mean(axis=0))
+        return np.asarray(self.real_share * errors + (1 - self.real_share) * errors.mean(axis=0))
 
 
 def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Displacements:
@@ -62,17 +63,17 @@ def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Di
     """
     wells = profiles.wells
     _check_controls(wells, wells["plate"].iloc[selected.rows].unique())
-    control = spread_controls(wells, seed)
+    control = sample_controls(wells, seed)
     rows = np.concatenate([selected.rows, np.flatnonzero(control)])
     X, table = _centred(profiles, rows), wells.iloc[rows].reset_index(drop=True)
     n = len(selected.rows)
-    Z = whitening(X, table, np.arange(len(rows)) >= n)(X)
-    Z = without_position(Z, table)
+    Z = fit_whitening(X, table, np.arange(len(rows)) >= n)(X)
+    Z = remove_position_effects(Z, table)
     names = np.unique(table["plate"].iloc[:n].astype(str).to_numpy(dtype=str))
     plate = np.asarray(pd.Index(names).get_indexer(pd.Index(table["plate"].iloc[n:].astype(str))), dtype=np.intp)
     controls = Z[n:] - pd.DataFrame(Z[n:]).groupby(plate).transform("mean").to_numpy(dtype=np.float32)
-    treated, apart = _pooled(Z[:n], selected.plate, controls, plate)
-    return Displacements(treated, controls, plate, len(names), apart, seed)
+    treated, real_share = _pooled(Z[:n], selected.plate, controls, plate)
+    return Displacements(treated, controls, plate, len(names), real_share, seed)
 
 
 def _check_controls(wells: pd.DataFrame, plates: NDArray[np.object_]) -> None:
@@ -115,14 +116,12 @@ def _pooled(treated: Floats, plate: Ints, controls: Floats, control_plate: Ints)
     stays.
     """
     count, n_controls = np.bincount(plate), np.bincount(control_plate[control_plate >= 0], minlength=plate.max() + 1)
-    means = np.zeros((len(count), treated.shape[1]))
-    np.add.at(means, plate, treated)
-    means /= count[:, None]
+    means = group_means(treated, plate)
     within = float(np.square(treated - means[plate].astype(np.float32), dtype=np.float64).sum() / len(treated))
     freedom = max(len(controls) - len(np.unique(control_plate)), 1)
     of_controls = float(np.square(controls, dtype=np.float64).sum() / freedom)
     noise = float(np.mean(of_controls / np.maximum(n_controls, 1) + within / count))
     difference = means - means.mean(axis=0)
     spread = float(np.square(difference).sum() / max(len(count) - 1, 1))
-    apart = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
-    return np.asarray(treated - ((1 - apart) * difference)[plate], dtype=np.float32), apart
+    real_share = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
+    return np.asarray(treated - ((1 - real_share) * difference)[plate], dtype=np.float32), real_share

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from harness.audit.base import AuditContext
+from harness.audit.replicate.active_shares import ALPHA, ActiveShares
+from harness.audit.replicate.active_shares import Prevalence as Prevalence
 from harness.audit.replicate.agreement import Agreement
 from harness.audit.replicate.displacement import displacements
-from harness.audit.replicate.position import share_with_controls
+from harness.audit.replicate.position_effects import share_beside_controls
 from harness.audit.replicate.selection import PairRule, replicate_wells
-from harness.audit.replicate.shares import ALPHA, Shares
-from harness.audit.replicate.shares import Prevalence as Prevalence
 from harness.audit.shared.views import raw_wells
 from harness.core.arrays import Doubles
 from harness.core.exceptions import NotApplicable
@@ -60,12 +60,12 @@ def _prevalence(context: AuditContext) -> Prevalence:
     plates = wells["plate"].iloc[selected.rows].astype(str).to_numpy(dtype=str)
     batch_of = wells.drop_duplicates("plate").assign(plate=lambda t: t["plate"].astype(str)).set_index("plate")["batch"]
 
-    def shares(p: Doubles) -> Shares:
-        return Shares.of(p < ALPHA, ~np.isnan(p), selected.treatment, plates, batch_of, context.seed)
+    def shares(p: Doubles) -> ActiveShares:
+        return ActiveShares.of(p < ALPHA, ~np.isnan(p), selected.treatment, plates, batch_of, context.seed)
 
     n = len(np.unique(selected.treatment[selected.pairs(OTHER_PLACES)[0]]))
     noise = shares(agreement.against_noise(profile.origin_errors))
-    if share_with_controls(wells) >= COVERED:
+    if share_beside_controls(wells) >= COVERED:
         return noise.prevalence(n, selected.caveat)
     reason = "; ".join(filter(None, [APART, selected.caveat]))
     others, centred = shares(agreement.against_others()), agreement.centred()

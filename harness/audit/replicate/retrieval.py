@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.audit.replicate.chance import by_chance
+from harness.audit.replicate.chance import chance_average_precision
 from harness.audit.replicate.selection import Ints, PairRule, ReplicateWells
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.seeding import generator
@@ -30,6 +30,10 @@ class Retrieval:
     average_precision: Doubles
     recall: Doubles
     chance: Doubles
+
+    def take(self, rows: Mask) -> Retrieval:
+        """Return the wells of ``rows`` (n,)."""
+        return Retrieval(self.average_precision[rows], self.recall[rows], self.chance[rows])
 
 
 def retrieve(
@@ -62,7 +66,7 @@ def retrieve(
             similarity = U[rows] @ U.T
             for k, question in enumerate(questions):
                 scores[v, k][:, rows] = question.scores(similarity)
-    random = by_chance(positives, negatives)
+    random = chance_average_precision(positives, negatives)
     return [Retrieval(view[0, 0], view[0, 1], _mean(view[1:, 0], random)) for view in scores]
 
 

@@ -65,8 +65,8 @@ class ReplicateWells:
     def pairs(self, rule: PairRule) -> tuple[Ints, Ints]:
         """Return every ordered pair of replicates (query, mate) by ``rule``, sorted by query and mate."""
         table = pd.DataFrame({"treatment": self.treatment, "row": np.arange(len(self.rows))})
-        both = table.merge(table, on="treatment")
-        query, mate = (both[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
+        joined = table.merge(table, on="treatment")
+        query, mate = (joined[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
         allowed = rule.allows(self, query, mate)
         query, mate = query[allowed], mate[allowed]
         order = np.lexsort((mate, query))
@@ -94,11 +94,11 @@ class ReplicateWells:
         """Return the rows of ``keep`` (n,), renumbered."""
         return ReplicateWells(
             self.rows[keep],
-            _ordinal(self.treatment[keep]),
-            _ordinal(self.compound[keep]),
-            _ordinal(self.plate[keep]),
-            _ordinal(self.batch[keep]),
-            _ordinal(self.position[keep]),
+            ordinal(self.treatment[keep]),
+            ordinal(self.compound[keep]),
+            ordinal(self.plate[keep]),
+            ordinal(self.batch[keep]),
+            ordinal(self.position[keep]),
             caveat or self.caveat,
         )
 
@@ -124,7 +124,7 @@ def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -
     if not len(rows):
         raise NotApplicable("no treated well holds a compound that is known", code="no_compounds")
     table = wells.iloc[rows].assign(compound=name.iloc[rows], row=rows).sort_values(["plate", "well"])
-    every = ReplicateWells(
+    all_wells = ReplicateWells(
         table["row"].to_numpy(dtype=np.intp),
         _treatments(table),
         _codes(table["compound"]),
@@ -132,7 +132,7 @@ def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -
         _codes(table["batch"]),
         _codes(table["well"]),
     )
-    return _limited(every, table, seed, most)
+    return _limited(all_wells, table, seed, most)
 
 
 def _treatments(table: pd.DataFrame) -> Ints:
@@ -146,27 +146,30 @@ def _treatments(table: pd.DataFrame) -> Ints:
     raise NotApplicable(f"none of {table['compound'].nunique()} compounds stands on two plates", code="no_replicates")
 
 
-def _limited(every: ReplicateWells, table: pd.DataFrame, seed: int, most: int) -> ReplicateWells:
+def _limited(all_wells: ReplicateWells, table: pd.DataFrame, seed: int, most: int) -> ReplicateWells:
     """Leave out wells of treatments that stand on one plate, and draw compounds if there are too many wells."""
-    by_treatment = table.assign(treatment=every.treatment).groupby("treatment")
+    by_treatment = table.assign(treatment=all_wells.treatment).groupby("treatment")
     replicated = (by_treatment["plate"].transform("nunique") > 1).to_numpy()
     order = generator(seed, "replicates of a treatment", len(table)).permutation(len(table))
     place = np.empty(len(table), dtype=np.intp)
-    place[order] = pd.Series(every.treatment[order]).groupby(every.treatment[order]).cumcount()
+    place[order] = pd.Series(all_wells.treatment[order]).groupby(all_wells.treatment[order]).cumcount()
     keep = replicated & (place < MOST_REPLICATES)
-    size = np.bincount(every.compound[keep], minlength=every.compound.max() + 1)
+    size = np.bincount(all_wells.compound[keep], minlength=all_wells.compound.max() + 1)
     if size.sum() <= most:
-        return every.take(keep)
-    drawn = generator(seed, "compounds", len(size)).permutation(len(size))
-    drawn = drawn[size[drawn] > 0]
-    drawn = drawn[: max(2, int((size[drawn].cumsum() <= most).sum()))]
-    keep &= np.isin(every.compound, drawn)
-    return every.take(keep, f"{keep.sum():,} of {len(table):,} treated wells: a choice of {len(drawn):,} compounds")
+        return all_wells.take(keep)
+    compounds = generator(seed, "compounds", len(size)).permutation(len(size))
+    compounds = compounds[size[compounds] > 0]
+    compounds = compounds[: max(2, int((size[compounds].cumsum() <= most).sum()))]
+    keep &= np.isin(all_wells.compound, compounds)
+    return all_wells.take(
+        keep, f"{keep.sum():,} of {len(table):,} treated wells: a choice of {len(compounds):,} compounds"
+    )
 
 
 def _codes(names: pd.Series[str]) -> Ints:
     return np.asarray(np.unique(names.astype(str).to_numpy(dtype=str), return_inverse=True)[1], dtype=np.intp)
 
 
-def _ordinal(numbers: Ints) -> Ints:
+def ordinal(numbers: Ints) -> Ints:
+    """Return numbers replaced by their rank among the distinct ones, from 0 without gaps."""
     return np.asarray(np.unique(numbers, return_inverse=True)[1], dtype=np.intp)

@@ -31,23 +31,28 @@ def batch_gone(evidence: Evidence, margins: Margins) -> Answer:
     sets = {name: f for name in SETS if (f := evidence.get(f"audit/batch_probe/{name}/excess")) is not None}
     if not sets:
         return answer(Question.BATCH, Reply.OPEN, code=evidence.code("batch_probe"))
-    pieces = tuple(sets.values())
-    there = {name: f for name, f in sets.items() if _there(evidence, name, f, margins.batch)}
-    if there:
-        worst = max(there.values(), key=lambda f: f.value)
+    evidence_read = tuple(sets.values())
+    with_batch = {name: f for name, f in sets.items() if _there(evidence, name, f, margins.batch)}
+    if with_batch:
+        worst = max(with_batch.values(), key=lambda f: f.value)
         code = _probe(evidence, worst)
-        return answer(Question.BATCH, Reply.NO, worst, limit=margins.batch, code=code, evidence=pieces)
+        return answer(Question.BATCH, Reply.NO, worst, limit=margins.batch, code=code, evidence=evidence_read)
     plates = evidence.get("audit/batch_probe/controls/plates")
     if plates is not None and surely_below(plates, margins.batch):
-        return answer(Question.BATCH, Reply.YES, plates, limit=margins.batch, evidence=(plates, *pieces))
-    absent = [name for name, f in sets.items() if surely_below(f, margins.batch) and _may_show(f, Reply.YES)]
-    open_ = [f for name, f in sets.items() if name not in absent]
-    if not open_ or ("treated" in absent and all(_silent(evidence, f, margins.batch) for f in open_)):
-        weakest = max(pieces, key=lambda f: f.value)
-        return answer(Question.BATCH, Reply.YES, weakest, limit=margins.batch, evidence=pieces)
-    worst = max(open_, key=lambda f: f.value)
+        return answer(Question.BATCH, Reply.YES, plates, limit=margins.batch, evidence=(plates, *evidence_read))
+    without_batch = [name for name, f in sets.items() if surely_below(f, margins.batch) and _may_show(f, Reply.YES)]
+    undecided = [f for name, f in sets.items() if name not in without_batch]
+    if not undecided or ("treated" in without_batch and all(_silent(evidence, f, margins.batch) for f in undecided)):
+        weakest = max(evidence_read, key=lambda f: f.value)
+        return answer(Question.BATCH, Reply.YES, weakest, limit=margins.batch, evidence=evidence_read)
+    worst = max(undecided, key=lambda f: f.value)
     return answer(
-        Question.BATCH, Reply.OPEN, worst, limit=margins.batch, code=worst.code or "wide_interval", evidence=pieces
+        Question.BATCH,
+        Reply.OPEN,
+        worst,
+        limit=margins.batch,
+        code=worst.code or "wide_interval",
+        evidence=evidence_read,
     )
 
 

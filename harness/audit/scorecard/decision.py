@@ -9,8 +9,8 @@ from enum import StrEnum
 import pandas as pd
 
 from harness.audit.scorecard.answer import Answer, Question, Reply
-from harness.audit.scorecard.evidence import Design
-from harness.audit.scorecard.page import page
+from harness.audit.scorecard.evidence import ScreenDesign
+from harness.audit.scorecard.page import verdict_page
 from harness.audit.scorecard.texts import ACTIONS, reason, sentence
 
 BIOLOGY = (Question.IDENTITY, Question.EFFECTS, Question.COMMON)
@@ -55,7 +55,7 @@ class Decision:
 
     call: Call
     answers: Sequence[Answer]
-    design: Design
+    design: ScreenDesign
     note: str = ""
 
     @property
@@ -127,7 +127,7 @@ class Decision:
 
     def page(self) -> str:
         """Return ``verdict.txt``: headline, scorecard, evidence; lines of at most 100 characters."""
-        return page(self.headline, self.answers, self.design, self.note)
+        return verdict_page(self.headline, self.answers, self.design, self.note)
 
 
 def _decides(call: Call, answers: Mapping[Question, Answer]) -> list[Question]:

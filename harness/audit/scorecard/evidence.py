@@ -9,14 +9,14 @@ from fnmatch import fnmatchcase
 import numpy as np
 from scipy.stats import norm
 
-from harness.audit.shared.bounded import freedom_of
+from harness.audit.shared.bounded_interval import freedom_of
 from harness.core.finding import Finding
 
 ONE_SIDED = float(norm.ppf(0.95) / norm.ppf(0.975))  # a bound of 95% from the half width of a 95% interval
 
 
 @dataclass(frozen=True)
-class Design:
+class ScreenDesign:
     """What a verdict rests on.
 
     Attributes
@@ -39,7 +39,7 @@ class Design:
 class Evidence:
     """The findings of an audit."""
 
-    def __init__(self, findings: Sequence[Finding], design: Design) -> None:
+    def __init__(self, findings: Sequence[Finding], design: ScreenDesign) -> None:
         self._findings = {finding.key: finding for finding in findings}
         self.design = design
 

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, lower_bound
 from harness.audit.scorecard.margins import Margins
-from harness.audit.shared.bounded import at_level
+from harness.audit.shared.bounded_interval import at_level
 from harness.core.finding import Finding
 
 NULLS = ("pseudo_control", "controls_vs_controls", "shuffled_wells")

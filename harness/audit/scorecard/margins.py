@@ -30,7 +30,8 @@ class Margins:
         replicates.
     signal : AUROC above 0.5 that counts as signal.
     no_signal : AUROC above 0.5 that must be excluded to say that there is no signal.
-    retrieval : mean average precision above chance that counts as signal, or must be excluded to say that there is none.
+    retrieval : mean average precision above chance that counts as signal, and must be excluded to say that there is
+        none.
     cost : AUROC that a batch without training wells may cost.
     """
 

@@ -7,14 +7,14 @@ from math import isnan
 from textwrap import fill
 
 from harness.audit.scorecard.answer import Answer
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.scorecard.texts import number, sentence, span
 
 WIDTH = 100
 MARKS = {True: "+", False: "-", None: "?"}
 
 
-def page(headline: str, answers: Sequence[Answer], design: Design, note: str) -> str:
+def verdict_page(headline: str, answers: Sequence[Answer], design: ScreenDesign, note: str) -> str:
     """Return the page; every line is at most 100 characters wide."""
     lines = [fill(headline, WIDTH), ""]
     if note:

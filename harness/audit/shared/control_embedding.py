@@ -46,11 +46,11 @@ def embed_controls(context: AuditContext) -> ControlEmbedding:
 
 
 def _controls(normalized: Profiles) -> ControlEmbedding:
-    chosen = (normalized.wells["role"] == "negcon").to_numpy(dtype=bool)
-    wells = normalized.wells[chosen].reset_index(drop=True)
+    controls = (normalized.wells["role"] == "negcon").to_numpy(dtype=bool)
+    wells = normalized.wells[controls].reset_index(drop=True)
     batch, names = pd.factorize(wells["batch"])
     if len(names) < 2:
         raise NotApplicable(f"control wells lie in {len(names)} batch; a batch effect needs 2")
     if len(wells) < MIN_WELLS:
         raise NotApplicable(f"{len(wells)} control wells; batch metrics need {MIN_WELLS}")
-    return ControlEmbedding(components(normalized.X[chosen], N_COMPONENTS), wells, np.asarray(batch, dtype=np.intp))
+    return ControlEmbedding(components(normalized.X[controls], N_COMPONENTS), wells, np.asarray(batch, dtype=np.intp))

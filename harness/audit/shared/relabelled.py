@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from harness.audit.base import AuditContext
-from harness.audit.shared.bounded import auroc_sd, bounded_interval, degrees_of_freedom
-from harness.audit.shared.even_sample import sample_evenly, sorted_by_name
+from harness.audit.shared.bounded_interval import auroc_sd, bounded_interval, degrees_of_freedom
 from harness.audit.shared.nearest_wells import NearestWells
+from harness.audit.shared.well_choice import sample_evenly, sorted_by_name
 from harness.baseline.row_norm import RowNorm
 from harness.core.arrays import Doubles, Mask
 from harness.core.evaluation import Evaluation, Split
@@ -52,7 +52,7 @@ class Relabelled:
 
 
 @dataclass(frozen=True)
-class Scored:
+class BootstrappedAuroc:
     """The AUROC of one model, mean over folds: ``value``, ``draws`` (R,) of its bootstrap, the ``wells`` scored."""
 
     value: float
@@ -73,9 +73,9 @@ class Scored:
         return auroc_sd(max(value, 1 - value), len(self.wells) - control, control) / (value * (1 - value))
 
 
-def score(
+def score_relabelled(
     context: AuditContext, relabelled: Relabelled, models: Mapping[str, Any], *, axis: object
-) -> dict[str, Scored]:
+) -> dict[str, BootstrappedAuroc]:
     """Normalize ``relabelled`` and let each model tell its controls from its treated wells on held-out wells.
 
     Wells that are scored are sampled evenly over plates: :data:`PER_CLASS` of a class, :data:`PER_CLASS_CHEAP` for the
@@ -91,7 +91,7 @@ def score(
     # compounds are not kept apart: relabelled controls would be spared it, and the two classes no longer alike
     wells = relabelled.profiles.wells.assign(compound="")
     seed, task = derive(context.seed, axis), DmsoVsTreated()
-    relabelled = replace(relabelled, tested=alike_in_shares(relabelled.profiles.wells, relabelled.tested, seed))
+    relabelled = replace(relabelled, tested=balance_over_plates(relabelled.profiles.wells, relabelled.tested, seed))
     samples = _sample(relabelled, PER_CLASS, seed), _sample(relabelled, PER_CLASS_CHEAP, seed)
     folds: dict[str, list[Evaluation]] = {name: [] for name in models}
     whole: Profiles | None = None
@@ -108,11 +108,11 @@ def score(
                 folds[name].append(evaluate(views[long], fold, task, model, seed=context.seed))
     except InputError as reason:
         raise NotApplicable(f"after relabelling: {reason}", code="few_controls") from reason
-    draws = resamples([one for evaluations in folds.values() for one in evaluations], context.n_resamples)
-    return {name: summarize(evaluations, draws) for name, evaluations in folds.items()}
+    draws = resample_units([one for evaluations in folds.values() for one in evaluations], context.n_resamples)
+    return {name: bootstrap_auroc(evaluations, draws) for name, evaluations in folds.items()}
 
 
-def alike_in_shares(wells: pd.DataFrame, tested: Mask, seed: int) -> Mask:
+def balance_over_plates(wells: pd.DataFrame, tested: Mask, seed: int) -> Mask:
     """Return the ``tested`` wells, or as many of either class on each plate if their shares differ between plates.
 
     Where they do, what tells plates apart tells the classes too, with nothing made by a normalization.
@@ -127,13 +127,13 @@ def alike_in_shares(wells: pd.DataFrame, tested: Mask, seed: int) -> Mask:
     if not len(ratio) or ratio.max() <= MOST_UNEQUAL * ratio.min():
         return tested
     fewest = np.minimum(controls, treated)
-    chosen = np.zeros(len(tested), dtype=bool)
+    balanced = np.zeros(len(tested), dtype=bool)
     for number, name in enumerate(names):
         for mask in classes:
             rows = np.flatnonzero(mask & (plate == number))
             order = generator(seed, "alike in shares", name).permutation(sorted_by_name(rows, wells))
-            chosen[order[: fewest[number]]] = True
-    return chosen
+            balanced[order[: fewest[number]]] = True
+    return balanced
 
 
 def _take(profiles: Profiles, sample: Mask) -> Profiles:
@@ -169,7 +169,7 @@ def few_folds(splits: Sequence[Split], most: int = MOST_FOLDS) -> list[Split]:
     return merged
 
 
-def resamples(evaluations: Sequence[Evaluation], n_resamples: int) -> Resamples:
+def resample_units(evaluations: Sequence[Evaluation], n_resamples: int) -> Resamples:
     """Return resamples of batches, or of plates if there are fewer than 4 batches.
 
     Plates are not drawn within batches that are drawn: how much batches vary holds how much their plates do, and both
@@ -181,17 +181,17 @@ def resamples(evaluations: Sequence[Evaluation], n_resamples: int) -> Resamples:
     return replace(draws, within=np.ones_like(draws.within))
 
 
-def summarize(evaluations: Sequence[Evaluation], draws: Resamples) -> Scored:
-    """Return the mean over folds and how it varies over the :func:`resamples`."""
+def bootstrap_auroc(evaluations: Sequence[Evaluation], draws: Resamples) -> BootstrappedAuroc:
+    """Return the mean over folds and how it varies over the :func:`resample_units`."""
     folds = weigh(evaluations, draws)
     metric = Auroc()
     pairs = zip(folds.evaluations, folds.weights, strict=True)
     by_fold = np.column_stack([metric.values(e, w) for e, w in pairs])
     value = float(np.mean([metric(e) for e in evaluations]))
-    return Scored(value, weighted_mean(by_fold, folds.above), folds.together.wells)
+    return BootstrappedAuroc(value, weighted_mean(by_fold, folds.above), folds.together.wells)
 
 
-def mean_interval(repeats: Sequence[Scored]) -> tuple[float, float, float]:
+def mean_auroc_interval(repeats: Sequence[BootstrappedAuroc]) -> tuple[float, float, float]:
     """Return value, lower and upper bound of the mean AUROC of some relabellings of a screen.
 
     Student's quantile is due to the spread between batches, or plates, which is estimated. What wells alone would give

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from harness.audit.shared.bounded import degrees_of_freedom
+from harness.audit.shared.bounded_interval import degrees_of_freedom
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.shared.weights import BootstrapWeights

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.audit.shared.group_sums import group_means
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.exceptions import NotApplicable
 from harness.numerics.mahalanobis import ledoit_wolf_shrinkage
@@ -50,7 +51,7 @@ class Whitening:
         return Z
 
 
-def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
+def fit_whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
     """Return fit on control wells, each minus the mean of its plate's: Ledoit-Wolf covariance of features in their own
     sd.
 
@@ -85,8 +86,8 @@ def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
     product = (residual @ residual.T if n < p else residual.T @ residual) / n
     shrinkage = ledoit_wolf_shrinkage(residual, product)
     values, vectors = np.linalg.eigh(product)
-    kept = values > values[-1] * max(n, p) * np.finfo(np.float64).eps
-    values, vectors = values[kept], vectors[:, kept]
+    spanned = values > values[-1] * max(n, p) * np.finfo(np.float64).eps
+    values, vectors = values[spanned], vectors[:, spanned]
     axes = residual.T @ vectors / np.sqrt(n * values) if n < p else vectors
     floor = shrinkage * np.trace(product) / p
     gain = 1 / np.sqrt((1 - shrinkage) * values + floor)
@@ -96,7 +97,5 @@ def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
 
 def _within_plates(X: Floats, plate: NDArray[np.intp]) -> tuple[Doubles, int]:
     """Return rows minus the mean of their plate, (n, n_features), and their degrees of freedom."""
-    count = np.bincount(plate)
-    total = np.zeros((len(count), X.shape[1]))
-    np.add.at(total, plate, X.astype(np.float64))
-    return X - (total / count[:, None])[plate], int(len(X) - len(count))
+    means = group_means(X, plate)
+    return X - means[plate], int(len(X) - len(means))

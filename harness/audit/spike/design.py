@@ -23,7 +23,7 @@ def candidates(wells: pd.DataFrame) -> Mask:
 
 
 @dataclass(frozen=True)
-class Design:
+class SpikeDesign:
     """Which wells an arm spikes: share of treated wells by plate, and whether at the same positions everywhere."""
 
     name: str
@@ -36,11 +36,11 @@ class Design:
         return float(np.mean(list(self.prevalence.values())))
 
     def pick(self, wells: pd.DataFrame, seed: int) -> Mask:
-        """Choose the wells, (n_wells,) bool; see :func:`pick`."""
-        return pick(wells, self.prevalence, same_positions=self.same_positions, seed=seed)
+        """Choose the wells, (n_wells,) bool; see :func:`pick_wells`."""
+        return pick_wells(wells, self.prevalence, same_positions=self.same_positions, seed=seed)
 
 
-def pick(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions: bool, seed: int) -> Mask:
+def pick_wells(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions: bool, seed: int) -> Mask:
     """Choose on each plate the given share of treated wells, (n_wells,) bool; at least one if the share is positive.
 
     Of two shares the smaller one's wells are among the larger one's.
@@ -63,7 +63,7 @@ def pick(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions
     return spiked
 
 
-def deal(wells: pd.DataFrame, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
+def deal_wells(wells: pd.DataFrame, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
     """Deal ``share`` of each plate's treated wells to the directions, in turn: (n_wells,) codes, -1 for no spike.
 
     On a plate with enough wells each direction has at least one; no plate gives away more than a quarter.
@@ -122,7 +122,7 @@ def by_batch(wells: pd.DataFrame, low: float, high: float, seed: int, *, most: i
     return {str(p): float(level[b]) for p, b in wells.drop_duplicates("plate")[["plate", "batch"]].to_numpy()}
 
 
-def everywhere(wells: pd.DataFrame, share: float) -> dict[str, float]:
+def same_on_all_plates(wells: pd.DataFrame, share: float) -> dict[str, float]:
     """Return the same share for every plate."""
     return dict.fromkeys(wells["plate"].astype(str).unique(), share)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from harness.audit.shared.whitening import Whitening, whitening
+from harness.audit.shared.whitening import Whitening, fit_whitening
 from harness.audit.spike.design import candidates
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
@@ -16,7 +16,7 @@ REPEATED = 0.01  # of the mean variance of control wells: the difference of two 
 MOST = 10.0  # control sd of one feature, of which a single well may have hundreds
 
 
-def directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
+def spike_directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
     """Return ``n`` directions in control sd of a plate, root mean square 1 over the features that vary, (n_features,).
 
     In turn that of a random single compound, noise and all, and a random one that is isotropic where control wells
@@ -35,7 +35,7 @@ def directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
         raise NotApplicable("no treated wells: there are none to spike", code="no_treated")
     deviation = np.where(varies, deviation, 0).astype(np.float32)
     controls = (profiles.wells["role"] == "negcon").to_numpy(dtype=bool)
-    white = whitening(deviation, profiles.wells, controls)
+    white = fit_whitening(deviation, profiles.wells, controls)
     sources = _sources(profiles.wells)
     order = generator(seed, "compounds").permutation(len(sources))
     result: list[Doubles] = []

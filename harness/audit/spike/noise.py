@@ -113,8 +113,8 @@ def _groups(table: pd.DataFrame) -> NDArray[np.intp]:
     label = table["compound"].astype(str) + ("\x1f" + table["dose"].astype(str) if "dose" in table else "")
     codes = pd.factorize(label.where(named), sort=True)[0]
     count = np.bincount(codes[codes >= 0], minlength=int(codes.max(initial=-1)) + 1)
-    alone = (codes >= 0) & (count[np.maximum(codes, 0)] < 2) if len(count) else np.zeros(len(codes), dtype=bool)
-    return np.where(alone, -1, codes).astype(np.intp)
+    unreplicated = (codes >= 0) & (count[np.maximum(codes, 0)] < 2) if len(count) else np.zeros(len(codes), dtype=bool)
+    return np.where(unreplicated, -1, codes).astype(np.intp)
 
 
 def _means(code: NDArray[np.intp]) -> tuple[coo_array, coo_array, int]:

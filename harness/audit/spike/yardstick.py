@@ -25,18 +25,18 @@ class Yardstick:
 
     Attributes
     ----------
-    plain : wells without spikes, (n_wells, n_features). plate : (n_wells,) their plates.
+    baseline : wells without spikes, (n_wells, n_features). plate : (n_wells,) their plates.
     factors : for each plate what raw differences are multiplied by, (n_references, n_features); empty for ``raw``.
     reference : (n_wells,) the row of ``factors``. is_noisy : some plate has fewer than 8 controls and is scaled.
     """
 
-    plain: Floats
+    baseline: Floats
     plate: NDArray[np.intp]
     factors: Sequence[Floats]
     reference: NDArray[np.intp]
     is_noisy: bool
 
-    def moved(self, rows: NDArray[np.intp], difference: Doubles) -> Floats:
+    def displacement(self, rows: NDArray[np.intp], difference: Doubles) -> Floats:
         """Return how far wells move by raw differences, (n_rows, n_features)."""
         if not self.factors:
             return difference.astype(np.float32)
@@ -44,7 +44,7 @@ class Yardstick:
         return np.asarray(difference * factor, dtype=np.float32)
 
 
-def yardstick(context: AuditContext, plate: NDArray[np.intp]) -> Yardstick:
+def spike_yardstick(context: AuditContext, plate: NDArray[np.intp]) -> Yardstick:
     """Return the yardstick of a run's wells; ``plate`` (n_wells,) numbers in order of first appearance."""
     raw = raw_wells(context)
     reference = np.zeros(len(raw.wells), dtype=np.intp)

@@ -67,15 +67,15 @@ def auroc_sd(value: float, n_positive: float, n_negative: float) -> float:
 
 
 def at_level(
-    value: float, lower: float, upper: float, *, freedom: int, level: float, given: float = LEVEL
+    value: float, lower: float, upper: float, *, freedom: int, level: float, level_of_bounds: float = LEVEL
 ) -> tuple[float, float]:
     """Return a :func:`bounded_interval` of level ``given`` as one of another level."""
     if np.isnan(lower) or freedom < 1:
         return float("nan"), float("nan")
-    factor = t.ppf((1 + level) / 2, freedom) / t.ppf((1 + given) / 2, freedom)
+    widening = t.ppf((1 + level) / 2, freedom) / t.ppf((1 + level_of_bounds) / 2, freedom)
     centre, low, high = (_logit(np.array(x)) for x in (value, lower, upper))
-    return float(min(expit(centre - (centre - low) * factor), value)), float(
-        max(expit(centre + (high - centre) * factor), value)
+    return float(min(expit(centre - (centre - low) * widening), value)), float(
+        max(expit(centre + (high - centre) * widening), value)
     )
 
 

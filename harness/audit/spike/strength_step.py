@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.spike.design import UNSPIKED
-from harness.audit.spike.detection import Reader
-from harness.audit.spike.draws import Draws
+from harness.audit.spike.plate_resamples import PlateResamples
+from harness.audit.spike.reader import SpikeReader
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.seeding import generator
 
@@ -20,7 +20,7 @@ FEWEST_WELLS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class StrengthStep:
     """Wells with a strong effect, and how far some of them move as it becomes a little stronger.
 
     All wells of a plate have the same direction; only every fourth takes the step, so that it changes the plate little.
@@ -28,44 +28,46 @@ class Step:
     Attributes
     ----------
     strong : (n, n_features) minus the mean of those of the plate, scaled by what that takes from their variance.
-    moved : (m, n_features) of those that take the step. rows : (m,) which of the n these are.
+    displacement : (m, n_features) of those that take the step. rows : (m,) which of the n these are.
     code, plate : (n,) direction and plate. usual : (n_features,) sd of treated wells within plates.
     """
 
     strong: Floats
-    moved: Floats
+    displacement: Floats
     rows: NDArray[np.intp]
     code: NDArray[np.intp]
     plate: NDArray[np.intp]
     usual: Doubles
 
 
-def stepping(wells: pd.DataFrame, code: NDArray[np.intp], n: int, seed: int) -> NDArray[np.intp]:
+def code_with_step(wells: pd.DataFrame, code: NDArray[np.intp], n: int, seed: int) -> NDArray[np.intp]:
     """Return ``code`` + ``n`` for every fourth of the spiked wells of each plate, one at least, else ``code``."""
     out = code.copy()
     for plate, rows in wells[code != UNSPIKED].groupby("plate").groups.items():
         order = rows.to_numpy()[np.argsort(wells["well"].loc[rows].to_numpy(), kind="stable")]
-        drawn = generator(seed, "stepping wells", plate).permutation(order)[: max(1, len(order) // 4)]
-        out[drawn] += n
+        stepping_rows = generator(seed, "stepping wells", plate).permutation(order)[: max(1, len(order) // 4)]
+        out[stepping_rows] += n
     return out
 
 
-def step(reader: Reader, strong: Floats, stronger: Floats, code: NDArray[np.intp], stepped: Mask) -> Step:
+def take_step(
+    reader: SpikeReader, strong: Floats, stronger: Floats, code: NDArray[np.intp], stepped: Mask
+) -> StrengthStep:
     """Take from two passes, (n_wells, n_features) each, what :func:`step_size` needs."""
     rows = np.flatnonzero(code != UNSPIKED)
     plate = reader.plate[rows]
     deviation = np.zeros((len(rows), strong.shape[1]), dtype=np.float32)
     for number in np.unique(plate):
-        own = plate == number
-        values = strong[rows[own]].astype(np.float64)
-        deviation[own] = (values - values.mean(axis=0)) * np.sqrt(own.sum() / max(own.sum() - 1, 1))
+        on_plate = plate == number
+        values = strong[rows[on_plate]].astype(np.float64)
+        deviation[on_plate] = (values - values.mean(axis=0)) * np.sqrt(on_plate.sum() / max(on_plate.sum() - 1, 1))
     other = np.flatnonzero(reader.treated & (code == UNSPIKED))
     usual = (strong[other] - reader.centres(strong, code)[reader.plate[other]]).std(axis=0, dtype=np.float64)
     moving = np.flatnonzero(stepped[rows])
-    return Step(deviation, stronger[rows[moving]] - strong[rows[moving]], moving, code[rows], plate, usual)
+    return StrengthStep(deviation, stronger[rows[moving]] - strong[rows[moving]], moving, code[rows], plate, usual)
 
 
-def step_size(reader: Reader, steps: Step, halves: Mask, draws: Draws, n: int) -> Doubles:
+def step_size(reader: SpikeReader, steps: StrengthStep, halves: Mask, draws: PlateResamples, n: int) -> Doubles:
     """Return d' of the step under each draw, (1 + R,): mean displacement over the sd of wells with the strong effect.
 
     Within plates, along the direction that is best on the other half of the plates; features are taken in units of how
@@ -86,9 +88,9 @@ def step_size(reader: Reader, steps: Step, halves: Mask, draws: Draws, n: int) -
             if min(train.sum(), test.sum()) < FEWEST_WELLS or not learning.any() or not measured.any():
                 continue
             unit = _local_sd(steps.strong[train], steps.usual)
-            direction = _learned(reader, steps.moved[learning], unit)
+            direction = _learned(reader, steps.displacement[learning], unit)
             weight = draws.plates[:, steps.plate[steps.rows[measured]]]
-            signal += weight @ (reader.white.displacements(steps.moved[measured] / unit) @ direction)
+            signal += weight @ (reader.white.displacements(steps.displacement[measured] / unit) @ direction)
             n_signal += weight.sum(axis=1)
             weight = draws.plates[:, steps.plate[test]]
             variance += weight @ np.square(reader.white.displacements(steps.strong[test] / unit) @ direction)
@@ -98,9 +100,9 @@ def step_size(reader: Reader, steps: Step, halves: Mask, draws: Draws, n: int) -
     return np.asarray(result.mean(axis=0))
 
 
-def _learned(reader: Reader, moved: Floats, unit: Doubles) -> Floats:
+def _learned(reader: SpikeReader, displacement: Floats, unit: Doubles) -> Floats:
     """Return direction of the mean displacement in the reader's space, of length 1, (n_features,)."""
-    direction = reader.white.displacements((moved.mean(axis=0) / unit)[None])[0]
+    direction = reader.white.displacements((displacement.mean(axis=0) / unit)[None])[0]
     length = np.linalg.norm(direction)
     return np.asarray(direction / length if length > 0 else direction, dtype=np.float32)
 

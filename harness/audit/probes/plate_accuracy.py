@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import t
 
-from harness.audit.probes.members import probes
-from harness.audit.probes.views import view
-from harness.audit.probes.wells import Wells
+from harness.audit.probes.classifiers import probes
+from harness.audit.probes.reduced_wells import reduce_wells
+from harness.audit.probes.wells import ProbedWells
 from harness.core.arrays import Floats
 from harness.core.finding import Finding
 from harness.core.seeding import derive, generator
@@ -16,7 +16,7 @@ from harness.scoring.bootstrap import LEVEL
 N_FOLDS = 4
 
 
-def plates_told(wells: Wells, X: Floats, seed: int) -> Finding:
+def plate_accuracy(wells: ProbedWells, X: Floats, seed: int) -> Finding:
     """Return balanced accuracy of the best probe that predicts the plate of held-out wells, 0 = chance and 1 =
     certainty.
 
@@ -31,7 +31,7 @@ def plates_told(wells: Wells, X: Floats, seed: int) -> Finding:
             np.arange(len(rows)) % N_FOLDS
         )
     unit = wells.plate * N_FOLDS + fold
-    prepared = probes(view(X, unit, wells.group, n_plates * N_FOLDS), derive(seed, "trees"))
+    prepared = probes(reduce_wells(X, unit, wells.group, n_plates * N_FOLDS), derive(seed, "trees"))
     plate_of = np.repeat(np.arange(n_plates), N_FOLDS)
     chance, answers = 1 / n_plates, []
     count = np.bincount(wells.plate)

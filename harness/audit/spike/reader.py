@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.audit.shared.whitening import Whitening, whitening
+from harness.audit.shared.whitening import Whitening, fit_whitening
 from harness.audit.spike.design import UNSPIKED
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.seeding import generator
@@ -25,7 +25,7 @@ N_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class PerWell:
+class WellScoreSums:
     """Sums of a score of spiked wells by direction and plate, (n_directions, n_plates), and the number of wells."""
 
     total: Doubles
@@ -33,7 +33,7 @@ class PerWell:
 
 
 @dataclass(frozen=True)
-class Reader:
+class SpikeReader:
     """Held-out plates and a space in which treated wells vary alike in all directions within plates.
 
     Attributes
@@ -48,7 +48,7 @@ class Reader:
     treated: Mask
     compared: Mask
 
-    def read(self, X: Floats, code: NDArray[np.intp], n: int) -> tuple[PerWell, PerWell]:
+    def read(self, X: Floats, code: NDArray[np.intp], n: int) -> tuple[WellScoreSums, WellScoreSums]:
         """Score spiked wells of ``n`` directions: told from unspiked wells, and from other directions.
 
         Parameters
@@ -58,7 +58,7 @@ class Reader:
         space = self._space(X, code)
         return self._told_from_unspiked(*space, n), self._told_apart(*space, n)
 
-    def _told_from_unspiked(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
+    def _told_from_unspiked(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> WellScoreSums:
         """Score each spiked well by the share of unspiked wells of its plate that look less like its direction: AUROC.
 
         The direction is the mean of its wells on training plates minus that of unspiked wells (the linear
@@ -74,7 +74,7 @@ class Reader:
                     score[i] = _beaten(along[i, codes[i]], unspiked[:, codes[i]])
         return self._by_plate(score, plate, codes, n)
 
-    def _told_apart(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
+    def _told_apart(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> WellScoreSums:
         """Score each spiked well by how often it is told from wells of other directions: AUROC, the mean over pairs.
 
         Two directions are told apart along the difference of their means on training plates.
@@ -82,14 +82,16 @@ class Reader:
         score = np.full(len(Z), np.nan)
         for test, means in self._folds(Z, plate, codes, n):
             rows = np.flatnonzero(test & (codes != UNSPIKED))
-            along, own = Z[rows] @ means.T, codes[rows]
-            lead = along[np.arange(len(rows)), own][:, None] - along  # of the own direction over each other one
-            theirs = along[:, own].T - along[np.arange(len(rows)), own]  # of i's direction over j's own, at well j
-            mine = lead[:, own]
-            better = (mine > theirs) + (mine == theirs) / 2
-            apart = own[:, None] != own
-            compared = apart.sum(axis=1)
-            score[rows[compared > 0]] = ((better * apart).sum(axis=1) / np.maximum(compared, 1))[compared > 0]
+            along, direction = Z[rows] @ means.T, codes[rows]
+            lead = along[np.arange(len(rows)), direction][:, None] - along  # of the own direction over each other one
+            lead_of_other = (
+                along[:, direction].T - along[np.arange(len(rows)), direction]
+            )  # of i's direction over j's own, at well j
+            lead_of_own = lead[:, direction]
+            better = (lead_of_own > lead_of_other) + (lead_of_own == lead_of_other) / 2
+            is_other = direction[:, None] != direction
+            n_compared = is_other.sum(axis=1)
+            score[rows[n_compared > 0]] = ((better * is_other).sum(axis=1) / np.maximum(n_compared, 1))[n_compared > 0]
         return self._by_plate(score, plate, codes, n)
 
     def _space(self, X: Floats, code: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
@@ -114,20 +116,20 @@ class Reader:
         """For each fold the rows that are held out and the means of the directions on the others, (n, n_features)."""
         for fold in range(int(self.folds.max()) + 1):
             test = self.folds[plate] == fold
-            member = (~test)[:, None] & (codes[:, None] == np.arange(n))
-            count = member.sum(axis=0)
+            in_training = (~test)[:, None] & (codes[:, None] == np.arange(n))
+            count = in_training.sum(axis=0)
             if (count > 0).all() and test.any():
-                yield test, np.asarray(member.T.astype(np.float32) @ Z / count[:, None], dtype=np.float32)
+                yield test, np.asarray(in_training.T.astype(np.float32) @ Z / count[:, None], dtype=np.float32)
 
-    def _by_plate(self, score: Doubles, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> PerWell:
+    def _by_plate(self, score: Doubles, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> WellScoreSums:
         defined = ~np.isnan(score)
         total, count = np.zeros((n, len(self.folds))), np.zeros((n, len(self.folds)))
         np.add.at(total, (codes[defined], plate[defined]), score[defined])
         np.add.at(count, (codes[defined], plate[defined]), 1.0)
-        return PerWell(total, count)
+        return WellScoreSums(total, count)
 
 
-def reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int, *, spiked: Mask | None = None) -> Reader:
+def fit_reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int, *, spiked: Mask | None = None) -> SpikeReader:
     """Fit the space of the readers on treated wells without spikes, at most 800, evenly over plates.
 
     Raises
@@ -136,12 +138,12 @@ def reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int, *, spiked: 
     """
     plate = np.asarray(pd.factorize(wells["plate"])[0], dtype=np.intp)
     fitted = treated if spiked is None else treated & ~spiked
-    white = whitening(X, wells, _evenly(wells, fitted, MOST_FITTED, seed))
+    white = fit_whitening(X, wells, _evenly(wells, fitted, MOST_FITTED, seed))
     compared = _evenly(wells, treated, MOST_COMPARED, seed)
-    return Reader(white, plate, held_out(wells, seed), treated, compared)
+    return SpikeReader(white, plate, plate_folds(wells, seed), treated, compared)
 
 
-def held_out(wells: pd.DataFrame, seed: int) -> NDArray[np.intp]:
+def plate_folds(wells: pd.DataFrame, seed: int) -> NDArray[np.intp]:
     """Return the fold of each plate in order of first appearance, (n_plates,): its batch.
 
     With fewer than 4 batches plates are dealt to at most 5 folds instead, in turn within batches.

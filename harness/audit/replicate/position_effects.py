@@ -10,7 +10,7 @@ from harness.core.arrays import Doubles, Floats, Mask
 WELLS_PER_EFFECT = 10  # fewer would fit noise
 
 
-def without_position(Z: Floats, wells: pd.DataFrame) -> Floats:
+def remove_position_effects(Z: Floats, wells: pd.DataFrame) -> Floats:
     """Take off the mean effects of rows and columns, the same on all plates; 0 stays at the mean of the controls.
 
     Fitted together with a difference of the roles, so that what treated wells share is not taken for their position.
@@ -31,7 +31,7 @@ def without_position(Z: Floats, wells: pd.DataFrame) -> Floats:
     return np.asarray(Z - effects @ coefficients[: effects.shape[1]], dtype=np.float32)
 
 
-def share_with_controls(wells: pd.DataFrame) -> float:
+def share_beside_controls(wells: pd.DataFrame) -> float:
     """Return the share of treated wells that stand in a row and a column in which some plate has controls.
 
     0 if rows and columns are not known. Near 0 (controls in columns of their own) what sets treated wells apart from

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.replicate.labelled import Labelled
+from harness.audit.replicate.labelled_profiles import LabelledProfiles
 from harness.core.arrays import Doubles, Floats, Mask
 
 BLOCK = 128  # queries at a time
-Excluded = Callable[[Labelled, slice], Mask]
+Excluded = Callable[[LabelledProfiles, slice], Mask]
 
 
 @dataclass(frozen=True)
-class Ranks:
+class LabelRetrieval:
     """Scores of n queries under L labellings, (L, n) each; NaN for a query without candidates of its label.
 
     Attributes
@@ -31,7 +31,9 @@ class Ranks:
     nearest: Doubles
 
 
-def rank(U: Floats, data: Labelled, labellings: NDArray[np.int32], excluded: Excluded, k: int) -> Ranks:
+def retrieve_labels(
+    U: Floats, data: LabelledProfiles, labellings: NDArray[np.int32], excluded: Excluded, k: int
+) -> LabelRetrieval:
     """Return rank for each row those that are not ``excluded`` by their product with it, a block of rows at a time.
 
     Parameters
@@ -57,7 +59,7 @@ def rank(U: Floats, data: Labelled, labellings: NDArray[np.int32], excluded: Exc
         for number, label in enumerate(labellings):
             hit = (label[order] == label[rows][:, None]) & allowed
             scores[:, number, rows] = _scores(hit, allowed, k)
-    return Ranks(*scores)
+    return LabelRetrieval(*scores)
 
 
 def _scores(hit: Mask, allowed: Mask, k: int) -> Doubles:

@@ -14,19 +14,20 @@ from scipy.linalg import solve_triangular
 from sklearn.ensemble import ExtraTreesClassifier
 
 from harness.audit.probes.partitions import Codes
-from harness.audit.probes.views import View, plate_sums
+from harness.audit.probes.reduced_wells import ReducedWells
+from harness.audit.shared.group_sums import group_sums
 from harness.core.arrays import Doubles, Floats, Mask
 
 N_NEIGHBOURS = 15
 N_TREES = 40
 RIDGE = 0.1  # of unit variance
 
-Predict = Callable[[Codes, Mask], Codes]
+ProbePrediction = Callable[[Codes, Mask], Codes]
 """``predict(batch, test)``: batch (Q,) of each plate, ``test`` (Q,) the plates that are held out; for each of their
 wells, in the order of the rows, the predicted batch."""
 
 
-def neighbours(view: View) -> Predict:
+def neighbours(view: ReducedWells) -> ProbePrediction:
     """Return vote of the 15 nearest training wells on large components, votes weighted so that batches count alike.
 
     Wells of one group (a compound) do not vote for each other.
@@ -49,11 +50,11 @@ def neighbours(view: View) -> Predict:
     return predict
 
 
-def linear(view: View) -> Predict:
+def linear(view: ReducedWells) -> ProbePrediction:
     """Return linear discriminant with a pooled covariance and a ridge, batches equally frequent."""
     Z, plate = view.scaled, view.plate
     n = np.bincount(plate, minlength=view.n_plates).astype(np.float64)
-    first, second = plate_sums(Z, plate, view.n_plates), _products(Z, plate, view.n_plates)
+    first, second = group_sums(Z, plate, view.n_plates), _products(Z, plate, view.n_plates)
 
     def predict(batch: Codes, test: Mask) -> Codes:
         member = _members(batch, test)
@@ -69,7 +70,7 @@ def linear(view: View) -> Predict:
     return predict
 
 
-def spread(view: View) -> Predict:
+def spread(view: ReducedWells) -> ProbePrediction:
     """Return quadratic discriminant of wells minus their plate's mean: it sees variances and correlations and nothing
     else.
 
@@ -79,7 +80,7 @@ def spread(view: View) -> Predict:
     """
     plate = view.plate
     n = np.bincount(plate, minlength=view.n_plates).astype(np.float64)
-    Z = view.scaled - (plate_sums(view.scaled, plate, view.n_plates) / np.maximum(n, 1)[:, None])[plate]
+    Z = view.scaled - (group_sums(view.scaled, plate, view.n_plates) / np.maximum(n, 1)[:, None])[plate]
     Z *= np.sqrt(n / np.maximum(n - 1, 1))[plate][:, None]
     sd = Z.std(axis=0)
     Z /= np.where(sd > 0, sd, np.inf)
@@ -114,7 +115,7 @@ def _products(Z: Doubles, plate: Codes, n_plates: int) -> Doubles:
     return np.stack([Z[plate == q].T @ Z[plate == q] for q in range(n_plates)])
 
 
-def trees(view: View, *, seed: int) -> Predict:
+def trees(view: ReducedWells, *, seed: int) -> ProbePrediction:
     """Extremely randomized trees, grown to tell plates; in their leaves the batches of training wells are counted.
 
     So they are grown once for every way to deal plates into batches: what tells batches tells plates of different
@@ -146,9 +147,9 @@ def _summed(share: Doubles, leaf: Codes) -> Floats | Doubles:
     return np.asarray(share.T[leaf].sum(axis=1))
 
 
-def probes(view: View, seed: int) -> dict[str, Predict]:
+def probes(view: ReducedWells, seed: int) -> dict[str, ProbePrediction]:
     """Prepare every probe, by name."""
-    makers: dict[str, Callable[[View], Predict]] = {
+    makers: dict[str, Callable[[ReducedWells], ProbePrediction]] = {
         "linear": linear,
         "neighbours": neighbours,
         "spread": spread,

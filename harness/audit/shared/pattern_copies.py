@@ -17,7 +17,7 @@ LEAST_SHARE = 0.75  # of the pattern must find treated wells to stand in
 
 
 @dataclass(frozen=True)
-class Copy:
+class PatternCopy:
     """``name`` of a copy, ``rows`` of the wells table that it holds, and how far they stand from the real controls."""
 
     name: str
@@ -25,7 +25,7 @@ class Copy:
     distance: int
 
 
-def copies(wells: pd.DataFrame, most: int) -> list[Copy]:
+def pattern_copies(wells: pd.DataFrame, most: int) -> list[PatternCopy]:
     """Return up to ``most`` copies of each plate's own control pattern, those nearest to it first.
 
     ``inward_k`` moves every control k columns towards the middle of the plate, ``outward_k`` away from it, ``mirrored``
@@ -38,7 +38,7 @@ def copies(wells: pd.DataFrame, most: int) -> list[Copy]:
     """
     for axis, prefix in (("column", ""), ("row", "rows_")):
         moved = [copy for name, step in _moves() if (copy := _copy(wells, axis, f"{prefix}{name}", step)) is not None]
-        unlike: list[Copy] = []
+        unlike: list[PatternCopy] = []
         for copy in sorted(moved, key=lambda copy: (copy.distance, copy.name)):
             if not any(np.array_equal(copy.rows, other.rows) for other in unlike):
                 unlike.append(copy)
@@ -54,7 +54,7 @@ def _moves() -> Iterator[tuple[str, int]]:
     yield "mirrored", 0
 
 
-def _copy(wells: pd.DataFrame, axis: str, name: str, step: int) -> Copy | None:
+def _copy(wells: pd.DataFrame, axis: str, name: str, step: int) -> PatternCopy | None:
     other = "row" if axis == "column" else "column"
     along, across = wells[axis].to_numpy(dtype=np.int64), wells[other].to_numpy(dtype=np.int64)
     low, high = int(along.min()), int(along.max())
@@ -66,7 +66,7 @@ def _copy(wells: pd.DataFrame, axis: str, name: str, step: int) -> Copy | None:
     if (n_copy < LEAST_SHARE * n_real).any() or not len(rows):
         return None
     distance = int(np.abs(target - along)[control].max())
-    return Copy(name, rows, distance)
+    return PatternCopy(name, rows, distance)
 
 
 def _standing(

@@ -45,7 +45,7 @@ def accuracy(correct: Doubles, plate: Codes, batch: Codes) -> Accuracy:
 
 
 @dataclass(frozen=True)
-class Excess:
+class ProbeExcess:
     """How much of the way from chance to certainty a probe gains over permuted batches.
 
     Attributes
@@ -70,7 +70,7 @@ class Excess:
     n: int
 
 
-def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]], chance: float) -> Excess:
+def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]], chance: float) -> ProbeExcess:
     """Compare each probe with its own mean under permuted batches, in units of 1 - chance.
 
     In units of 1 - null mean if that is below chance, as after a method that aligns batches by their labels. Not if
@@ -96,7 +96,7 @@ def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]]
     intervals = np.clip(intervals, -mean / room, (1 - mean) / room)
     least = _intervals(gain, [observed[name] for name in names], exact, n, room)
     best = int(np.argmax(standing if standing.max() > 0 else gain))
-    return Excess(
+    return ProbeExcess(
         names[best],
         float(gain[best]),
         float(intervals[0, best]),

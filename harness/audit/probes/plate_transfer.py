@@ -41,7 +41,7 @@ class PlateSums:
         return np.asarray((self.Z[self.plate == plate] - mean.mean(axis=0)) @ direction)
 
 
-def pairs_in_order(score: Doubles, positive: Mask, plate: Codes) -> Doubles:
+def ordered_pairs(score: Doubles, positive: Mask, plate: Codes) -> Doubles:
     """Return count for each two plates the pairs of a treated well of one and a control of the other that are in order.
 
     From it follows the AUROC of any weights of plates w (Q,): w U w / (w n1) (w n0). Ties count half.

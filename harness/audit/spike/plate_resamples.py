@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from harness.audit.shared.bounded import degrees_of_freedom
+from harness.audit.shared.bounded_interval import degrees_of_freedom
 from harness.core.arrays import Doubles, Mask
 from harness.core.seeding import generator
 from harness.scoring.bootstrap import LEVEL, resample
@@ -20,7 +20,7 @@ SAME_LEVEL = 0.15  # shares of spiked wells that count as the same
 
 
 @dataclass(frozen=True)
-class Draws:
+class PlateResamples:
     """Multiplicities of plates, (1 + R, n_plates), in the order in which they appear; the first row is all ones.
 
     ``freedom`` : degrees of freedom that an interval from them rests on; ``widening`` : of the spread of draws of few.
@@ -33,8 +33,8 @@ class Draws:
 
     def directions(self, n: int) -> Doubles:
         """Return multiplicities of ``n`` directions, (1 + R, n), drawn together with the plates."""
-        drawn = generator(self.seed, "directions", n).multinomial(n, np.full(n, 1 / n), len(self.plates) - 1)
-        return np.vstack([np.ones(n), drawn])
+        multiplicities = generator(self.seed, "directions", n).multinomial(n, np.full(n, 1 / n), len(self.plates) - 1)
+        return np.vstack([np.ones(n), multiplicities])
 
     def mean(self, values: Doubles) -> Doubles:
         """Return the mean over directions of ``values`` (1 + R, n) under each draw, (1 + R,)."""
@@ -58,21 +58,21 @@ class Draws:
         return float(values[0] - half), float(values[0] + half)
 
 
-def draws_of(wells: pd.DataFrame, n: int, seed: int) -> Draws:
+def resample_plates(wells: pd.DataFrame, n: int, seed: int) -> PlateResamples:
     """Draw plates within batches, and batches above them, for a table of wells; at most 200 times."""
-    drawn = resample(wells, n=min(n, MOST_DRAWS), seed=seed)
-    order = pd.Index(drawn.plates).get_indexer(pd.Index(wells["plate"].unique()))
-    multiplicity = (drawn.within * drawn.above)[:, order]
+    resamples = resample(wells, n=min(n, MOST_DRAWS), seed=seed)
+    order = pd.Index(resamples.plates).get_indexer(pd.Index(wells["plate"].unique()))
+    multiplicity = (resamples.within * resamples.above)[:, order]
     plates = np.vstack([np.ones(len(order)), multiplicity])
     freedom = degrees_of_freedom(wells)
-    return Draws(plates, freedom, seed, widening=np.sqrt((freedom + 1) / freedom) if freedom else 1.0)
+    return PlateResamples(plates, freedom, seed, widening=np.sqrt((freedom + 1) / freedom) if freedom else 1.0)
 
 
-def draws_at(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: int) -> Draws:
+def resample_alike_plates(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: int) -> PlateResamples:
     """Draw plates among those of the same half with nearly the same prevalence: how it is spread is the design.
 
     A draw with more rich plates, or one without the rich batch, would answer another question. If all plates have the
-    same prevalence these are the draws of :func:`draws_of`.
+    same prevalence these are the draws of :func:`resample_plates`.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def draws_at(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: in
         (n_plates,) the first half.
     """
     if np.ptp(level) <= SAME_LEVEL:
-        return draws_of(wells, n, seed)
+        return resample_plates(wells, n, seed)
     names = np.asarray(wells["plate"].unique(), dtype=str)
     order = np.lexsort((names, level, halves))
     groups: list[list[int]] = []
@@ -90,19 +90,21 @@ def draws_at(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: in
             groups[-1].append(int(plate))
         else:
             groups.append([int(plate)])
-    return draws_within(names, groups, n, seed)
+    return resample_within_groups(names, groups, n, seed)
 
 
-def draws_within(names: NDArray[np.str_], groups: Sequence[Sequence[int]], n: int, seed: int) -> Draws:
+def resample_within_groups(
+    names: NDArray[np.str_], groups: Sequence[Sequence[int]], n: int, seed: int
+) -> PlateResamples:
     """Draw plates among those of the same group, ``names`` (n_plates,) in order of first appearance."""
     n = min(n, MOST_DRAWS)
     plates = np.ones((n + 1, len(names)))
     for group in groups:
         share = np.full(len(group), 1 / len(group))
-        drawn = generator(seed, "plates", *sorted(names[list(group)])).multinomial(len(group), share, n)
-        plates[1:, sorted(group, key=lambda plate: str(names[plate]))] = drawn
+        multiplicities = generator(seed, "plates", *sorted(names[list(group)])).multinomial(len(group), share, n)
+        plates[1:, sorted(group, key=lambda plate: str(names[plate]))] = multiplicities
     freedom = len(names) - len(groups)
-    return Draws(plates, freedom, seed, widening=np.sqrt(len(names) / freedom) if freedom else 1.0)
+    return PlateResamples(plates, freedom, seed, widening=np.sqrt(len(names) / freedom) if freedom else 1.0)
 
 
 def _ratio(a: Doubles, b: Doubles) -> Doubles:

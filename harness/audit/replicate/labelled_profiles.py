@@ -30,7 +30,7 @@ SUMMARIES: dict[str, Summary] = {
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledProfiles:
     """Profiles with a label, n rows, in an order that does not depend on that of the wells table.
 
     Attributes
@@ -100,7 +100,9 @@ def _check_one_each(pairs: pd.DataFrame, source: str) -> None:
         )
 
 
-def labelled(X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: str, most: int, seed: int) -> Labelled:
+def select_labelled(
+    X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: str, most: int, seed: int
+) -> LabelledProfiles:
     """Select the treated wells that have a compound and a label; of more than ``most`` a seeded choice of compounds.
 
     Parameters
@@ -127,7 +129,7 @@ def labelled(X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: s
         unit = np.asarray(table.groupby(columns, dropna=False, sort=False).ngroup(), dtype=np.intp)
     first = table.assign(unit=unit).drop_duplicates("unit")
     names, label = np.unique(first["label"].to_numpy(dtype=str), return_inverse=True)
-    return Labelled(
+    return LabelledProfiles(
         _summarized(X[table["row"].to_numpy()], unit, SUMMARIES[level]),
         np.asarray(label, dtype=np.intp),
         np.asarray(pd.factorize(first["compound"])[0], dtype=np.intp),
@@ -142,8 +144,8 @@ def _choice(table: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
     if len(table) <= most:
         return table
     names = np.sort(table["compound"].unique())
-    drawn = generator(seed, "compounds", len(names)).permutation(names)
-    total = table["compound"].value_counts().loc[list(drawn)].cumsum()
+    order = generator(seed, "compounds", len(names)).permutation(names)
+    total = table["compound"].value_counts().loc[list(order)].cumsum()
     return table[table["compound"].isin(total.index[total <= most])]
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from harness.audit.shared.whitening import whitening
-from harness.audit.spike.draws import SAME_LEVEL
-from harness.audit.spike.sums import Moved
+from harness.audit.shared.whitening import fit_whitening
+from harness.audit.spike.displacements import DisplacementSums
+from harness.audit.spike.plate_resamples import SAME_LEVEL
 from harness.core.arrays import Doubles, Mask
 
 
 @dataclass(frozen=True)
-class Sizes:
+class EffectSizes:
     """d' by direction under each weighting of plates: (n_weightings, n_directions) each.
 
     ``contrast`` : spiked against all unspiked wells. ``retention``, ``spillover`` : what of it are the displacement of
@@ -27,7 +27,7 @@ class Sizes:
     spillover: Doubles
 
 
-def sizes(moves: Moved, halves: Mask, weights: Doubles) -> Sizes:
+def effect_sizes(moves: DisplacementSums, halves: Mask, weights: Doubles) -> EffectSizes:
     """Return the d' of all directions: the direction is learned on one half of the plates and measured on the other.
 
     With c the difference of the mean displacements of spiked and unspiked wells and S the covariance of the noise, d' =
@@ -43,7 +43,7 @@ def sizes(moves: Moved, halves: Mask, weights: Doubles) -> Sizes:
     for way, fitted in enumerate((halves, ~halves)):
         rows = fitted[moves.noise_plate]
         table = pd.DataFrame({"plate": np.zeros(int(rows.sum()), dtype=np.intp)})
-        white = whitening(moves.noise[rows], table, np.ones(len(table), dtype=bool))
+        white = fit_whitening(moves.noise[rows], table, np.ones(len(table), dtype=bool))
         other = white.displacements(moves.other)
         noise = white.displacements(moves.noise[~rows])
         weight = weights[:, moves.noise_plate[~rows]]
@@ -60,19 +60,19 @@ def sizes(moves: Moved, halves: Mask, weights: Doubles) -> Sizes:
                     results[i, way, :, k] = np.where(signal == 0, 0.0, signal / sd)
     results[~np.isfinite(results)] = np.nan
     contrast, retention, spillover = results.mean(axis=1)
-    return Sizes(contrast, retention, spillover)
+    return EffectSizes(contrast, retention, spillover)
 
 
-def mean_sizes(several: Sequence[Sizes]) -> Sizes:
+def mean_effect_sizes(several: Sequence[EffectSizes]) -> EffectSizes:
     """Return the mean over passes."""
-    return Sizes(*(np.mean([getattr(s, f.name) for s in several], axis=0) for f in fields(Sizes)))
+    return EffectSizes(*(np.mean([getattr(s, f.name) for s in several], axis=0) for f in fields(EffectSizes)))
 
 
-def _contrast(moves: Moved, k: int, weights: Doubles, plates: Mask) -> Doubles:
+def _contrast(moves: DisplacementSums, k: int, weights: Doubles, plates: Mask) -> Doubles:
     return _coefficients(moves, k, weights, plates)[0]
 
 
-def _coefficients(moves: Moved, k: int, weights: Doubles, plates: Mask) -> tuple[Doubles, Doubles, Doubles]:
+def _coefficients(moves: DisplacementSums, k: int, weights: Doubles, plates: Mask) -> tuple[Doubles, Doubles, Doubles]:
     """Return coefficients of the sums of spiked and of other wells, (R, 2 n_plates) each: contrast, retention,
     spillover.
     """

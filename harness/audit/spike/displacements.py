@@ -13,7 +13,7 @@ from harness.core.arrays import Doubles, Floats
 
 
 @dataclass(frozen=True)
-class Moved:
+class DisplacementSums:
     """Displacements of wells by a spike, summed by plate and direction; the noise that they have to be seen in.
 
     Attributes
@@ -31,14 +31,14 @@ class Moved:
     noise_plate: NDArray[np.intp]
 
 
-def moved(
+def sum_displacements(
     before: Floats,
     after: Floats,
     code: NDArray[np.intp],
     n_directions: int,
     wells: pd.DataFrame,
     noise: tuple[Floats, NDArray[np.intp]],
-) -> Moved:
+) -> DisplacementSums:
     """Return sum ``after`` minus ``before`` over the wells of each plate; empty wells do not count.
 
     Parameters
@@ -60,4 +60,4 @@ def moved(
         unspiked = (codes == UNSPIKED).astype(np.float32)
         spiked[number], other[number] = member.T @ difference, unspiked @ difference
         n_spiked[number], n_other[number] = member.sum(axis=0), unspiked.sum()
-    return Moved(spiked, n_spiked, other, n_other, *noise)
+    return DisplacementSums(spiked, n_spiked, other, n_other, *noise)

@@ -28,7 +28,7 @@ def may_read_batches(normalizer: Normalizer | None) -> bool:
     )
 
 
-class Anew:
+class Renormalizer:
     """Screens for other batches: normalized again until that turns out to change nothing."""
 
     def __init__(self, context: AuditContext, normalize: Normalize, plates: list[str], batch: Codes) -> None:

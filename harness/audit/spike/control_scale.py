@@ -39,7 +39,7 @@ def plate_control_sd(X: Floats, wells: pd.DataFrame) -> tuple[NDArray[np.intp], 
     return np.asarray(codes, dtype=np.intp), scale
 
 
-def steadied(scale: Doubles, n_controls: NDArray[np.intp], batch: NDArray[np.intp]) -> Doubles:
+def shrink_scale(scale: Doubles, n_controls: NDArray[np.intp], batch: NDArray[np.intp]) -> Doubles:
     """Return plates' sd without most of the noise of few controls, (n_plates, n_features); what is 0 stays 0.
 
     The sd of k wells is off by about 1 / sqrt(2 (k - 1)). A spike in units of that noise would vary between plates for
