@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.base import AuditContext, Check
+from harness.audit.shared.auroc_bootstrap import mean_auroc_interval
 from harness.audit.shared.positions import PLACES, score_position_alone, with_edge
-from harness.audit.shared.relabelled import mean_auroc_interval
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
 from harness.norm.base import declared_columns

@@ -11,9 +11,10 @@ import pandas as pd
 
 from harness.audit.base import AuditContext, Check
 from harness.audit.confounding import cramers_v
+from harness.audit.shared.auroc_bootstrap import mean_auroc_interval
 from harness.audit.shared.pattern_copies import PatternCopy, pattern_copies
 from harness.audit.shared.positions import has_positions, score_position_alone
-from harness.audit.shared.relabelled import Relabelled, mean_auroc_interval, models_of, score_relabelled
+from harness.audit.shared.relabelled import Relabelled, models_of, score_relabelled
 from harness.audit.shared.views import raw_wells
 from harness.audit.shared.well_choice import sorted_by_name
 from harness.audit.shared.well_metadata import with_metadata

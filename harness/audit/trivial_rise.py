@@ -9,17 +9,9 @@ import numpy as np
 from scipy.stats import t
 
 from harness.audit.base import AuditContext, BySplit, Check
+from harness.audit.shared.auroc_bootstrap import BootstrappedAuroc, bootstrap_auroc, mean_auroc_interval, resample_units
 from harness.audit.shared.bounded_interval import degrees_of_freedom
-from harness.audit.shared.relabelled import (
-    FEWEST_FOLDS,
-    MOST_FOLDS,
-    BootstrappedAuroc,
-    bootstrap_auroc,
-    few_folds,
-    mean_auroc_interval,
-    refit_is_costly,
-    resample_units,
-)
+from harness.audit.shared.relabelled import FEWEST_FOLDS, MOST_FOLDS, few_folds, refit_is_costly
 from harness.audit.shared.views import raw_wells, yardstick_wells
 from harness.baseline.row_norm import RowNorm
 from harness.core.evaluation import Split
@@ -53,7 +45,7 @@ class TrivialRise(Check):
             before = {name: _score(context, splits, _always(view)) for name, view in yardstick_wells(context).items()}
         except InputError as reason:
             raise NotApplicable(str(reason), code="few_controls") from reason
-        best = max(before.values(), key=lambda one: one.value)
+        best = max(before.values(), key=lambda first: first.value)
         key = f"audit/{self.name}/row_norm"
         n = len(scored.wells)
         yield Finding(f"{key}/raw_auroc", *mean_auroc_interval([before["raw"]]), n=n)
@@ -73,10 +65,10 @@ def _score(context: AuditContext, splits: Sequence[Split], normalized: BySplit) 
     return bootstrap_auroc(folds, resample_units(folds, context.n_resamples))
 
 
-def _difference(one: BootstrappedAuroc, other: BootstrappedAuroc) -> tuple[float, float, float]:
+def _difference(first: BootstrappedAuroc, second: BootstrappedAuroc) -> tuple[float, float, float]:
     """Return the paired difference of two AUROCs and its interval: the same draws, Student's quantile."""
-    value, draws = one.value - other.value, one.draws - other.draws
-    freedom = degrees_of_freedom(one.wells)
+    value, draws = first.value - second.value, first.draws - second.draws
+    freedom = degrees_of_freedom(first.wells)
     if freedom < 1:
         return value, float("nan"), float("nan")
     half = t.ppf((1 + LEVEL) / 2, freedom) * float(np.nanstd(draws)) * np.sqrt((freedom + 1) / freedom)

@@ -8,17 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from harness.audit.shared.auroc_bootstrap import bootstrap_auroc, mean_auroc_interval, resample_units
 from harness.audit.shared.nearest_wells import NearestWells
-from harness.audit.shared.relabelled import (
-    MOST_FOLDS,
-    Relabelled,
-    balance_over_plates,
-    bootstrap_auroc,
-    few_folds,
-    mean_auroc_interval,
-    resample_units,
-    score_relabelled,
-)
+from harness.audit.shared.relabelled import MOST_FOLDS, Relabelled, balance_over_plates, few_folds, score_relabelled
 from harness.audit.shared.well_choice import sample_evenly
 from harness.audit.shared.well_metadata import with_metadata
 from harness.baseline.row_norm import RowNorm

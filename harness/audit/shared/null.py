@@ -8,15 +8,9 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from harness.audit.base import AuditContext, Check
+from harness.audit.shared.auroc_bootstrap import BootstrappedAuroc, mean_auroc_interval
 from harness.audit.shared.bounded_interval import at_level, degrees_of_freedom
-from harness.audit.shared.relabelled import (
-    BootstrappedAuroc,
-    Relabelled,
-    mean_auroc_interval,
-    models_of,
-    refit_is_costly,
-    score_relabelled,
-)
+from harness.audit.shared.relabelled import Relabelled, models_of, refit_is_costly, score_relabelled
 from harness.audit.shared.views import raw_wells
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.audit.shared.relabelled import BootstrappedAuroc, bootstrap_auroc, resample_units
+from harness.audit.shared.auroc_bootstrap import BootstrappedAuroc, bootstrap_auroc, resample_units
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
