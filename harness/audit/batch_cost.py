@@ -1,4 +1,4 @@
-"""Measure how much worse scores get on a batch that the model has not seen."""
+"""Batch cost: how much worse scores get on a batch that the model has not seen."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ KEY = "audit/batch_cost/auroc"
 
 
 class BatchCost(Check):
-    """AUROC of treated wells against controls on plates of a known batch, of a new batch, and the difference.
+    """Compare the AUROC of treated wells against controls on plates of a known and of a new batch.
 
-    Each plate is scored twice by a linear discriminant on principal components: trained on plates of other batches
-    only, and with some of these replaced by the other plates of its own batch, so that both models read as many plates.
-    AUROC of the wells of a batch together, then the mean over batches. A batch that can be told and costs nothing is
-    another matter than one that costs.
+    ``audit/batch_cost/auroc_known_batch``, ``auroc_new_batch`` and their ``auroc_difference`` (new minus known;
+    negative if a new batch costs AUROC, 0 if it does not). Each plate is scored twice by a linear discriminant on
+    principal components: trained on plates of other batches only, and with some of these replaced by the other plates
+    of its own batch, so that both models read equally many plates. The value is the mean over batches of the AUROC of
+    their wells. A batch that can be told but costs nothing is a smaller problem than one that costs.
 
-    The wells are normalized in the descriptive view, which reads every batch: the cost is of the model alone.
+    Wells are normalized in the descriptive view, which reads every batch: this is the cost to the model alone, not to a
+    normalization that has to be fitted without the batch. Intervals resample plates and batches.
 
     Parameters
     ----------
-    n_wells : read of controls, and of treated wells, at most about, evenly over plates.
+    n_wells : controls, and treated wells, that are read, at most about, evenly over plates.
     n_components : principal components.
     """
 
@@ -86,7 +88,7 @@ class BatchCost(Check):
 
 
 def _with_both(wells: pd.DataFrame) -> pd.Index[str]:
-    """Return the plates that have control and treated wells. Raises NotApplicable if none has."""
+    """Return the plates with both control and treated wells. Raises NotApplicable if there is none."""
     counts = pd.crosstab(wells["plate"], wells["role"]).reindex(columns=["negcon", "treated"], fill_value=0)
     with_both = counts.index[(counts > 0).all(axis=1)]
     if with_both.empty:
@@ -95,9 +97,9 @@ def _with_both(wells: pd.DataFrame) -> pd.Index[str]:
 
 
 def _training_plates(plates: Sequence[str], batch: Codes, seed: int) -> tuple[Mask, Mask]:
-    """Return for each plate (rows) the plates that are trained on, (Q, Q): its batch known, and its batch new.
+    """Return which plates are trained on for each plate (rows), (Q, Q): with its batch known, and with its batch new.
 
-    With the batch known, its other plates take the place of as many plates of other batches.
+    If the batch is known, its other plates take the place of as many plates of other batches.
     """
     train_new = batch[:, None] != batch[None]
     train_known = train_new.copy()
@@ -110,13 +112,13 @@ def _training_plates(plates: Sequence[str], batch: Codes, seed: int) -> tuple[Ma
 
 
 def _weights(resamples: Resamples, plates: Sequence[str]) -> tuple[Doubles, Doubles]:
-    """Return how often each plate, and its batch, is drawn, (R, Q) each, in the order of ``plates``."""
+    """Return how often each plate, and its batch, is resampled, (R, Q) each, in the order of ``plates``."""
     order = pd.Index(resamples.plates).get_indexer(pd.Index(plates))
     return resamples.within[:, order], resamples.above[:, order]
 
 
 def _mean_auroc(ordered: Doubles, n: Doubles, batch: Codes, within: Doubles, above: Doubles) -> tuple[float, Doubles]:
-    """Return the mean over batches of their AUROC, and its resamples (R,)."""
+    """Return the mean over batches of the AUROC of their wells, and its resamples (R,)."""
     weights = np.vstack([np.ones(len(batch)), within])
     aurocs = []
     for b in range(int(batch.max()) + 1):

@@ -1,4 +1,4 @@
-"""Does a normalization keep small effects in many directions, and tell them apart?"""
+"""Effects kept: are small effects in many directions kept, and still told apart?"""
 
 from __future__ import annotations
 
@@ -28,32 +28,35 @@ RAW_YARDSTICK = "raw_yardstick"  # too few controls to divide by their sd
 
 
 class EffectsKept(Check):
-    """Add known effects to a tenth of the treated wells before normalization and see what is left of them afterwards.
+    """Add known effects to a tenth of the treated wells before normalization, and measure what is left of them after
+    it.
 
-    Every direction is a pseudo-compound in wells of its own, one or two on every plate; half of the directions are
+    Every direction is a pseudo-compound in wells of its own, one or two on every plate. Half of the directions are
     those of single real compounds, half are random where control wells vary alike in all directions. Effects are as
-    strong as the yardstick can just find (AUROC 0.8, chosen analytically), so that a loss shows. The yardstick is
-    ``dmso_within``, which is invertible on every plate; ``raw`` if half of the plates have fewer than 8 controls, whose
-    sd is too noisy to divide by.
+    strong as the yardstick can just find (AUROC 0.8, computed analytically), so that a loss shows. The yardstick is
+    ``dmso_within``, which is invertible on every plate; it is ``raw`` if half of the plates have fewer than 8 controls,
+    whose sd is too noisy to divide by.
 
-    ``ratio``: d' of spiked against unspiked wells along the best direction, over the yardstick's, the mean over
-    directions; ``worst_ratio`` that of the worst one. 1 if effects keep their size in units of the noise, 0 if they are
-    gone, more than 1 if they are inflated. The noise is how treated wells differ from their replicates within plates:
-    many wells, and no method reads them as a reference.
+    Findings under ``audit/effects_kept``:
 
-    ``auroc``: spiked against unspiked wells of the same plate, on held-out batches (plates with fewer than 4 batches).
-    ``told_apart``: AUROC of wells of one direction against those of another, the mean over pairs. Each also by the
-    yardstick, and the paired difference to it.
-
-    ``strength_ratio``: d' of a small step in strength on top of effects like the strongest real ones, in units of how
-    wells with these vary, over the yardstick's: saturation loses it, a smooth compression does not.
+    * ``ratio``: d' of spiked against unspiked wells along the best direction, over that of the yardstick, the mean over
+      directions; ``worst_ratio``: that of the worst direction. 1 if effects keep their size in units of the noise, 0 if
+      they are gone, above 1 if they are inflated. The noise is how treated wells differ from their replicates within
+      plates: there are many such wells, and no method reads them as a reference.
+    * ``auroc``: spiked against unspiked wells of the same plate, on held-out batches (plates if there are fewer than 4
+      batches). ``told_apart``: AUROC of wells of one direction against those of another, the mean over pairs. For each
+      also ``_yardstick`` and the paired difference ``_minus_yardstick``.
+    * ``strength_ratio``: d' of a small step in strength on top of effects like the strongest real ones, in units of how
+      wells with these vary, over the yardstick's. Saturation lowers it, a smooth compression does not.
 
     Methods fitted on training rows are fitted on every row here: spikes are few, and it is the readers that must not
-    see the wells that they are scored on.
+    see the wells that they are scored on. A loss in a direction that is not tried, or that only shows if an effect is
+    common (see :class:`harness.audit.spike_in.SpikeIn`), is not seen.
 
     Parameters
     ----------
-    n_directions : pseudo-compounds. n_passes : with effects at the limit, each in other wells.
+    n_directions : pseudo-compounds.
+    n_passes : normalizations with effects at the limit of detection, each with spikes in other wells.
     """
 
     needs = ("plates >= 2", "controls_per_plate >= 2")

@@ -1,4 +1,4 @@
-"""How far do replicates of a compound stand out from the controls of the plate?"""
+"""Grit: how far do replicates of a compound stand out from the controls of the plate?"""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ MIN_CONTROLS = 3
 
 
 class Grit(Check):
-    """``replicates/grit``: mean over treatments of the mean grit of their wells; 0 = replicates are like controls.
+    """Measure how far the replicates of a treatment stand out from the controls of their plate.
 
-    Pearson correlation over features in units of their sd over the screen. ``noise`` scores about sqrt(features) /
-    controls, not quite 0: all treated wells share the error of the controls' mean, from which profiles are measured.
-    Interval: bootstrap of treatments, plates and batches.
+    ``replicates/grit``: mean over treatments of the mean grit of their wells, in sd of a well's correlations with
+    controls (Way et al., cytominer-eval 0.1); 0 if replicates are as similar as controls are. Correlations are
+    Pearson's over features in units of their sd over the screen. ``noise`` scores about sqrt(features) / controls, not
+    quite 0: all treated wells share the error of the controls' mean from which profiles are measured. Replicates that
+    share a batch are alike by its effect too; ``reason`` says so. Interval: bootstrap of treatments, plates and
+    batches.
     """
 
     needs = ("replicated_treatments >= 1", "controls_per_plate >= 3")

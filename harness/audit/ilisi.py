@@ -1,4 +1,4 @@
-"""How many batches does the neighbourhood of a control well hold?"""
+"""iLISI: how many batches does the neighbourhood of a control well hold?"""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ HALVINGS = 60
 
 
 class Ilisi(Check):
-    """``batch_effect/ilisi``: iLISI of control wells on 50 principal components; 1 = every batch equally near.
+    """Measure how many batches the neighbourhood of a control well holds.
 
-    Also 1 where nothing is left to measure: ``noise`` scores as high as a perfect correction. Interval: bootstrap of
-    plates, neighbourhoods as they are.
+    ``batch_effect/ilisi``: median over control wells of the local inverse Simpson index of their neighbours' batches
+    (Korsunsky 2019, Nature Methods 16, 1289) on 50 principal components, scaled to 0 (one batch) to 1 (every batch
+    equally near). It is also 1 if nothing is left to measure: ``noise`` scores as high as a perfect correction.
+    Interval: bootstrap of plates with neighbourhoods fixed.
 
     Parameters
     ----------

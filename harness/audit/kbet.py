@@ -1,4 +1,4 @@
-"""Does the neighbourhood of a control well hold the batches in the proportions of the screen?"""
+"""kBET: does the neighbourhood of a control well hold the batches in the proportions of the screen?"""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from harness.settings.limits import Within
 
 
 class Kbet(Check):
-    """``batch_effect/kbet``: share of control wells whose neighbourhood passes; about 1 - alpha = no batch effect.
+    """Test for each control well whether its neighbourhood holds the batches in the proportions of the screen.
 
-    Read on 50 principal components; ``noise`` passes as a perfect correction does. Interval: bootstrap of plates,
-    neighbourhoods as they are.
+    ``batch_effect/kbet``: share of control wells whose neighbourhood passes the test (Buttner 2019, Nature Methods 16,
+    43) on 50 principal components; about 1 - ``alpha`` without a batch effect. ``noise`` passes as a perfect correction
+    does. Interval: bootstrap of plates with neighbourhoods fixed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How many compounds have replicates that are more alike than wells of different compounds?"""
+"""Percent replicating: how many compounds have replicates that are more alike than wells of different compounds?"""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _VALUES = 1 << 22  # of profiles at a time: 16 MB
 
 
 class PercentReplicating(Check):
-    """``replicates/percent_replicating``: share of treatments whose median replicate correlation exceeds chance.
+    """Measure which share of the treatments has replicates that correlate more than wells of different compounds do.
 
-    Pearson correlation over features in units of their sd over the screen. About 1 - ``quantile`` for ``noise``.
-    Interval: bootstrap of treatments, plates and batches, the null as it is.
+    ``replicates/percent_replicating``: share of treatments whose median replicate correlation exceeds the ``quantile``
+    of a null of random groups (Way 2022, Cell Systems 13, 911); about 1 - ``quantile`` for ``noise``. Pearson
+    correlation over features in units of their sd over the screen. Replicates that share a batch are alike by its
+    effect too; ``reason`` says so. Interval: bootstrap of treatments, plates and batches with the null fixed.
 
     Parameters
     ----------

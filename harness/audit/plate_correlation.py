@@ -1,4 +1,4 @@
-"""Are plates of one batch more alike than plates of different batches?"""
+"""Plate correlation: are plates of one batch more alike than plates of different batches?"""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from harness.settings.annotated_types import Count
 
 
 class PlateCorrelation(Check):
-    """``batch_effect/plate_correlation``: mean correlation of plate medians within minus between batches; 0 = none.
+    """Compare the correlation of plates within a batch with that between batches.
 
-    Medians are those of control wells that the normalization did not use (half of each plate's controls, hidden from
-    it): medians of the controls that it did use are about 0 by construction. Where plates have too few controls for
-    that, medians of treated wells, and ``reason`` says so. Interval: bootstrap of plates; a plate is never paired with
-    itself.
+    ``batch_effect/plate_correlation``: mean correlation of plate medians within batches minus that between batches; 0
+    without a batch effect. The medians are those of control wells that the normalization did not use (half of each
+    plate's controls, hidden from it): medians of the controls that it did use are about 0 by construction. If plates
+    have too few controls for that they are medians of treated wells, and ``reason`` says so. Interval: bootstrap of
+    plates; a plate is never paired with itself.
 
     Parameters
     ----------

@@ -18,11 +18,12 @@ from harness.settings.annotated_types import Count
 
 
 class PseudoBatch(Check):
-    """Normalize one batch as one and as two random halves of its plates: nothing should move (Antonsson 2025).
+    """Normalize one batch as a whole and as two random halves of its plates: nothing should move (Antonsson 2025).
 
-    ``displacement``: root mean square over wells and features of the difference, in control sd of the profiles
-    normalized as one batch. ``neighbours_kept``: share of each well's k nearest neighbours that stay the same. A method
-    that reads no batch label scores 0 and 1 by construction. The batch with most plates is taken; well profiles.
+    ``audit/pseudo_batch/displacement``: root mean square over wells and features of the difference between the two, in
+    control sd of the profiles normalized as one batch. ``audit/pseudo_batch/neighbours_kept``: share of each well's k
+    nearest neighbours that stay the same. A method that reads no batch label scores 0 and 1 by construction; so does
+    one that does nothing. Well profiles of the batch with most plates are read.
 
     Parameters
     ----------

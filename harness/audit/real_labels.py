@@ -1,4 +1,4 @@
-"""The run's own tasks, against raw profiles and against each plate scaled by its controls."""
+"""Real labels: the run's own tasks, against raw profiles and against each plate scaled by its controls."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ REFERENCES = {"raw": Raw(), "yardstick": DmsoWithin()}  # both invertible on eve
 
 
 class RealLabels(Check):
-    """AUROC of the run's tasks and models, on the run's profiles, on raw ones and on the yardstick's.
+    """Score the run's tasks and models on the run's profiles, on raw ones and on the yardstick's.
 
-    Same folds, same resamples; of a task with many labels the mean over them. Keys
-    ``audit/real_labels/<task>/<model>/...``: ``auroc``, ``raw_auroc``, ``yardstick_auroc``, and the paired differences
-    ``minus_raw`` and ``minus_yardstick``; ``strong_wells``, the share of treated wells that stand out from nearly all
-    controls (:func:`harness.audit.shared.strong_wells.strong_wells`), the largest of the views. The yardstick is
-    ``dmso_within`` and is left out if a plate has too few controls for it.
+    ``audit/real_labels/<task>/<model>/...``: ``auroc``, ``raw_auroc`` and ``yardstick_auroc`` on the same folds and
+    resamples, and the paired differences ``minus_raw`` and ``minus_yardstick``; for a task with many labels the mean
+    over them. ``strong_wells``: share of treated wells that stand out from nearly all controls, the largest over the
+    views (:func:`harness.audit.shared.strong_wells.strong_wells`). The yardstick is ``dmso_within`` and is left out if
+    a plate has too few controls for it. Models standardize raw profiles on training rows.
 
-    A difference cannot see all lost biology: a normalization that halves the phenotype of rich plates can raise AUROC.
-    Raw profiles are standardized on training rows by the models.
+    A difference cannot see every loss of biology: a normalization that halves the phenotype of plates with many active
+    wells can raise AUROC. Nor can it tell biology from position if controls stand at positions of their own.
     """
 
     reads_evaluations = True

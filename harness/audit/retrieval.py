@@ -1,4 +1,4 @@
-"""Do profiles retrieve others of their compound, or of their compound's category, e.g. mechanism of action?"""
+"""Retrieval: do profiles retrieve others of their compound, or of its category, e.g. mechanism of action?"""
 
 from __future__ import annotations
 
@@ -29,24 +29,26 @@ MOST_ROWS = 4_000
 
 
 class RetrievalCheck(Check):
-    """``retrieval/<by>/...``: nearest neighbours by cosine, among treated wells or treatments that have a label.
+    """Retrieve profiles of the same compound, or of its category, by nearest neighbours.
 
-    By a category of compounds, neighbours of the query's own compound never count: ``map`` (mean average precision),
+    ``retrieval/<by>/...``, by cosine among treated wells or treatments that have a label. By a category of compounds,
+    e.g. mechanism of action, neighbours of the query's own compound never count: ``map`` (mean average precision),
     ``recall_at_<k>``, ``nsc`` (the nearest has the same category; "not same compound"), ``nscb`` (nor a batch in
     common), ``nsc_other_position`` (nor a position). By ``compound``, neighbours on the query's own plate never count:
     ``map``, ``recall_at_<k>``, ``nearest``, ``nearest_other_batch``, ``nearest_other_position``.
 
-    Beside each ``_null_mean``, ``_null_upper`` (95%) and ``_p``: categories dealt anew to the compounds, compounds to
-    the wells of each plate. Intervals resample compounds. Ljosa et al. 2013, J. Biomol. Screen. 18 (NSC); Ando et al.
-    2017, bioRxiv 161422 (NSCB).
+    For each also ``_null_mean``, ``_null_upper`` (95%) and ``_p``, from categories permuted over the compounds, or
+    compounds over the wells of each plate. Intervals resample compounds. Ljosa et al. 2013, J. Biomol. Screen. 18
+    (NSC); Ando et al. 2017, bioRxiv 161422 (NSCB). The verdict does not read these numbers.
 
     Parameters
     ----------
-    by : ``compound``, or a column of the wells, or with ``path`` of the table there, joined by its column ``compound``.
+    by : ``compound``, or a column of the wells; with ``path`` a column of that table, which is joined by ``compound``.
+    path : table of categories. compound : its column of compounds.
     level : ``well``, or mean or median of the wells of a compound at a dose.
     space : ``scaled`` (features in units of their sd, 0 at the mean of the controls), ``as_is`` (as the normalization
         left them) or ``whitened`` (by the controls' covariance within plates).
-    k : of recall. n_permutations : labels dealt anew.
+    k : of recall. n_permutations : permutations of the labels.
     """
 
     needs = ("compounds >= 2",)

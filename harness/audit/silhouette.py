@@ -1,4 +1,4 @@
-"""Are control wells of one batch more alike than control wells of different batches?"""
+"""Silhouette: are control wells of one batch more alike than control wells of different batches?"""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from harness.core.finding import Finding
 
 
 class Silhouette(Check):
-    """``batch_effect/silhouette``: BRAS of control wells on 50 principal components; 1 = batches overlap.
+    """Measure how far control wells of different batches overlap.
 
-    The label within which batches should mix is the role: all wells are negative controls, so there is one label.
-    (Compounds would not do: they rarely have two wells in a batch.) ``noise`` scores near 1. Interval: bootstrap of
-    plates, distances as they are.
+    ``batch_effect/silhouette``: batch removal adapted silhouette (BRAS, Rautenstrauch & Ohler 2025, Nature
+    Biotechnology) of control wells on 50 principal components; 1 if batches overlap. The label within which batches
+    should mix is the role: all wells are negative controls, so there is one label. (Compounds would not do: they rarely
+    have two wells in a batch.) ``noise`` scores near 1. Interval: bootstrap of plates with distances fixed.
     """
 
     needs = ("batches >= 2", "controls >= 10")

@@ -1,4 +1,4 @@
-"""Does a normalization treat a phenotype the same, however common it is?"""
+"""Spike-in: does a normalization treat a phenotype the same, however common it is?"""
 
 from __future__ import annotations
 
@@ -26,31 +26,36 @@ UNKNOWN = "prevalence_unknown"
 
 
 class SpikeIn(Check):
-    """Add one known effect to many known wells before normalization and see how far they stand from the others.
+    """Add one known effect to many wells before normalization, and measure how far these then stand from the others.
 
-    Arms: ``sparse`` (many effects in few wells each), ``common`` (90% of the treated wells on half of the plates),
-    ``batch_bound`` (5% to 90%, by batch), ``position_bound`` (20%, the same wells on every plate) and ``matched``: this
-    screen's own prevalence by plate, from the agreement of replicates, and its own layout (the same positions
-    everywhere if compound is tied to position). One direction at a time: that all active wells look alike is the worst
-    case.
+    Methods that read all wells of a plate take a phenotype that most of them share for the plate's own. Each arm spikes
+    other wells: ``sparse`` (many effects in few wells each), ``common`` (90% of the treated wells on half of the
+    plates), ``batch_bound`` (5% to 90%, by batch), ``position_bound`` (20%, the same wells on every plate) and
+    ``matched``: this screen's own prevalence by plate, from the agreement of replicates, and its own layout (the same
+    positions everywhere if compounds are tied to positions). One direction is spiked at a time: that all active wells
+    look alike is the worst case.
 
-    ``contrast``: d' of spiked against unspiked wells of the whole screen, over the yardstick's (see
-    :class:`harness.audit.effects_kept.EffectsKept`): 1 if prevalence does not matter, 0 if the effect is gone.
-    ``retention``: what of it is the displacement of the spiked wells; ``spillover``: the displacement of the other
-    wells on plates with spikes along the same direction, 0 if they stay.
+    Findings under ``audit/spike_in/<arm>``:
 
-    ``matched/contrast_at_lower`` and ``matched/contrast_at_upper``: the same at the bounds of the prevalence; an answer
-    has to hold for both. ``turns_at``: the share of active wells on half of the plates at which the contrast falls
-    below 1 - ``margin`` of that of rare effects; 1 with code ``never`` if it does not up to 90%. If compound is tied to
-    position, all plates have that share at the same positions. Without a prevalence (code ``prevalence_unknown``) the
-    bounds are those of ignorance: the sparse arm (``position_bound`` if compound is tied to position) and 90%.
+    * ``contrast``: d' of spiked against unspiked wells of the whole screen, over the yardstick's (see
+      :class:`harness.audit.effects_kept.EffectsKept`): 1 if prevalence does not matter, 0 if the effect is gone;
+    * ``retention``: the part of it that is the displacement of the spiked wells; ``spillover``: the displacement of the
+      other wells on plates with spikes along the same direction, 0 if they stay;
+    * ``matched/contrast_at_lower`` and ``contrast_at_upper``: the same at the bounds of the prevalence; a conclusion
+      has to hold for both.
+
+    ``audit/spike_in/turns_at``: the share of active wells on half of the plates at which the contrast falls below 1 -
+    ``margin`` of that of rare effects; 1 with code ``never`` if it does not up to 90%. If compounds are tied to
+    positions, all plates have that share, at the same positions. If the prevalence is unknown (code
+    ``prevalence_unknown``) the bounds are as wide as can be: the sparse arm (``position_bound`` if compounds are tied
+    to positions) and 90%.
 
     Parameters
     ----------
-    n_matched, n_others : directions of the matched arm, and of each other arm and bound: a pass for each.
-    margin : loss of contrast that counts, for ``turns_at`` alone.
+    n_matched, n_others : directions of the matched arm, and of each other arm and bound; one normalization for each.
+    margin : loss of contrast that counts, for ``turns_at`` only.
     tied_above : bias-corrected Cramer's V of compound x position from which on the layout counts as fixed.
-    n_directions, n_passes : of the sparse arm, whose effects are as strong as those of the other arms: a method that
+    n_directions, n_passes : of the sparse arm. Its effects are as strong as those of the other arms: a method that
         bends large effects does so however rare they are.
     """
 

@@ -1,4 +1,4 @@
-"""Does the length of the profile tell controls from treated wells better than before normalization?"""
+"""Trivial rise: does the length of the profile tell controls from treated wells better than before normalization?"""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class TrivialRise(Check):
     """Score the real controls against the treated wells by the length of the profile alone, before and after.
 
     Controls that take part in their own reference come to lie close to it: they get shorter, whatever the design and
-    however few they are. So do controls against active wells once the batch effect has gone: the rise over the
-    yardstick, the better of raw and ``dmso_within``, which is exchangeable, has no such share.
+    however few they are. But controls also get shorter than active wells once a batch effect has gone. The rise over
+    the yardstick, the better of raw profiles and ``dmso_within``, which is exchangeable, does not contain that part.
 
-    Findings: ``raw_auroc``, ``auroc``, ``rise`` (normalized minus raw), ``yardstick_auroc`` and
-    ``rise_over_yardstick`` under ``audit/trivial_rise/row_norm``.
+    Findings under ``audit/trivial_rise/row_norm``: ``raw_auroc``, ``auroc``, ``rise`` (normalized minus raw),
+    ``yardstick_auroc`` and ``rise_over_yardstick``; a rise of 0 means that nothing is made.
     """
 
     name: ClassVar[str] = "trivial_rise"

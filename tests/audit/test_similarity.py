@@ -88,7 +88,7 @@ def test_replicates_within_one_batch_carry_a_caveat(audited: Any) -> None:
     profiles = compound_screen()
     assert metric_replicates(audited(profiles)).caveat == ""
     one = metric_replicates(audited(profiles.replace(wells=profiles.wells.assign(batch="b"))))
-    assert one.caveat == "100% of replicate pairs lie in one batch: its effect makes them alike too"
+    assert one.caveat == "100% of replicate pairs lie in one batch, whose effect makes them alike too"
 
 
 def test_what_cannot_be_scored_is_declined(audited: Any) -> None:

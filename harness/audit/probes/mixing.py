@@ -1,4 +1,4 @@
-"""Mixing of batches among hidden control wells: iLISI and kBET."""
+"""Mixing of batches among hidden control wells by iLISI and kBET."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PERPLEXITY, ALPHA = 30, 0.05
 
 
 def mixing_findings(context: AuditContext, panel: ProbePanel) -> Iterator[Finding]:
-    """Yield ``audit/batch_probe/ilisi`` and ``kbet`` on the wells of the probes, with their intervals over plates."""
+    """Yield ``audit/batch_probe/ilisi`` and ``kbet`` of the wells of the probes, with intervals over plates."""
     index, passed, tables = [], [], []
     n_batches = int(panel.wells.batch.max()) + 1
-    for block, view in zip(panel.blocks, panel.views, strict=True):
+    for block, view in zip(panel.blocks, panel.reduced, strict=True):
         batch = panel.wells.batch[panel.wells.plate[block]]
         distances, indices = nearest(view.large, min(N_NEIGHBOURS, len(block) - 1))
         k = min(3 * PERPLEXITY - 1, distances.shape[1])

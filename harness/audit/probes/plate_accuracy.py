@@ -1,4 +1,4 @@
-"""Whether not even plates can be told apart: then no batch can."""
+"""Accuracy of predicting the plate of a well: if plates cannot be told apart, no batch can."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ N_FOLDS = 4
 
 
 def plate_accuracy(wells: ProbedWells, X: Floats, seed: int) -> Finding:
-    """Return balanced accuracy of the best probe that predicts the plate of held-out wells, 0 = chance and 1 =
-    certainty.
+    """Return the balanced accuracy of the best probe that predicts the plate of held-out wells, from 0, chance, to 1.
 
-    Each plate's wells are dealt over folds. The interval is that of independent wells of these plates; its upper bound
-    is the largest over probes, its lower bound that of the best.
+    Each plate's wells are dealt over folds. The interval is that of independent wells of these plates; value and bounds
+    are each the largest over probes.
     """
     n_plates = len(wells.batch)
     fold = np.zeros(len(wells.rows), dtype=np.intp)
@@ -33,17 +32,21 @@ def plate_accuracy(wells: ProbedWells, X: Floats, seed: int) -> Finding:
     unit = wells.plate * N_FOLDS + fold
     prepared = probes(reduce_wells(X, unit, wells.group, n_plates * N_FOLDS), derive(seed, "trees"))
     plate_of = np.repeat(np.arange(n_plates), N_FOLDS)
-    chance, answers = 1 / n_plates, []
+    chance, estimates = 1 / n_plates, []
     count = np.bincount(wells.plate)
     for predict in prepared.values():
-        right = np.zeros(n_plates)
+        n_correct = np.zeros(n_plates)
         for number in range(N_FOLDS):
             test = np.arange(n_plates * N_FOLDS) % N_FOLDS == number
             actual = wells.plate[fold == number]
-            right += np.bincount(actual[predict(plate_of, test) == actual], minlength=n_plates)
-        recall = (right + 0.5) / (count + 1)  # never without an error
-        half = t.ppf((1 + LEVEL) / 2, len(fold) - n_plates) * np.sqrt((recall * (1 - recall) / count).sum()) / n_plates
-        value = (right / count).mean()
-        answers.append([(x - chance) / (1 - chance) for x in (value, value - half, min(1.0, value + half))])
-    value, lower, upper = np.max(answers, axis=0)
+            n_correct += np.bincount(actual[predict(plate_of, test) == actual], minlength=n_plates)
+        recall = (n_correct + 0.5) / (count + 1)  # so that the error is never 0
+        half_width = (
+            t.ppf((1 + LEVEL) / 2, len(fold) - n_plates) * np.sqrt((recall * (1 - recall) / count).sum()) / n_plates
+        )
+        value = (n_correct / count).mean()
+        estimates.append(
+            [(x - chance) / (1 - chance) for x in (value, value - half_width, min(1.0, value + half_width))]
+        )
+    value, lower, upper = np.max(estimates, axis=0)
     return Finding("audit/batch_probe/controls/plates", float(value), float(lower), float(upper), n=len(wells.rows))

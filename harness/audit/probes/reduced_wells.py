@@ -1,4 +1,4 @@
-"""Wells as probes read them: on components that show large differences, and on those in which plates differ most."""
+"""Wells reduced for the probes: large components, small directions in which plates differ, ranks of features."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from harness.core.arrays import Doubles, Floats, Mask
 from harness.numerics.components import standardized
 
 N_LARGE = 50  # components by variance, which is what pictures show
-N_SMALL = 15  # directions beside them in which plates differ most
-N_REST = 150  # components that these are sought on
+N_SMALL = 15  # further directions, in which plates differ most
+N_REST = 150  # components among which these directions are sought
 N_FEATURES = 60  # features that trees read as they are
 CONSTANT = 1e-4  # share of variance within plates below which a feature is constant on them
 FARTHEST = 10.0  # standard deviations from the mean, so that one well does not make a component
@@ -24,7 +24,7 @@ FARTHEST = 10.0  # standard deviations from the mean, so that one well does not 
 
 @dataclass(frozen=True)
 class ReducedWells:
-    """The n wells of a screen that probes tell apart, without their batches.
+    """The n wells whose batch the probes predict, reduced to what they read; batches have no part in it.
 
     Attributes
     ----------
@@ -52,11 +52,11 @@ class ReducedWells:
 
 
 def reduce_wells(X: Floats, plate: Codes, group: Codes, n_plates: int) -> ReducedWells:
-    """Reduce profiles (n, n_features) to what probes read. What batches the plates are in has no part in it.
+    """Reduce profiles (n, n_features) to what the probes read; the batches of plates have no part in it.
 
-    Features that are constant on every plate are for trees alone. There are few plates to such a feature, it may follow
-    what the plates hold (a feature that controls do not have, in units of the plate's other wells), and would outweigh
-    all others.
+    Features that are constant on every plate are read by the trees only. Such a feature has as few values as there are
+    plates, may follow what the plates hold (e.g. a feature that controls lack, in units of the plate's other wells),
+    and would outweigh all others.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def _between_plates(U: Floats, plate: Codes, n: int) -> Floats:
 
 
 def _features(scaled: Floats, plate: Codes) -> Floats:
-    """Return ranks of the features whose plates differ most in the mean or in the spread of ranks, (n, <= 60)."""
+    """Return the ranks of the features whose plates differ most in the mean or spread of ranks, (n, <= 60)."""
     ranks = (rankdata(scaled, axis=0) / len(scaled)).astype(np.float32)
     if ranks.shape[1] <= N_FEATURES:
         return np.asarray(ranks)

@@ -1,4 +1,4 @@
-"""The wells that probes read: controls that the normalization did not read, and treated wells minus their compound."""
+"""The wells that probes read: controls hidden from the normalization, and treated wells minus their compound."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ FEWEST_SHARED = 0.5  # of treated wells whose compound is in several batches
 
 @dataclass(frozen=True)
 class ProbedWells:
-    """Which n wells of a screen are told apart.
+    """The n wells of a screen whose batch is predicted.
 
     Attributes
     ----------
-    rows : (n,) rows of the table of wells. part : (n,) the screen that each is read from.
+    rows : (n,) rows of the table of wells. part : (n,) the screen that each well is read from.
     plate : (n,) 0..Q-1. batch : (Q,) 0..B-1. table : their n rows.
-    group : (n,) the compound whose mean is taken off, -1 for controls.
-    code, reason : a restriction of what they can show.
+    group : (n,) the compound whose mean is subtracted, -1 for controls.
     """
 
     rows: Codes
@@ -39,11 +38,9 @@ class ProbedWells:
     batch: Codes
     table: pd.DataFrame
     group: Codes
-    code: str = ""
-    reason: str = ""
 
     def profiles(self, screens: Screens) -> Floats:
-        """Return profiles of the wells, (n, n_features), each part with the mean of its wells at 0."""
+        """Return the profiles of the wells, (n, n_features), each part minus the mean of its wells."""
         X = np.empty((len(self.rows), len(screens[0].features)), dtype=np.float32)
         for number in np.unique(self.part):
             inside = self.part == number
@@ -55,7 +52,7 @@ class ProbedWells:
 
 
 def _compound_means(screen: Profiles, group: Codes, rows: Codes) -> Floats:
-    """Return for each row the mean over the wells of its compound, hidden controls not among them."""
+    """Return the mean over the wells of the compound of each row, without hidden controls, (n_rows, n_features)."""
     wells = screen.wells
     names = wells["compound"].to_numpy()
     codes = pd.Index(names[rows][np.unique(group, return_index=True)[1]]).get_indexer(names)
@@ -69,7 +66,7 @@ def _compound_means(screen: Profiles, group: Codes, rows: Codes) -> Floats:
 
 
 def treated(wells: pd.DataFrame) -> Mask:
-    """Mark treated wells that are no hidden controls."""
+    """Mark the treated wells that are no hidden controls."""
     mask = (wells["role"] == "treated").to_numpy(dtype=bool)
     if "heldout_control" in wells:
         mask = mask & ~wells["heldout_control"].to_numpy(dtype=bool)
@@ -77,7 +74,7 @@ def treated(wells: pd.DataFrame) -> Mask:
 
 
 def screens_with_hidden_controls(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
-    """Normalize the screen with each part of the controls hidden, in other batches if ``batch_of`` plates is given.
+    """Normalize the screen once with each part of the controls hidden, in the batches ``batch_of`` plates if given.
 
     Raises
     ------
@@ -87,23 +84,24 @@ def screens_with_hidden_controls(context: AuditContext, batch_of: Mapping[str, s
     screens = [heldout_controls(context, part) for part in range(n_hidden_parts(profiles.wells))]
     if batch_of is None:
         return screens
-    return [_anew(context, in_batches(profiles.replace(wells=screen.wells), batch_of)) for screen in screens]
+    return [_renormalized(context, in_batches(profiles.replace(wells=screen.wells), batch_of)) for screen in screens]
 
 
 def screen_with_all_controls(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
-    """Normalize the screen with all controls as controls."""
+    """Normalize the screen without hiding controls, in the batches ``batch_of`` plates if given."""
     if batch_of is None:
         return [normalized_wells(context)]
-    return [_anew(context, in_batches(raw_wells(context), batch_of))]
+    return [_renormalized(context, in_batches(raw_wells(context), batch_of))]
 
 
 def in_batches(profiles: Profiles, batch_of: Mapping[str, str]) -> Profiles:
-    """Give the plates that are named other batches."""
+    """Give the plates named in ``batch_of`` other batches."""
     batch = profiles.wells["plate"].map(batch_of).fillna(profiles.wells["batch"])
     return profiles.replace(wells=profiles.wells.assign(batch=batch))
 
 
-def _anew(context: AuditContext, profiles: Profiles) -> Profiles:
+def _renormalized(context: AuditContext, profiles: Profiles) -> Profiles:
+    """Normalize the screen in permuted batches. Raises NotApplicable if the method refuses them."""
     try:
         return context.normalize(profiles)(None)
     except InputError as error:
@@ -111,7 +109,7 @@ def _anew(context: AuditContext, profiles: Profiles) -> Profiles:
 
 
 def probed_plates(wells: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the sorted plates of ``wells`` in batches with two of them or more, and the batches that are left out.
+    """Return the sorted plates of ``wells`` in batches of two plates or more, and the batches that are left out.
 
     Raises
     ------
@@ -133,7 +131,7 @@ def probed_plates(wells: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 
 def probed_controls(screens: Screens, plates: list[str], most: int, seed: int) -> ProbedWells:
-    """Return the control wells that each screen hides, evenly over plates; of a single screen all of its controls."""
+    """Return the controls that each screen hides, evenly over plates; all controls if there is a single screen."""
     table = screens[0].wells
     part = np.full(len(table), -1, dtype=np.intp)
     if len(screens) == 1:
@@ -177,9 +175,7 @@ def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], gro
 
 
 def rows_per_plate(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
-    """Return draw at most about ``most`` of the marked rows, as many from each plate as far as it has them; (n,)
-    rows.
-    """
+    """Draw at most about ``most`` of the marked rows, equally many from each plate if it has them, (n,) rows."""
     each = max(2, most // len(plates))
     rows_by_plate = []
     names, wells = table["plate"].to_numpy(), table["well"].to_numpy()

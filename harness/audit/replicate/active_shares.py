@@ -22,14 +22,14 @@ Bounds = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Prevalence:
-    """Share of treated wells that are active.
+    """Prevalence: the share of treated wells that are active.
 
     Attributes
     ----------
     by_plate : share, lower and upper bound (95%) among the treated wells of each plate of the screen, by its name.
     overall, lower, upper : over all treated wells.
     code : one word if the numbers need a caveat; empty if they do not.
-    reason : what they rest on, for people.
+    reason : what they rest on, for readers.
     n : treatments they rest on.
     """
 
@@ -44,7 +44,7 @@ class Prevalence:
 
 @dataclass(frozen=True)
 class ActiveShares:
-    """Value, lower and upper bound over the screen, and by the name of a plate."""
+    """Shares of active wells with lower and upper bounds, over the screen and by the name of a plate."""
 
     overall: Bounds
     by_plate: Mapping[str, Bounds]
@@ -59,12 +59,12 @@ class ActiveShares:
         batch_of: pd.Series[str],
         seed: int,
     ) -> ActiveShares:
-        """Count the wells of active treatments, less the 5% that pass by chance.
+        """Count the wells of active treatments, minus the 5% that pass by chance.
 
         Parameters
         ----------
         active, defined : (n_treatments,) whether p < 0.05, and whether there is a p. treatment, plate : (n_wells,).
-        batch_of : the batch of every plate of the screen; a plate without wells takes the mean of the screen.
+        batch_of : the batch of every plate of the screen; a plate without wells takes the share of the screen.
         """
         counted = defined[treatment]
         names, number = np.unique(plate[counted], return_inverse=True)
@@ -82,7 +82,7 @@ class ActiveShares:
         return cls(screen_bounds, by_plate | {str(p): _bounds(shares[:, i]) for i, p in enumerate(names)})
 
     def up_to(self, other: ActiveShares) -> ActiveShares:
-        """Return the same values with the other's upper bounds."""
+        """Return the same values with upper bounds no lower than those of ``other``."""
 
         def widened(a: Bounds, b: Bounds) -> Bounds:
             return a[0], a[1], max(a[2], b[2])
@@ -91,11 +91,12 @@ class ActiveShares:
         return ActiveShares(widened(self.overall, other.overall), by_plate)
 
     def prevalence(self, n: int, reason: str, code: str = "") -> Prevalence:
+        """Return the shares as a prevalence that rests on ``n`` treatments."""
         return Prevalence(self.by_plate, *self.overall, code=code, reason=reason, n=n)
 
 
 def _by_plate(positive: Doubles, count: Doubles, batch: NDArray[np.object_]) -> Doubles:
-    """Return corrected shares of plates, drawn to their batch, (n_draws, n_plates)."""
+    """Return the corrected shares of plates, shrunk towards their batch, (n_draws, n_plates)."""
     share = np.divide(positive, count, out=np.full_like(count, np.nan), where=count > 0)
     smooth = (positive + 0.5) / (count + 1)
     noise = smooth * (1 - smooth) / (count + 1)
@@ -110,4 +111,5 @@ def _bounds(draws: Doubles) -> Bounds:
 
 
 def _corrected(share: Doubles) -> Doubles:
+    """Return the share of active wells from the share of wells with p < 0.05."""
     return (share - ALPHA) / (1 - ALPHA)

@@ -1,4 +1,4 @@
-"""What random rankings score, and how often as much as was found (Kalinin 2025; copairs)."""
+"""Average precision of random rankings, and p values against it (Kalinin 2025; copairs)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RankedReplicates = tuple[Doubles, Ints, Ints]  # average precision, positives an
 
 
 def chance_average_precision(positives: Ints, negatives: Ints) -> Doubles:
-    """Return expected average precision of random ranking, (n,); NaN without positives or without negatives.
+    """Return the expected average precision of a random ranking, (n,); NaN without positives or without negatives.
 
     With M positives among L: ((M - 1) / (L - 1) (L - H_L) + H_L) / L, H_L the L-th harmonic number
     (Bestgen 2015, Prague Bulletin of Mathematical Linguistics 103, 131).
@@ -26,11 +26,11 @@ def chance_average_precision(positives: Ints, negatives: Ints) -> Doubles:
 
 
 def p_values(treatment: Ints, ranked: RankedReplicates, *, n_null: int, seed: int) -> Doubles:
-    """Return p of the mean average precision of each treatment that has one, in order of their numbers.
+    """Return the p of the mean average precision of each treatment that has one, in order of their numbers.
 
-    As in copairs: the null of a well is average precision of random rankings with its numbers of positives and
-    negatives; wells with equal numbers share their random rankings (so that the null of a mean over them is as wide
-    as that of one: conservative, as wells of a treatment are each other's positives).
+    As in copairs: the null of a well is the average precision of random rankings with its numbers of positives and
+    negatives. Wells with equal numbers share their random rankings, so that the null of their mean is as wide as that
+    of one well: conservative, as wells of a treatment are each other's positives.
     """
     value, positives, negatives = ranked
     defined = np.isfinite(value)
@@ -50,7 +50,7 @@ def p_values(treatment: Ints, ranked: RankedReplicates, *, n_null: int, seed: in
 
 
 def _random(m: int, n: int, n_null: int, seed: int) -> Doubles:
-    """Return average precision of random rankings of m positives among m + n, (n_null,)."""
+    """Return the average precision of random rankings of m positives among m + n, (n_null,)."""
     ranks = np.tile(np.arange(1, m + n + 1, dtype=np.int32), (n_null, 1))
     generator(seed, "random rankings", m, n).permuted(ranks, axis=1, out=ranks)
     return np.asarray((np.arange(1, m + 1) / np.sort(ranks[:, :m], axis=1)).mean(axis=1))

@@ -1,4 +1,4 @@
-"""Which control wells the whitened space is fitted on."""
+"""Sample of control wells that the whitened space is fitted on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ FEWEST_OF_PLATE = 4
 
 
 def sample_controls(wells: pd.DataFrame, seed: int) -> Mask:
-    """At most 1,000 of the control wells, as many of each plate, (n_wells,); whatever the order of rows."""
+    """Choose at most about 1,000 control wells, equally many from each plate, (n_wells,); rows may come in any
+    order."""
     controls = wells[wells["role"] == "negcon"].sort_values(["plate", "well"])
     order = generator(seed, "controls of the whitened space").permutation(len(controls))
     place = controls.iloc[order].groupby("plate").cumcount()

@@ -23,12 +23,12 @@ FEWEST_CONTROLS = 2
 
 @dataclass(frozen=True)
 class Displacements:
-    """Whitened displacements.
+    """Whitened displacements of treated wells from the controls of their plate.
 
     Attributes
     ----------
     treated : (n, p) of the selected wells, 0 at the controls.
-    controls : (m, p) of controls, less the mean of their plate; ``plate`` (m,) numbered as those of the treated wells.
+    controls : (m, p) of controls, minus the mean of their plate; ``plate`` (m,) numbered as for the treated wells.
     apart : share of the differences between plates in the mean of their treated wells that is more than noise, 0 to 1.
     """
 
@@ -40,7 +40,7 @@ class Displacements:
     seed: int
 
     def origin_errors(self, draw: int) -> Doubles:
-        """Return draw by how much the mean of each plate's controls may miss their true mean, (n_plates, p)."""
+        """Draw by how much the mean of each plate's controls may miss their true mean, (n_plates, p)."""
         errors = np.zeros((self.n_plates, self.controls.shape[1]))
         for plate in range(self.n_plates):
             rows = np.flatnonzero(self.plate == plate)
@@ -51,11 +51,11 @@ class Displacements:
 
 
 def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Displacements:
-    """Subtract the mean of each plate's controls, divide by their sd over the batch, whiten, take off positions.
+    """Subtract the mean of each plate's controls, divide by their sd over the batch, whiten, and remove positions.
 
-    The mean of few controls is noisy, and its error common to all wells of a plate. So plates are drawn to one another
-    in the mean of their treated wells, as far as such errors explain that they differ (James-Stein): where plates are
-    alike all of it, where half of them are full of active wells nothing.
+    The mean of few controls is noisy, and its error is common to all wells of a plate. So the means of the plates'
+    treated wells are shrunk towards each other as far as such errors explain their differences (James-Stein): entirely
+    if plates are alike, not at all if half of them are full of active wells.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Di
 
 
 def _check_controls(wells: pd.DataFrame, plates: NDArray[np.object_]) -> None:
-    """Refuse a plate without controls."""
+    """Raise NotApplicable if a plate has too few controls."""
     count = wells.loc[wells["role"] == "negcon", "plate"].value_counts().reindex(plates, fill_value=0)
     if count.min() < FEWEST_CONTROLS:
         raise NotApplicable(
@@ -88,9 +88,7 @@ def _check_controls(wells: pd.DataFrame, plates: NDArray[np.object_]) -> None:
 
 
 def _centred(profiles: Profiles, rows: Ints) -> Floats:
-    """Return rows minus the mean of their plate's controls, in units of the controls' sd within the plates of the
-    batch.
-    """
+    """Return rows minus the mean of their plate's controls, in units of the controls' sd within plates of the batch."""
     wells = profiles.wells
     control = (wells["role"] == "negcon").to_numpy(dtype=bool)
     X = np.empty((len(rows), profiles.X.shape[1]), dtype=np.float32)
@@ -112,9 +110,7 @@ def _centred(profiles: Profiles, rows: Ints) -> Floats:
 
 
 def _pooled(treated: Floats, plate: Ints, controls: Floats, control_plate: Ints) -> tuple[Floats, float]:
-    """Return treated wells with the means of their plates drawn to one another, and the share of the difference that
-    stays.
-    """
+    """Shrink the plates' means of treated wells towards each other; also return the share of the difference kept."""
     count, n_controls = np.bincount(plate), np.bincount(control_plate[control_plate >= 0], minlength=plate.max() + 1)
     means = group_means(treated, plate)
     within = float(np.square(treated - means[plate].astype(np.float32), dtype=np.float64).sum() / len(treated))

@@ -1,4 +1,7 @@
-"""Retrieval of replicates by a run's profiles and by the yardstick's, over the same wells and resamples."""
+"""Retrieval of replicates by a run's profiles and by the yardstick's, over the same wells and resamples.
+
+A view is the screen as it was normalized in one way.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class RetrievalOfView:
         return self.resamples.mean(getattr(self.retrieval, score))
 
     def minus(self, other: RetrievalOfView) -> Estimate:
-        """Return by how much mean average precision exceeds another view's."""
+        """Return by how much mean average precision exceeds that of another view."""
         return self.resamples.mean(self.retrieval.average_precision - other.retrieval.average_precision)
 
     def excess(self) -> Estimate:
@@ -48,9 +51,9 @@ class RetrievalOfView:
         return self.resamples.mean(self.retrieval.average_precision - self.retrieval.chance)
 
     def ratio(self, other: RetrievalOfView) -> Estimate:
-        """Return what lies above chance as a share of what does in another view."""
+        """Return the gain over chance as a share of that of another view."""
         if not other.excess().lower > 0:
-            reason = "replicates are not retrieved above chance by the yardstick: nothing that could be kept"
+            reason = "replicates are not retrieved above chance by the yardstick: there is nothing that could be kept"
             return Estimate(float("nan"), code="nothing_retrieved", reason=reason)
         a, b = self.retrieval, other.retrieval
         return self.resamples.ratio(a.average_precision - a.chance, b.average_precision - b.chance)
@@ -84,7 +87,7 @@ class IdentityComparison:
         return max(self.yardsticks.values(), key=lambda view: view.mean("average_precision").value)
 
     def above_chance(self) -> Estimate:
-        """Return the excess over chance of the view that has the largest."""
+        """Return the excess over chance of the view in which it is largest."""
         views = (self.run, self.recentred, *self.yardsticks.values())
         return max((view.excess() for view in views), key=lambda score: score.value)
 
@@ -107,24 +110,24 @@ def compare_identity(context: AuditContext) -> IdentityComparison:
     for name, profiles in views.items():
         same_as[name] = next((k for k, p in distinct.items() if np.array_equal(p.X, profiles.X)), name)
         distinct.setdefault(same_as[name], profiles)
-    rows = [_unit(profiles, selected, context.seed) for profiles in distinct.values()]
+    unit_profiles = [_unit(profiles, selected, context.seed) for profiles in distinct.values()]
     n_null = int(np.clip(WELLS_OF_NULL // len(selected.rows), *DRAWS_OF_NULL))
-    retrievals = dict(zip(distinct, retrieve(rows, selected, rule, context.seed, n_null=n_null), strict=True))
+    retrievals = dict(zip(distinct, retrieve(unit_profiles, selected, rule, context.seed, n_null=n_null), strict=True))
     defined = ~np.isnan(retrievals["run"].average_precision)
     if not defined.any():
         raise NotApplicable(f"no well has replicates {rule} and wells of other compounds there", code="few_compounds")
     compound = ordinal(selected.compound[defined])
     resamples = resample_crossed(context, wells.iloc[selected.rows][defined], compound, kind="compounds")
-    view = {name: RetrievalOfView(retrievals[same_as[name]].take(defined), resamples) for name in views}
-    yardsticks = {name: view[name] for name in views if name not in ("run", "recentred")}
+    by_view = {name: RetrievalOfView(retrievals[same_as[name]].take(defined), resamples) for name in views}
+    yardsticks = {name: by_view[name] for name in views if name not in ("run", "recentred")}
     n_compounds = int(compound.max()) + 1
     return IdentityComparison(
-        view["run"], view["recentred"], yardsticks, _code(rule), _reason(rule, selected), n_compounds
+        by_view["run"], by_view["recentred"], yardsticks, _code(rule), _reason(rule, selected), n_compounds
     )
 
 
 def _recentred(profiles: Profiles) -> Profiles:
-    """Return plates scaled by their controls; as they are if some plate has too few."""
+    """Return the profiles with each plate scaled by its controls; unchanged if a plate has too few controls."""
     try:
         return normalize(profiles, DmsoWithin())
     except InputError:
@@ -132,7 +135,7 @@ def _recentred(profiles: Profiles) -> Profiles:
 
 
 def _unit(profiles: Profiles, selected: ReplicateWells, seed: int) -> Floats:
-    """Return whitened profiles of the selected wells, of unit length; 0 for one at the mean of the controls."""
+    """Return whitened profiles of the selected wells, of unit length; 0 for a well at the mean of the controls."""
     fitted_on = sample_controls(profiles.wells, seed)
     Z = fit_whitening(profiles.X, profiles.wells, fitted_on)(profiles.X[selected.rows])
     length = np.sqrt(np.einsum("ij,ij->i", Z, Z, dtype=np.float64))[:, None]
@@ -140,13 +143,14 @@ def _unit(profiles: Profiles, selected: ReplicateWells, seed: int) -> Floats:
 
 
 def _code(rule: PairRule) -> str:
+    """Return the code of what replicates share; empty if they share neither batch nor position."""
     return "same_position" if not rule.position else "" if rule.batch else "same_batch"
 
 
 def _reason(rule: PairRule, selected: ReplicateWells) -> str:
     caveats = {
-        "same_position": "replicates share their position: it makes them alike too",
-        "same_batch": "replicates share their batch: it makes them alike too",
+        "same_position": "replicates share their position, which makes them alike too",
+        "same_batch": "replicates share their batch, which makes them alike too",
         "": "",
     }
     return "; ".join(filter(None, [f"replicates {rule}", caveats[_code(rule)], selected.caveat]))

@@ -1,4 +1,4 @@
-"""Which wells the replicate metrics read, and in which units."""
+"""Wells that the replicate metrics read, and their units."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ MOST_REPLICATES = 100  # wells of one treatment
 
 
 def metric_replicates(context: AuditContext) -> Replicates:
-    """Replicate wells of the run; at most 10,000 treated wells (a seeded choice of treatments, the same for every
-    normalization) and 100 of one treatment.
+    """Return the replicate wells of the run, with the controls of their plates.
+
+    At most 10,000 treated wells (a seeded choice of treatments, the same for every normalization) and 100 of a
+    treatment.
 
     Raises
     ------
@@ -55,14 +57,14 @@ def _replicates(normalized: Profiles, seed: int) -> Replicates:
 
 
 def _choose(wells: pd.DataFrame, treatment: Ints, seed: int) -> Mask:
-    """Return wells of treatments that have replicates in different positions, no more than the limits."""
+    """Mark the wells of treatments with replicates in different positions, within the limits on their number."""
     table = pd.DataFrame({"treatment": treatment, "well": wells["well"], "plate": wells["plate"]})[treatment >= 0]
     if not table["treatment"].duplicated().any():
         raise NotApplicable(f"none of {len(table)} treated wells has a replicate")
     positions = table.groupby("treatment")["well"].transform("nunique")
     if not (positions > 1).any():
         raise NotApplicable(
-            "every compound stands in the same well on all its plates: replicates would be alike by their position too"
+            "every compound stands in the same well on all its plates: its replicates would be alike by position too"
         )
     table = table[positions > 1].sort_values(["plate", "well"])
     order = generator(seed, "replicates of a treatment", len(table)).permutation(len(table))

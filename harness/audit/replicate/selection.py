@@ -1,4 +1,4 @@
-"""Wells that hold replicates of a treatment on several plates, and which of their pairs count."""
+"""Selection of wells with replicates on several plates, and the rules by which pairs of them count."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ENOUGH = 0.5  # of the treatments with replicates on other plates must have some
 
 @dataclass(frozen=True)
 class PairRule:
-    """What two wells of a treatment must differ in to count as replicates, beside their plate."""
+    """Whether two wells of a treatment must differ in batch and position, besides the plate, to count as replicates."""
 
     batch: bool
     position: bool
 
     def allows(self, wells: ReplicateWells, a: Ints, b: Ints) -> Mask:
-        """Return whether rows ``a`` and ``b`` (broadcast against each other) differ in all that is asked for."""
+        """Return whether rows ``a`` and ``b`` (broadcast against each other) differ in all that the rule requires."""
         differ = wells.plate[a] != wells.plate[b]
         if self.batch:
             differ &= wells.batch[a] != wells.batch[b]
@@ -44,14 +44,14 @@ RULES = tuple(PairRule(batch, position) for position in (True, False) for batch 
 
 @dataclass(frozen=True)
 class ReplicateWells:
-    """Treated wells of compounds that are known, sorted by plate and well, n rows.
+    """Treated wells of named compounds, sorted by plate and well, n rows.
 
     Attributes
     ----------
     rows : (n,) where they stand in the wells table.
     treatment, compound, plate, batch, position : (n,) numbers from 0 without gaps. A treatment is a compound at a
         dose; of a screen whose doses have no replicates a compound.
-    caveat : what was left out, for people; empty if nothing was.
+    caveat : what was left out, for readers; empty if nothing was.
     """
 
     rows: Ints
@@ -91,7 +91,7 @@ class ReplicateWells:
         return next(rule for rule in RULES if self._n_treatments(rule) >= ENOUGH * weakest)
 
     def take(self, keep: Mask, caveat: str = "") -> ReplicateWells:
-        """Return the rows of ``keep`` (n,), renumbered."""
+        """Return the rows of ``keep`` (n,), with numbers without gaps."""
         return ReplicateWells(
             self.rows[keep],
             ordinal(self.treatment[keep]),
@@ -103,14 +103,15 @@ class ReplicateWells:
         )
 
     def _n_treatments(self, rule: PairRule) -> int:
+        """Return how many treatments have replicates by ``rule``."""
         return len(np.unique(self.treatment[self.pairs(rule)[0]]))
 
 
 def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -> ReplicateWells:
-    """Select the treated wells of known compounds; compounds that are controls somewhere do not take part.
+    """Select the treated wells of named compounds; compounds that are controls somewhere do not take part.
 
-    Of more than ``most`` wells a seeded choice of compounds, of a treatment at most 24 wells; neither depends on the
-    order of rows.
+    Of more than ``most`` wells a seeded choice of compounds is taken, and at most 24 wells of a treatment; neither
+    depends on the order of rows.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -
 
 
 def _treatments(table: pd.DataFrame) -> Ints:
-    """Return numbers of compounds at a dose; of compounds, if no dose has wells on two plates."""
+    """Return the number of each row's compound at its dose; of its compound if no dose has wells on two plates."""
     for columns in (["compound", "dose"], ["compound"]):
         if set(columns) <= set(table.columns):
             number = np.asarray(table.groupby(columns, dropna=False, sort=True).ngroup(), dtype=np.intp)

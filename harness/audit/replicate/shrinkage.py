@@ -1,4 +1,4 @@
-"""Shares of plates drawn to the mean of their batch as far as their noise asks for."""
+"""Shrinkage of plates' shares towards the mean of their batch, as far as noise explains their differences."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from harness.core.arrays import Doubles
 
 
 def shrink_plate_shares(estimate: Doubles, noise: Doubles, batch: NDArray[np.object_]) -> Doubles:
-    """Draw plates to their batch's mean, and batches' means to the mean of all, (n_plates,).
+    """Shrink plates towards their batch's mean, and the means of batches towards the mean of all, (n_plates,).
 
-    By the share of their variance that noise explains (James-Stein; Efron & Morris 1975, J. Am. Stat. Assoc. 70).
+    Both by the share of the variance that noise explains (James-Stein; Efron & Morris 1975, J. Am. Stat. Assoc. 70).
 
     Parameters
     ----------
@@ -30,20 +30,20 @@ def shrink_plate_shares(estimate: Doubles, noise: Doubles, batch: NDArray[np.obj
     error = np.bincount(batch_of_defined, noise[defined], minlength=len(names)) / np.maximum(size, 1) ** 2
     has_plates = size > 0
     between = mean.copy()
-    between[has_plates] = _drawn(
+    between[has_plates] = _shrink(
         mean[has_plates],
         error[has_plates],
         np.full(has_plates.sum(), mean[has_plates].mean()),
         int(has_plates.sum()) - 1,
     )
     out = between[codes]
-    inside = _drawn(estimate[defined], noise[defined], mean[batch_of_defined], int(defined.sum() - has_plates.sum()))
+    inside = _shrink(estimate[defined], noise[defined], mean[batch_of_defined], int(defined.sum() - has_plates.sum()))
     out[defined] += inside - mean[batch_of_defined]
     return np.asarray(out)
 
 
-def _drawn(value: Doubles, noise: Doubles, centre: Doubles, freedom: int) -> Doubles:
-    """Return ``value`` drawn to ``centre`` by the share of its variance around it that ``noise`` explains."""
+def _shrink(value: Doubles, noise: Doubles, centre: Doubles, freedom: int) -> Doubles:
+    """Return ``value`` shrunk towards ``centre`` by the share of its variance around it that ``noise`` explains."""
     if freedom < 1:
         return value
     real = max(0.0, float(np.square(value - centre).sum() / freedom - noise.mean()))

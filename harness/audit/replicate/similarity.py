@@ -1,4 +1,4 @@
-"""Replicate wells of compounds as the replicate metrics see them: their profiles, their pairs, means over compounds."""
+"""Replicate wells as the replicate metrics read them: profiles, pairs of replicates, means over treatments."""
 
 from __future__ import annotations
 
@@ -56,10 +56,12 @@ class Replicates:
 
     @cached_property
     def caveat(self) -> str:
-        """What else than biology could make replicates alike, or nothing."""
+        """What besides biology makes replicates alike; empty if most replicates are in different batches."""
         batch = self.wells["batch"].to_numpy()
         same = float((batch[self.pairs[0]] == batch[self.pairs[1]]).mean())
-        return f"{same:.0%} of replicate pairs lie in one batch: its effect makes them alike too" if same > 0.5 else ""
+        return (
+            f"{same:.0%} of replicate pairs lie in one batch, whose effect makes them alike too" if same > 0.5 else ""
+        )
 
     def mean(self, value: Doubles) -> float:
         """Return the mean over treatments of the mean over their wells; ``value`` is (n,), NaN where undefined."""
@@ -78,9 +80,7 @@ class Replicates:
 
 
 def replicate_pairs(treatment: Ints, position: Ints) -> tuple[Ints, Ints]:
-    """Return ordered pairs (query, mate) of rows with the same treatment (>= 0) in different positions, sorted by
-    query.
-    """
+    """Return ordered pairs (query, mate) of rows of one treatment (>= 0) in different positions, sorted by query."""
     rows = pd.DataFrame({"treatment": treatment, "row": np.arange(len(treatment))})[treatment >= 0]
     joined = rows.merge(rows, on="treatment")
     query, mate = (joined[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
@@ -90,6 +90,7 @@ def replicate_pairs(treatment: Ints, position: Ints) -> tuple[Ints, Ints]:
 
 
 def _unit(Z: Floats) -> Floats:
+    """Return rows scaled to unit length. Raises NotApplicable if one has none."""
     length = np.sqrt(np.einsum("ij,ij->i", Z, Z, dtype=np.float64))
     if not (length > 0).all():
         raise NotApplicable(f"{(length == 0).sum()} wells are at the mean of all controls: their angle is undefined")
