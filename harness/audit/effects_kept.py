@@ -71,42 +71,42 @@ class EffectsKept(Check):
         yield from _ratios(readings)
         for kind in KINDS:
             yield from _scores(kind, readings)
-        ratio, draws, n_wells = step_ratio(context, n)
-        yield _finding("strength_ratio", float(ratio[0]), draws.interval(ratio), n_wells)
+        ratio, resamples, n_wells = step_ratio(context, n)
+        yield _finding("strength_ratio", float(ratio[0]), resamples.interval(ratio), n_wells)
         strengths = strengths_of_run(context, n_directions(context, n))
         for name, effects in (("limit", strengths.limit), ("strong", strengths.strong)):
             yield Finding(f"{KEY}/{name}_sd", float(np.sqrt(np.square(effects).mean())), n=n)
 
 
 def _ratios(readings: SparseReadings) -> Iterator[Finding]:
-    """Yield the size of effects relative to the yardstick's."""
+    """Yield the size of the effects relative to the yardstick's."""
     by_run, by_yardstick = (size.contrast for size in readings.sizes)
-    draws = readings.draws
+    resamples = readings.resamples
     ratio = ratio_to_yardstick(by_run, by_yardstick)
-    mean = draws.mean(ratio)
+    mean = resamples.mean(ratio)
     n, reason = readings.n_wells, readings.reason
     code = RAW_YARDSTICK if readings.is_raw else NOISY_YARDSTICK if NOISY in reason else ""
-    yield _finding("ratio", float(mean[0]), draws.interval(mean), n, reason, code)
+    yield _finding("ratio", float(mean[0]), resamples.interval(mean), n, reason, code)
     worst = int(np.nanargmin(ratio[0])) if np.isfinite(ratio[0]).any() else 0
-    yield _finding("worst_ratio", float(ratio[0, worst]), draws.interval(ratio[:, worst]), n)
+    yield _finding("worst_ratio", float(ratio[0, worst]), resamples.interval(ratio[:, worst]), n)
     for name, values in (("d_prime", by_run), ("d_prime_yardstick", by_yardstick)):
         yield Finding(f"{KEY}/{name}", float(np.mean(values[0])), n=n)
 
 
 def _scores(kind: str, readings: SparseReadings) -> Iterator[Finding]:
-    """Yield a score on held-out plates, the yardstick's on the same wells, and their difference."""
-    draws = readings.draws
-    by_run, by_yardstick = (draws.mean(draws.by_direction(s.total, s.count)) for s in readings.scores[kind])
+    """Yield a score on held-out plates, that of the yardstick on the same wells, and their difference."""
+    resamples = readings.resamples
+    by_run, by_yardstick = (resamples.mean(resamples.by_direction(s.total, s.count)) for s in readings.scores[kind])
     n = int(readings.scores[kind][0].count.sum())
     for name, values in ((kind, by_run), (f"{kind}_yardstick", by_yardstick)):
-        bounds = bounded_interval(float(values[0]), values[1:], freedom=draws.freedom)
+        bounds = bounded_interval(float(values[0]), values[1:], freedom=resamples.freedom)
         yield _finding(name, float(values[0]), bounds, n)
     difference: Doubles = by_run - by_yardstick
-    yield _finding(f"{kind}_minus_yardstick", float(difference[0]), draws.interval(difference), n)
+    yield _finding(f"{kind}_minus_yardstick", float(difference[0]), resamples.interval(difference), n)
 
 
 def _finding(name: str, value: float, bounds: tuple[float, float], n: int, reason: str = "", code: str = "") -> Finding:
-    """Return a finding, with the code of what is missing if it has no value or no interval."""
+    """Return a finding; one without a value or an interval has the code of what is missing."""
     if np.isnan(value):
         reason, code = "too few wells to learn an effect on some plates and find it on others", "few_wells"
     elif np.isnan(bounds[0]):

@@ -20,8 +20,8 @@ from harness.settings.annotated_types import Count, NotNegative
 from harness.settings.limits import Between
 
 KEY = "audit/spike_in"
-LEAST = 0.01  # share of wells that are spiked where none is active
-ALIKE = 0.05  # differences of prevalence that need no passes of their own
+LEAST = 0.01  # share of wells that are spiked if none is active
+ALIKE = 0.05  # difference of prevalence that needs no measurement of its own
 UNKNOWN = "prevalence_unknown"
 
 
@@ -100,14 +100,13 @@ class SpikeIn(Check):
         yield Finding(f"{KEY}/turns_at", *turning.point, reason=turning.reason, code=turning.code)
 
     def _first(self, n: int) -> range:
+        """Return the numbers of the first ``n`` directions."""
         return range(min(n, self.n_directions))
 
     def _matched(
         self, context: AuditContext, turning: TurningPoint, rarest: Arm, sparse: Arm, *, tied: bool
     ) -> Iterator[Finding]:
-        """Yield contrast at the screen's own prevalence and at the bounds of it, or from the ``rarest`` effects to
-        90%.
-        """
+        """Yield the contrast at the screen's own prevalence and at its bounds, or from ``rarest`` to 90% if unknown."""
         key = f"{KEY}/matched"
         try:
             prevalence = prevalence_by_plate(context)
@@ -131,12 +130,13 @@ class SpikeIn(Check):
 
 
 def _design(prevalence: Prevalence, bound: int, *, tied: bool) -> SpikeDesign:
+    """Return the design of the matched arm: ``bound`` 0 is the estimate of the prevalence, 1 its lower, 2 its upper."""
     shares = {str(plate): float(np.clip(values[bound], LEAST, 1)) for plate, values in prevalence.by_plate.items()}
     return SpikeDesign("matched", shares, same_positions=tied)
 
 
 def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[Finding]:
-    """Yield prevalence, contrast, retention and spillover of an arm."""
+    """Yield the prevalence, contrast, retention and spillover of an arm."""
     bounds = (np.nan, np.nan) if prevalence is None else (prevalence.lower, prevalence.upper)
     reason, code = ("", "") if prevalence is None else (prevalence.reason, prevalence.code)
     yield Finding(f"{KEY}/{name}/prevalence", arm.prevalence, bounds[0], bounds[1], arm.n_wells, reason, code)
@@ -145,7 +145,7 @@ def _arm(name: str, arm: Arm, prevalence: Prevalence | None = None) -> Iterator[
 
 
 def _finding(name: str, bounded: ValueAndBounds, n: int, reason: str = "") -> Finding:
-    """Return a finding, with the code of what is missing if it has no value or no interval."""
+    """Return a finding; one without a value or an interval has the code of what is missing."""
     code = ""
     if np.isnan(bounded[1]):
         reason, code = "too few plates of the same prevalence for an interval", "few_plates"

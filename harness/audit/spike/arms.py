@@ -1,4 +1,4 @@
-"""One direction in many wells: how far they stand from the others, relative to what the yardstick makes of them."""
+"""Arms of the spike-in: an effect in the wells of a design, and its contrast relative to the yardstick's."""
 
 from __future__ import annotations
 
@@ -35,9 +35,14 @@ KINDS = ("contrast", "retention", "spillover")
 
 @dataclass(frozen=True)
 class Arm:
-    """d' of an arm over the yardstick's contrast, (1 + R, n_directions) each: of the first row no plate is resampled.
+    """Measured contrast of an arm, as d' over the yardstick's, (1 + R, n_directions) each.
 
-    ``n_wells`` : spiked. ``prevalence`` : mean share of treated wells that are spiked. ``draws`` : of plates.
+    In the first row no plate is resampled.
+
+    Attributes
+    ----------
+    contrast, retention, spillover : see :class:`harness.audit.spike_in.SpikeIn`.
+    n_wells : spiked. prevalence : mean share of treated wells that are spiked. resamples : of plates.
     """
 
     contrast: Doubles
@@ -45,26 +50,26 @@ class Arm:
     spillover: Doubles
     n_wells: int
     prevalence: float
-    draws: PlateResamples
+    resamples: PlateResamples
 
     def bounded(self, kind: str) -> ValueAndBounds:
         """Return the mean over directions and its interval over directions and plates."""
-        values = self.draws.mean(getattr(self, kind))
-        return float(values[0]), *self.draws.interval(values)
+        values = self.resamples.mean(getattr(self, kind))
+        return float(values[0]), *self.resamples.interval(values)
 
 
 def measure_arm(context: AuditContext, design: SpikeDesign, numbers: Sequence[int], rare: Arm) -> Arm:
-    """Spike the wells of a design with some of the run's directions, one after the other: a pass for each.
+    """Spike the wells of a design with some of the run's directions, one after the other, a normalization for each.
 
-    What is special about these few directions is taken off: by how much their contrast as ``rare`` effects differs from
-    the mean of all directions (a ratio estimator).
+    The measured contrast is corrected for what is special about these few directions: how much their contrast as
+    ``rare`` effects differs from the mean of all directions (a ratio estimator).
     """
     n = rare.contrast.shape[1]
     experiment = spike_in_experiment(context)
     wells = experiment.base.wells
     level = np.array([design.prevalence[str(plate)] for plate in wells["plate"].unique()])
     halves = plate_halves(context, level)
-    draws = resample_alike_plates(wells, level, halves, context.n_resamples, context.seed)
+    resamples = resample_alike_plates(wells, level, halves, context.n_resamples, context.seed)
     by_run, yardstick, n_wells = [], [], 0
     for number in numbers:
         effect = strengths_of_run(context, n).clear[[number]]
@@ -72,13 +77,13 @@ def measure_arm(context: AuditContext, design: SpikeDesign, numbers: Sequence[in
         code = np.where(spiked, 0, UNSPIKED).astype(np.intp)
         by_run.append(
             effect_sizes(
-                experiment.displacement_by_plate(experiment.normalized(code, effect), code, 1), halves, draws.plates
+                experiment.displacement_by_plate(experiment.normalized(code, effect), code, 1), halves, resamples.plates
             )
         )
         moves = experiment.yardstick_displacement_by_plate(experiment.by_yardstick(code, effect), code, 1)
-        yardstick.append(effect_sizes(moves, halves, draws.plates).contrast)
+        yardstick.append(effect_sizes(moves, halves, resamples.plates).contrast)
         n_wells += int(spiked.sum())
-    arm = _arm(by_run, np.hstack(yardstick), n_wells, design.mean_prevalence, draws)
+    arm = _combine(by_run, np.hstack(yardstick), n_wells, design.mean_prevalence, resamples)
     factor = _typical(rare.contrast[0])[list(numbers)]
     parts = {name: getattr(arm, name) * factor for name in KINDS}
     return replace(arm, **parts)
@@ -89,11 +94,11 @@ def sparse_arm(context: AuditContext, n: int, n_passes: int) -> Arm:
     readings = clear_readings(context, n, n_passes)
     by_run, yardstick = readings.sizes
     share = readings.n_wells / n_passes / float(spike_in_experiment(context).treated.sum())
-    return _arm([by_run], yardstick.contrast, readings.n_wells, share, readings.draws)
+    return _combine([by_run], yardstick.contrast, readings.n_wells, share, readings.resamples)
 
 
 def _typical(contrast: Doubles) -> Doubles:
-    """Return mean contrast over directions by that of each, (n,), within bounds; 1 if rare effects are lost."""
+    """Return the mean contrast over directions divided by that of each, (n,), within bounds; 1 if effects are lost."""
     mean = float(np.nanmean(contrast)) if np.isfinite(contrast).any() else 0.0
     if mean < LOST:
         return np.ones(len(contrast))
@@ -101,15 +106,16 @@ def _typical(contrast: Doubles) -> Doubles:
         return np.asarray(np.clip(mean / np.nan_to_num(contrast, nan=mean), *MOST_SPECIAL))
 
 
-def _arm(
-    by_run: Sequence[EffectSizes], yardstick: Doubles, n_wells: int, prevalence: float, draws: PlateResamples
+def _combine(
+    by_run: Sequence[EffectSizes], yardstick: Doubles, n_wells: int, prevalence: float, resamples: PlateResamples
 ) -> Arm:
+    """Return an arm from the sizes of each direction, relative to the yardstick's contrast."""
     parts = {name: ratio_to_yardstick(np.hstack([getattr(s, name) for s in by_run]), yardstick) for name in KINDS}
-    return Arm(**parts, n_wells=n_wells, prevalence=prevalence, draws=draws)
+    return Arm(**parts, n_wells=n_wells, prevalence=prevalence, resamples=resamples)
 
 
 def is_tied(context: AuditContext, above: float) -> bool:
-    """Return whether compounds stand at the same positions on all plates: bias-corrected Cramer's V, remembered."""
+    """Return whether compounds are tied to positions: bias-corrected Cramer's V, computed once, exceeds ``above``."""
 
     def make() -> float:
         wells = spike_in_experiment(context).base.wells
@@ -123,7 +129,7 @@ def is_tied(context: AuditContext, above: float) -> bool:
 
 
 def other_designs(wells: pd.DataFrame, seed: int) -> list[SpikeDesign]:
-    """Return designs that a screen may not have: what would happen."""
+    """Return the designs of the arms that do not depend on the screen's own prevalence."""
     return [
         SpikeDesign("common", half_of_plates(wells, COMMON, 0.0, seed)),
         SpikeDesign("batch_bound", by_batch(wells, SPARSE, COMMON, seed)),
@@ -132,7 +138,8 @@ def other_designs(wells: pd.DataFrame, seed: int) -> list[SpikeDesign]:
 
 
 def design_at_share(context: AuditContext, share: float, *, tied: bool) -> SpikeDesign:
-    """Return the design in which a share of wells is active on half of the plates; if tied, on all, same positions."""
+    """Return the design with a share of active wells on half of the plates; if tied, on all and at the same
+    positions."""
     wells, seed = spike_in_experiment(context).base.wells, derive(context.seed, "spikes")
     if tied:
         return SpikeDesign("tied", same_on_all_plates(wells, share), same_positions=True)

@@ -1,4 +1,4 @@
-"""Size of an effect as d': how many sd of the noise lie between spiked and unspiked wells along the best direction."""
+"""Size of an effect as d': the distance between spiked and unspiked wells along the best direction, in noise sd."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from harness.core.arrays import Doubles, Mask
 
 @dataclass(frozen=True)
 class EffectSizes:
-    """d' by direction under each weighting of plates: (n_weightings, n_directions) each.
+    """Effect sizes d' of the directions under each weighting of plates, (n_weightings, n_directions) each.
 
-    ``contrast`` : spiked against all unspiked wells. ``retention``, ``spillover`` : what of it are the displacement of
-    the spiked wells and that of the other wells on plates with spikes, along the same direction.
+    Attributes
+    ----------
+    contrast : spiked against all unspiked wells.
+    retention, spillover : the displacement of the spiked wells, and of the other wells on plates with spikes, along the
+        same direction.
     """
 
     contrast: Doubles
@@ -27,35 +30,35 @@ class EffectSizes:
     spillover: Doubles
 
 
-def effect_sizes(moves: DisplacementSums, halves: Mask, weights: Doubles) -> EffectSizes:
-    """Return the d' of all directions: the direction is learned on one half of the plates and measured on the other.
+def effect_sizes(displacements: DisplacementSums, halves: Mask, weights: Doubles) -> EffectSizes:
+    """Return the d' of all directions, each learned on one half of the plates and measured on the other.
 
     With c the difference of the mean displacements of spiked and unspiked wells and S the covariance of the noise, d' =
     w'c_B / sqrt(w'S_B w) with w = S_A^-1 c_A, the mean over both ways round. c and S of disjoint plates share no noise,
-    so that neither the noise in c nor the fit of S makes d' larger: it is what a reader of other plates can get.
+    so that neither the noise in c nor the fit of S makes d' larger: it is what a reader can achieve on other plates.
 
     Parameters
     ----------
-    halves : (n_plates,) which plates are in the first half. weights : (R, n_plates) multiplicities of plates.
+    halves : (n_plates,) the plates of the first half. weights : (R, n_plates) multiplicities of plates.
     """
-    n_directions = moves.spiked.shape[1]
+    n_directions = displacements.spiked.shape[1]
     results = np.full((3, 2, len(weights), n_directions), np.nan)
     for way, fitted in enumerate((halves, ~halves)):
-        rows = fitted[moves.noise_plate]
+        rows = fitted[displacements.noise_plate]
         table = pd.DataFrame({"plate": np.zeros(int(rows.sum()), dtype=np.intp)})
-        white = fit_whitening(moves.noise[rows], table, np.ones(len(table), dtype=bool))
-        other = white.displacements(moves.other)
-        noise = white.displacements(moves.noise[~rows])
-        weight = weights[:, moves.noise_plate[~rows]]
+        white = fit_whitening(displacements.noise[rows], table, np.ones(len(table), dtype=bool))
+        other = white.displacements(displacements.other)
+        noise = white.displacements(displacements.noise[~rows])
+        weight = weights[:, displacements.noise_plate[~rows]]
         n_noise = weight.sum(axis=1)
         for k in range(n_directions):
-            stacks = np.concatenate([white.displacements(moves.spiked[:, k]), other])
-            direction = _contrast(moves, k, np.ones((1, len(halves))), fitted) @ stacks
+            stacks = np.concatenate([white.displacements(displacements.spiked[:, k]), other])
+            direction = _coefficients(displacements, k, np.ones((1, len(halves))), fitted)[0] @ stacks
             along = np.square(noise @ direction[0], dtype=np.float64)
             towards = stacks @ direction[0]
             with np.errstate(invalid="ignore", divide="ignore"):
                 sd = np.sqrt(weight @ along / n_noise)
-                for i, measured in enumerate(_coefficients(moves, k, weights, ~fitted)):
+                for i, measured in enumerate(_coefficients(displacements, k, weights, ~fitted)):
                     signal = measured @ towards
                     results[i, way, :, k] = np.where(signal == 0, 0.0, signal / sd)
     results[~np.isfinite(results)] = np.nan
@@ -64,30 +67,29 @@ def effect_sizes(moves: DisplacementSums, halves: Mask, weights: Doubles) -> Eff
 
 
 def mean_effect_sizes(several: Sequence[EffectSizes]) -> EffectSizes:
-    """Return the mean over passes."""
+    """Return the mean of the sizes over passes."""
     return EffectSizes(*(np.mean([getattr(s, f.name) for s in several], axis=0) for f in fields(EffectSizes)))
 
 
-def _contrast(moves: DisplacementSums, k: int, weights: Doubles, plates: Mask) -> Doubles:
-    return _coefficients(moves, k, weights, plates)[0]
+def _coefficients(
+    displacements: DisplacementSums, k: int, weights: Doubles, plates: Mask
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the coefficients of plate sums of spiked and other wells in contrast, retention and spillover.
 
-
-def _coefficients(moves: DisplacementSums, k: int, weights: Doubles, plates: Mask) -> tuple[Doubles, Doubles, Doubles]:
-    """Return coefficients of the sums of spiked and of other wells, (R, 2 n_plates) each: contrast, retention,
-    spillover.
+    (R, 2 n_plates) each: first the sums of spiked wells, then those of other wells.
     """
     weight = weights * plates
-    touched = weight * (moves.n_spiked[:, k] > 0)
+    touched = weight * (displacements.n_spiked[:, k] > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        spiked = weight / (weight @ moves.n_spiked[:, k])[:, None]
-        other = weight / (weight @ moves.n_other)[:, None]
-        near = touched / (touched @ moves.n_other)[:, None]
+        spiked = weight / (weight @ displacements.n_spiked[:, k])[:, None]
+        other = weight / (weight @ displacements.n_other)[:, None]
+        near = touched / (touched @ displacements.n_other)[:, None]
     nothing = np.zeros_like(weight)
     return np.hstack([spiked, -other]), np.hstack([spiked, nothing]), np.hstack([nothing, near])
 
 
 def halves_of_plates(wells: pd.DataFrame, prevalence: Doubles, rng: np.random.Generator) -> Mask:
-    """Deal plates to two halves, (n_plates,): in turn, ordered by prevalence and batch, at random among equals.
+    """Deal plates to two halves in turn, ordered by prevalence and batch, at random among equals, (n_plates,).
 
     Parameters
     ----------

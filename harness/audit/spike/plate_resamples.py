@@ -1,4 +1,4 @@
-"""Resamples of plates and directions together, and the intervals that they give."""
+"""Resamples of plates and directions, and the intervals from them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from harness.core.arrays import Doubles, Mask
 from harness.core.seeding import generator
 from harness.scoring.bootstrap import LEVEL, resample
 
-MOST_DRAWS = 200
+MOST_RESAMPLES = 200
 SAME_LEVEL = 0.15  # shares of spiked wells that count as the same
 
 
 @dataclass(frozen=True)
 class PlateResamples:
-    """Multiplicities of plates, (1 + R, n_plates), in the order in which they appear; the first row is all ones.
+    """Resamples of the plates of a screen.
 
-    ``freedom`` : degrees of freedom that an interval from them rests on; ``widening`` : of the spread of draws of few.
+    Attributes
+    ----------
+    plates : (1 + R, n_plates) multiplicities, in order of first appearance; the first row is all ones.
+    freedom : degrees of freedom of an interval from them. seed : of the directions that are drawn with the plates.
+    widening : factor by which the spread of resamples of few plates is too small.
     """
 
     plates: Doubles
@@ -32,23 +36,23 @@ class PlateResamples:
     widening: float = 1.0
 
     def directions(self, n: int) -> Doubles:
-        """Return multiplicities of ``n`` directions, (1 + R, n), drawn together with the plates."""
+        """Return multiplicities of ``n`` directions, (1 + R, n), resampled together with the plates."""
         multiplicities = generator(self.seed, "directions", n).multinomial(n, np.full(n, 1 / n), len(self.plates) - 1)
         return np.vstack([np.ones(n), multiplicities])
 
     def mean(self, values: Doubles) -> Doubles:
-        """Return the mean over directions of ``values`` (1 + R, n) under each draw, (1 + R,)."""
+        """Return the mean over directions of ``values`` (1 + R, n) under each resample, (1 + R,)."""
         weight = np.where(np.isfinite(values), self.directions(values.shape[1]), 0.0)
         return _ratio((weight * np.nan_to_num(values)).sum(axis=1), weight.sum(axis=1))
 
     def by_direction(self, total: Doubles, count: Doubles) -> Doubles:
-        """Return means of wells from their sums by direction and plate, (n, n_plates): (1 + R, n) under each draw."""
+        """Return means over wells under each resample, (1 + R, n), from sums by direction and plate, (n, n_plates)."""
         return _ratio(self.plates @ total.T, self.plates @ count.T)
 
     def interval(self, values: Doubles) -> tuple[float, float]:
         """Return Student's interval around the first of ``values``, (1 + R,), from the spread of the others.
 
-        NaN, NaN if fewer than half of the draws are defined, or there is no degree of freedom.
+        NaN, NaN if fewer than half of the resamples are defined, or there is no degree of freedom.
         """
         defined = values[1:][np.isfinite(values[1:])]
         if not np.isfinite(values[0]) or self.freedom < 1 or len(defined) < max(2, len(values) / 2):
@@ -59,8 +63,8 @@ class PlateResamples:
 
 
 def resample_plates(wells: pd.DataFrame, n: int, seed: int) -> PlateResamples:
-    """Draw plates within batches, and batches above them, for a table of wells; at most 200 times."""
-    resamples = resample(wells, n=min(n, MOST_DRAWS), seed=seed)
+    """Resample plates within batches, and the batches, of a table of wells; at most 200 times."""
+    resamples = resample(wells, n=min(n, MOST_RESAMPLES), seed=seed)
     order = pd.Index(resamples.plates).get_indexer(pd.Index(wells["plate"].unique()))
     multiplicity = (resamples.within * resamples.above)[:, order]
     plates = np.vstack([np.ones(len(order)), multiplicity])
@@ -69,10 +73,10 @@ def resample_plates(wells: pd.DataFrame, n: int, seed: int) -> PlateResamples:
 
 
 def resample_alike_plates(wells: pd.DataFrame, level: Doubles, halves: Mask, n: int, seed: int) -> PlateResamples:
-    """Draw plates among those of the same half with nearly the same prevalence: how it is spread is the design.
+    """Resample plates among those of the same half with nearly the same prevalence, which is part of the design.
 
-    A draw with more rich plates, or one without the rich batch, would answer another question. If all plates have the
-    same prevalence these are the draws of :func:`resample_plates`.
+    A resample with more spiked plates, or without a spiked batch, would answer another question. If all plates have the
+    same prevalence, plates are resampled as by :func:`resample_plates`.
 
     Parameters
     ----------
@@ -96,8 +100,8 @@ def resample_alike_plates(wells: pd.DataFrame, level: Doubles, halves: Mask, n: 
 def resample_within_groups(
     names: NDArray[np.str_], groups: Sequence[Sequence[int]], n: int, seed: int
 ) -> PlateResamples:
-    """Draw plates among those of the same group, ``names`` (n_plates,) in order of first appearance."""
-    n = min(n, MOST_DRAWS)
+    """Resample plates among those of the same group; ``names`` (n_plates,) are in order of first appearance."""
+    n = min(n, MOST_RESAMPLES)
     plates = np.ones((n + 1, len(names)))
     for group in groups:
         share = np.full(len(group), 1 / len(group))

@@ -1,7 +1,7 @@
-"""Are wells with a known effect told from others, and from wells with another effect?
+"""Readers of spikes: models that tell wells with a known effect from other wells, and from wells with another effect.
 
-All readers compare wells within plates (each plate is centred at its unspiked treated wells) on plates that they have
-not seen: they find what a normalization kept within plates, whether it removed what differs between them or not.
+Readers compare wells within plates (each plate is centred at its unspiked treated wells) on plates that they have not
+seen: they find what a normalization kept within plates, whether or not it removed differences between plates.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ N_FOLDS = 5
 
 @dataclass(frozen=True)
 class WellScoreSums:
-    """Sums of a score of spiked wells by direction and plate, (n_directions, n_plates), and the number of wells."""
+    """Sums of a score over spiked wells, and the number of wells, by direction and plate: (n_directions, n_plates)."""
 
     total: Doubles
     count: Doubles
@@ -34,12 +34,12 @@ class WellScoreSums:
 
 @dataclass(frozen=True)
 class SpikeReader:
-    """Held-out plates and a space in which treated wells vary alike in all directions within plates.
+    """Score spiked wells on held-out plates, in a space in which treated wells vary alike in all directions.
 
     Attributes
     ----------
-    white : that space. plate : (n_wells,) numbers. folds : (n_plates,) the fold in which a plate is held out.
-    treated : (n_wells,) wells that may be spiked. compared : (n_wells,) those that spiked ones are compared with.
+    white : the map to that space. plate : (n_wells,) numbers. folds : (n_plates,) the fold that holds a plate out.
+    treated : (n_wells,) wells that may be spiked. compared : (n_wells,) wells that spiked ones are compared with.
     """
 
     white: Whitening
@@ -49,7 +49,7 @@ class SpikeReader:
     compared: Mask
 
     def read(self, X: Floats, code: NDArray[np.intp], n: int) -> tuple[WellScoreSums, WellScoreSums]:
-        """Score spiked wells of ``n`` directions: told from unspiked wells, and from other directions.
+        """Score spiked wells of ``n`` directions against unspiked wells, and against wells of other directions.
 
         Parameters
         ----------
@@ -59,10 +59,10 @@ class SpikeReader:
         return self._told_from_unspiked(*space, n), self._told_apart(*space, n)
 
     def _told_from_unspiked(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> WellScoreSums:
-        """Score each spiked well by the share of unspiked wells of its plate that look less like its direction: AUROC.
+        """Score each spiked well by the share of its plate's unspiked wells that lie less far along its direction.
 
-        The direction is the mean of its wells on training plates minus that of unspiked wells (the linear
-        discriminant, as this space is white).
+        The mean over wells is an AUROC. The direction is the mean of its wells on training plates minus that of
+        unspiked wells (the linear discriminant, as this space is white).
         """
         score = np.full(len(Z), np.nan)
         for test, means in self._folds(Z, plate, codes, n):
@@ -75,7 +75,7 @@ class SpikeReader:
         return self._by_plate(score, plate, codes, n)
 
     def _told_apart(self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> WellScoreSums:
-        """Score each spiked well by how often it is told from wells of other directions: AUROC, the mean over pairs.
+        """Score each spiked well by how often it is told from wells of other directions, an AUROC over pairs.
 
         Two directions are told apart along the difference of their means on training plates.
         """
@@ -83,7 +83,9 @@ class SpikeReader:
         for test, means in self._folds(Z, plate, codes, n):
             rows = np.flatnonzero(test & (codes != UNSPIKED))
             along, direction = Z[rows] @ means.T, codes[rows]
-            lead = along[np.arange(len(rows)), direction][:, None] - along  # of the own direction over each other one
+            lead = (
+                along[np.arange(len(rows)), direction][:, None] - along
+            )  # of the own direction over each other direction
             lead_of_other = (
                 along[:, direction].T - along[np.arange(len(rows)), direction]
             )  # of i's direction over j's own, at well j
@@ -95,13 +97,13 @@ class SpikeReader:
         return self._by_plate(score, plate, codes, n)
 
     def _space(self, X: Floats, code: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
-        """Return spiked and compared wells, centred by plate and white, their plates and their codes."""
+        """Return the spiked and compared wells, centred by plate and whitened, their plates and their codes."""
         rows = np.flatnonzero(self.compared | (code != UNSPIKED))
         Z = self.white.displacements(X[rows] - self.centres(X, code)[self.plate[rows]])
         return Z, self.plate[rows], code[rows]
 
     def centres(self, X: Floats, code: NDArray[np.intp]) -> Floats:
-        """Return mean of the unspiked treated wells of each plate, (n_plates, n_features); 0 if there are none."""
+        """Return the mean of the unspiked treated wells of each plate, (n_plates, n_features); 0 if there are none."""
         out = np.zeros((len(self.folds), X.shape[1]), dtype=np.float32)
         usable = self.treated & (code == UNSPIKED)
         for number in range(len(out)):
@@ -113,7 +115,7 @@ class SpikeReader:
     def _folds(
         self, Z: Floats, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int
     ) -> Iterator[tuple[Mask, Floats]]:
-        """For each fold the rows that are held out and the means of the directions on the others, (n, n_features)."""
+        """Yield for each fold the held-out rows and the means of the directions over the others, (n, n_features)."""
         for fold in range(int(self.folds.max()) + 1):
             test = self.folds[plate] == fold
             in_training = (~test)[:, None] & (codes[:, None] == np.arange(n))
@@ -122,6 +124,7 @@ class SpikeReader:
                 yield test, np.asarray(in_training.T.astype(np.float32) @ Z / count[:, None], dtype=np.float32)
 
     def _by_plate(self, score: Doubles, plate: NDArray[np.intp], codes: NDArray[np.intp], n: int) -> WellScoreSums:
+        """Sum the defined scores by direction and plate."""
         defined = ~np.isnan(score)
         total, count = np.zeros((n, len(self.folds))), np.zeros((n, len(self.folds)))
         np.add.at(total, (codes[defined], plate[defined]), score[defined])
@@ -130,7 +133,7 @@ class SpikeReader:
 
 
 def fit_reader(X: Floats, wells: pd.DataFrame, treated: Mask, seed: int, *, spiked: Mask | None = None) -> SpikeReader:
-    """Fit the space of the readers on treated wells without spikes, at most 800, evenly over plates.
+    """Fit the space of a reader on treated wells without spikes, at most 800, evenly over plates.
 
     Raises
     ------
@@ -162,7 +165,7 @@ def plate_folds(wells: pd.DataFrame, seed: int) -> NDArray[np.intp]:
 
 
 def _evenly(wells: pd.DataFrame, treated: Mask, most: int, seed: int) -> Mask:
-    """Return mark at most ``most`` of the treated wells, as many on every plate."""
+    """Mark at most about ``most`` of the treated wells, equally many on every plate."""
     if treated.sum() <= most:
         return treated
     marked = np.zeros(len(wells), dtype=bool)
@@ -175,5 +178,5 @@ def _evenly(wells: pd.DataFrame, treated: Mask, most: int, seed: int) -> Mask:
 
 
 def _beaten(score: float, others: Floats) -> float:
-    """Return share of ``others`` below ``score``, ties counted half."""
+    """Return the share of ``others`` below ``score``; ties count half."""
     return float(np.mean(others < score) + np.mean(others == score) / 2) if len(others) else float("nan")

@@ -1,4 +1,4 @@
-"""Saturation: what is left of a small step in strength on top of a strong effect."""
+"""Saturation: the size of a small step in strength on top of a strong effect."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FEWEST_WELLS = 3
 
 @dataclass(frozen=True, eq=False)
 class StrengthStep:
-    """Wells with a strong effect, and how far some of them move as it becomes a little stronger.
+    """Wells with a strong effect, and how far some of them move if it becomes a little stronger.
 
     All wells of a plate have the same direction; only every fourth takes the step, so that it changes the plate little.
 
     Attributes
     ----------
-    strong : (n, n_features) minus the mean of those of the plate, scaled by what that takes from their variance.
-    displacement : (m, n_features) of those that take the step. rows : (m,) which of the n these are.
+    strong : (n, n_features) minus the mean of such wells of the plate, scaled up by what that takes from the variance.
+    displacement : (m, n_features) of the wells that take the step. rows : (m,) these wells among the n.
     code, plate : (n,) direction and plate. usual : (n_features,) sd of treated wells within plates.
     """
 
@@ -41,7 +41,7 @@ class StrengthStep:
 
 
 def code_with_step(wells: pd.DataFrame, code: NDArray[np.intp], n: int, seed: int) -> NDArray[np.intp]:
-    """Return ``code`` + ``n`` for every fourth of the spiked wells of each plate, one at least, else ``code``."""
+    """Return ``code``, plus ``n`` for every fourth of the spiked wells of each plate, one at least."""
     out = code.copy()
     for plate, rows in wells[code != UNSPIKED].groupby("plate").groups.items():
         order = rows.to_numpy()[np.argsort(wells["well"].loc[rows].to_numpy(), kind="stable")]
@@ -53,7 +53,7 @@ def code_with_step(wells: pd.DataFrame, code: NDArray[np.intp], n: int, seed: in
 def take_step(
     reader: SpikeReader, strong: Floats, stronger: Floats, code: NDArray[np.intp], stepped: Mask
 ) -> StrengthStep:
-    """Take from two passes, (n_wells, n_features) each, what :func:`step_size` needs."""
+    """Return the step between two passes, (n_wells, n_features) each, as :func:`step_size` reads it."""
     rows = np.flatnonzero(code != UNSPIKED)
     plate = reader.plate[rows]
     deviation = np.zeros((len(rows), strong.shape[1]), dtype=np.float32)
@@ -67,20 +67,20 @@ def take_step(
     return StrengthStep(deviation, stronger[rows[moving]] - strong[rows[moving]], moving, code[rows], plate, usual)
 
 
-def step_size(reader: SpikeReader, steps: StrengthStep, halves: Mask, draws: PlateResamples, n: int) -> Doubles:
-    """Return d' of the step under each draw, (1 + R,): mean displacement over the sd of wells with the strong effect.
+def step_size(reader: SpikeReader, steps: StrengthStep, halves: Mask, resamples: PlateResamples, n: int) -> Doubles:
+    """Return d' of the step under each resample, (1 + R,): mean displacement over the sd of wells with strong effects.
 
-    Within plates, along the direction that is best on the other half of the plates; features are taken in units of how
-    much they vary among wells of the same direction, so that a method that compresses the noise with the effect loses
-    nothing. Means and variances are pooled over directions: a direction alone has too few wells.
+    Measured within plates, along the direction that is best on the other half of the plates. Features are in units of
+    how much they vary among wells of the same direction, so that a method that compresses the noise with the effect
+    loses nothing. Means and variances are pooled over directions: a single direction has too few wells.
 
     Parameters
     ----------
-    halves : (n_plates,) which plates are in the first half. n : directions.
+    halves : (n_plates,) the plates of the first half. n : directions.
     """
-    result = np.zeros((2, len(draws.plates)))
+    result = np.zeros((2, len(resamples.plates)))
     for way, fitted in enumerate((halves, ~halves)):
-        signal, n_signal, variance, n_noise = np.zeros((4, len(draws.plates)))
+        signal, n_signal, variance, n_noise = np.zeros((4, len(resamples.plates)))
         for k in range(n):
             train = (steps.code == k) & fitted[steps.plate]
             test = (steps.code == k) & ~fitted[steps.plate]
@@ -88,11 +88,11 @@ def step_size(reader: SpikeReader, steps: StrengthStep, halves: Mask, draws: Pla
             if min(train.sum(), test.sum()) < FEWEST_WELLS or not learning.any() or not measured.any():
                 continue
             unit = _local_sd(steps.strong[train], steps.usual)
-            direction = _learned(reader, steps.displacement[learning], unit)
-            weight = draws.plates[:, steps.plate[steps.rows[measured]]]
+            direction = _learn_direction(reader, steps.displacement[learning], unit)
+            weight = resamples.plates[:, steps.plate[steps.rows[measured]]]
             signal += weight @ (reader.white.displacements(steps.displacement[measured] / unit) @ direction)
             n_signal += weight.sum(axis=1)
-            weight = draws.plates[:, steps.plate[test]]
+            weight = resamples.plates[:, steps.plate[test]]
             variance += weight @ np.square(reader.white.displacements(steps.strong[test] / unit) @ direction)
             n_noise += weight.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -100,17 +100,15 @@ def step_size(reader: SpikeReader, steps: StrengthStep, halves: Mask, draws: Pla
     return np.asarray(result.mean(axis=0))
 
 
-def _learned(reader: SpikeReader, displacement: Floats, unit: Doubles) -> Floats:
-    """Return direction of the mean displacement in the reader's space, of length 1, (n_features,)."""
+def _learn_direction(reader: SpikeReader, displacement: Floats, unit: Doubles) -> Floats:
+    """Return the direction of the mean displacement in the reader's space, of length 1, (n_features,)."""
     direction = reader.white.displacements((displacement.mean(axis=0) / unit)[None])[0]
     length = np.linalg.norm(direction)
     return np.asarray(direction / length if length > 0 else direction, dtype=np.float32)
 
 
 def _local_sd(strong: Floats, usual: Doubles) -> Doubles:
-    """Return factors (n_features,) by which features vary more among wells of a direction than among all; 0.05 at
-    least.
-    """
+    """Return by which factor features vary more among wells of a direction than among all, (n_features,), >= 0.05."""
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.sqrt(np.square(strong, dtype=np.float64).mean(axis=0)) / usual
     return np.where(usual > 0, np.maximum(np.nan_to_num(factor), LEAST_SD) ** LOCAL_WEIGHT, 1.0)

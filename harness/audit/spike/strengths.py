@@ -1,4 +1,4 @@
-"""How strong spikes must be: at the yardstick's own limit of detection, and as strong as the strongest real effects."""
+"""Strengths of spikes: the yardstick's limit of detection, clear effects, and the strongest real effects."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class SpikeStrengths:
     Attributes
     ----------
     limit : at the yardstick's limit of detection.
-    clear : so that wells are told from others at a glance.
-    strong : like the strongest real ones. stronger : the same and as much more as the yardstick can just tell.
+    clear : so strong that wells clearly stand apart from others.
+    strong : like the strongest real effects. stronger : the same, and as much more as the yardstick can just detect.
     """
 
     limit: Doubles
@@ -43,7 +43,7 @@ class SpikeStrengths:
 def choose_strengths(
     experiment: SpikeInExperiment, reader: SpikeReader, directions: Sequence[Doubles], *, n_each: float
 ) -> SpikeStrengths:
-    """Choose amplitudes analytically, for readers that learn a direction from ``n_each`` wells.
+    """Choose the strengths analytically, for readers that learn a direction from ``n_each`` wells.
 
     A score along a learned direction, the mean of n wells in a space with p white dimensions, has the signal q = |s|^2
     and the variance q + p / n, so that AUROC = Phi(q / sqrt(2 (q + p / n))); solved for q at an AUROC of 0.8.
@@ -67,8 +67,8 @@ def choose_strengths(
 def strongest_distance(experiment: SpikeInExperiment) -> float:
     """Return the distance of the strongest treated wells from controls in control sd, root mean square over features.
 
-    Their own noise is taken off; at least 2, so that saturation shows on a screen without strong effects too, and at
-    most 10.
+    The noise of the wells is subtracted. At least 2, so that saturation also shows on a screen without strong effects,
+    and at most 10.
     """
     deviation = deviations(experiment.base)
     varies: Mask = np.asarray(np.isfinite(deviation).all(axis=0))
@@ -79,7 +79,7 @@ def strongest_distance(experiment: SpikeInExperiment) -> float:
 
 
 def _mean_squares(deviation: Floats, rows: Mask, varies: Mask) -> Floats:
-    """Return mean square over features of at most 2,000 of the marked wells, each feature cut at 10 sd."""
+    """Return the mean square over features of at most 2,000 of the marked wells, with features cut at 10 sd."""
     index = np.flatnonzero(rows)
     sample = deviation[index[:: -(-len(index) // MOST_STRONGEST)]]
     sample[:, ~varies] = 0
@@ -87,7 +87,7 @@ def _mean_squares(deviation: Floats, rows: Mask, varies: Mask) -> Floats:
 
 
 def _lengths(experiment: SpikeInExperiment, reader: SpikeReader, unit: Doubles) -> Doubles:
-    """Return length of each direction in the reader's space, (n_directions,): of the mean over a sample of wells."""
+    """Return the length of each direction in the reader's space, (n_directions,): the mean over a sample of wells."""
     rows = np.flatnonzero(experiment.treated)[:: max(1, int(experiment.treated.sum()) // MOST_SAMPLED)]
     mean = [
         experiment.yardstick.displacement(rows, direction * experiment.scale[experiment.plate[rows]]).mean(axis=0)
@@ -98,15 +98,13 @@ def _lengths(experiment: SpikeInExperiment, reader: SpikeReader, unit: Doubles) 
 
 
 def _signal(noise: float) -> float:
-    """Return length of an effect that is found with :data:`TARGET` if the learned direction adds this variance."""
+    """Return the length of an effect that is detected with an AUROC of :data:`TARGET`; ``noise`` is p / n."""
     z2 = norm.ppf(TARGET) ** 2
     return float(np.sqrt(z2 + np.sqrt(z2**2 + 2 * z2 * noise)))
 
 
 def _dimensions(experiment: SpikeInExperiment, reader: SpikeReader) -> float:
-    """Return how many dimensions of variance 1 the treated wells fill in the reader's space: tr(S^2), from pairs of
-    wells.
-    """
+    """Return in how many dimensions treated wells vary with variance 1 in the reader's space: tr(S^2), from pairs."""
     rows = np.flatnonzero(experiment.treated)[:: max(1, int(experiment.treated.sum()) // MOST_SAMPLED)]
     X: Floats = experiment.yardstick.baseline[rows]
     plate = np.unique(experiment.plate[rows], return_inverse=True)[1]

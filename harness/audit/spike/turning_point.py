@@ -1,4 +1,4 @@
-"""The share of active wells at which a normalization begins to lose them."""
+"""The turning point: the share of active wells from which on a normalization loses them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ ValueAndBounds = tuple[float, float, float]  # a value and its bounds
 
 @dataclass(frozen=True)
 class TurningPoint:
-    """``point``: the share, and its bounds. ``highest``: contrast at the highest share, with its bounds."""
+    """Share of active wells at which effects are lost.
+
+    ``point`` : the share and its bounds. ``highest`` : the contrast at the highest share, with its bounds.
+    """
 
     point: ValueAndBounds
     highest: ValueAndBounds
@@ -24,10 +27,11 @@ class TurningPoint:
 
 
 def find_turning_point(contrast: Callable[[float], ValueAndBounds], rare: ValueAndBounds, limit: float) -> TurningPoint:
-    """Find where contrast, which falls with the share of active wells, crosses ``limit``: bisection over a grid.
+    """Find the share of active wells at which the contrast, which falls with it, crosses ``limit``.
 
-    Between shares that were measured it is taken as linear, from ``rare`` at 0 on. Bounds are the shares at which the
-    bounds of the contrast cross, among the shares that were measured: 0 to 1 if no interval is to be had.
+    Bisection over a grid of shares; between measured shares the contrast is taken as linear, from ``rare`` at 0 on.
+    Bounds are the shares at which the bounds of the contrast cross, among the measured shares; 0 and 1 if there is no
+    interval.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""The yardstick: each plate scaled by its controls, which loses nothing that lies within a plate; and what it makes of
-spikes."""
+"""The yardstick of spikes: each plate scaled by its controls, which loses nothing that lies within a plate."""
 
 from __future__ import annotations
 
@@ -20,14 +19,14 @@ from harness.norm.engine.exchangeable import FEW_CONTROLS, control_wells, left_o
 class Yardstick:
     """``dmso_within``, or ``raw`` if half of the plates have fewer than 8 controls: too few to divide by their sd.
 
-    Affine on every plate with factors that only control wells decide, and these are not spiked: so no spike needs a
-    pass of its own.
+    It is affine on every plate, with factors that depend on control wells only, and these are not spiked: so its result
+    on spiked wells follows without normalizing them.
 
     Attributes
     ----------
     baseline : wells without spikes, (n_wells, n_features). plate : (n_wells,) their plates.
-    factors : for each plate what raw differences are multiplied by, (n_references, n_features); empty for ``raw``.
-    reference : (n_wells,) the row of ``factors``. is_noisy : some plate has fewer than 8 controls and is scaled.
+    factors : for each plate the factors of raw differences, (n_references, n_features); empty for ``raw``.
+    reference : (n_wells,) the row of ``factors``. is_noisy : whether a plate with fewer than 8 controls is scaled.
     """
 
     baseline: Floats
@@ -37,7 +36,7 @@ class Yardstick:
     is_noisy: bool
 
     def displacement(self, rows: NDArray[np.intp], difference: Doubles) -> Floats:
-        """Return how far wells move by raw differences, (n_rows, n_features)."""
+        """Return how far wells move if their raw profiles change by ``difference``, (n_rows, n_features)."""
         if not self.factors:
             return difference.astype(np.float32)
         factor = np.stack([self.factors[self.plate[row]][self.reference[row]] for row in rows])
