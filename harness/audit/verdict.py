@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.audit.scorecard.answer import Answer, Question
 from harness.audit.scorecard.batch import batch_cost, batch_gone
 from harness.audit.scorecard.biology import common_effects_kept, effects_kept, identity_kept
-from harness.audit.scorecard.decision import BIOLOGY, SHOWN, Call, Decision
+from harness.audit.scorecard.decision import BIOLOGY, REQUIRED, Call, Decision
 from harness.audit.scorecard.evidence import Evidence, ScreenDesign
 from harness.audit.scorecard.manufactures import manufactures_signal
 from harness.audit.scorecard.margins import Margins
@@ -60,7 +60,7 @@ def scorecard(evidence: Evidence, margins: Margins) -> dict[Question, Answer]:
 
 def _word(answers: dict[Question, Answer]) -> Call:
     """Return the gravest word that the answers support."""
-    good = {question: answers[question].good for question in SHOWN}
+    good = {question: answers[question].good for question in REQUIRED}
     if good[Question.MANUFACTURES] is False:
         return Call.LEAKS
     something_to_lose = good[Question.SIGNAL] or answers[Question.SIGNAL].code == "position"

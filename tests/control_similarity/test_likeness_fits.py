@@ -55,7 +55,7 @@ def test_features_that_controls_hardly_vary_in_do_not_rule():
     X = rng.normal(5, 2, (30, 8)).astype(np.float32)
     usual = np.full(8, 3.0)
     space = control_space(controls, usual=usual, n_components=20, seed=0)
-    assert space.kept.tolist() == [False, False] + [True] * 6
+    assert space.read.tolist() == [False, False] + [True] * 6
     assert space.distance(X).max() < 10
     with pytest.raises(NotApplicable, match="no feature varies"):
         control_space(controls[:, :2], usual=usual[:2], n_components=20, seed=0)

@@ -1,4 +1,4 @@
-"""Q4: is the biology kept? Identity of compounds, effects of many kinds, effects however common."""
+"""Questions 5 to 7 of the scorecard: are the identity of compounds, effects of many kinds, and common effects kept?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EFFECTS = "audit/effects_kept"
 
 
 def identity_kept(evidence: Evidence, margins: Margins) -> Answer:
-    """Return answer from retrieval of replicates, as a share of what the yardstick retrieves above chance.
+    """Answer from the retrieval of replicates, as a share of what the yardstick retrieves above chance.
 
     ``no``: surely less than 1 - ``identity``, and scaling each plate by its controls once more does not bring it back
-    (what that brings back was hidden, by a batch effect say, and is not lost). ``yes``: surely more.
+    (what that brings back was hidden, e.g. by a batch effect, and is not lost). ``yes``: surely more.
     """
     share_kept = evidence.get("audit/identity/kept")
     if share_kept is None:
@@ -45,13 +45,14 @@ def identity_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
-    """Return answer from known effects of many kinds that were added to known wells: their size, and whether they are
-    told.
+    """Answer from known effects of many kinds that were added to known wells: their size, and whether they are
+    detected.
 
-    ``no``: on average surely smaller than 1 - ``effects`` of what the yardstick keeps, or told apart surely worse by
-    more than ``apart`` of AUROC or accuracy. ``yes``: the mean and the worst effect surely larger than their limits and
-    told apart surely no worse than that. If controls are so few that raw profiles are the yardstick, a loss may be
-    nothing but the noise of a scale by few controls, which keeps what lies within a plate: not ``no``.
+    ``no``: on average surely smaller than 1 - ``effects`` of what the yardstick keeps, or detected or told apart surely
+    worse by more than ``apart`` of AUROC or accuracy. ``yes``: the mean and the worst effect are surely larger than
+    their limits, and detected and told apart surely no worse than that. If there are so few controls that raw profiles
+    are the yardstick, a loss may be nothing but the noise of a scale from few controls, which keeps what lies within a
+    plate: the answer is then not ``no``.
     """
     ratio = evidence.get(f"{EFFECTS}/ratio")
     if ratio is None:
@@ -79,13 +80,13 @@ def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
-    """Return answer from an effect that is as common, and lies where, this screen's own are: the matched arm of the
-    spike-in.
+    """Answer from an effect as common as this screen's own, at such positions: the matched arm of the spike-in.
 
     The share of active wells comes from the agreement of replicates, and the answer must hold over its interval:
-    ``yes``: contrast surely above 1 - ``contrast`` at its upper end too; ``no``: surely below at its lower end too.
-    Without replicates the interval is that of ignorance, from rare effects to 90%, and the share at which the answer
-    turns is shown. What rare effects lose is the matter of :func:`effects_kept`: contrast is held against theirs.
+    ``yes``: the contrast is surely above 1 - ``contrast``, also at the upper end; ``no``: it is surely below, also at
+    the lower end. Without replicates the interval goes from rare effects to 90%, and the share at which the answer
+    turns is shown. The contrast is compared with that of rare effects: what these lose is the matter of
+    :func:`effects_kept`.
     """
     rare = evidence.get(f"{SPIKE}/sparse/contrast")
     limit = (1 - margins.contrast) * (1.0 if rare is None else float(np.clip(rare.value, 0.0, 1.0)))
@@ -114,8 +115,6 @@ def common_effects_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def _is_noisy(evidence: Evidence) -> bool:
-    """Return whether controls are so few that raw profiles are the yardstick: a scale by them costs, and loses
-    nothing.
-    """
+    """Return whether there are so few controls that raw profiles are the yardstick: scaling by them only adds noise."""
     ratio = evidence.get(f"{EFFECTS}/ratio")
     return ratio is not None and ratio.code == "raw_yardstick"

@@ -1,4 +1,4 @@
-"""Findings by key, as the questions read them, and the claims that an interval allows."""
+"""Evidence of the scorecard: findings by key, and the claims that their intervals allow."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ONE_SIDED = float(norm.ppf(0.95) / norm.ppf(0.975))  # a bound of 95% from the h
 
 @dataclass(frozen=True)
 class ScreenDesign:
-    """What a verdict rests on.
+    """Size of the audited screen, on which a verdict rests.
 
     Attributes
     ----------
     n_batches, n_plates, n_wells : of the wells that were audited.
-    identity : the normalization gives profiles as they are: ``raw``.
+    identity : whether the normalization returns profiles unchanged: ``raw``.
     freedom : degrees of freedom behind intervals over batches, or over plates if batches are few.
     """
 
@@ -37,7 +37,7 @@ class ScreenDesign:
 
 
 class Evidence:
-    """The findings of an audit."""
+    """The findings of an audit, by key."""
 
     def __init__(self, findings: Sequence[Finding], design: ScreenDesign) -> None:
         self._findings = {finding.key: finding for finding in findings}
@@ -49,11 +49,12 @@ class Evidence:
         return None if finding is None or np.isnan(finding.value) else finding
 
     def matching(self, pattern: str) -> list[Finding]:
-        """Return findings with a value whose keys match ``pattern``, in which ``*`` stands for one or more parts."""
+        """Return the findings with a value whose keys match ``pattern``; ``*`` stands for one or more parts."""
         return [f for key, f in self._findings.items() if fnmatchcase(key, pattern) and not np.isnan(f.value)]
 
     def code(self, *checks: str) -> str:
-        """Return why the first of ``checks`` that has no numbers does not apply: a code; ``off`` if none was made."""
+        """Return the code by which the first of ``checks`` that does not apply explains itself; ``off`` if none was
+        made."""
         for check in checks:
             finding = self._findings.get(f"audit/{check}")
             if finding is not None:

@@ -1,4 +1,4 @@
-"""``verdict.txt``: what was decided, the scorecard, and the evidence, as plain text."""
+"""The page ``verdict.txt``: the decision, the scorecard and the evidence as plain text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Q2: could position on the plate do it?"""
+"""Question 2 of the scorecard: could position on the plate explain the scores?"""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from harness.audit.scorecard.answer import Answer, Question, Reply, answer
 from harness.audit.scorecard.evidence import Evidence, lower_bound, upper_bound
 from harness.audit.scorecard.margins import Margins
 
-TIED = "audit/confounding/role_x_position_corrected"
 SEPARATE = 0.9  # AUROC of position alone
 COPIES = "audit/spatial_null/*/auroc"
 
 
 def position(evidence: Evidence, margins: Margins) -> Answer:
-    """Return answer from what position alone can score, on copies of the controls' pattern among treated wells.
+    """Answer from what position alone can score, on copies of the controls' pattern among treated wells.
 
-    ``no``: roles share positions, or they do so in part and for some model the real labels score surely more than the
-    copies. ``yes``: the copies score above chance. If position alone tells the roles nearly always
-    (:data:`SEPARATE`), an edge effect that no copy has can explain any score, so that the answer is never ``no``.
+    ``no``: roles share positions, or they do so in part and the real labels score surely more than the copies for some
+    model. ``yes``: the copies score above chance. If position alone tells the roles apart nearly always
+    (:data:`SEPARATE`), an edge effect that no copy has could explain any score, so that the answer is never ``no``.
     """
     position_alone = evidence.get("audit/position/auroc")
     separate = position_alone is not None and position_alone.value > SEPARATE

@@ -1,4 +1,4 @@
-"""Q5 and Q6: is there anything to keep, and does the normalization help?"""
+"""Questions 8 and 9 of the scorecard: is there anything to keep, and does the normalization help?"""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LABELS = "audit/real_labels"
 
 
 def signal(evidence: Evidence, margins: Margins, position: Answer) -> Answer:
-    """Return answer from scores of the real labels, replicates, and the strongest wells, of any view of the screen.
+    """Answer from the scores of the real labels, the replicates and the strongest wells, in any view of the screen.
 
-    ``yes``: replicates are retrieved surely better than by chance by ``retrieval``, or AUROC is surely above
-    0.5 + ``signal`` if position could not do that. ``no``: the upper bound of every piece of evidence is below its
-    margin: ``no_signal`` for AUROC and the share of strong wells, ``retrieval`` for replicates. Not to reject is not
-    enough. Strong wells are no evidence for biology: treated wells may be noisier than controls.
+    ``yes``: the retrieval of replicates is surely better than chance by ``retrieval``, or AUROC is surely above
+    0.5 + ``signal`` and position cannot explain it. ``no``: the upper bound of every piece of evidence is below its
+    margin: ``no_signal`` for AUROC and the share of strong wells, ``retrieval`` for replicates. That no test rejects is
+    not enough. Strong wells are no evidence of biology: treated wells may be noisier than controls.
     """
     scores = [f for name in ("auroc", "raw_auroc", "yardstick_auroc") for f in evidence.matching(f"{LABELS}/*/{name}")]
     strong = evidence.matching(f"{LABELS}/*/strong_wells")
@@ -45,7 +45,7 @@ def signal(evidence: Evidence, margins: Margins, position: Answer) -> Answer:
 
 
 def helps(evidence: Evidence, design_identity: bool) -> Answer:
-    """Return answer from paired differences of AUROC to raw profiles: of the model that gains most.
+    """Answer from the paired differences of AUROC to raw profiles; the model that gains most decides.
 
     ``yes``: some model surely gains; ``no``: none does, and some surely loses.
     """

@@ -1,4 +1,4 @@
-"""Control wells as the batch-effect metrics see them: standardized, on principal components, with their neighbours."""
+"""Embedding of control wells for the batch-effect metrics: principal components and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ MIN_WELLS = 10
 
 @dataclass(frozen=True)
 class ControlEmbedding:
-    """The n control wells: ``Z`` (n, <= 50) principal components, ``wells`` their rows, ``batch`` (n,) 0..B-1."""
+    """The n normalized control wells of a run.
+
+    ``Z`` : (n, <= 50) principal components. ``wells`` : their rows. ``batch`` : (n,) 0..B-1.
+    """
 
     Z: Floats
     wells: pd.DataFrame
@@ -35,7 +38,7 @@ class ControlEmbedding:
 
 
 def embed_controls(context: AuditContext) -> ControlEmbedding:
-    """Return normalized control wells of the run.
+    """Embed the normalized control wells of the run, once for all metrics.
 
     Raises
     ------

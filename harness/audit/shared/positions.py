@@ -1,4 +1,4 @@
-"""Where roles stand on plates: what position alone tells of them."""
+"""Positions of controls and treated wells on plates, and how well position alone tells them apart."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ STRENGTH = 2.0  # wells that a prior counts for
 
 
 def with_edge(wells: pd.DataFrame, *, extent: pd.DataFrame) -> pd.DataFrame:
-    """Add the column ``edge``: whether a well stands in an outermost row or column of all plates in ``extent``.
+    """Add the column ``edge``: whether a well lies in an outermost row or column of the plates in ``extent``.
 
-    Without complete rows and columns the table is returned as it is.
+    A table without complete rows and columns is returned unchanged.
     """
     if not has_positions(extent):
         return wells
@@ -42,9 +42,9 @@ def has_positions(wells: pd.DataFrame) -> bool:
 def score_position_alone(
     wells: pd.DataFrame, splits: Sequence[Split], *, seed: int, n_resamples: int
 ) -> BootstrappedAuroc:
-    """Score held-out wells by how often controls stand where they stand on the training plates, and nothing else.
+    """Score held-out wells by nothing but how often controls stand at their position on the training plates.
 
-    Frequencies of a well are shrunken towards those of its row and column, and these towards that of all wells.
+    The frequency at a well is shrunk towards those of its row and column, and these towards that of all wells.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def treated_frequency(train: pd.DataFrame, y: Doubles, test: pd.DataFrame) -> Do
 
 
 def _shrunken(place: pd.Series[Any], y: Doubles, prior: Doubles) -> pd.Series[Any]:
-    """Return frequency by place, as if :data:`STRENGTH` more wells stood there with the frequency of the prior."""
+    """Return the frequency by place, as if it had :data:`STRENGTH` more wells with the frequency of the prior."""
     table = pd.DataFrame({"y": y, "prior": prior}).groupby(place.to_numpy()).agg(["sum", "size"])
     n = table["y", "size"]
     mean_prior = table["prior", "sum"] / n

@@ -30,7 +30,7 @@ def raw_wells(context: AuditContext) -> Profiles:
 
 
 def normalized_wells(context: AuditContext) -> Profiles:
-    """Return the wells normalized by the run's method, fitted on every row: the descriptive view."""
+    """Return the wells normalized by the run's method in the descriptive view, fitted on every row."""
     profiles = raw_wells(context)
     return cached_per_run(context, "normalized wells", lambda: context.normalize(profiles)(None))
 

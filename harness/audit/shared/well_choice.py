@@ -23,7 +23,7 @@ def sorted_by_name(rows: NDArray[np.intp], wells: pd.DataFrame) -> NDArray[np.in
 
 
 def sample_evenly(wells: pd.DataFrame, among: Mask, n: int, *axes: object) -> Mask:
-    """Choose ``n`` of the wells in ``among``, (n_wells,), as evenly over plates as there are wells; all if fewer.
+    """Choose ``n`` of the wells in ``among``, (n_wells,), as evenly over plates as possible; all if there are fewer.
 
     The draw is derived from ``axes`` and the names of plates and wells; it does not depend on the order of rows.
     """

@@ -1,4 +1,7 @@
-"""Profiles in units of how control wells vary within plates, decorrelated: one scale for every normalization."""
+"""Control-whitened space: profiles decorrelated, in units of how control wells vary within plates.
+
+It puts every normalization on one scale.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ FEWEST_RESIDUALS = 3
 
 @dataclass(frozen=True)
 class Whitening:
-    """A linear map of profiles to where control wells vary alike, about 1, in every direction within plates.
+    """A linear map of profiles to a space in which control wells vary alike, by about 1, in every direction.
 
     Lengths there are Mahalanobis distances, so that constants, scales and (but for the shrinkage) rotations of the
     features do not change angles and lengths.
@@ -52,8 +55,7 @@ class Whitening:
 
 
 def fit_whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
-    """Return fit on control wells, each minus the mean of its plate's: Ledoit-Wolf covariance of features in their own
-    sd.
+    """Fit the map on control wells minus the mean of their plate's: Ledoit-Wolf covariance of features in units of sd.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def fit_whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
     Notes
     -----
     Ledoit & Wolf 2004, J. Multivar. Anal. 88. A feature that is constant on the controls of every plate is scaled by
-    its sd over all wells: the least that can be said of its noise.
+    its sd over all wells, the only estimate of its noise that there is.
     """
     rows = np.flatnonzero(controls)
     residual, freedom = _within_plates(X[rows], pd.factorize(wells["plate"].iloc[rows])[0])
@@ -96,6 +98,6 @@ def fit_whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
 
 
 def _within_plates(X: Floats, plate: NDArray[np.intp]) -> tuple[Doubles, int]:
-    """Return rows minus the mean of their plate, (n, n_features), and their degrees of freedom."""
+    """Return rows minus the mean of their plate, (n, n_features), and the degrees of freedom of these residuals."""
     means = group_means(X, plate)
     return X - means[plate], int(len(X) - len(means))
