@@ -180,7 +180,7 @@ def test_a_batch_within_its_null_is_not_there() -> None:
 def test_the_probe_that_tells_the_batch_is_named() -> None:
     decision = decide(BATCH, {f"{PROBE}/excess_linear": (0.1, 0.0, 0.2), f"{PROBE}/excess_neighbours": (0.7, 0.6, 0.8)})
     assert reply(decision, Question.BATCH) == (Reply.NO, "neighbours")
-    assert "nearest neighbours tell it best" in decision.headline
+    assert "nearest neighbours predict it best" in decision.headline
 
 
 def test_a_probe_at_chance_does_not_tell_the_batch_however_low_its_null() -> None:

@@ -49,13 +49,13 @@ class Question(StrEnum):
 
 _TEXT: dict[Question, tuple[str, str, Reply]] = {
     Question.MANUFACTURES: ("Does it manufacture signal?", "no signal made", Reply.NO),
-    Question.POSITION: ("Could position on the plate do it?", "not position", Reply.NO),
+    Question.POSITION: ("Could position on the plate explain the scores?", "not position", Reply.NO),
     Question.BATCH: ("Is the batch gone?", "batch gone", Reply.YES),
-    Question.COST: ("Does a new batch cost scores?", "new batch free", Reply.NO),
+    Question.COST: ("Does a new batch cost scores?", "no batch cost", Reply.NO),
     Question.IDENTITY: ("Are replicates of a compound found as before?", "identity kept", Reply.YES),
     Question.EFFECTS: ("Are effects of many kinds kept?", "effects kept", Reply.YES),
     Question.COMMON: ("Are effects kept however common they are here?", "common kept", Reply.YES),
-    Question.SIGNAL: ("Is there anything to keep?", "signal there", Reply.YES),
+    Question.SIGNAL: ("Is there anything to keep?", "signal present", Reply.YES),
     Question.HELPS: ("Does it help?", "helps", Reply.YES),
 }
 

@@ -78,7 +78,7 @@ class Decision:
     def _sentence(self) -> str:
         match self.call:
             case Call.SOUND:
-                return "The batch is gone, known effects and replicates are kept, and no signal is made."
+                return "The batch is gone, added effects and replicates are kept, and no signal is manufactured."
             case Call.INCONCLUSIVE:
                 return f"Not shown: {', '.join(answer.question.short for answer in self.deciding)}."
             case _:

@@ -19,13 +19,13 @@ def verdict_page(headline: str, answers: Sequence[Answer], design: ScreenDesign,
     lines = [fill(headline, WIDTH), ""]
     if note:
         lines += [fill(note, WIDTH), ""]
-    lines.append(f"Scorecard ({design.n_batches} batches, {design.n_plates} plates); + good, - bad, ? neither")
+    lines.append(f"Scorecard ({design.n_batches} batches, {design.n_plates} plates); + good, - bad, ? cannot tell")
     for a in answers:
         lines.append(f"{MARKS[a.good]} {a.question.text} {a.reply.value}")
         lines.append(fill(sentence(a), WIDTH, initial_indent="    ", subsequent_indent="    "))
-    lines += ["", "Evidence (tables scorecard, verdict and audit have all of it)"]
+    lines += ["", "Evidence (all of it is in the tables scorecard, verdict and audit)"]
     for a in answers:
         if a.key:
-            limit = "" if isnan(a.limit) else f", held against {number(a.limit)}"
+            limit = "" if isnan(a.limit) else f", compared with {number(a.limit)}"
             lines.append(f"  {a.key} {number(a.value)}{span(a)}{limit}"[:WIDTH])
     return "\n".join(lines)
