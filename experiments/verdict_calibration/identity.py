@@ -1,4 +1,4 @@
-"""Measure without the audit what a method does to a simulated screen: can compounds be told from each other?"""
+"""Retrieval of compounds on a simulated screen, measured without the audit."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def stacked(plates: Sequence[Plate]) -> tuple[Doubles, NDArray[np.bool_]]:
 
 
 def drawn(plate: Plate, rows: NDArray[np.intp], pool: NDArray[np.intp], number: int = 0) -> NDArray[np.intp]:
-    """Return one row of ``pool`` for each of ``rows``, by a hash of plate and well: the order of rows is no matter."""
+    """Return one row of ``pool`` for each of ``rows``, by a hash of plate and well, whatever the order of rows."""
     ordered = pool[np.argsort(plate.wells["well"].to_numpy()[pool])]
     wells = plate.wells["well"].to_numpy()[rows]
     return ordered[[derive("drawn", plate.name, well, number) % len(ordered) for well in wells]]

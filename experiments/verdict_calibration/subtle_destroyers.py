@@ -1,4 +1,4 @@
-"""Destroyers that leave most of what is usually looked at as it was, to stand behind a proper normalization."""
+"""Maps that destroy biology behind a proper normalization and leave most of what is usually looked at unchanged."""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ from scipy.stats import t
 from harness.audit.base import AuditContext, Check
 from harness.audit.probes.partitions import Codes
 from harness.audit.probes.plate_transfer import PlateSums, ordered_pairs
-from harness.audit.probes.wells import probed_plates, rows_per_plate
+from harness.audit.probes.wells import probed_plates
 from harness.audit.shared.bounded_interval import bounded_interval, degrees_of_freedom
 from harness.audit.shared.views import normalized_wells
+from harness.audit.shared.well_choice import choose_per_plate
 from harness.core.arrays import Doubles, Mask
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
@@ -54,7 +55,10 @@ class BatchCost(Check):
         plates, _ = probed_plates(table[table["plate"].isin(_with_both(table))])
         role = table["role"].to_numpy()
         rows = np.concatenate(
-            [rows_per_plate(table, role == name, plates, self.n_wells, context.seed) for name in ("negcon", "treated")]
+            [
+                choose_per_plate(table, role == name, plates, self.n_wells, context.seed, "probed wells")
+                for name in ("negcon", "treated")
+            ]
         )
         wells = table.iloc[rows].reset_index(drop=True)
         positive = (wells["role"] == "treated").to_numpy()

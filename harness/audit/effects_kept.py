@@ -28,8 +28,7 @@ RAW_YARDSTICK = "raw_yardstick"  # too few controls to divide by their sd
 
 
 class EffectsKept(Check):
-    """Add known effects to a tenth of the treated wells before normalization, and measure what is left of them after
-    it.
+    """Add known effects to a tenth of the treated wells before normalization, and measure what is left afterwards.
 
     Every direction is a pseudo-compound in wells of its own, one or two on every plate. Half of the directions are
     those of single real compounds, half are random where control wells vary alike in all directions. Effects are as

@@ -40,7 +40,7 @@ class GraphConnectivity(Check):
 
 
 def graph_connectivity(indices: NDArray[np.intp]) -> float:
-    """Return share of wells in the largest connected component (Luecken 2022, Nature Methods 19, 41), for one label.
+    """Return the share of wells in the largest connected component (Luecken 2022, Nature Methods 19, 41).
 
     As in scib the graph is undirected: an edge wherever one well is among the other's nearest.
 

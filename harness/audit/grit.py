@@ -36,7 +36,7 @@ class Grit(Check):
 
 
 def grit(wells: Replicates) -> Doubles:
-    """Return grit of each well (Way et al., cytominer-eval 0.1, github.com/cytomining/cytominer-eval), (n,).
+    """Return the grit of each well (Way et al., cytominer-eval 0.1, github.com/cytomining/cytominer-eval), (n,).
 
     As there: mean over replicates of (r - mean_c) / sd_c, r the correlation with the replicate, mean_c and sd_c
     (divisor n) of the correlations with controls. We differ in that controls are those of the well's own plate, not

@@ -53,7 +53,7 @@ class Ilisi(Check):
 
 
 def lisi(distances: Doubles, batch: NDArray[np.intp], *, perplexity: float) -> Doubles:
-    """Return local inverse Simpson index (Korsunsky 2019, Nature Methods 16, 1289): 1 to the number of batches, (n,).
+    """Return the local inverse Simpson index of each well (Korsunsky 2019), 1 to the number of batches, (n,).
 
     As there: weights exp(-beta d) of the neighbours, beta such that their entropy is log(perplexity), then
     1 / sum_b (weight of batch b)^2. We differ in dividing distances by their row mean first, which changes where the

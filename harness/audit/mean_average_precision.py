@@ -72,8 +72,7 @@ class MeanAveragePrecision(Check):
 
 
 def against_controls(wells: Replicates) -> RankedReplicates:
-    """Return average precision of each well's replicates, wherever they stand, among the controls of the well's own
-    plate.
+    """Rank each well's replicates among the controls of the well's own plate, and return the average precision.
 
     Kalinin 2025, Nature Communications 16, 5181 (copairs: pos_sameby treatment, pos_diffby well, neg_sameby plate).
     We differ in ties, which count half above and half below: identical profiles score chance, not 1.
@@ -94,7 +93,7 @@ def against_controls(wells: Replicates) -> RankedReplicates:
 
 
 def against_compounds(wells: Replicates) -> RankedReplicates:
-    """Return average precision of each well's replicates among the wells of all other compounds, controls left out.
+    """Rank each well's replicates among the wells of all other compounds; controls are left out.
 
     As :func:`against_controls`; wells of the same compound that are no replicates (another dose, the same position)
     are neither. Similarities are made for a block of wells at a time: memory grows with wells, time with their square.
@@ -137,7 +136,7 @@ def _above(table: Floats, row: NDArray[np.intp], similarity: Doubles) -> Doubles
 
 
 def _average_precision(query: Ints, similarity: Doubles, above: Doubles, negatives: Ints) -> RankedReplicates:
-    """Return mean over a well's positives, nearest first, of rank among positives / rank among all."""
+    """Return the mean over a well's positives, nearest first, of rank among positives over rank among all."""
     n = len(negatives)
     positives = np.bincount(query, minlength=n)
     first = np.cumsum(positives) - positives

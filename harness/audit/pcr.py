@@ -31,7 +31,7 @@ class Pcr(Check):
 
 
 def pcr(Z: Floats, batch: NDArray[np.intp]) -> float:
-    """Return principal component regression, sum_j Var_j R2_j / sum_j Var_j (Buttner 2019, Nature Methods 16, 43).
+    """Compute principal component regression, sum_j Var_j R2_j / sum_j Var_j (Buttner 2019, Nature Methods 16, 43).
 
     R2_j is that of principal component j on the batch. We differ only in the arithmetic: with a categorical covariate
     the sum is the sum of squares between batches over the total. Wells without any batch effect give

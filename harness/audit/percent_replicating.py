@@ -47,7 +47,7 @@ class PercentReplicating(Check):
 
 
 def replicating(wells: Replicates, *, n_null: int, quantile: float, seed: int) -> Doubles:
-    """Return 1 for wells whose treatment replicates, 0 for those whose does not, NaN where there is no null, (n,).
+    """Return 1 for wells whose treatment replicates, 0 for wells whose does not, NaN without a null, (n,).
 
     Percent replicating of Way 2022, Cell Systems 13, 911: the median pairwise correlation of a treatment's wells
     exceeds the ``quantile`` of medians in groups of as many wells of different compounds. We differ in that pairs in
@@ -72,8 +72,7 @@ def replicating(wells: Replicates, *, n_null: int, quantile: float, seed: int) -
 
 
 def median_correlation(U: Floats, groups: Ints, position: Ints) -> Doubles:
-    """Return median product of rows of U over pairs of wells in different positions, for each group of rows,
-    (n_groups,).
+    """Return for each group of rows the median product over pairs of wells in different positions, (n_groups,).
 
     Parameters
     ----------
@@ -100,7 +99,7 @@ def _members(compound: Ints) -> list[Ints]:
 
 
 def _draw(by_compound: list[Ints], size: int, n: int, rng: np.random.Generator) -> Ints:
-    """Return n groups of ``size`` rows, each of another compound, (n, size)."""
+    """Draw n groups of ``size`` rows, each of another compound, (n, size)."""
     compounds = np.stack([rng.choice(len(by_compound), size, replace=False) for _ in range(n)])
     n_members = np.array([len(rows) for rows in by_compound])
     first = np.cumsum(n_members) - n_members

@@ -64,7 +64,7 @@ class PlateCorrelation(Check):
 
 
 def within_minus_between(correlation: Doubles, batch: NDArray[np.intp], weight: Doubles) -> Doubles:
-    """Return weighted mean correlation over pairs of plates of a batch minus that over pairs of two batches, (R,).
+    """Return the mean correlation over pairs of plates of a batch minus that over pairs of two batches, (R,).
 
     Own definition, after the squares on the diagonal of plate correlation heatmaps. Undefined correlations are left
     out; NaN where a draw has no pair of a kind. Expected value without a batch effect: 0.

@@ -55,7 +55,7 @@ class RealLabels(Check):
 
 
 def _references(context: AuditContext) -> Iterator[tuple[str, FoldPCA]]:
-    """Yield raw and yardstick profiles, aggregated as the run's own are, ready for training."""
+    """Yield raw and yardstick profiles, aggregated as in the run and ready for training."""
     for name, normalizer in REFERENCES.items():
         try:
             profiles = normalize(context.profiles, normalizer, aggregate=context.aggregate)
@@ -99,7 +99,7 @@ def _compared(context: AuditContext, views: dict[str, Sequence[Evaluation]], key
 
 
 def _auroc(score: Score, evaluations: Sequence[Evaluation], context: AuditContext) -> tuple[float, Doubles, int]:
-    """Return mean AUROC over folds (and labels), its resamples, and the number of wells (or labels)."""
+    """Return the mean AUROC over folds (and labels), its resamples, and the number of wells (or labels)."""
     table, draws = score(evaluations, [Auroc()], n_resamples=context.n_resamples)
     mean = table[(table["over"] == "mean") & (table["metric"] == Auroc.name)].iloc[0]
     return float(mean["value"]), draws["value"].to_numpy(), int(mean["n"])

@@ -110,7 +110,8 @@ class RetrievalCheck(Check):
         return "nearest" if self.by == COMPOUND else "nsc"
 
     def _questions(self) -> Iterator[tuple[str, list[str], Excluded]]:
-        """Yield key (empty: that of the field), fields of the ranks, and what takes no part."""
+        """Yield the key (empty for that of the field), the fields of the scores, and the rows that are no
+        candidates."""
         first = _same_plate if self.by == COMPOUND else _same_compound
         yield "", ["average_precision", "recall", "nearest"], first
         batch = "nearest_other_batch" if self.by == COMPOUND else "nscb"
@@ -119,7 +120,7 @@ class RetrievalCheck(Check):
         yield position, ["nearest"], lambda data, rows: first(data, rows) | data.shared(data.position, rows)
 
     def _labellings(self, data: LabelledProfiles, seed: int) -> NDArray[np.int32]:
-        """Return the labels and ``n_permutations`` of them dealt anew, (1 + n_permutations, n)."""
+        """Return the true labels and ``n_permutations`` permutations of them, (1 + n_permutations, n)."""
         labellings = [data.label]
         _, first = np.unique(data.compound, return_index=True)
         for draw in range(self.n_permutations):

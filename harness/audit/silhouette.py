@@ -34,8 +34,7 @@ class Silhouette(Check):
 
 
 def silhouette(Z: Floats, batch: NDArray[np.intp]) -> Doubles:
-    """Return silhouette of each well by batch as BRAS takes it (Rautenstrauch & Ohler 2025, Nature Biotechnology),
-    (n,).
+    """Return the silhouette of each well by batch, as BRAS defines it (Rautenstrauch & Ohler 2025), (n,).
 
     As there: s = (b - a) / max(a, b), a the mean cosine distance to the other wells of the batch, b that to all wells
     of other batches (not to the nearest other batch, which hides a batch effect that pairs of batches share);

@@ -12,10 +12,10 @@ from harness.audit.base import AuditContext
 from harness.audit.probes.partitions import Codes
 from harness.audit.shared.hidden_controls import heldout_controls, n_hidden_parts
 from harness.audit.shared.views import normalized_wells, raw_wells
+from harness.audit.shared.well_choice import choose_per_plate
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
-from harness.core.seeding import generator
 
 Screens = list[Profiles]
 FEWEST_SHARED = 0.5  # of treated wells whose compound is in several batches
@@ -139,7 +139,7 @@ def probed_controls(screens: Screens, plates: list[str], most: int, seed: int) -
     else:
         for number, screen in enumerate(screens):
             part[screen.wells["heldout_control"].to_numpy(dtype=bool)] = number
-    rows = rows_per_plate(table, part >= 0, plates, most, seed)
+    rows = choose_per_plate(table, part >= 0, plates, most, seed, "probed wells")
     return _wells(table, rows, part[rows], plates, np.full(len(rows), -1, dtype=np.intp))
 
 
@@ -161,7 +161,7 @@ def probed_treated(screen: Profiles, plates: list[str], most: int, seed: int) ->
             f"{int(several.sum())} of {int(mask.sum())} treated wells have a compound that is in several batches",
             code="compounds_in_one_batch",
         )
-    rows = rows_per_plate(table, several, plates, most, seed)
+    rows = choose_per_plate(table, several, plates, most, seed, "probed wells")
     group = pd.factorize(table["compound"].iloc[rows], sort=True)[0].astype(np.intp)
     return _wells(table, rows, np.zeros(len(rows), dtype=np.intp), plates, group)
 
@@ -172,16 +172,3 @@ def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], gro
     batch_of = table.drop_duplicates("plate").set_index("plate")["batch"]
     batch = pd.factorize(batch_of.loc[plates], sort=True)[0]
     return ProbedWells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), listed, group)
-
-
-def rows_per_plate(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
-    """Draw at most about ``most`` of the marked rows, equally many from each plate if it has them, (n,) rows."""
-    each = max(2, most // len(plates))
-    rows_by_plate = []
-    names, wells = table["plate"].to_numpy(), table["well"].to_numpy()
-    for plate in plates:
-        rows = np.flatnonzero(mask & (names == plate))
-        rows = rows[np.argsort(wells[rows].astype(str), kind="stable")]
-        order = generator(seed, "probed wells", plate).permutation(len(rows))
-        rows_by_plate.append(rows[order[:each]])
-    return np.concatenate(rows_by_plate).astype(np.intp)

@@ -127,8 +127,7 @@ class Agreement:
         return a[differ], b[differ], label[differ]
 
     def _standardized(self, Z: Floats, pairs: tuple[Ints, Ints, Ints], scale: _Scale) -> Doubles:
-        """Return the sum over the pairs of each treatment, minus its mean, over its sd, (n_treatments,); NaN without
-        pairs."""
+        """Return the sum over the pairs of each treatment, minus its mean, over its sd; NaN without pairs."""
         a, b, label = pairs
         plates = self.wells.plate[a], self.wells.plate[b]
         n = int(self.wells.treatment.max()) + 1

@@ -13,8 +13,7 @@ FEWEST_OF_PLATE = 4
 
 
 def sample_controls(wells: pd.DataFrame, seed: int) -> Mask:
-    """Choose at most about 1,000 control wells, equally many from each plate, (n_wells,); rows may come in any
-    order."""
+    """Choose about 1,000 control wells at most, equally many from each plate, (n_wells,)."""
     controls = wells[wells["role"] == "negcon"].sort_values(["plate", "well"])
     order = generator(seed, "controls of the whitened space").permutation(len(controls))
     place = controls.iloc[order].groupby("plate").cumcount()

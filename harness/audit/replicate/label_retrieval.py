@@ -63,7 +63,7 @@ def retrieve_labels(
 
 
 def _scores(hit: Mask, allowed: Mask, k: int) -> Doubles:
-    """Return average precision, recall among the first k and whether the first is a hit, (3, n_rows); nearest first."""
+    """Return average precision, recall among the first k and whether the first is a hit, (3, n_rows)."""
     positives, candidates = hit.sum(axis=1), allowed.sum(axis=1)
     row, place = np.nonzero(hit)
     number = np.arange(len(row)) - (np.cumsum(positives) - positives)[row]

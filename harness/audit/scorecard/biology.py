@@ -45,8 +45,7 @@ def identity_kept(evidence: Evidence, margins: Margins) -> Answer:
 
 
 def effects_kept(evidence: Evidence, margins: Margins) -> Answer:
-    """Answer from known effects of many kinds that were added to known wells: their size, and whether they are
-    detected.
+    """Answer from effects of many kinds that were added to known wells: their size, and whether they are detected.
 
     ``no``: on average surely smaller than 1 - ``effects`` of what the yardstick keeps, or detected or told apart surely
     worse by more than ``apart`` of AUROC or accuracy. ``yes``: the mean and the worst effect are surely larger than

@@ -53,8 +53,7 @@ class Evidence:
         return [f for key, f in self._findings.items() if fnmatchcase(key, pattern) and not np.isnan(f.value)]
 
     def code(self, *checks: str) -> str:
-        """Return the code by which the first of ``checks`` that does not apply explains itself; ``off`` if none was
-        made."""
+        """Return the code of the first of ``checks`` that does not apply; ``off`` if none of them was made."""
         for check in checks:
             finding = self._findings.get(f"audit/{check}")
             if finding is not None:

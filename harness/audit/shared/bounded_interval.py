@@ -14,8 +14,7 @@ EDGE = 1e-4  # the logit of 0 and 1 is infinite
 
 
 def degrees_of_freedom(wells: pd.DataFrame) -> int:
-    """Return the degrees of freedom of an interval over ``wells``: independent units minus what is estimated; 0 for
-    none.
+    """Return the degrees of freedom of an interval over ``wells``; 0 if there are none.
 
     Batches minus 1 from :data:`harness.scoring.bootstrap.FEWEST_BATCHES` batches on, else plates minus one for each
     batch; with one plate in each batch, plates minus 1.

@@ -18,8 +18,7 @@ LEAST_SHARE = 0.75  # of the pattern must find treated wells to stand in
 
 @dataclass(frozen=True)
 class PatternCopy:
-    """A copy of the controls' pattern: its rows of the wells table, and its distance from the real controls in
-    wells."""
+    """A copy of the controls' pattern: its rows of the wells table, and its distance from the real controls."""
 
     name: str
     rows: NDArray[np.intp]

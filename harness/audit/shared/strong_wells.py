@@ -50,8 +50,7 @@ def strong_wells(evaluations: Sequence[Evaluation], *, n_resamples: int) -> tupl
 
 
 def _limit(fold: Evaluation) -> tuple[float, float, float]:
-    """Return the score that few controls exceed, the chance that a control exceeds it, and the variance of that
-    chance."""
+    """Return the score that few controls exceed, the chance of a control to exceed it, and the chance's variance."""
     controls = np.sort(fold.score[fold.y == 0])
     k = len(controls)
     j = max(1, round(BEYOND * (k + 1)))

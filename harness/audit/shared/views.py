@@ -36,8 +36,7 @@ def normalized_wells(context: AuditContext) -> Profiles:
 
 
 def yardstick_wells(context: AuditContext) -> dict[str, Profiles]:
-    """Return the yardstick, two views that carry no risk: ``raw`` and ``dmso_within``, each plate scaled by its
-    controls.
+    """Return two views that carry no risk: ``raw`` and ``dmso_within``, each plate scaled by its controls.
 
     Both are invertible on every plate, so neither can lose what lies within one. ``dmso_within`` is exchangeable (it
     treats controls as it does treated wells), and is left out if a plate has too few controls for it.

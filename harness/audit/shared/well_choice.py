@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -20,6 +22,22 @@ def rows_by_name(plate: Plate, *roles: str) -> NDArray[np.intp]:
 def sorted_by_name(rows: NDArray[np.intp], wells: pd.DataFrame) -> NDArray[np.intp]:
     """Return rows of a table of wells in order of the names of the wells."""
     return np.asarray(rows[np.argsort(wells["well"].to_numpy()[rows], kind="stable")], dtype=np.intp)
+
+
+def choose_per_plate(
+    wells: pd.DataFrame, among: Mask, plates: Sequence[str], most: int, *axes: object
+) -> NDArray[np.intp]:
+    """Choose at most about ``most`` of the rows in ``among``, equally many from each of ``plates`` if it has them.
+
+    The draw is derived from ``axes`` and the names of plates and wells.
+    """
+    each = max(2, most // len(plates))
+    names = wells["plate"].to_numpy()
+    chosen_rows = [
+        generator(*axes, plate).permutation(sorted_by_name(np.flatnonzero(among & (names == plate)), wells))[:each]
+        for plate in plates
+    ]
+    return np.concatenate(chosen_rows).astype(np.intp)
 
 
 def sample_evenly(wells: pd.DataFrame, among: Mask, n: int, *axes: object) -> Mask:

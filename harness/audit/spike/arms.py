@@ -138,8 +138,7 @@ def other_designs(wells: pd.DataFrame, seed: int) -> list[SpikeDesign]:
 
 
 def design_at_share(context: AuditContext, share: float, *, tied: bool) -> SpikeDesign:
-    """Return the design with a share of active wells on half of the plates; if tied, on all and at the same
-    positions."""
+    """Return the design with a share of active wells on half of the plates; if tied, at the same positions on all."""
     wells, seed = spike_in_experiment(context).base.wells, derive(context.seed, "spikes")
     if tied:
         return SpikeDesign("tied", same_on_all_plates(wells, share), same_positions=True)

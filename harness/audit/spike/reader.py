@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.audit.shared.well_choice import choose_per_plate
 from harness.audit.shared.whitening import Whitening, fit_whitening
 from harness.audit.spike.design import UNSPIKED
 from harness.core.arrays import Doubles, Floats, Mask
@@ -169,11 +170,9 @@ def _evenly(wells: pd.DataFrame, treated: Mask, most: int, seed: int) -> Mask:
     if treated.sum() <= most:
         return treated
     marked = np.zeros(len(wells), dtype=bool)
-    by_plate = wells[treated].groupby("plate", sort=False)
-    each = max(2, most // by_plate.ngroups)
-    for plate, table in by_plate:
-        rows = table.index[np.argsort(table["well"].to_numpy(), kind="stable")].to_numpy()
-        marked[generator(seed, "fitted wells", plate).permutation(rows)[:each]] = True
+    marked[choose_per_plate(wells, treated, wells["plate"][treated].unique().tolist(), most, seed, "fitted wells")] = (
+        True
+    )
     return marked
 
 
