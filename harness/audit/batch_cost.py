@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from harness.audit.base import AuditContext, Check
 from harness.audit.probes.partitions import Codes
 from harness.audit.probes.plate_transfer import PlateSums, ordered_pairs
 from harness.audit.probes.wells import probed_plates
-from harness.audit.shared.bounded_interval import bounded_interval, degrees_of_freedom
+from harness.audit.shared.bounded_interval import bounded_interval, degrees_of_freedom, difference_interval
 from harness.audit.shared.views import normalized_wells
 from harness.audit.shared.well_choice import choose_per_plate
 from harness.core.arrays import Doubles, Mask
@@ -20,7 +19,7 @@ from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
 from harness.core.seeding import generator
 from harness.numerics.components import components
-from harness.scoring.bootstrap import LEVEL, Resamples, resample, weighted_mean
+from harness.scoring.bootstrap import Resamples, resample, weighted_mean
 from harness.settings.annotated_types import Count
 
 KEY = "audit/batch_cost/auroc"
@@ -81,14 +80,8 @@ class BatchCost(Check):
             resampled.append(draws)
             yield Finding(f"{KEY}_{name}", value, *bounded_interval(value, draws, freedom=freedom), n=len(rows))
         difference = values[1] - values[0]
-        half = t.ppf((1 + LEVEL) / 2, freedom) * np.std(resampled[1] - resampled[0]) * np.sqrt((freedom + 1) / freedom)
-        yield Finding(
-            f"{KEY}_difference",
-            difference,
-            max(-1.0, float(difference - half)),
-            min(1.0, float(difference + half)),
-            n=len(rows),
-        )
+        bounds = difference_interval(difference, resampled[1] - resampled[0], freedom=freedom)
+        yield Finding(f"{KEY}_difference", difference, *bounds, n=len(rows))
 
 
 def _with_both(wells: pd.DataFrame) -> pd.Index[str]:

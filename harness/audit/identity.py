@@ -47,6 +47,7 @@ class Identity(Check):
 
 
 def _scores(compared: IdentityComparison) -> dict[str, Estimate]:
+    """Return the estimates of the check by the last part of their keys."""
     run, yardstick, recentred = compared.run, compared.yardstick, compared.recentred
     return {
         "map": run.mean("average_precision"),

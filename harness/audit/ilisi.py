@@ -71,6 +71,8 @@ def lisi(distances: Doubles, batch: NDArray[np.intp], *, perplexity: float) -> D
 
 
 def _weights(distances: Doubles, entropy: float) -> Doubles:
+    """Return weights exp(-beta d) of the neighbours of each well, with beta such that they have this entropy, (n,
+    k)."""
     d = distances - distances.min(axis=1, keepdims=True)
     scale = d.mean(axis=1, keepdims=True)
     d /= np.where(scale > 0, scale, 1.0)

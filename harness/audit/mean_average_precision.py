@@ -66,6 +66,7 @@ class MeanAveragePrecision(Check):
     def _scored(
         self, key: str, wells: Replicates, ranked: RankedReplicates, context: AuditContext
     ) -> Iterator[Finding]:
+        """Yield the mean average precision with its interval, and its expectation by chance."""
         value, lower, upper, n = wells.summary(ranked[0], context)
         yield Finding(key, value, lower, upper, n, wells.caveat)
         yield Finding(f"{key}_chance", wells.mean(chance_average_precision(*ranked[1:])), n=n)

@@ -94,6 +94,7 @@ def median_correlation(U: Floats, groups: Ints, position: Ints) -> Doubles:
 
 
 def _members(compound: Ints) -> list[Ints]:
+    """Return the rows of each compound."""
     rows = np.argsort(compound, kind="stable")[(compound < 0).sum() :]
     return np.split(rows, np.cumsum(np.bincount(compound[rows]))[:-1])
 

@@ -53,6 +53,7 @@ class PlateCorrelation(Check):
         yield Finding("batch_effect/plate_correlation", value, lower, upper, n=len(plates), reason=reason)
 
     def _medians(self, context: AuditContext) -> tuple[Doubles, pd.DataFrame]:
+        """Return the medians of plates, of hidden controls if possible, and the table of the plates."""
         hidden = hide_controls(context.profiles, share=0.5, seed=context.seed)
         try:
             heldout = plate_medians(context.normalize(hidden)(None), heldout=True)
@@ -78,6 +79,7 @@ def within_minus_between(correlation: Doubles, batch: NDArray[np.intp], weight: 
     r = np.where(defined_pairs, correlation, 0.0)
 
     def mean(pairs: NDArray[np.bool_]) -> Doubles:
+        """Return the weighted mean correlation over pairs of plates, (R,)."""
         total = ((weight @ np.where(pairs, 1.0, 0.0)) * weight).sum(axis=1)
         summed = ((weight @ np.where(pairs, r, 0.0)) * weight).sum(axis=1)
         defined: Doubles = np.divide(summed, total, out=np.full(len(weight), np.nan), where=total > 0)

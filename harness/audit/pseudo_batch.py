@@ -41,21 +41,26 @@ class PseudoBatch(Check):
         batch = str(plates.map(len).idxmax())
         if len(plates[batch]) < 4:
             raise NotApplicable(f"the largest batch, {batch}, has {len(plates[batch])} plates; 4 are needed")
-        one = profiles.take((profiles.wells["batch"] == batch).to_numpy())
+        as_one = profiles.take((profiles.wells["batch"] == batch).to_numpy())
         order = generator(context.seed, "pseudo-batch", batch).permutation(plates[batch])
-        half = one.wells["plate"].isin(order[: len(order) // 2])
-        two = one.replace(wells=one.wells.assign(batch=np.where(half, f"{batch}/1", f"{batch}/2")))
+        in_half = as_one.wells["plate"].isin(order[: len(order) // 2])
+        as_two = as_one.replace(wells=as_one.wells.assign(batch=np.where(in_half, f"{batch}/1", f"{batch}/2")))
         try:
-            whole, split = context.normalize(one)(None), context.normalize(two)(None)
-            scale = control_sd(whole.X, whole.wells)
-        except InputError as reason:
-            raise NotApplicable(str(reason)) from reason
-        moved = np.divide(split.X - whole.X, scale, out=np.zeros_like(scale), where=scale > 0)
-        n = len(one.wells)
-        yield Finding("audit/pseudo_batch/displacement", float(np.sqrt(np.square(moved).mean())), n=n)
-        yield Finding("audit/pseudo_batch/neighbours_kept", self._kept(whole.X, split.X), n=n)
+            normalized_as_one, normalized_as_two = context.normalize(as_one)(None), context.normalize(as_two)(None)
+            scale = control_sd(normalized_as_one.X, normalized_as_one.wells)
+        except InputError as error:
+            raise NotApplicable(str(error)) from error
+        displacement = np.divide(
+            normalized_as_two.X - normalized_as_one.X, scale, out=np.zeros_like(scale), where=scale > 0
+        )
+        n = len(as_one.wells)
+        yield Finding("audit/pseudo_batch/displacement", float(np.sqrt(np.square(displacement).mean())), n=n)
+        yield Finding(
+            "audit/pseudo_batch/neighbours_kept", self._neighbours_kept(normalized_as_one.X, normalized_as_two.X), n=n
+        )
 
-    def _kept(self, a: Floats, b: Floats) -> float:
+    def _neighbours_kept(self, a: Floats, b: Floats) -> float:
+        """Return the mean share of a well's k nearest neighbours that both have in common."""
         k = min(self.k, len(a) - 1)
         near = [NearestNeighbors(n_neighbors=k).fit(X).kneighbors(return_distance=False) for X in (a, b)]
         return float(np.mean([len(set(i) & set(j)) / k for i, j in zip(*near, strict=True)]))

@@ -79,10 +79,12 @@ def _trained(context: AuditContext, folds: FoldPCA, task: str, model: str) -> Se
 
 
 def _same(context: AuditContext, profiles: Profiles) -> bool:
+    """Return whether the run's profiles equal ``profiles`` in every fold."""
     return all(np.array_equal(context.normalized(split).X, profiles.X) for split in context.splits)
 
 
 def _compared(context: AuditContext, views: dict[str, Sequence[Evaluation]], key: str, task: str) -> Iterator[Finding]:
+    """Yield the scores of all views and their differences to the run's."""
     score: Score = score_groups if grouped(context.tasks[task]) else score_table
     scores = {name: _auroc(score, evaluations, context) for name, evaluations in views.items()}
     for name, (value, draws, n) in scores.items():

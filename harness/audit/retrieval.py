@@ -95,6 +95,7 @@ class RetrievalCheck(Check):
                 yield from _findings(full, getattr(ranks, name), data, context)
 
     def _space(self, profiles: Profiles) -> Floats:
+        """Return the profiles in the space of the setting, (n_wells, n_features)."""
         controls = (profiles.wells["role"] == "negcon").to_numpy(dtype=bool)
         if self.space == "whitened":
             return fit_whitening(profiles.X, profiles.wells, controls)(profiles.X)
@@ -103,10 +104,12 @@ class RetrievalCheck(Check):
         return standardized(profiles.X, origin=controls if controls.any() else None)
 
     def _name(self, field: str) -> str:
+        """Return the last part of the key of a field of the scores."""
         return {"average_precision": "map", "recall": f"recall_at_{self.k}", "nearest": self._nearest}[field]
 
     @property
     def _nearest(self) -> str:
+        """Last part of the key of the nearest neighbour's score."""
         return "nearest" if self.by == COMPOUND else "nsc"
 
     def _questions(self) -> Iterator[tuple[str, list[str], Excluded]]:
@@ -136,10 +139,12 @@ class RetrievalCheck(Check):
 
 
 def _same_compound(data: LabelledProfiles, rows: slice) -> NDArray[np.bool_]:
+    """Mark profiles of the compound of each of ``rows``, (n_rows, n)."""
     return np.asarray(data.compound[rows][:, None] == data.compound[None, :])
 
 
 def _same_plate(data: LabelledProfiles, rows: slice) -> NDArray[np.bool_]:
+    """Mark profiles on a plate of each of ``rows``, (n_rows, n)."""
     return data.shared(data.plate, rows)
 
 

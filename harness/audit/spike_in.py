@@ -88,6 +88,7 @@ class SpikeIn(Check):
             yield from _arm(design.name, arms[design.name])
 
         def contrast(share: float) -> ValueAndBounds:
+            """Return the contrast at a share of active wells."""
             if share == 0.9 and not tied:
                 return arms["common"].bounded("contrast")
             arm = measure_arm(context, design_at_share(context, share, tied=tied), self._first(1), sparse)

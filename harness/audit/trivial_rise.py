@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-import numpy as np
-from scipy.stats import t
-
 from harness.audit.base import AuditContext, BySplit, Check
 from harness.audit.shared.auroc_bootstrap import BootstrappedAuroc, bootstrap_auroc, mean_auroc_interval, resample_units
-from harness.audit.shared.bounded_interval import degrees_of_freedom
+from harness.audit.shared.bounded_interval import degrees_of_freedom, difference_interval
 from harness.audit.shared.relabelled import FEWEST_FOLDS, MOST_FOLDS, few_folds, refit_is_costly
 from harness.audit.shared.views import raw_wells, yardstick_wells
 from harness.baseline.row_norm import RowNorm
@@ -18,7 +15,6 @@ from harness.core.evaluation import Split
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
-from harness.scoring.bootstrap import LEVEL
 from harness.scoring.evaluate import evaluate
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
@@ -56,20 +52,19 @@ class TrivialRise(Check):
 
 
 def _always(profiles: Profiles) -> BySplit:
+    """Return profiles that are the same in every fold."""
     return lambda _: profiles
 
 
 def _score(context: AuditContext, splits: Sequence[Split], normalized: BySplit) -> BootstrappedAuroc:
+    """Score normalized profiles by the length of the profile."""
     task, model = DmsoVsTreated(), RowNorm()
     folds = [evaluate(normalized(split), split, task, model, seed=context.seed) for split in splits]
     return bootstrap_auroc(folds, resample_units(folds, context.n_resamples))
 
 
 def _difference(first: BootstrappedAuroc, second: BootstrappedAuroc) -> tuple[float, float, float]:
-    """Return the paired difference of two AUROCs and its interval: the same draws, Student's quantile."""
-    value, draws = first.value - second.value, first.draws - second.draws
+    """Return the paired difference of two AUROCs and its interval."""
+    value = first.value - second.value
     freedom = degrees_of_freedom(first.wells)
-    if freedom < 1:
-        return value, float("nan"), float("nan")
-    half = t.ppf((1 + LEVEL) / 2, freedom) * float(np.nanstd(draws)) * np.sqrt((freedom + 1) / freedom)
-    return value, float(max(value - half, -1.0)), float(min(value + half, 1.0))
+    return value, *difference_interval(value, first.draws - second.draws, freedom=freedom)

@@ -122,6 +122,7 @@ class _InSpace:
     seed: int
 
     def fit(self, controls: Mask) -> Callable[[Mask], Doubles]:
+        """Fit the space on ``controls``; return the function that scores rows."""
         X = self.X[np.flatnonzero(controls)]
         space = control_space(X, usual=self.usual, n_components=self.n_components, seed=self.seed)
         return lambda rows: space.distance(self.X[np.flatnonzero(rows)])
@@ -135,6 +136,7 @@ class _OnMap:
     seed: int
 
     def fit(self, controls: Mask) -> Callable[[Mask], Doubles]:
+        """Fit a Gaussian to ``controls``; return the function that scores rows."""
         fitted = robust_gaussian(self.at[controls], seed=self.seed)
         return lambda rows: fitted.log_density(self.at[rows])
 

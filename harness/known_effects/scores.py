@@ -120,6 +120,7 @@ class KnownEffectSource:
         return self._of_table(compound_wells)
 
     def _of_column(self, compound_wells: pd.DataFrame, column: str) -> KnownEffectTable:
+        """Take the scores from a column of the wells."""
         source = "known_effects.column"
         require(list(compound_wells.columns), [column], what="column of the wells", source=source)
         places = [
@@ -136,6 +137,7 @@ class KnownEffectSource:
         )
 
     def _of_table(self, compound_wells: pd.DataFrame) -> KnownEffectTable:
+        """Join the scores of a table, or of the planted truth, to the wells."""
         table, source, name = self._table()
         by = ["compound", *(["dose"] if self.dose is not None and self.path is not None else [])]
         if "dose" in by:
@@ -192,6 +194,7 @@ class KnownEffectSource:
 
 
 def _numbers(column: pd.Series[Any], places: list[str], *, source: str) -> pd.Series[Any]:
+    """Return a column as numbers. Raises InputError if a value is neither a finite number nor empty."""
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     bad = np.flatnonzero((numbers.isna() & column.notna()) | np.isinf(numbers))
     if len(bad):

@@ -41,6 +41,7 @@ def strength(profiles: Profiles) -> Doubles:
 
 
 def _strength(profiles: Profiles) -> Doubles:
+    """Compute what :func:`strength` returns."""
     usable = [p for p in profiles if len(control_wells(p)) >= MIN_CONTROLS]
     if len(usable) < 2:
         raise NotApplicable(

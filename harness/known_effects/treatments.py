@@ -86,6 +86,7 @@ class TreatmentTable:
         compound = self.table["compound"].to_numpy(dtype=object)
 
         def correlate(a: str, b: str, how: str) -> Correlation | NotApplicable:
+            """Return the correlation of two columns, or why it is undefined."""
             x, y = (self.table[name].to_numpy(dtype=np.float64) for name in (a, b))
             try:
                 return HOW[how](x, y, compound, n_resamples=n_resamples, seed=seed)

@@ -49,6 +49,7 @@ class ProbePanel:
         return max(1, min(MOST_DEALS, ENOUGH // len(self.wells.rows)))
 
     def _correct(self, name: str, batch: Codes, fold: Codes) -> Mask:
+        """Return whether a probe predicts the batch of each well in one deal of plates over folds, (n,)."""
         correct = np.zeros(len(self.wells.rows), dtype=bool)
         for block, prepared in zip(self.blocks, self.probes, strict=True):
             plate = self.wells.plate[block]
@@ -91,6 +92,7 @@ def screens_agree(screens: Screens) -> bool:
 
 
 def _standardized(X: Floats) -> Floats:
+    """Return features centred and in units of their sd, cut at 10."""
     Z = X - X.mean(axis=0)
     sd = Z.std(axis=0)
     Z /= np.where(sd > 0, sd, np.inf)

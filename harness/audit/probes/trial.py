@@ -54,8 +54,10 @@ class ProbeTrial:
         return below or above or hopeless
 
     def _panel(self, screens: Screens) -> ProbePanel:
+        """Prepare the probes for the wells as they are in ``screens``."""
         X = self.wells.profiles(screens)
         return prepare_panel(self.wells, X, pooled=self.pooled, n_folds=self.n_folds, seed=self.seed)
 
     def _accuracies(self, correct: Mapping[str, Doubles], batch: Codes) -> dict[str, Accuracy]:
+        """Return the accuracy of each probe."""
         return {name: accuracy(mask, self.wells.plate, batch) for name, mask in correct.items()}

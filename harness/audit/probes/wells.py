@@ -167,6 +167,7 @@ def probed_treated(screen: Profiles, plates: list[str], most: int, seed: int) ->
 
 
 def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], group: Codes) -> ProbedWells:
+    """Return the wells of ``rows`` with their plates and batches numbered."""
     listed = table.iloc[rows].reset_index(drop=True)
     plate = pd.Index(plates).get_indexer(pd.Index(listed["plate"].astype(str)))
     batch_of = table.drop_duplicates("plate").set_index("plate")["batch"]

@@ -85,6 +85,7 @@ class ActiveShares:
         """Return the same values with upper bounds no lower than those of ``other``."""
 
         def widened(a: Bounds, b: Bounds) -> Bounds:
+            """Return ``a`` with the larger of both upper bounds."""
             return a[0], a[1], max(a[2], b[2])
 
         by_plate = {plate: widened(bounds, other.by_plate[plate]) for plate, bounds in self.by_plate.items()}

@@ -101,6 +101,7 @@ class Agreement:
 
     @property
     def _treatment_of_pair(self) -> Ints:
+        """Treatment of each pair."""
         return self._pairs[2]
 
     def _residuals(self) -> Floats:

@@ -56,6 +56,7 @@ class CrossedResamples:
         return Estimate(self._mean(numerator) / self._mean(denominator), *interval(draws))
 
     def _mean(self, values: Doubles) -> float:
+        """Return the mean over groups of the mean over their wells."""
         if np.isnan(values).any():
             raise ValueError("a score is undefined for wells for which another is defined")
         return float((np.bincount(self.group, values) / np.bincount(self.group)).mean())
@@ -68,6 +69,7 @@ class CrossedResamples:
         return np.asarray(np.divide(total, weight, out=np.full(len(weight), np.nan), where=weight > 0))
 
     def _resampled_sums(self, values: Doubles) -> Doubles:
+        """Return the sum over wells under each resample, (R,)."""
         shape = (len(self.by_group), len(self.by_plate))
         sums = (self.by_group * (coo_array((values, (self.group, self.plate)), shape) @ self.by_plate)).sum(axis=0)
         return np.asarray(sums)

@@ -79,6 +79,7 @@ class IdentityComparison:
 
     @property
     def raw(self) -> RetrievalOfView:
+        """The view of raw profiles."""
         return self.yardsticks["raw"]
 
     @cached_property
@@ -148,6 +149,7 @@ def _code(rule: PairRule) -> str:
 
 
 def _reason(rule: PairRule, selected: ReplicateWells) -> str:
+    """Return what the answer rests on, for readers."""
     caveats = {
         "same_position": "replicates share their position, which makes them alike too",
         "same_batch": "replicates share their batch, which makes them alike too",

@@ -33,6 +33,7 @@ def metric_replicates(context: AuditContext) -> Replicates:
 
 
 def _replicates(normalized: Profiles, seed: int) -> Replicates:
+    """Select the wells and put their features on one scale."""
     wells = normalized.wells
     if "compound" not in wells:
         raise NotApplicable("no compound is known; replicates are wells of one compound")

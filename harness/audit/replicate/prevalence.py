@@ -50,6 +50,7 @@ def prevalence_by_plate(context: AuditContext) -> Prevalence:
 
 
 def _prevalence(context: AuditContext) -> Prevalence:
+    """Compute what :func:`prevalence_by_plate` returns."""
     profiles = raw_wells(context)
     wells = profiles.wells
     selected = replicate_wells(wells, context.seed)
@@ -65,6 +66,7 @@ def _prevalence(context: AuditContext) -> Prevalence:
     batch_of = wells.drop_duplicates("plate").assign(plate=lambda t: t["plate"].astype(str)).set_index("plate")["batch"]
 
     def shares(p: Doubles) -> ActiveShares:
+        """Return the shares of wells of treatments with p < 0.05."""
         return ActiveShares.of(p < ALPHA, ~np.isnan(p), selected.treatment, plates, batch_of, context.seed)
 
     n = len(np.unique(selected.treatment[selected.pairs(OTHER_PLACES)[0]]))

@@ -168,6 +168,7 @@ def _limited(all_wells: ReplicateWells, table: pd.DataFrame, seed: int, most: in
 
 
 def _codes(names: pd.Series[str]) -> Ints:
+    """Return names as numbers from 0, in alphabetical order."""
     return np.asarray(np.unique(names.astype(str).to_numpy(dtype=str), return_inverse=True)[1], dtype=np.intp)
 
 

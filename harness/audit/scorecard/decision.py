@@ -76,6 +76,7 @@ class Decision:
 
     @property
     def _sentence(self) -> str:
+        """The sentence of the headline."""
         match self.call:
             case Call.SOUND:
                 return "The batch is gone, added effects and replicates are kept, and no signal is manufactured."

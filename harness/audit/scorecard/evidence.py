@@ -33,6 +33,7 @@ class ScreenDesign:
 
     @property
     def freedom(self) -> int:
+        """Degrees of freedom behind intervals over batches, or over plates if batches are few."""
         return freedom_of(self.n_batches, self.n_plates)
 
 

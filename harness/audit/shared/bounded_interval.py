@@ -59,6 +59,17 @@ def bounded_interval(
     return float(min(lower, value)), float(max(upper, value))
 
 
+def difference_interval(value: float, draws: Doubles, *, freedom: int) -> tuple[float, float]:
+    """Return Student's interval of the difference of two scores between 0 and 1 from its paired resamples (R,).
+
+    NaN, NaN if there is no degree of freedom.
+    """
+    if freedom < 1:
+        return float("nan"), float("nan")
+    half = t.ppf((1 + LEVEL) / 2, freedom) * float(np.nanstd(draws)) * np.sqrt((freedom + 1) / freedom)
+    return float(max(value - half, -1.0)), float(min(value + half, 1.0))
+
+
 def auroc_sd(value: float, n_positive: float, n_negative: float) -> float:
     """Return the standard error of an AUROC over independent wells (Hanley & McNeil 1982, Radiology 143, 29)."""
     q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
@@ -80,4 +91,5 @@ def at_level(
 
 
 def _logit(values: Doubles, edge: float = EDGE) -> Doubles:
+    """Return the logit of values, cut ``edge`` away from 0 and 1."""
     return np.asarray(logit(np.clip(values, edge, 1 - edge)))

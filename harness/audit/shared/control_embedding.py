@@ -49,6 +49,7 @@ def embed_controls(context: AuditContext) -> ControlEmbedding:
 
 
 def _controls(normalized: Profiles) -> ControlEmbedding:
+    """Embed the control wells of normalized profiles."""
     controls = (normalized.wells["role"] == "negcon").to_numpy(dtype=bool)
     wells = normalized.wells[controls].reset_index(drop=True)
     batch, names = pd.factorize(wells["batch"])

@@ -40,5 +40,6 @@ def _has_single_plates(wells: pd.DataFrame) -> bool:
 
 
 def _weights(context: AuditContext, wells: pd.DataFrame) -> BootstrapWeights:
+    """Return the weights of wells under resamples of plates within batches."""
     resamples = resample(wells, n=context.n_resamples, seed=context.seed)
     return BootstrapWeights(resamples.within, pd.Index(resamples.plates).get_indexer(pd.Index(wells["plate"])))

@@ -32,6 +32,7 @@ class NearestWells(ClassifierMixin, BaseEstimator):
         self.n_components = n_components
 
     def fit(self, X: Floats, y: NDArray[np.int8]) -> Self:
+        """Keep the training wells of both classes on their principal components."""
         self.classes_ = np.array([0, 1])
         self.mean_ = X.mean(axis=0, dtype=np.float64).astype(np.float32)
         sd = X.std(axis=0, dtype=np.float64)

@@ -58,6 +58,7 @@ def _moves() -> Iterator[tuple[str, int]]:
 
 
 def _copy(wells: pd.DataFrame, axis: str, name: str, step: int) -> PatternCopy | None:
+    """Return the copy by ``step`` along an axis; None if it does not fit among the treated wells."""
     other = "row" if axis == "column" else "column"
     along, across = wells[axis].to_numpy(dtype=np.int64), wells[other].to_numpy(dtype=np.int64)
     low, high = int(along.min()), int(along.max())

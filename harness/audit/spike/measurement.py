@@ -127,6 +127,7 @@ def spike_in_experiment(context: AuditContext) -> SpikeInExperiment:
 
 
 def _spike_in_experiment(context: AuditContext) -> SpikeInExperiment:
+    """Prepare the experiment of a run."""
     raw = raw_wells(context)
     if len(raw) < 2:
         raise NotApplicable(

@@ -112,4 +112,5 @@ def resample_within_groups(
 
 
 def _ratio(a: Doubles, b: Doubles) -> Doubles:
+    """Return a / b, NaN where b is not positive."""
     return np.asarray(np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0))

@@ -206,4 +206,5 @@ def _together(passes: Sequence[SparseReadings]) -> SparseReadings:
 
 
 def _sum(parts: Sequence[WellScoreSums]) -> WellScoreSums:
+    """Add scores of the same directions."""
     return WellScoreSums(np.sum([p.total for p in parts], axis=0), np.sum([p.count for p in parts], axis=0))
