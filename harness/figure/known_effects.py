@@ -14,7 +14,7 @@ from harness.data.wells.aggregation import well_table
 from harness.figure.umap import Umap
 from harness.known_effects.scores import KnownEffectSource
 from harness.known_effects.spearman import Correlation
-from harness.known_effects.treatments import CELLS, NORMALIZED, RAW, SPEARMAN, WITHIN, points, well_strength
+from harness.known_effects.treatments import CELLS, NORMALIZED, RAW, SPEARMAN, WITHIN, treatment_table, well_strength
 from harness.plotting.forest import HEIGHT, draw_rows
 from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, new_figure
 
@@ -37,7 +37,7 @@ class KnownEffects(KnownEffectSource):
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``known_effects``: one row per treatment, see :class:`harness.known_effects.treatments.Points`;
+        """Return ``known_effects``: one row per treatment (:class:`harness.known_effects.treatments.TreatmentTable`);
         ``known_effects_spearman``: measure, how (spearman, within_compound), kind (distance, model, baseline, cell
         count), value, lower, upper, n, controls (median of control wells), reason; ``known_effects_umap``: the table
         ``umap`` with ``known_score``, NaN for control wells and where it is not known; ``known_effects_join``: score,
@@ -48,9 +48,9 @@ class KnownEffects(KnownEffectSource):
         if run.raw is None:
             raise NotApplicable("profiles before normalization were not kept")
         wells = well_table(run.normalized.wells)
-        known = self.known(wells)
+        known = self.match_wells(wells)
         evaluations = {**run.evaluations, **run.baselines}
-        found = points(known, wells, raw=run.raw, normalized=run.normalized, evaluations=evaluations)
+        found = treatment_table(known, wells, raw=run.raw, normalized=run.normalized, evaluations=evaluations)
         kinds = dict.fromkeys((RAW, NORMALIZED), "distance") | {CELLS: "cell count"}
         kinds |= {f"{task}_{model}": "model" for task, model in run.evaluations}
         answers = found.correlations(n_resamples=run.n_resamples, seed=run.seed)

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pandas as pd
 
 from harness.audit.scorecard.decision import Decision
-from harness.audit.shared.relabel import hide_controls
+from harness.audit.shared.hidden_controls import hide_controls
 from harness.core import table_names
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
@@ -65,7 +65,7 @@ def _with_hidden_controls(screen: NormalizedScreen, seed: int, recorder: Recorde
     try:
         return screen.with_profiles(hide_controls(screen.profiles, share=0.5, seed=seed)).for_split(None)
     except InputError as needs_more:
-        recorder.table("heldout_controls_not_made", pd.DataFrame({"reason": [str(needs_more)]}))
+        recorder.table(table_names.HELDOUT_CONTROLS_NOT_MADE, pd.DataFrame({"reason": [str(needs_more)]}))
         return None
 
 

@@ -19,7 +19,7 @@ from command import client_of, run_compare, runs_of
 from matplotlib.text import Text
 from PIL import Image
 
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.verdict import Verdict
 from harness.compare.comparison_group import Group, group_up
 from harness.compare.plots import STYLE, removed, tradeoff
@@ -200,7 +200,7 @@ def card(batch: str) -> pd.DataFrame:
     value = {"yes": 0.0, "no": 0.7}[batch]
     finding = Finding("audit/batch_probe/controls/excess", value, value - 0.05, value + 0.05)
     null = Finding("audit/batch_probe/controls/null_upper", 0.1)
-    return Verdict().decide([finding, null], Design(5, 20)).scorecard()
+    return Verdict().decide([finding, null], ScreenDesign(5, 20)).scorecard()
 
 
 def test_scorecards_say_what_else_removes_the_batch() -> None:

@@ -207,7 +207,7 @@ class Rows(Check):
 
 
 class WholeRows(Rows):
-    whole = True
+    needs_full_screen = True
     reads_evaluations = True
 
 

@@ -1,4 +1,4 @@
-"""How far spiked and unspiked wells move, as sums over the wells of each plate: what the size of an effect needs."""
+"""Displacements of spiked and unspiked wells, summed over each plate: all that the size of an effect needs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from harness.core.arrays import Doubles, Floats
 
 
 @dataclass(frozen=True)
-class Moved:
-    """Displacements of wells by a spike, summed by plate and direction; the noise that they have to be seen in.
+class DisplacementSums:
+    """Displacements of wells by spikes, summed by plate and direction, and the noise to compare them with.
 
     Attributes
     ----------
     spiked : (n_plates, n_directions, n_features) sums over the spiked wells; ``n_spiked`` their number.
     other : (n_plates, n_features) sums over the unspiked wells; ``n_other`` their number.
-    noise : (n, n_features) differences of unspiked wells from their likes; ``noise_plate`` (n,).
+    noise : (n, n_features) differences of unspiked wells from wells of the same treatment; ``noise_plate`` (n,).
     """
 
     spiked: Floats
@@ -31,20 +31,20 @@ class Moved:
     noise_plate: NDArray[np.intp]
 
 
-def moved(
+def sum_displacements(
     before: Floats,
     after: Floats,
     code: NDArray[np.intp],
     n_directions: int,
     wells: pd.DataFrame,
     noise: tuple[Floats, NDArray[np.intp]],
-) -> Moved:
-    """Return sum ``after`` minus ``before`` over the wells of each plate; empty wells do not count.
+) -> DisplacementSums:
+    """Sum ``after`` minus ``before`` over the wells of each plate; empty wells do not count.
 
     Parameters
     ----------
     before, after : (n_wells, n_features) profiles without and with the spikes. code : (n_wells,) direction of the
-        spike, -1 for none. noise : differences of unspiked wells from their likes and the plates of these wells.
+        spike, -1 for none. noise : differences of unspiked wells from wells of the same treatment, and their plates.
     """
     plate, names = pd.factorize(wells["plate"])
     counted = (wells["role"] != "empty").to_numpy(dtype=bool)
@@ -60,4 +60,4 @@ def moved(
         unspiked = (codes == UNSPIKED).astype(np.float32)
         spiked[number], other[number] = member.T @ difference, unspiked @ difference
         n_spiked[number], n_other[number] = member.sum(axis=0), unspiked.sum()
-    return Moved(spiked, n_spiked, other, n_other, *noise)
+    return DisplacementSums(spiked, n_spiked, other, n_other, *noise)

@@ -1,4 +1,4 @@
-"""The unit of spikes: how much the control wells of a plate vary."""
+"""The unit of spikes: the sd of the control wells of a plate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.core.exceptions import InputError
 
 
 def control_sd(X: Floats, wells: pd.DataFrame) -> Doubles:
-    """Return the sd of each plate's control wells by row of X, (n_wells, n_features): each row its plate's.
+    """Return the sd of the control wells of each row's plate, (n_wells, n_features).
 
     Raises
     ------
@@ -39,12 +39,12 @@ def plate_control_sd(X: Floats, wells: pd.DataFrame) -> tuple[NDArray[np.intp], 
     return np.asarray(codes, dtype=np.intp), scale
 
 
-def steadied(scale: Doubles, n_controls: NDArray[np.intp], batch: NDArray[np.intp]) -> Doubles:
-    """Return plates' sd without most of the noise of few controls, (n_plates, n_features); what is 0 stays 0.
+def shrink_scale(scale: Doubles, n_controls: NDArray[np.intp], batch: NDArray[np.intp]) -> Doubles:
+    """Return the sd of plates without most of the noise of few controls, (n_plates, n_features); zeros stay 0.
 
-    The sd of k wells is off by about 1 / sqrt(2 (k - 1)). A spike in units of that noise would vary between plates for
-    all methods but those that divide by the same sd. So each plate has its batch's sd of the feature, times one factor
-    for the plate, times as much of the rest as noise does not explain (all on the log scale).
+    The sd of k wells is off by about 1 / sqrt(2 (k - 1)). A spike in units of so noisy an sd would vary between plates
+    for every method except those that divide by the same sd. So each plate gets its batch's sd of the feature, times
+    one factor for the plate, times as much of the rest as noise does not explain (all on the log scale).
     """
     varies = scale > 0
     log = np.log(np.where(varies, scale, 1.0))

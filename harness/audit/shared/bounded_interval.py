@@ -1,4 +1,4 @@
-"""Intervals of scores between 0 and 1 that stay there, and what they rest on."""
+"""Intervals of scores between 0 and 1 that stay within these bounds, and their degrees of freedom."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ EDGE = 1e-4  # the logit of 0 and 1 is infinite
 
 
 def degrees_of_freedom(wells: pd.DataFrame) -> int:
-    """Return how many independent units, less what is estimated, an interval over ``wells`` rests on; 0 for none.
+    """Return the degrees of freedom of an interval over ``wells``; 0 if there are none.
 
-    Batches less 1 from :data:`harness.scoring.bootstrap.FEWEST_BATCHES` on, else plates less one of each batch; with
-    one plate in each batch plates less 1.
+    Batches minus 1 from :data:`harness.scoring.bootstrap.FEWEST_BATCHES` batches on, else plates minus one for each
+    batch; with one plate in each batch, plates minus 1.
     """
     return freedom_of(wells["batch"].nunique(), wells["plate"].nunique())
 
 
 def freedom_of(n_batches: int, n_plates: int) -> int:
-    """Return the degrees of freedom of so many batches and plates, see :func:`degrees_of_freedom`."""
+    """Return the degrees of freedom of a number of batches and plates, see :func:`degrees_of_freedom`."""
     if n_batches >= FEWEST_BATCHES:
         return n_batches - 1
     return n_plates - n_batches if n_plates > n_batches else n_plates - 1
@@ -38,9 +38,9 @@ def bounded_interval(
     ----------
     draws : (R,) resampled values, NaN where undefined. freedom : of Student's quantile, which widens the interval for
         the few plates or batches that were resampled (their spread is too small by sqrt(freedom / (freedom + 1))).
-    least_sd : standard error that the wells alone would give at this ``value``, on the scale of the score:
-        resampling a handful of plates now and then finds almost no variation.
-    n : wells behind the score: it is taken as no nearer to 0 or 1 than half a well would be, whose logit is infinite.
+    least_sd : standard error that independent wells would give at this ``value``, on the scale of the score: resampling
+        a handful of plates sometimes shows almost no variation.
+    n : wells behind the score, which counts as no nearer to 0 or 1 than half a well (their logits are infinite).
 
     Returns
     -------
@@ -59,6 +59,17 @@ def bounded_interval(
     return float(min(lower, value)), float(max(upper, value))
 
 
+def difference_interval(value: float, draws: Doubles, *, freedom: int) -> tuple[float, float]:
+    """Return Student's interval of the difference of two scores between 0 and 1 from its paired resamples (R,).
+
+    NaN, NaN if there is no degree of freedom.
+    """
+    if freedom < 1:
+        return float("nan"), float("nan")
+    half = t.ppf((1 + LEVEL) / 2, freedom) * float(np.nanstd(draws)) * np.sqrt((freedom + 1) / freedom)
+    return float(max(value - half, -1.0)), float(min(value + half, 1.0))
+
+
 def auroc_sd(value: float, n_positive: float, n_negative: float) -> float:
     """Return the standard error of an AUROC over independent wells (Hanley & McNeil 1982, Radiology 143, 29)."""
     q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
@@ -67,17 +78,18 @@ def auroc_sd(value: float, n_positive: float, n_negative: float) -> float:
 
 
 def at_level(
-    value: float, lower: float, upper: float, *, freedom: int, level: float, given: float = LEVEL
+    value: float, lower: float, upper: float, *, freedom: int, level: float, level_of_bounds: float = LEVEL
 ) -> tuple[float, float]:
-    """Return a :func:`bounded_interval` of level ``given`` as one of another level."""
+    """Convert a :func:`bounded_interval` of level ``level_of_bounds`` to another level."""
     if np.isnan(lower) or freedom < 1:
         return float("nan"), float("nan")
-    factor = t.ppf((1 + level) / 2, freedom) / t.ppf((1 + given) / 2, freedom)
+    widening = t.ppf((1 + level) / 2, freedom) / t.ppf((1 + level_of_bounds) / 2, freedom)
     centre, low, high = (_logit(np.array(x)) for x in (value, lower, upper))
-    return float(min(expit(centre - (centre - low) * factor), value)), float(
-        max(expit(centre + (high - centre) * factor), value)
+    return float(min(expit(centre - (centre - low) * widening), value)), float(
+        max(expit(centre + (high - centre) * widening), value)
     )
 
 
 def _logit(values: Doubles, edge: float = EDGE) -> Doubles:
+    """Return the logit of values, cut ``edge`` away from 0 and 1."""
     return np.asarray(logit(np.clip(values, edge, 1 - edge)))

@@ -1,4 +1,4 @@
-"""The share of active wells at which a normalization begins to lose them."""
+"""The turning point: the share of active wells from which on a normalization loses them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ import numpy as np
 from harness.core.arrays import Doubles
 
 GRID = (0.1, 0.25, 0.5, 0.75, 0.9)
-Bounded = tuple[float, float, float]  # a value and its bounds
+ValueAndBounds = tuple[float, float, float]  # a value and its bounds
 
 
 @dataclass(frozen=True)
-class Turning:
-    """``point``: the share, and its bounds. ``highest``: contrast at the highest share, with its bounds."""
+class TurningPoint:
+    """Share of active wells at which effects are lost.
 
-    point: Bounded
-    highest: Bounded
+    ``point`` : the share and its bounds. ``highest`` : the contrast at the highest share, with its bounds.
+    """
+
+    point: ValueAndBounds
+    highest: ValueAndBounds
     code: str = ""
     reason: str = ""
 
 
-def turning_point(contrast: Callable[[float], Bounded], rare: Bounded, limit: float) -> Turning:
-    """Find where contrast, which falls with the share of active wells, crosses ``limit``: bisection over a grid.
+def find_turning_point(contrast: Callable[[float], ValueAndBounds], rare: ValueAndBounds, limit: float) -> TurningPoint:
+    """Find the share of active wells at which the contrast, which falls with it, crosses ``limit``.
 
-    Between shares that were measured it is taken as linear, from ``rare`` at 0 on. Bounds are the shares at which the
-    bounds of the contrast cross, among the shares that were measured: 0 to 1 if no interval is to be had.
+    Bisection over a grid of shares; between measured shares the contrast is taken as linear, from ``rare`` at 0 on.
+    Bounds are the shares at which the bounds of the contrast cross, among the measured shares; 0 and 1 if there is no
+    interval.
 
     Parameters
     ----------
@@ -51,8 +55,10 @@ def turning_point(contrast: Callable[[float], Bounded], rare: Bounded, limit: fl
     code = "" if value < 1 else "never"
     reason = f"not up to {GRID[-1]:.0%}" if code else ""
     if np.isnan(value):
-        return Turning((value, 0.0, 1.0), highest, "undefined", "the contrast is not defined")
-    return Turning((value, 0.0 if np.isnan(lower) else lower, 1.0 if np.isnan(upper) else upper), highest, code, reason)
+        return TurningPoint((value, 0.0, 1.0), highest, "undefined", "the contrast is not defined")
+    return TurningPoint(
+        (value, 0.0 if np.isnan(lower) else lower, 1.0 if np.isnan(upper) else upper), highest, code, reason
+    )
 
 
 def _crossing(shares: Doubles, values: Doubles, limit: float) -> float:

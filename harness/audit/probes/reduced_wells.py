@@ -1,4 +1,4 @@
-"""Wells as probes read them: on components that show large differences, and on those in which plates differ most."""
+"""Wells reduced for the probes: large components, small directions in which plates differ, ranks of features."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd
 
 from harness.audit.probes.partitions import Codes
+from harness.audit.shared.group_sums import group_sums
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.numerics.components import standardized
 
 N_LARGE = 50  # components by variance, which is what pictures show
-N_SMALL = 15  # directions beside them in which plates differ most
-N_REST = 150  # components that these are sought on
+N_SMALL = 15  # further directions, in which plates differ most
+N_REST = 150  # components among which these directions are sought
 N_FEATURES = 60  # features that trees read as they are
 CONSTANT = 1e-4  # share of variance within plates below which a feature is constant on them
 FARTHEST = 10.0  # standard deviations from the mean, so that one well does not make a component
 
 
 @dataclass(frozen=True)
-class View:
-    """The n wells of a screen that probes tell apart, without their batches.
+class ReducedWells:
+    """The n wells whose batch the probes predict, reduced to what they read; batches have no part in it.
 
     Attributes
     ----------
@@ -50,12 +51,12 @@ class View:
         return np.asarray(Z[:, sd > 0] / sd[sd > 0])
 
 
-def view(X: Floats, plate: Codes, group: Codes, n_plates: int) -> View:
-    """Reduce profiles (n, n_features) to what probes read. What batches the plates are in has no part in it.
+def reduce_wells(X: Floats, plate: Codes, group: Codes, n_plates: int) -> ReducedWells:
+    """Reduce profiles (n, n_features) to what the probes read; the batches of plates have no part in it.
 
-    Features that are constant on every plate are for trees alone. There are few plates to such a feature, it may follow
-    what the plates hold (a feature that controls do not have, in units of the plate's other wells), and would outweigh
-    all others.
+    Features that are constant on every plate are read by the trees only. Such a feature has as few values as there are
+    plates, may follow what the plates hold (e.g. a feature that controls lack, in units of the plate's other wells),
+    and would outweigh all others.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def view(X: Floats, plate: Codes, group: Codes, n_plates: int) -> View:
     s = s[s > s[0] * 1e-5] if s[0] > 0 else s[:1]
     U = U[:, : len(s)]
     large = U[:, :N_LARGE] * s[:N_LARGE]
-    return View(
+    return ReducedWells(
         large.astype(np.float32),
         _between_plates(U[:, N_LARGE:] * np.sqrt(len(U)), plate, N_SMALL),
         _features(scaled, plate),
@@ -82,7 +83,7 @@ def view(X: Floats, plate: Codes, group: Codes, n_plates: int) -> View:
 
 def _varies_within_plates(scaled: Floats, plate: Codes) -> Mask:
     """Mark the features that vary on some plate; all if none does."""
-    between = np.square(plate_sums(scaled, plate)) / np.maximum(np.bincount(plate), 1)[:, None]
+    between = np.square(group_sums(scaled, plate)) / np.maximum(np.bincount(plate), 1)[:, None]
     total = np.square(scaled, dtype=np.float64).sum(axis=0)
     varies = total - between.sum(axis=0) > CONSTANT * total
     return np.asarray(varies if varies.any() else np.ones_like(varies))
@@ -92,13 +93,13 @@ def _between_plates(U: Floats, plate: Codes, n: int) -> Floats:
     """Return the ``n`` directions of ``U`` (n_wells, r), of unit variance, along which plate means vary most."""
     if U.shape[1] <= n:
         return np.asarray(U, dtype=np.float32)
-    means = plate_sums(U, plate) / np.sqrt(np.maximum(np.bincount(plate), 1))[:, None]
+    means = group_sums(U, plate) / np.sqrt(np.maximum(np.bincount(plate), 1))[:, None]
     axes = np.linalg.svd(means, full_matrices=False)[2][:n]
     return np.asarray(U @ axes.T, dtype=np.float32)
 
 
 def _features(scaled: Floats, plate: Codes) -> Floats:
-    """Return ranks of the features whose plates differ most in the mean or in the spread of ranks, (n, <= 60)."""
+    """Return the ranks of the features whose plates differ most in the mean or spread of ranks, (n, <= 60)."""
     ranks = (rankdata(scaled, axis=0) / len(scaled)).astype(np.float32)
     if ranks.shape[1] <= N_FEATURES:
         return np.asarray(ranks)
@@ -106,13 +107,6 @@ def _features(scaled: Floats, plate: Codes) -> Floats:
     between = np.zeros(ranks.shape[1])
     for values in (ranks, np.abs(ranks - ranks.mean(axis=0))):
         values = values - values.mean(axis=0)
-        share = np.square(plate_sums(values, plate) / np.sqrt(count)).sum(axis=0)
+        share = np.square(group_sums(values, plate) / np.sqrt(count)).sum(axis=0)
         between = np.maximum(between, share / np.maximum(np.square(values).sum(axis=0), 1e-12))
     return np.asarray(ranks[:, np.sort(np.argsort(-between, kind="stable")[:N_FEATURES])])
-
-
-def plate_sums(values: Floats | Doubles, plate: Codes, n_plates: int | None = None) -> Doubles:
-    """Sum the rows of each plate: (n, d) to (Q, d)."""
-    sums = np.zeros((n_plates or int(plate.max()) + 1, values.shape[1]))
-    np.add.at(sums, plate, values)
-    return sums

@@ -1,4 +1,4 @@
-"""Wells that change what they are called: role, compound, dose and every other word about them at once."""
+"""Exchange of the metadata of wells: role, compound, dose and everything else about them at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PLACE_AND_MEASUREMENT = ("plate", "well", "row", "column", "site", "batch", "cel
 
 
 def with_metadata(wells: pd.DataFrame, rows: Sequence[int], donors: Sequence[int]) -> pd.DataFrame:
-    """Give ``rows`` the metadata of the rows ``donors``: all columns but where a well stands and what was measured.
+    """Give ``rows`` the metadata of ``donors``: all columns except the position of a well and what was measured.
 
-    A relabelled well then bears no other sign of what it was, and a method that reads compounds reads those of its
-    new role.
+    A relabelled well then bears no other sign of what it held, and a method that reads compounds reads those of its new
+    role.
 
     Returns
     -------

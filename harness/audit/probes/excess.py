@@ -1,4 +1,4 @@
-"""How well the probes tell the batch, how sure that is, and how much better it is than under permuted batches."""
+"""Accuracy of the probes, its error, and its excess over permuted batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.scoring.bootstrap import LEVEL
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Balanced accuracy and its standard error over plates within batches, with ``freedom`` plates to spare."""
+    """Balanced accuracy and its standard error over plates within batches, on ``freedom`` degrees of freedom."""
 
     value: float
     sd: float
@@ -23,14 +23,14 @@ class Accuracy:
 
 
 def accuracy(correct: Doubles, plate: Codes, batch: Codes) -> Accuracy:
-    """Return the mean over batches of the share of wells whose batch is told, and its standard error.
+    """Return the mean over batches of the share of wells whose batch is predicted, and its standard error.
 
     Predictions are fixed; plates vary within their batch: the linearized, unbiased form of what a bootstrap of plates
     gives. The error is no less than that of as many independent wells.
 
     Parameters
     ----------
-    correct : (n,) 0 to 1, how often the batch of a well is told. plate : (n,). batch : (Q,) of each plate.
+    correct : (n,) 0 to 1, how often the batch of a well is predicted. plate : (n,). batch : (Q,) of each plate.
     """
     n, right = (np.bincount(plate, weights, minlength=len(batch)) for weights in (None, correct))
     n_b, right_b = (np.bincount(batch, values) for values in (n, right))
@@ -45,15 +45,15 @@ def accuracy(correct: Doubles, plate: Codes, batch: Codes) -> Accuracy:
 
 
 @dataclass(frozen=True)
-class Excess:
-    """How much of the way from chance to certainty a probe gains over permuted batches.
+class ProbeExcess:
+    """Gain of a probe over permuted batches, as a share of the way from chance to certainty.
 
     Attributes
     ----------
-    probe : the name of the one that decides. value, lower : its own. upper : the largest over the probes.
+    probe : the name of the probe that decides. value, lower : of this probe. upper : the largest over the probes.
     least_lower, least_upper : the same interval if the null's mean had no error.
     by_probe : value, lower and upper of each probe alone.
-    null_upper : what it reaches under permuted batches. p : of its permutation test.
+    null_upper : what the probe reaches under permuted batches. p : of its permutation test.
     null_mean : of each probe. n : number of permutations.
     """
 
@@ -70,33 +70,34 @@ class Excess:
     n: int
 
 
-def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]], chance: float) -> Excess:
+def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]], chance: float) -> ProbeExcess:
     """Compare each probe with its own mean under permuted batches, in units of 1 - chance.
 
-    In units of 1 - null mean if that is below chance, as after a method that aligns batches by their labels. Not if
-    it is above: a probe that tells any batches with 0.94 would turn a difference of 0.01 into 0.17.
-    The probe that stands highest above what it reaches under permuted batches decides, or if none stands above it the
-    one that gains most: a probe that tells some permuted batches with 1 and others with 0 must not drown one that tells
-    none of them. ``lower`` is its own, at a level that allows for the choice among probes (Bonferroni), as that of
-    ``null_upper`` does. ``upper`` is the largest of all probes, so that it lies below a limit only if all do. Both rest
-    on plates within batches and on the error of the null's mean.
+    The units are 1 - null mean if that is below chance, as after a method that aligns batches by their labels. They are
+    not if it is above: with a probe that predicts any batches with 0.94, a difference of 0.01 would become 0.17.
+
+    The probe that stands highest above what it reaches under permuted batches decides, or, if none stands above that,
+    the one that gains most: a probe that predicts some permuted batches with 1 and others with 0 must not hide one that
+    predicts none of them. ``lower`` is that of the deciding probe, at a level that allows for the choice among probes
+    (Bonferroni), as is the level of ``null_upper``. ``upper`` is the largest of all probes, so that it lies below a
+    limit only if all do. Both rest on plates within batches and on the error of the null's mean.
     """
     names = sorted(observed)
     table = np.array([[permuted[name] for name in names] for permuted in null])
     values = np.array([observed[name].value for name in names])
     mean = table.mean(axis=0)
-    room = 1 - np.minimum(mean, chance)
-    gain = (values - mean) / room
+    unit = 1 - np.minimum(mean, chance)
+    gain = (values - mean) / unit
     n = len(table)
-    reach = _reach(table) / room
-    standing = np.where(np.isnan(reach), gain, gain - reach)
-    exact = np.zeros(len(names))
-    of_mean = table.var(axis=0, ddof=1) / n if n > 1 else exact
-    intervals = _intervals(gain, [observed[name] for name in names], of_mean, n, room)
-    intervals = np.clip(intervals, -mean / room, (1 - mean) / room)
-    least = _intervals(gain, [observed[name] for name in names], exact, n, room)
-    best = int(np.argmax(standing if standing.max() > 0 else gain))
-    return Excess(
+    reach = _null_reach(table) / unit
+    above_reach = np.where(np.isnan(reach), gain, gain - reach)
+    no_error = np.zeros(len(names))
+    of_mean = table.var(axis=0, ddof=1) / n if n > 1 else no_error
+    intervals = _intervals(gain, [observed[name] for name in names], of_mean, n, unit)
+    intervals = np.clip(intervals, -mean / unit, (1 - mean) / unit)
+    least = _intervals(gain, [observed[name] for name in names], no_error, n, unit)
+    best = int(np.argmax(above_reach if above_reach.max() > 0 else gain))
+    return ProbeExcess(
         names[best],
         float(gain[best]),
         float(intervals[0, best]),
@@ -111,22 +112,22 @@ def excess(observed: Mapping[str, Accuracy], null: Sequence[Mapping[str, float]]
     )
 
 
-def _intervals(gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: int, room: Doubles) -> Doubles:
-    """Return lower and upper bounds of the probes, (2, P), with the variances of their nulls' means."""
+def _intervals(gain: Doubles, observed: Sequence[Accuracy], of_mean: Doubles, n: int, unit: Doubles) -> Doubles:
+    """Return lower and upper bounds of the gains, (2, P); ``of_mean`` : (P,) variances of the nulls' means."""
     of_plates = np.array([result.sd**2 for result in observed])
     plates = max(observed[0].freedom, 1)
     variance = of_plates + of_mean
     freedom = variance**2 / (of_plates**2 / plates + of_mean**2 / max(n - 1, 1))  # Welch, Satterthwaite
-    sd = np.sqrt(variance) / room
+    sd = np.sqrt(variance) / unit
     below, above = (t.ppf(p, freedom) for p in (1 - (1 - LEVEL) / 2 / len(gain), (1 + LEVEL) / 2))
     return np.stack([gain - below * sd, gain + above * sd])
 
 
-def _reach(table: Doubles) -> Doubles:
-    """Return how far above its null's mean each probe gets under one more permutation, (P,); table (J, P).
+def _null_reach(table: Doubles) -> Doubles:
+    """Return how far above its null's mean each probe gets under one more permutation, (P,); ``table`` : (J, P).
 
-    The upper bound of its prediction, at a level that allows for the choice among probes, no less than the largest
-    seen; NaN for a single permutation.
+    The upper prediction bound, at a level that allows for the choice among probes, and no less than the largest value
+    that occurred; NaN for a single permutation.
     """
     n, n_probes = table.shape
     if n < 2:

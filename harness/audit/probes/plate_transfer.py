@@ -1,4 +1,4 @@
-"""A linear model of treated wells, trained on some plates and scored on others, from sums over plates."""
+"""A linear model of treated against control wells, trained on some plates and scored on others, from plate sums."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class PlateSums:
         self.second = np.array([[Z[rows].T @ Z[rows] for rows in plates] for plates in cells])
 
     def log_odds(self, train: Mask, plate: int) -> Doubles:
-        """Log odds that the wells of a plate are treated, by a linear discriminant of the plates ``train`` (Q,).
+        """Return log odds that the wells of a plate are treated, by a linear discriminant of the plates ``train`` (Q,).
 
         Both classes have the same weight, their covariance a ridge.
         """
-        member = train.astype(np.float64)
-        n = self.n @ member
-        mean = np.einsum("q,cqd->cd", member, self.first) / n[:, None]
-        second = np.einsum("q,cqij->cij", member, self.second) / n[:, None, None]
+        weight = train.astype(np.float64)
+        n = self.n @ weight
+        mean = np.einsum("q,cqd->cd", weight, self.first) / n[:, None]
+        second = np.einsum("q,cqij->cij", weight, self.second) / n[:, None, None]
         covariance = (second - np.einsum("ci,cj->cij", mean, mean)).mean(axis=0)
         covariance[np.diag_indices(len(covariance))] += RIDGE
         direction = np.linalg.solve(covariance, mean[1] - mean[0])
         return np.asarray((self.Z[self.plate == plate] - mean.mean(axis=0)) @ direction)
 
 
-def pairs_in_order(score: Doubles, positive: Mask, plate: Codes) -> Doubles:
-    """Return count for each two plates the pairs of a treated well of one and a control of the other that are in order.
+def ordered_pairs(score: Doubles, positive: Mask, plate: Codes) -> Doubles:
+    """Count, for every two plates, pairs of a treated well of one and a control of the other that are in order.
 
-    From it follows the AUROC of any weights of plates w (Q,): w U w / (w n1) (w n0). Ties count half.
+    The AUROC under any weights of plates w (Q,) follows: w U w / (w n1) (w n0). Ties count half.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Wells or treatments with a label that they are to be retrieved by: a compound, or a category such as a mechanism."""
+"""Profiles of wells or treatments with the label that they are retrieved by: a compound, or a category of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SUMMARIES: dict[str, Summary] = {
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledProfiles:
     """Profiles with a label, n rows, in an order that does not depend on that of the wells table.
 
     Attributes
@@ -49,16 +49,16 @@ class Labelled:
     names: tuple[str, ...]
 
     def shared(self, places: Mask, rows: slice) -> Mask:
-        """Return which rows have a place in common with ``rows``, (n_rows, n)."""
+        """Return which of all rows share a place with each of ``rows``, (n_rows, n)."""
         return np.asarray((places[rows].astype(np.float32) @ places.T.astype(np.float32)) > 0)
 
 
 def labels_of(wells: pd.DataFrame, by: str, path: str | None, compound: str) -> pd.Series[str]:
-    """Return the label of each well, "" where there is none; one of each compound.
+    """Return the label of each well, "" if there is none; all wells of a compound have one label.
 
     Parameters
     ----------
-    by : column of the wells; with ``path`` of the table there, which is joined by its column ``compound``.
+    by : column of the wells; with ``path`` a column of that table, which is joined by its column ``compound``.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def labels_of(wells: pd.DataFrame, by: str, path: str | None, compound: str) -> 
 
 
 def _check_one_each(pairs: pd.DataFrame, source: str) -> None:
-    """Refuse a compound with several labels."""
+    """Raise InputError if a compound has several labels."""
     distinct = pairs[(pairs["compound"] != "") & (pairs["label"] != "")].drop_duplicates()
     several = distinct[distinct.duplicated("compound", keep=False)]
     if len(several):
@@ -100,8 +100,10 @@ def _check_one_each(pairs: pd.DataFrame, source: str) -> None:
         )
 
 
-def labelled(X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: str, most: int, seed: int) -> Labelled:
-    """Select the treated wells that have a compound and a label; of more than ``most`` a seeded choice of compounds.
+def select_labelled(
+    X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: str, most: int, seed: int
+) -> LabelledProfiles:
+    """Select the treated wells with a compound and a label; of more than ``most`` wells a seeded choice of compounds.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def labelled(X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: s
         raise NotApplicable(
             f"{table['label'].nunique()} labels among {len(table)} treated wells; retrieval needs 2", code="few_labels"
         )
-    table = _choice(table.sort_values(["plate", "well"]), most, seed)
+    table = _choose_compounds(table.sort_values(["plate", "well"]), most, seed)
     table = table.iloc[generator(seed, "order of ties", len(table)).permutation(len(table))]
     unit: Ints = np.arange(len(table), dtype=np.intp)
     if level != WELL:
@@ -127,7 +129,7 @@ def labelled(X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: s
         unit = np.asarray(table.groupby(columns, dropna=False, sort=False).ngroup(), dtype=np.intp)
     first = table.assign(unit=unit).drop_duplicates("unit")
     names, label = np.unique(first["label"].to_numpy(dtype=str), return_inverse=True)
-    return Labelled(
+    return LabelledProfiles(
         _summarized(X[table["row"].to_numpy()], unit, SUMMARIES[level]),
         np.asarray(label, dtype=np.intp),
         np.asarray(pd.factorize(first["compound"])[0], dtype=np.intp),
@@ -138,17 +140,18 @@ def labelled(X: Floats, wells: pd.DataFrame, labels: pd.Series[str], *, level: s
     )
 
 
-def _choice(table: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+def _choose_compounds(table: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """Return the rows of random compounds, at most ``most`` rows in total."""
     if len(table) <= most:
         return table
     names = np.sort(table["compound"].unique())
-    drawn = generator(seed, "compounds", len(names)).permutation(names)
-    total = table["compound"].value_counts().loc[list(drawn)].cumsum()
+    order = generator(seed, "compounds", len(names)).permutation(names)
+    total = table["compound"].value_counts().loc[list(order)].cumsum()
     return table[table["compound"].isin(total.index[total <= most])]
 
 
 def _summarized(X: Floats, unit: NDArray[np.intp], summary: Summary) -> Floats:
-    """Return summaries of the rows of each unit, (n_units, p)."""
+    """Return a summary of the rows of each unit, (n_units, p)."""
     order = np.argsort(unit, kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(unit))[:-1])
     return np.array([X[rows[0]] if len(rows) == 1 else summary(X[rows]) for rows in parts], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What rows and columns of plates add to profiles, and whether controls can tell. Arrays in, arrays out."""
+"""Effects of the rows and columns of plates on profiles, removed. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from harness.core.arrays import Doubles, Floats, Mask
 WELLS_PER_EFFECT = 10  # fewer would fit noise
 
 
-def without_position(Z: Floats, wells: pd.DataFrame) -> Floats:
-    """Take off the mean effects of rows and columns, the same on all plates; 0 stays at the mean of the controls.
+def remove_position_effects(Z: Floats, wells: pd.DataFrame) -> Floats:
+    """Subtract the mean effects of rows and columns, the same on all plates; 0 stays at the mean of the controls.
 
-    Fitted together with a difference of the roles, so that what treated wells share is not taken for their position.
+    They are fitted together with a difference of the roles, so that what treated wells share does not count as an
+    effect of their position.
 
     Parameters
     ----------
@@ -31,11 +32,11 @@ def without_position(Z: Floats, wells: pd.DataFrame) -> Floats:
     return np.asarray(Z - effects @ coefficients[: effects.shape[1]], dtype=np.float32)
 
 
-def share_with_controls(wells: pd.DataFrame) -> float:
-    """Return the share of treated wells that stand in a row and a column in which some plate has controls.
+def share_beside_controls(wells: pd.DataFrame) -> float:
+    """Return the share of treated wells that stand in a row and in a column in which some plate has controls.
 
-    0 if rows and columns are not known. Near 0 (controls in columns of their own) what sets treated wells apart from
-    controls may be their position.
+    0 if rows and columns are not known. If it is near 0 (controls in columns of their own), treated wells may differ
+    from controls by their position.
     """
     if not _has_positions(wells):
         return 0.0
@@ -48,4 +49,5 @@ def share_with_controls(wells: pd.DataFrame) -> float:
 
 
 def _has_positions(wells: pd.DataFrame) -> bool:
+    """Return whether every well has a row and a column."""
     return {"row", "column"} <= set(wells.columns) and not wells[["row", "column"]].isna().to_numpy().any()

@@ -1,4 +1,4 @@
-"""Whether the screen must be normalized anew for batches that are permuted over plates, and how."""
+"""Normalization of the screen in permuted batches, skipped if it cannot depend on them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from harness.audit.probes.wells import Screens
 from harness.core.scope import FitScope
 from harness.norm.base import Normalizer, check_scope
 
-RELATIVE = 1e-5  # of the largest value of a feature: what float32 sums in another order may differ by
+RELATIVE = 1e-5  # of the largest value of a feature: float32 sums in another order may differ by that
 
-Normalize = Callable[[AuditContext, Mapping[str, str] | None], Screens]
+NormalizeInBatches = Callable[[AuditContext, Mapping[str, str] | None], Screens]
 
 
 def may_read_batches(normalizer: Normalizer | None) -> bool:
-    """Return whether other batches could change the result: not if all that is fitted is fitted on one plate."""
+    """Return whether other batches could change the result: they cannot if everything is fitted on single plates."""
     if normalizer is None:
         return True
     return any(
@@ -28,10 +28,10 @@ def may_read_batches(normalizer: Normalizer | None) -> bool:
     )
 
 
-class Anew:
-    """Screens for other batches: normalized again until that turns out to change nothing."""
+class Renormalizer:
+    """Normalize the screen in other batches, until that turns out to change nothing."""
 
-    def __init__(self, context: AuditContext, normalize: Normalize, plates: list[str], batch: Codes) -> None:
+    def __init__(self, context: AuditContext, normalize: NormalizeInBatches, plates: list[str], batch: Codes) -> None:
         self.context, self.normalize, self.plates = context, normalize, plates
         self.screens = normalize(context, None)
         table = self.screens[0].wells
@@ -40,7 +40,7 @@ class Anew:
         self.changes = may_read_batches(context.normalizer)
 
     def __call__(self, partition: Codes) -> Screens | None:
-        """Return the screens normalized with the plates in other batches; None if they are as they were."""
+        """Return the screens normalized with the plates in other batches; None if they do not change."""
         if not self.changes:
             return None
         batch_of = {plate: self.names[b] for plate, b in zip(self.plates, partition, strict=True)}
@@ -50,5 +50,6 @@ class Anew:
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether profiles are equal but for rounding."""
     tolerance = RELATIVE * np.abs(a).max(axis=0, initial=0.0)
     return bool((np.abs(a - b) <= tolerance).all())
