@@ -17,7 +17,7 @@ from harness.utils.redaction import redacted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.compare.comparison_group import Group
+    from harness.compare.comparison_group import ComparisonGroup
     from harness.tracking.tracking import Tracking
 
 EPILOG = """examples:
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(options: argparse.Namespace, *, command: str) -> None:
     """Read the runs, form groups that may be compared, show each; ``command`` is what was asked for."""
-    from harness.compare.comparison_group import group_up
+    from harness.compare.comparison_group import comparison_group
     from harness.tracking.stored_run import StoredRun, group_of
     from harness.tracking.tracking import COMPARISON, Tracking
 
@@ -84,7 +84,7 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
         raise InputError(_ambiguous(found))
     if options.csv and len(found) > 1:
         raise InputError("--csv writes one table; choose one with --data and --split")
-    groups = [group_up(tracking.experiment, runs, extra=options.metric) for runs in found.values()]
+    groups = [comparison_group(tracking.experiment, runs, extra=options.metric) for runs in found.values()]
     for group in groups:
         show_group(group, options)
     if options.html:
@@ -108,9 +108,8 @@ def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
     return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {listed}"
 
 
-def show_group(group: Group, options: argparse.Namespace) -> None:
+def show_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
     """One table of finished runs, then what did not finish and what to be careful about."""
-    from harness.compare.report_section import fold_scores, folds, resampled
     from harness.compare.table import REFERENCE, differing_settings
     from harness.compare.terminal import show, show_scorecards
     from harness.scoring.bootstrap import FEWEST_BATCHES
@@ -120,9 +119,9 @@ def show_group(group: Group, options: argparse.Namespace) -> None:
     if finished:
         show_scorecards(group)
         show(group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
-        print(f"Means over held-out folds, in brackets the 95% interval ({resampled(group)}).")
-        if 0 < len(folds(group)) < FEWEST_BATCHES:
-            for name, model, own in fold_scores(group, HEADLINE[0]):
+        print(f"Means over held-out folds, in brackets the 95% interval ({group.interval_basis}).")
+        if 0 < len(group.heldout_folds) < FEWEST_BATCHES:
+            for name, model, own in group.fold_scores(HEADLINE[0]):
                 print(f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in own["value"].items()))
         if not any(run.name == REFERENCE for run in finished.values()):
             print("No finished run of raw here: no paired differences. Add one with +norm=raw.")
@@ -134,7 +133,9 @@ def show_group(group: Group, options: argparse.Namespace) -> None:
         print(f"Careful: {key} differs between these runs: {', '.join(values)}")
 
 
-def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: Tracking, command: str) -> None:
+def _write_page(
+    groups: Sequence[ComparisonGroup], options: argparse.Namespace, tracking: Tracking, command: str
+) -> None:
     """The page as a file and, unless told not to, as a run of its own."""
     from harness.compare.report import report
 

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from harness.audit.scorecard.decision import Call
-from harness.compare.comparison_group import ANCHORS, Group
+from harness.compare.comparison_group import ANCHORS, ComparisonGroup
 from harness.compare.table import PROBE, REFERENCE
 from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from harness.core.arrays import Doubles
 
-STYLE = {  # colour and marker: a verdict is read without colour, too
+VERDICT_STYLES = {  # colour and marker: a verdict is read without colour, too
     Call.SOUND.value: ("#009E73", "o"),
     Call.UNDER.value: ("#0072B2", "s"),
     Call.INCONCLUSIVE.value: ("#777777", "D"),
@@ -33,9 +33,14 @@ STYLE = {  # colour and marker: a verdict is read without colour, too
     Call.LEAKS.value: ("#A0307A", "X"),
     Call.NO_SIGNAL.value: ("#000000", "P"),
 }
-OTHER = ("#777777", "o")
+NO_VERDICT_STYLE = ("#777777", "o")
 MOST_NAMES = 30
 MOST_ROWS = 30
+
+
+def verdict_style(verdict: str) -> tuple[str, str]:
+    """Return colour and marker of a verdict."""
+    return VERDICT_STYLES.get(verdict, NO_VERDICT_STYLE)
 
 
 def svg(figure: Figure) -> bytes:
@@ -53,7 +58,7 @@ def removed(probe: Doubles, null: Doubles) -> Doubles:
     return np.asarray((1 - probe) / (1 - null), dtype=np.float64)
 
 
-def tradeoff(group: Group, key: str, name: str, *, nothing: float) -> tuple[Figure, list[str]] | None:
+def tradeoff(group: ComparisonGroup, key: str, name: str, *, nothing: float) -> tuple[Figure, list[str]] | None:
     """Return batch removed against a metric, (figure, norms without room for a name); None where no run has it and a
     probe.
 
@@ -70,9 +75,9 @@ def tradeoff(group: Group, key: str, name: str, *, nothing: float) -> tuple[Figu
     x = removed(table[PROBE].to_numpy(float), table[f"{PROBE}_null_mean"].to_numpy(float))
     y = table[key].to_numpy(float)
     hollow = np.array([group.runs[norm].name in ANCHORS for norm in table["norm"]])
-    shown = table["verdict"].where(table["verdict"].isin(list(STYLE)), "").to_numpy()
-    for verdict, anchor in product(["", *STYLE], [False, True]):  # the gravest on top
-        colour, marker = STYLE.get(verdict, OTHER)
+    shown = table["verdict"].where(table["verdict"].isin(list(VERDICT_STYLES)), "").to_numpy()
+    for verdict, anchor in product(["", *VERDICT_STYLES], [False, True]):  # the gravest on top
+        colour, marker = verdict_style(verdict)
         own = (shown == verdict) & (hollow == anchor)
         if not own.any():
             continue
@@ -100,9 +105,9 @@ def plain(axes: Axes) -> None:
 
 
 def _verdict_legend(verdicts: pd.Series) -> tuple[list[Line2D], list[str]]:
-    found = [name for name in STYLE if (verdicts == name).any()]
-    other = ["no verdict"] if (~verdicts.isin(list(STYLE))).any() else []
-    styles = [STYLE.get(name, OTHER) for name in [*found, *other]]
+    found = [name for name in VERDICT_STYLES if (verdicts == name).any()]
+    other = ["no verdict"] if (~verdicts.isin(list(VERDICT_STYLES))).any() else []
+    styles = [verdict_style(name) for name in [*found, *other]]
     return [Line2D([], [], linestyle="", marker=m, color=c, markersize=6) for c, m in styles], [*found, *other]
 
 
@@ -157,7 +162,7 @@ def _fits(box: Bbox, frame: Bbox, taken: Sequence[Bbox]) -> bool:
     return inside and not any(box.overlaps(other) for other in taken)
 
 
-def forest(group: Group, *, order: Sequence[str]) -> Figure | None:
+def forest(group: ComparisonGroup, *, order: Sequence[str]) -> Figure | None:
     """Return paired differences of AUROC to raw with their intervals, a row per norm, a colour per model; None without
     any.
 

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.compare.comparison_group import Group
-from harness.compare.scorecards import marks
+from harness.compare.comparison_group import ComparisonGroup
+from harness.compare.formatting import format_interval, format_number
 from harness.compare.table import CONTRAST, PROBE, REFERENCE, baselines
+from harness.compare.verdicts import scorecard_marks
 from harness.tracking.stored_run import HEADLINE
 
 _NARROWEST = 128
@@ -27,9 +28,9 @@ _TITLES = {
 }
 
 
-def show_scorecards(group: Group) -> None:
+def show_scorecards(group: ComparisonGroup) -> None:
     """Print the verdict of each run and its answers as marks; nothing if no run has a scorecard."""
-    answers = marks(group)
+    answers = scorecard_marks(group)
     if answers is not None:
         console = Console(width=max(shutil.get_terminal_size((80, 24)).columns, 80), highlight=False)
         table, legend = answers
@@ -48,9 +49,12 @@ def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
     rows = [row for _, row in table.iterrows()]
     columns = {
         **{
-            name: [f"{number(row[key])} ({row[f'{key}_is']})" for row in rows] for name, key in baselines(table).items()
+            name: [f"{format_number(row[key])} ({row[f'{key}_is']})" for row in rows]
+            for name, key in baselines(table).items()
         },
-        "batch probe (its null)": [f"{number(row[PROBE])} ({number(row[f'{PROBE}_null_mean'])})" for row in rows],
+        "batch probe (its null)": [
+            f"{format_number(row[PROBE])} ({format_number(row[f'{PROBE}_null_mean'])})" for row in rows
+        ],
         "spike-in contrast": [_cell(row, CONTRAST) for row in rows],
     }
     console.print(_table(f"{title}: beside the models", table, columns))
@@ -80,13 +84,7 @@ def _pairs(table: pd.DataFrame) -> list[str]:
 
 
 def _cell(row: Any, key: str) -> str:
-    """Return value and interval, the latter where there is one."""
+    """Return a value and its interval, if it has one."""
     sign = "+" if key.endswith(REFERENCE) else ""
-    lower, upper = row.get(f"{key}_lower", np.nan), row.get(f"{key}_upper", np.nan)
-    span = "" if np.isnan(lower) else f" [{number(lower, sign)}, {number(upper, sign)}]"
-    return number(row[key], sign) + span
-
-
-def number(value: float, sign: str = "") -> str:
-    """Return three decimals; a dash where undefined."""
-    return "-" if np.isnan(value) else f"{value:{sign}.3f}"
+    interval = format_interval(row.get(f"{key}_lower", np.nan), row.get(f"{key}_upper", np.nan), sign)
+    return " ".join(filter(None, [format_number(row[key], sign), interval]))
