@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
 from harness.settings.annotated_types import Share
 
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 METRICS = ("auroc", "average_precision", "base_rate")
 MARKERS = ("o", "^", "s", "D", "v", "P")
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-class AssayScores:
+class AssayScores(FigureMember):
     """One picture per task with several labels. Left: share of assays whose AUROC, mean over held-out folds, is
     above x (Hofmarcher 2019 count the assays above 0.7, 0.8 and 0.9). Right: average precision against the base rate,
     on logarithmic axes; a model that knows nothing lies on the diagonal.

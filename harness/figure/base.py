@@ -1,9 +1,9 @@
-"""What a figure receives, and what it must offer."""
+"""Base class of figures, and the evaluated normalization that they show."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,19 +59,29 @@ class FigureContext:
     batch_tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
-class FigureMember(Protocol):
-    """A figure: first its tables, then the drawing of those tables. Keys of both are file stems."""
+class FigureMember:
+    """A figure: first its tables, then pictures or pages of those tables.
+
+    A subclass implements :meth:`tables` and at least one of :meth:`draw` and :meth:`pages`. Keys of what they return
+    are file stems.
+    """
+
+    def prepare(self) -> None:
+        """Do what takes seconds and needs no data, such as compiling; called in a thread while models train."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return the numbers of the figure. Raises NotApplicable where the figure has no meaning for this run."""
+        """Return the numbers of the figure.
 
-    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
+        Raises
+        ------
+        NotApplicable : the figure has no meaning for this run.
+        """
+        raise NotImplementedError
+
+    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:  # noqa: ARG002
         """Return pictures of ``tables``, which came from :meth:`tables`."""
+        return {}
 
-
-@runtime_checkable
-class PageMember(Protocol):
-    """A figure that also makes pages."""
-
-    def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:
-        """Return self-contained HTML documents by file stem, from what :meth:`FigureMember.tables` made."""
+    def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:  # noqa: ARG002
+        """Return self-contained HTML documents of ``tables``."""
+        return {}

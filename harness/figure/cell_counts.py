@@ -10,6 +10,7 @@ import pandas as pd
 from harness.core.exceptions import NotApplicable
 from harness.core.seeding import generator
 from harness.data.wells.aggregation import well_table
+from harness.figure.base import FigureContext, FigureMember
 from harness.known_effects.scores import ROLES
 from harness.known_effects.spearman import spearman
 from harness.known_effects.treatments import relative_cell_count, well_strength
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 CONTROLS = "controls"
 
 
-class CellCounts:
+class CellCounts(FigureMember):
     """Three pictures: cell count against effect, boxplots of compounds beside controls, models beside baselines.
 
     Counts are relative to the median of the plate's control wells. Compounds of the boxplots are drawn at random, the

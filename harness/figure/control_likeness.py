@@ -12,6 +12,7 @@ from harness.control_similarity.enrichment import enrichment
 from harness.control_similarity.gaussian import Gaussian
 from harness.control_similarity.scores import ControlSimilarity
 from harness.data.wells.sampling import sample
+from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.control_likeness_panels import FIT, draw_both, draw_distances, draw_map
 from harness.figure.umap import Umap
 from harness.plotting.style import headline, new_figure
@@ -21,10 +22,8 @@ from harness.settings.limits import Between, OneOf
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
-
-class ControlLikeness:
+class ControlLikeness(FigureMember):
     """Every treated well scored by what the control wells look like, twice, and compounds at the far end.
 
     ``log_density``: natural logarithm of the density, per squared unit of the map, of a Gaussian fitted robustly to the

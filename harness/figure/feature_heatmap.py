@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.heatmap_wells import shown_wells
 from harness.plotting.axis_order import by_correlation
 from harness.plotting.batch_bar import batch_bar, gap
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.core.arrays import Doubles
-    from harness.figure.base import FigureContext
 
 WIDTH, HEIGHT = 4.4, 2.9  # inches of a panel
 DESCRIBED = ["plate", "well", "batch", "role", "heldout"]
@@ -31,7 +31,7 @@ ROLES = {"negcon": "control wells", "treated": "treated wells"}
 QUANTILE, LEAST = 0.95, 3.0  # share of all values within the colour scale; smallest half-width of the scale
 
 
-class FeatureHeatmap:
+class FeatureHeatmap(FigureMember):
     """Four heatmaps: control and treated wells, before and after.
 
     The same sampled wells stand before and after, plates by id; the same features in all panels, by hierarchical

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import DPI, MEDIUM, SMALL, batch_colours, headline, label, legend_below, spaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from harness.figure.base import FigureContext
 
 WIDTH, HEIGHT, GAP = 7.0, 1.45, 0.14  # inches, of a panel; between panels
 MOST_LABELS = 40  # plates named under the axis, boundaries named above it
@@ -30,7 +30,7 @@ PANELS = {
 }
 
 
-class InferredBatches:
+class InferredBatches(FigureMember):
     """Three panels over plate order: mean intensity, leading component, distance of each plate to its batch.
 
     The first is left out where no feature is named after an intensity.

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 
 from harness.core.exceptions import NotApplicable
 from harness.data.wells.aggregation import well_table
+from harness.figure.base import FigureContext, FigureMember
 from harness.figure.umap import Umap
 from harness.known_effects.scores import KnownEffectSource
 from harness.known_effects.spearman import Correlation
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
 
     from harness.core.arrays import Doubles
     from harness.core.profiles import Profiles
-    from harness.figure.base import FigureContext
 
 MISSING = "0.85"
 WIDE = 50.0  # largest over smallest from which an axis is logarithmic
 
 
-class KnownEffects(KnownEffectSource):
+class KnownEffects(KnownEffectSource, FigureMember):
     """Three pictures: scatter before and after, all rank correlations, and the UMAP coloured by score.
 
     The parameters are those of the check of the same name (by default its settings). The points of the UMAP are those

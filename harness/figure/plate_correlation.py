@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
 from harness.data.wells.plate_medians import correlate, plate_medians, within_minus_between
+from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.outlier_plates import outlier_plates
 from harness.figure.shared.raw_profiles import align_raw_profiles
 from harness.plotting.axis_order import by_correlation, by_plate
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.core.arrays import Doubles
-    from harness.figure.base import FigureContext
 
 SIDE = 4.3  # inches
 OUTLIER = "#D55E00"
@@ -33,7 +33,7 @@ ORDERS = ("plate", "cluster")
 STAGES = {"correlation_before": "before: raw", "correlation": "after: {norm}"}
 
 
-class PlateCorrelation:
+class PlateCorrelation(FigureMember):
     """Heatmaps of the Pearson correlation between plates before and after normalization.
 
     A plate is described by its feature-wise median over control wells that the normalizer did not use:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.plate_values import plate_values
 from harness.figure.shared.position_effect import position_effect
 from harness.plotting.panels import new_grid
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 WIDTH = 2.5  # inches of a panel
 QUANTILE = 0.97  # of all values shown lies within the colour scale
 STAGES = {"before": "before", "after": "after", "score": "score"}
 
 
-class PlateView:
+class PlateView(FigureMember):
     """Medians over the plates of a batch, and single plates, on rows and columns of the plate.
 
     Every value is taken about the median of its plate. Batches and plates shown are those where rows and columns

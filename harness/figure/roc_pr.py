@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.curve import mean_curve, steps, thin
 from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
 from harness.settings.limits import Between
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.core.evaluation import Evaluation
-    from harness.figure.base import FigureContext
 
 TITLE = {"roc": "ROC", "pr": "precision-recall"}
 AXES = {"roc": ("false positive rate", "true positive rate"), "pr": ("recall", "precision")}
 SCORE = {"roc": "AUROC", "pr": "average precision"}
 
 
-class RocPr:
+class RocPr(FigureMember):
     """One picture per task and model: ROC at the left, precision-recall at the right, one line per fold.
 
     Up to 8 folds are coloured and named with their scores; more are thin lines under their mean. Folds are

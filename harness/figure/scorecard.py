@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from harness.audit.scorecard.answer import Question
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import MEDIUM, SMALL, headline, label, new_figure
 
 if TYPE_CHECKING:
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 COLOURS = {"yes": "#009E73", "no": "#D55E00", "": "#E3E3E3"}  # Okabe and Ito 2008; read with the marks
 MARKS = {"yes": "\N{CHECK MARK}", "no": "\N{MULTIPLICATION SIGN}", "": "?"}
 CELL = (0.92, 0.42)  # inches
 
 
-class Scorecard:
+class Scorecard(FigureMember):
     """One row of the matrix: the answers on this run; ``harness.compare`` draws a row for each normalization."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure, spaced
 from harness.settings.annotated_types import Name
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 MOST_ROWS = 40
 
 
-class Scores:
+class Scores(FigureMember):
     """One picture per task: a row per fold, a dot with its interval per model.
 
     ``chance`` is the value of a model that knows nothing, drawn as a line.

@@ -10,19 +10,19 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 _ARM = re.compile(r"audit/spike_in/([^/]+)/(prevalence|contrast|retention|spillover)")
 RAW = {"contrast": 1.0, "retention": 1.0, "spillover": 0.0}  # if no effect depends on how common it is
 
 
-class SpikeIn:
+class SpikeIn(FigureMember):
     """What is left of a known effect against the share of treated wells that carry it, by arm of the spike-in.
 
     Left: contrast of spiked and other wells, relative to the yardstick. Right: displacement of the spiked wells

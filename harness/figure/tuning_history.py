@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.metric.shared.named_metrics import metric_named
 from harness.plotting.style import SMALL, batch_colours, headline, label, legend_below, new_figure
 
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
-
-class TuningHistory:
+class TuningHistory(FigureMember):
     """One picture per task and model: value on inner folds of every trial, and the best so far, by held-out fold."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import SMALL, headline, label, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 FEWEST = 5  # complete trials of a study
 
 
-class TuningImportance:
+class TuningImportance(FigureMember):
     """One picture per task and model: the share of the values' variance that each parameter explains.
 
     Functional ANOVA on a random forest over the complete trials of a study (Hutter 2014, ICML), as Optuna has it:

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from harness.core.exceptions import NotApplicable
 from harness.data.wells.sampling import sample
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import (
     MEDIUM,
     OKABE_ITO,
@@ -35,13 +36,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.core.arrays import Doubles, Floats
-    from harness.figure.base import FigureContext
 
 EPOCHS = 200  # UMAP's choice for large data; its 500 for small data doubled the time, trustworthiness 0.964 and 0.965
 FEWEST = 10  # wells; below that a neighbourhood graph has no shape
 
 
-class Umap:
+class Umap(FigureMember):
     """One embedding per normalization, shown twice: by role and by batch.
 
     All control wells are shown while they are at most half of ``max_points``, beyond that a sample of them

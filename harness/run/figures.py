@@ -1,4 +1,4 @@
-"""The figures of a run: their tables and pictures, to the recorder."""
+"""Tables, pictures and pages of the figures of a run, sent to the recorder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.core.exceptions import NotApplicable
 from harness.core.recorder import Recorder
-from harness.figure.base import FigureContext, FigureMember, PageMember
+from harness.figure.base import FigureContext, FigureMember
 from harness.utils.progress import Step
 
 
@@ -21,23 +21,23 @@ def record_figures(
     timed: Callable[[str], AbstractContextManager[None]],
     step: Step,
 ) -> None:
-    """Make and record each figure; one that has no meaning here is listed in ``figures_not_drawn`` with its reason.
+    """Make and record each figure; list one that has no meaning here in ``figures_not_drawn`` with its reason.
 
     Parameters
     ----------
     timed : measures a block under the name of a step.
     step : is told of each figure.
     """
-    declined = []
+    not_drawn = []
     for name, figure in figures.items():
         step(name)
         try:
             with timed(f"figure_{name}"):
                 tables = figure.tables(context)
                 pictures = figure.draw(tables, context)
-                pages = figure.pages(tables, context) if isinstance(figure, PageMember) else {}
+                pages = figure.pages(tables, context)
         except NotApplicable as undefined:
-            declined.append({"figure": name, "reason": undefined.reason})
+            not_drawn.append({"figure": name, "reason": undefined.reason})
             continue
         with timed("record"):
             for key, table in tables.items():
@@ -46,5 +46,5 @@ def record_figures(
                 recorder.figure(key, picture)
             for key, html in pages.items():
                 recorder.text(f"{key}.html", html)
-    if declined:
-        recorder.table("figures_not_drawn", pd.DataFrame(declined))
+    if not_drawn:
+        recorder.table("figures_not_drawn", pd.DataFrame(not_drawn))
