@@ -70,21 +70,21 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
     tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
     if options.experiment is None:
         tracking.experiment = tracking.only_experiment()
-    found: dict[tuple[str, str], list[StoredRun]] = {}
+    runs_by_group: dict[tuple[str, str], list[StoredRun]] = {}
     for run in tracking.records():
         if run.tags.get("kind") == COMPARISON:
             continue
         data, split = group_of(run)
         same_data = _matches(options.data, run.tags.get("data", ""), data)
         if same_data and _matches(options.split, run.tags.get("split", ""), split):
-            found.setdefault((data, split), []).append(run)
-    if not found:
+            runs_by_group.setdefault((data, split), []).append(run)
+    if not runs_by_group:
         raise InputError(f"no runs to compare in experiment {tracking.experiment!r} of {redacted(options.uri)}")
-    if len(found) > 1 and not options.each:
-        raise InputError(_ambiguous(found))
-    if options.csv and len(found) > 1:
+    if len(runs_by_group) > 1 and not options.each:
+        raise InputError(_ambiguous(runs_by_group))
+    if options.csv and len(runs_by_group) > 1:
         raise InputError("--csv writes one table; choose one with --data and --split")
-    groups = [comparison_group(tracking.experiment, runs, extra=options.metric) for runs in found.values()]
+    groups = [comparison_group(tracking.experiment, runs, extra=options.metric) for runs in runs_by_group.values()]
     for group in groups:
         show_group(group, options)
     if options.html:
@@ -94,17 +94,17 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
     print(tracking.page())
 
 
-def _matches(wanted: str | None, name: str, fingerprint: str) -> bool:
-    return wanted is None or wanted == name or fingerprint.startswith(wanted)
+def _matches(choice: str | None, name: str, fingerprint: str) -> bool:
+    return choice is None or choice == name or fingerprint.startswith(choice)
 
 
 def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
-    found = []
+    descriptions = []
     for (data, split), runs in groups.items():
         tags = getattr(runs[0], "tags", {})
         flags = f"--data {data[:8]} --split {split[:8]}"
-        found.append(f"{len(runs)} runs on {tags.get('data')!r} {tags.get('split')!r} ({flags})")
-    listed = "; ".join(found)
+        descriptions.append(f"{len(runs)} runs on {tags.get('data')!r} {tags.get('split')!r} ({flags})")
+    listed = "; ".join(descriptions)
     return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {listed}"
 
 
@@ -121,8 +121,10 @@ def show_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
         show(group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
         print(f"Means over held-out folds, in brackets the 95% interval ({group.interval_basis}).")
         if 0 < len(group.heldout_folds) < FEWEST_BATCHES:
-            for name, model, own in group.fold_scores(HEADLINE[0]):
-                print(f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in own["value"].items()))
+            for name, model, by_fold in group.fold_scores(HEADLINE[0]):
+                print(
+                    f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in by_fold["value"].items())
+                )
         if not any(run.name == REFERENCE for run in finished.values()):
             print("No finished run of raw here: no paired differences. Add one with +norm=raw.")
         if options.csv:

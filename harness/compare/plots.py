@@ -75,16 +75,16 @@ def tradeoff(group: ComparisonGroup, key: str, name: str, *, nothing: float) -> 
     x = removed(table[PROBE].to_numpy(float), table[f"{PROBE}_null_mean"].to_numpy(float))
     y = table[key].to_numpy(float)
     hollow = np.array([group.runs[norm].name in ANCHORS for norm in table["norm"]])
-    shown = table["verdict"].where(table["verdict"].isin(list(VERDICT_STYLES)), "").to_numpy()
+    verdicts = table["verdict"].where(table["verdict"].isin(list(VERDICT_STYLES)), "").to_numpy()
     for verdict, anchor in product(["", *VERDICT_STYLES], [False, True]):  # the gravest on top
         colour, marker = verdict_style(verdict)
-        own = (shown == verdict) & (hollow == anchor)
-        if not own.any():
+        points = (verdicts == verdict) & (hollow == anchor)
+        if not points.any():
             continue
-        low, high = table.loc[own, f"{key}_lower"], table.loc[own, f"{key}_upper"]
-        axes.vlines(x[own], low, high, color=colour, linewidth=1, alpha=0.7)
+        low, high = table.loc[points, f"{key}_lower"], table.loc[points, f"{key}_upper"]
+        axes.vlines(x[points], low, high, color=colour, linewidth=1, alpha=0.7)
         face = "white" if anchor else colour
-        axes.plot(x[own], y[own], marker, color=colour, markerfacecolor=face, markersize=7)
+        axes.plot(x[points], y[points], marker, color=colour, markerfacecolor=face, markersize=7)
     axes.axhline(nothing, color="0.5", linestyle=":", linewidth=1)
     axes.axvline(1, color="0.5", linestyle=":", linewidth=1)
     axes.margins(0.12, 0.08)
@@ -105,10 +105,10 @@ def plain(axes: Axes) -> None:
 
 
 def _verdict_legend(verdicts: pd.Series) -> tuple[list[Line2D], list[str]]:
-    found = [name for name in VERDICT_STYLES if (verdicts == name).any()]
+    present = [name for name in VERDICT_STYLES if (verdicts == name).any()]
     other = ["no verdict"] if (~verdicts.isin(list(VERDICT_STYLES))).any() else []
-    styles = [verdict_style(name) for name in [*found, *other]]
-    return [Line2D([], [], linestyle="", marker=m, color=c, markersize=6) for c, m in styles], [*found, *other]
+    styles = [verdict_style(name) for name in [*present, *other]]
+    return [Line2D([], [], linestyle="", marker=m, color=c, markersize=6) for c, m in styles], [*present, *other]
 
 
 def _name_points(figure: Figure, axes: Axes, x: Doubles, y: Doubles, names: Sequence[str]) -> list[str]:
@@ -118,19 +118,19 @@ def _name_points(figure: Figure, axes: Axes, x: Doubles, y: Doubles, names: Sequ
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     points = axes.transData.transform(np.column_stack([x, y]))
     pixels = figure.dpi / 72
-    taken = [Bbox.from_extents(*(p - 4 * pixels), *(p + 4 * pixels)) for p in points]
-    frame, left = axes.get_window_extent(), []
+    occupied = [Bbox.from_extents(*(p - 4 * pixels), *(p + 4 * pixels)) for p in points]
+    frame, unnamed = axes.get_window_extent(), []
     for i, name in enumerate(names[:MOST_NAMES]):
         size = axes.text(0, 0, label(name), fontsize=SMALL)
         box = size.get_window_extent(renderer)
         size.remove()
         places = _places(points[i], box.width + 2 * pixels, box.height + 3 * pixels, pixels)
-        free = (place for place in places if _fits(place[1], frame, taken))
-        if (found := next(free, None)) is None:
-            left.append(name)
+        free = (place for place in places if _fits(place[1], frame, occupied))
+        if (position := next(free, None)) is None:
+            unnamed.append(name)
             continue
-        (dx, dy), place = found
-        taken.append(place)
+        (dx, dy), place = position
+        occupied.append(place)
         far = max(abs(dx), abs(dy))
         axes.annotate(
             label(name),
@@ -142,7 +142,7 @@ def _name_points(figure: Figure, axes: Axes, x: Doubles, y: Doubles, names: Sequ
             va="center",
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkB": 5} if far > 8 else None,
         )
-    return [*left, *names[MOST_NAMES:]]
+    return [*unnamed, *names[MOST_NAMES:]]
 
 
 _SIDE = {1: "left", -1: "right", 0: "center"}
@@ -152,14 +152,14 @@ def _places(at: Doubles, width: float, height: float, pixels: float) -> Iterator
     """Where a name of this size in pixels may stand, the nearest first: offset in points, and the box it would fill."""
     sides = [(1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1)]
     for far, (dx, dy) in product((8, 20, 32, 44, 60, 80), sides):
-        left = at[0] + dx * far * pixels - width * {1: 0.0, -1: 1.0, 0: 0.5}[dx]
-        yield (dx * far, dy * far), Bbox.from_bounds(left, at[1] + dy * far * pixels - height / 2, width, height)
+        x0 = at[0] + dx * far * pixels - width * {1: 0.0, -1: 1.0, 0: 0.5}[dx]
+        yield (dx * far, dy * far), Bbox.from_bounds(x0, at[1] + dy * far * pixels - height / 2, width, height)
 
 
-def _fits(box: Bbox, frame: Bbox, taken: Sequence[Bbox]) -> bool:
+def _fits(box: Bbox, frame: Bbox, occupied: Sequence[Bbox]) -> bool:
     """Return whether a box lies inside the frame and on nothing."""
     inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-    return inside and not any(box.overlaps(other) for other in taken)
+    return inside and not any(box.overlaps(other) for other in occupied)
 
 
 def forest(group: ComparisonGroup, *, order: Sequence[str]) -> Figure | None:

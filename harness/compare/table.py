@@ -24,9 +24,13 @@ BASELINE = "/best_baseline"
 def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
     """Return parameters outside ``norm.`` whose values differ between runs: key to the values found."""
     keys = {key for run in runs.values() for key in score_settings(run) if not key.startswith("norm.")}
-    found = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
-    tuners = len(found.get(TUNER, [])) > 1  # then all settings of a tuner differ
-    return {k: v for k, v in found.items() if len(v) > 1 and (k == TUNER or not (tuners and k.startswith("tuning.")))}
+    values_by_key = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
+    tuners = len(values_by_key.get(TUNER, [])) > 1  # then all settings of a tuner differ
+    return {
+        k: v
+        for k, v in values_by_key.items()
+        if len(v) > 1 and (k == TUNER or not (tuners and k.startswith("tuning.")))
+    }
 
 
 def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
@@ -87,9 +91,9 @@ def _best_baseline(run: StoredRun, task: str) -> tuple[float, str]:
     """Return the highest mean AUROC that was reached without looking at features as a model does, and by what."""
     models, suffix = {model for of, model in models_of(run) if of == task}, f"/{HEADLINE[0]}"
     keys = [key for key in run.metrics if key.startswith(f"{task}/") and key.endswith(suffix) and key.count("/") == 2]
-    found = {key.split("/")[1]: run.metrics[key] for key in keys if key.split("/")[1] not in models}
-    best = max(found, key=lambda model: found[model], default="")
-    return found.get(best, float("nan")), best.removeprefix("baseline_")
+    auroc_by_baseline = {key.split("/")[1]: run.metrics[key] for key in keys if key.split("/")[1] not in models}
+    best = max(auroc_by_baseline, key=lambda model: auroc_by_baseline[model], default="")
+    return auroc_by_baseline.get(best, float("nan")), best.removeprefix("baseline_")
 
 
 def baselines(table: pd.DataFrame) -> dict[str, str]:
@@ -110,17 +114,17 @@ def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
 
 def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, str], Doubles]) -> dict[str, float]:
     """This run's mean AUROC minus raw's, with the interval and p-value of the difference over the same resamples."""
-    own, metrics, expected = _draws(run), run.metrics, reference.metrics
-    found: dict[str, float] = {}
+    draws, metrics, expected = _draws(run), run.metrics, reference.metrics
+    differences: dict[str, float] = {}
     for task, model in models_of(run):
         key = f"{task}/{model}/{HEADLINE[0]}"
         labels = [other.tags.get(f"{LABELS}{task}") for other in (run, reference)]
         if key not in expected or (task, model) not in raw or labels[0] != labels[1]:
             continue
-        a, b = own[task, model], raw[task, model]
+        a, b = draws[task, model], raw[task, model]
         if len(a) == len(b) and run.params.get("seed") == reference.params.get("seed"):
             name = f"{key}_minus_{REFERENCE}"
             lower, upper = interval(a - b)
-            found |= {name: metrics[key] - expected[key], f"{name}_lower": lower, f"{name}_upper": upper}
-            found[f"{name}_p"] = float("nan") if run is reference else two_sided(a - b)
-    return found
+            differences |= {name: metrics[key] - expected[key], f"{name}_lower": lower, f"{name}_upper": upper}
+            differences[f"{name}_p"] = float("nan") if run is reference else two_sided(a - b)
+    return differences

@@ -65,22 +65,22 @@ def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
 
 
 def _table(title: str, table: pd.DataFrame, columns: dict[str, list[str]]) -> Table:
-    shown = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    shown.add_column("norm", no_wrap=True)
-    shown.add_column("scope", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
+    printed = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    printed.add_column("norm", no_wrap=True)
+    printed.add_column("scope", no_wrap=True)
+    printed.add_column("verdict", no_wrap=True)
     for name in columns:
-        shown.add_column(escape(name), justify="right")
+        printed.add_column(escape(name), justify="right")
     for i, names in enumerate(zip(table["norm"], table["scope"], table["verdict"], strict=True)):
-        shown.add_row(*map(escape, names), *(escape(cells[i]) for cells in columns.values()))
-    return shown
+        printed.add_row(*map(escape, names), *(escape(cells[i]) for cells in columns.values()))
+    return printed
 
 
 def _pairs(table: pd.DataFrame) -> list[str]:
     """Return ``<task>/<model>`` of every model with scores."""
     names = [str(column) for column in table]
-    own = [name for name in names if name.endswith(f"/{HEADLINE[0]}") and f"{name}_lower" in names]
-    return list(dict.fromkeys(name.rsplit("/", 1)[0] for name in own if name.count("/") == 2))
+    with_interval = [name for name in names if name.endswith(f"/{HEADLINE[0]}") and f"{name}_lower" in names]
+    return list(dict.fromkeys(name.rsplit("/", 1)[0] for name in with_interval if name.count("/") == 2))
 
 
 def _cell(row: Any, key: str) -> str:

@@ -63,9 +63,9 @@ def explore(options: argparse.Namespace) -> None:
     views = views_of(runs)
     document = page(views, title=f"{_TITLE}{tracking.experiment}")
     write_output(options.out, document, mark=f"<title>{_TITLE}", option="--out")
-    shown = [view.name for view in views]
-    print(f"{max(len(view.points) for view in views):,} points, {len(views)} normalizations ({', '.join(shown)})")
-    if without := [name for name in runs if name not in shown]:
+    names = [view.name for view in views]
+    print(f"{max(len(view.points) for view in views):,} points, {len(views)} normalizations ({', '.join(names)})")
+    if without := [name for name in runs if name not in names]:
         print(f"Left out, without a map (figure umap or explorer): {', '.join(without)}")
     print(f"Page: {options.out} ({len(document) / 1e6:.1f} MB); open it in a browser")
 

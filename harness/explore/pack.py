@@ -56,7 +56,7 @@ def pack(joined: Joined, views: Sequence[View]) -> tuple[dict[str, Any], bytes]:
         values = joined.plates if name == "plate" else sorted(joined.wells[name].unique(), key=_natural)
         codes = pd.Index(values).get_indexer(pd.Index(joined.wells[name]))
         columns[str(name)] = {"values": list(values), "codes": binary.add(codes, _narrowest(len(values)))}
-    shown = []
+    view_entries = []
     for view, at, scores in zip(views, joined.at, joined.scores, strict=True):
         quantized, centre, half = quantize(at)
         entry = {
@@ -68,8 +68,8 @@ def pack(joined: Joined, views: Sequence[View]) -> tuple[dict[str, Any], bytes]:
             "y": binary.add(quantized[:, 1], "u2"),
             "scores": {name: binary.add(values, "f4") for name, values in scores.items()},
         }
-        shown.append(entry)
-    return {"n": len(joined.wells), "columns": columns, "views": shown}, binary.content()
+        view_entries.append(entry)
+    return {"n": len(joined.wells), "columns": columns, "views": view_entries}, binary.content()
 
 
 def quantize(at: Doubles) -> tuple[NDArray[np.uint16], list[float], float]:

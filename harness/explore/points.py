@@ -38,8 +38,8 @@ class View:
     @property
     def scores(self) -> list[str]:
         """Names of the columns that are scores."""
-        own = self.points.select_dtypes("number").columns
-        return [str(c) for c in own if c not in (*DESCRIPTION, *AXES, "row", "column")]
+        numeric = self.points.select_dtypes("number").columns
+        return [str(c) for c in numeric if c not in (*DESCRIPTION, *AXES, "row", "column")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,26 +90,26 @@ def join(views: Sequence[View], *, seed: int = 0) -> Joined:
     place = np.empty(len(wells), dtype=np.intp)
     place[order] = np.arange(len(wells))
     rows = np.split(place[point], np.cumsum([len(view.points) for view in views])[:-1])
-    for view, own in zip(views, rows, strict=True):
-        if len(np.unique(own)) < len(own):
-            twice = view.points[pd.Series(own).duplicated().to_numpy()].iloc[0]
+    for view, view_rows in zip(views, rows, strict=True):
+        if len(np.unique(view_rows)) < len(view_rows):
+            twice = view.points[pd.Series(view_rows).duplicated().to_numpy()].iloc[0]
             named = ", ".join(f"{c} {twice[c]!r}" for c in key)
             raise InputError(f"explorer: the map {view.name!r} shows {named} twice; expected one row per point")
     pairs = list(zip(views, rows, strict=True))
     return Joined(
         wells=wells.iloc[order].reset_index(drop=True),
         plates=list(dict.fromkeys(wells["plate"])),
-        at=[_spread(view.points[list(AXES)].to_numpy(np.float64), own, len(wells)) for view, own in pairs],
+        at=[_spread(view.points[list(AXES)].to_numpy(np.float64), view_rows, len(wells)) for view, view_rows in pairs],
         scores=[
-            {c: _spread(view.points[c].to_numpy(np.float32), own, len(wells)) for c in view.scores}
-            for view, own in pairs
+            {c: _spread(view.points[c].to_numpy(np.float32), view_rows, len(wells)) for c in view.scores}
+            for view, view_rows in pairs
         ],
     )
 
 
 def _text(points: pd.DataFrame) -> pd.DataFrame:
-    own = points[[c for c in DESCRIPTION if c in points]]
-    return own.astype(object).where(own.notna(), "").astype(str).astype(object)
+    description = points[[c for c in DESCRIPTION if c in points]]
+    return description.astype(object).where(description.notna(), "").astype(str).astype(object)
 
 
 def _spread(values: Any, rows: NDArray[np.intp], n: int) -> Any:

@@ -41,8 +41,8 @@ def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequenc
     """
     key = ["plate", "well"]
     for task, model in models:
-        own = predictions[(predictions["task"] == task) & (predictions["model"] == model)]
-        scores = own.groupby(key)["score"].mean().rename(f"{task}/{model}")
+        of_model = predictions[(predictions["task"] == task) & (predictions["model"] == model)]
+        scores = of_model.groupby(key)["score"].mean().rename(f"{task}/{model}")
         points = points.join(scores, on=key)
     return points
 
@@ -52,8 +52,8 @@ def _points(run: StoredRun) -> pd.DataFrame | None:
     predictions = stored_table(run, "predictions")
     if points is None or predictions is None:
         return points
-    known = [pair for pair in models_of(run) if "/".join(pair) not in points]
-    return with_scores(points, predictions, known)
+    new_models = [pair for pair in models_of(run) if "/".join(pair) not in points]
+    return with_scores(points, predictions, new_models)
 
 
 def note(label: str, tags: Mapping[str, str]) -> str:
@@ -79,24 +79,24 @@ def chosen(
     """
     finished = {key: run for key, run in runs.items() if run.status == "FINISHED" and "data_fingerprint" in run.tags}
     if ids:
-        finished = {key: finished[key] for key in [_full_id(finished, wanted) for wanted in ids]}
-    left = [run for run in finished.values() if _matches(run, "data", data) and _matches(run, "split", split)]
-    if not left:
+        finished = {key: finished[key] for key in [_full_id(finished, run_id) for run_id in ids]}
+    matching = [run for run in finished.values() if _matches(run, "data", data) and _matches(run, "split", split)]
+    if not matching:
         raise InputError("no finished run to explore; record one first, or choose others with --data, --split, --run")
-    groups = {group_of(run): (run.tags.get("data", ""), run.tags.get("split", "")) for run in left}
+    groups = {group_of(run): (run.tags.get("data", ""), run.tags.get("split", "")) for run in matching}
     if len(groups) > 1:
-        found = "; ".join(f"{d!r} {s!r} (--data {k[0][:8]} --split {k[1][:8]})" for k, (d, s) in groups.items())
-        raise InputError(f"runs of different data or splits do not show the same wells; choose one of: {found}")
-    return dict(reversed(latest(left).items()))
+        choices = "; ".join(f"{d!r} {s!r} (--data {k[0][:8]} --split {k[1][:8]})" for k, (d, s) in groups.items())
+        raise InputError(f"runs of different data or splits do not show the same wells; choose one of: {choices}")
+    return dict(reversed(latest(matching).items()))
 
 
-def _matches(run: StoredRun, what: str, wanted: str | None) -> bool:
+def _matches(run: StoredRun, what: str, choice: str | None) -> bool:
     fingerprint = run.tags.get(f"{what}_fingerprint", "")
-    return wanted is None or wanted == run.tags.get(what) or fingerprint.startswith(wanted)
+    return choice is None or choice == run.tags.get(what) or fingerprint.startswith(choice)
 
 
-def _full_id(runs: Mapping[str, StoredRun], wanted: str) -> str:
-    found = [key for key in runs if key.startswith(wanted)]
-    if len(found) != 1:
-        raise InputError(f"--run {wanted}: {len(found)} finished runs have an id that starts so; expected one")
-    return found[0]
+def _full_id(runs: Mapping[str, StoredRun], start: str) -> str:
+    matching = [key for key in runs if key.startswith(start)]
+    if len(matching) != 1:
+        raise InputError(f"--run {start}: {len(matching)} finished runs have an id that starts so; expected one")
+    return matching[0]

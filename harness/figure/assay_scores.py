@@ -50,11 +50,11 @@ class AssayScores(FigureMember):
         scores = run.scores
         if scores is None or "group" not in scores or not (scores["group"] != "").any():
             raise NotApplicable("no task has several labels, such as assays")
-        own = scores[(scores["group"] != "") & scores["metric"].isin(METRICS)]
-        if absent := [name for name in METRICS if name not in set(own["metric"])]:
+        by_assay = scores[(scores["group"] != "") & scores["metric"].isin(METRICS)]
+        if absent := [name for name in METRICS if name not in set(by_assay["metric"])]:
             raise NotApplicable(f"needs the metrics {', '.join(METRICS)}; {', '.join(absent)} was not computed")
         keys = ["task", "model", "group"]
-        folds = own[own["over"] == "fold"].set_index([*keys, "fold"])
+        folds = by_assay[by_assay["over"] == "fold"].set_index([*keys, "fold"])
         by_metric = {name: folds[folds["metric"] == name] for name in METRICS}
         auroc = by_metric["auroc"]
         both = auroc["value"].notna()
@@ -120,8 +120,8 @@ class AssayScores(FigureMember):
                 clip_on=False,
             )
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=4.5))
-            found = " · ".join(f"{share:.0%}" for share in reached["share"])
-            labels.append(f"{label(model)}  {found}" if found else label(model))
+            shares_above = " · ".join(f"{share:.0%}" for share in reached["share"])
+            labels.append(f"{label(model)}  {shares_above}" if shares_above else label(model))
         lowest = float(np.nanmin(table["auroc"]))
         axes.set_xlim(max(0.0, min(0.45, lowest - 0.02)), 1.0)
         axes.set_ylim(0, 1.02)

@@ -56,25 +56,25 @@ class CellCounts(FigureMember):
             raise NotApplicable("no compound is known: the wells table has no column compound")
         keys = pd.MultiIndex.from_frame(wells[["plate", "well"]])
         wells["distance"] = well_strength(run.normalized).reindex(keys).to_numpy()
-        held = wells[wells["role"].isin(ROLES) & wells["compound"].notna() & (wells["compound"] != "")]
-        held = held[held["cell_count"].notna()]
-        if held.empty:
+        treated = wells[wells["role"].isin(ROLES) & wells["compound"].notna() & (wells["compound"] != "")]
+        treated = treated[treated["cell_count"].notna()]
+        if treated.empty:
             raise NotApplicable("no treated well has both a compound and a cell count")
-        grouped = held.groupby("compound", sort=True)
+        grouped = treated.groupby("compound", sort=True)
         effect = grouped[["cell_count", "distance"]].median().assign(n_wells=grouped.size()).reset_index()
-        found = [self._boxed(wells, held), effect, self._correlated(effect, run), self._compared(run)]
+        tables = [self._boxed(wells, treated), effect, self._correlated(effect, run), self._compared(run)]
         names = ["cell_counts", "cell_count_effect", "cell_count_spearman", "cell_count_baseline"]
-        return dict(zip(names, found, strict=True))
+        return dict(zip(names, tables, strict=True))
 
-    def _boxed(self, wells: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-        names = np.sort(held["compound"].unique())
+    def _boxed(self, wells: pd.DataFrame, treated: pd.DataFrame) -> pd.DataFrame:
+        names = np.sort(treated["compound"].unique())
         rng = generator("cell count boxplots", len(names))
-        chosen = rng.choice(names, min(self.n_compounds, len(names)), replace=False)
-        shown = held[held["compound"].isin(chosen)].assign(group=lambda t: t["compound"])
-        order = shown.groupby("group")["cell_count"].median().sort_values(ascending=False, kind="stable").index
+        sampled = rng.choice(names, min(self.n_compounds, len(names)), replace=False)
+        boxed = treated[treated["compound"].isin(sampled)].assign(group=lambda t: t["compound"])
+        order = boxed.groupby("group")["cell_count"].median().sort_values(ascending=False, kind="stable").index
         controls = wells[(wells["role"] == "negcon") & wells["cell_count"].notna()].assign(group=CONTROLS)
         rank = {CONTROLS: 0} | {name: i + 1 for i, name in enumerate(order)}
-        table = pd.concat([controls, shown])
+        table = pd.concat([controls, boxed])
         table = table.iloc[np.argsort(table["group"].map(rank).to_numpy(), kind="stable")]
         return table[["plate", "well", "group", "cell_count"]].reset_index(drop=True)
 
@@ -120,12 +120,12 @@ def _boxes(table: pd.DataFrame, effect: pd.DataFrame, run: FigureContext) -> Fig
     groups = list(dict.fromkeys(table["group"]))
     figure, (axes,) = new_figure(max(3.0, 0.24 * len(groups)), 2.9)
     values = [table.loc[table["group"] == group, "cell_count"].to_numpy() for group in groups]
-    drawn = axes.boxplot(
+    boxplot = axes.boxplot(
         values, widths=0.65, patch_artist=True, flierprops={"markersize": 2.5, "markeredgewidth": 0.5},
         medianprops={"color": "black"}, boxprops={"linewidth": 0.6}, whiskerprops={"linewidth": 0.6},
         capprops={"linewidth": 0.6},
     )  # fmt: skip
-    for i, box in enumerate(drawn["boxes"]):
+    for i, box in enumerate(boxplot["boxes"]):
         box.set_facecolor(OKABE_ITO[3] if i == 0 else "#B9D8EA")
     names = [f"{label(group, 18)} ({len(v):,})" for group, v in zip(groups, values, strict=True)]
     axes.set_xticks(range(1, len(groups) + 1), names, rotation=90, fontsize=SMALL)
@@ -147,8 +147,8 @@ def _effect(table: pd.DataFrame, rho: pd.Series[float], run: FigureContext) -> F
     axes.set_ylabel("distance from the plate's controls (control sd)", fontsize=SMALL)
     if table["distance"].max() > 5 * table["distance"].min():
         axes.set_yscale("log")
-    known = f"Spearman {rho['value']:.2f} [{rho['lower']:.2f}, {rho['upper']:.2f}]"
-    counts = f"n = {len(table):,} compounds · {known if np.isfinite(rho['value']) else 'Spearman undefined'}"
+    correlation = f"Spearman {rho['value']:.2f} [{rho['lower']:.2f}, {rho['upper']:.2f}]"
+    counts = f"n = {len(table):,} compounds · {correlation if np.isfinite(rho['value']) else 'Spearman undefined'}"
     headline(figure, "Cell count against effect", run, counts)
     return figure
 

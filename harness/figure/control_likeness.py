@@ -73,9 +73,9 @@ class ControlLikeness(FigureMember):
         Raises NotApplicable where there is no map, or too few control wells.
         """
         wells = run.normalized.wells
-        shown = sample(wells, max_points=self.max_points, seed=run.seed)
+        on_map = sample(wells, max_points=self.max_points, seed=run.seed)
         at = np.full((len(wells), 2), np.nan)
-        at[shown] = self.map.tables(run)["umap"][["umap_1", "umap_2"]].to_numpy()
+        at[on_map] = self.map.tables(run)["umap"][["umap_1", "umap_2"]].to_numpy()
         scored, fits = self.likeness.scored(run.normalized, at, seed=run.seed)
         least, most = self.likeness.extremes(scored)
         tables = {
@@ -86,9 +86,9 @@ class ControlLikeness(FigureMember):
             "wells_most_control_like": most.reset_index(drop=True),
         }
         if "compound" in scored:
-            drawn = scored[(scored["role"] == "treated") & scored[self.rank_by].notna()]
-            chosen = drawn.index.isin(least.index)
-            tables["compounds_least_control_like"] = enrichment(drawn, chosen, drawn["group"])
+            treated = scored[(scored["role"] == "treated") & scored[self.rank_by].notna()]
+            among_least = treated.index.isin(least.index)
+            tables["compounds_least_control_like"] = enrichment(treated, among_least, treated["group"])
         return tables
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:

@@ -49,10 +49,10 @@ class Explorer(Umap):
         """
         points = self._with_others(super().tables(run)["umap"], run)
         for (task, model), folds in run.evaluations.items():
-            own = [e for e in folds if not e.group]
-            if own:
+            single_label = [e for e in folds if not e.group]
+            if single_label:
                 points = with_scores(
-                    points, pd.concat(predictions(own)).assign(task=task, model=model), [(task, model)]
+                    points, pd.concat(predictions(single_label)).assign(task=task, model=model), [(task, model)]
                 )
         return {"explorer": points}
 
@@ -63,8 +63,8 @@ class Explorer(Umap):
         embedded = embedded.set_index(rows).assign(placed=False)
         if len(others):
             at = project_points(X[rows], embedded[["umap_1", "umap_2"]].to_numpy(), X[others], seed=run.seed)
-            shown = [c for c in embedded if c in wells]
-            more = wells.loc[others, shown].assign(umap_1=at[:, 0], umap_2=at[:, 1], placed=True)
+            columns = [c for c in embedded if c in wells]
+            more = wells.loc[others, columns].assign(umap_1=at[:, 0], umap_2=at[:, 1], placed=True)
             embedded = pd.concat([embedded, more]).sort_index()
         return embedded.reset_index(drop=True)
 

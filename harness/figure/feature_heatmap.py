@@ -59,22 +59,22 @@ class FeatureHeatmap(FigureMember):
         Raises NotApplicable without raw profiles, controls or treated wells, or where no feature of the controls shown
         varies within plates.
         """
-        shown = shown_wells(run, n=self.wells, max_features=self.max_features)
-        controls = (shown.wells["role"] == "negcon").to_numpy()
-        stages = {"before": shown.before, "after": shown.after}
-        plate = shown.wells["plate"][controls]
+        sampled = shown_wells(run, n=self.wells, max_features=self.max_features)
+        controls = (sampled.wells["role"] == "negcon").to_numpy()
+        stages = {"before": sampled.before, "after": sampled.after}
+        plate = sampled.wells["plate"][controls]
         sd = {stage: spread(X[controls], plate) for stage, X in stages.items()}
-        known = np.flatnonzero(np.isfinite(sd["before"]) & np.isfinite(sd["after"]))
-        if not len(known):
+        defined = np.flatnonzero(np.isfinite(sd["before"]) & np.isfinite(sd["after"]))
+        if not len(defined):
             raise NotApplicable("no feature varies between control wells of a plate, both before and after")
         with np.errstate(invalid="ignore"):
-            order = known[by_correlation(np.atleast_2d(np.corrcoef(shown.before[controls][:, known].T)))]
-        names = [shown.features[i] for i in order]
+            order = defined[by_correlation(np.atleast_2d(np.corrcoef(sampled.before[controls][:, defined].T)))]
+        names = [sampled.features[i] for i in order]
         tables = {}
         for stage, X in stages.items():
             centre = np.median(X[controls].astype(np.float64), axis=0)
             Z = in_control_units(X[:, order], centre=centre[order], sd=sd[stage][order])
-            tables[f"feature_heatmap_{stage}"] = pd.concat([shown.wells, pd.DataFrame(Z, columns=names)], axis=1)
+            tables[f"feature_heatmap_{stage}"] = pd.concat([sampled.wells, pd.DataFrame(Z, columns=names)], axis=1)
         return tables
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
@@ -85,14 +85,14 @@ class FeatureHeatmap(FigureMember):
         limit = max(LEAST, float(np.ceil(np.quantile(np.abs(np.stack(list(numbers.values()))), QUANTILE))))
         figure, panels = new_grid(2, 2, width=WIDTH, height=HEIGHT, gaps=(0.4, 0.3))
         for row, role in zip(panels, ROLES, strict=True):
-            own = (wells["role"] == role).to_numpy()
+            of_role = (wells["role"] == role).to_numpy()
             for axes, stage in zip(row, STAGES, strict=True):
-                _panel(axes, numbers[stage][own], wells[own], run, limit, named=axes is row[0])
+                _panel(axes, numbers[stage][of_role], wells[of_role], run, limit, named=axes is row[0])
                 if role == "negcon":
                     axes.set_title(STAGES[stage].format(norm=label(run.norm)), fontsize=MEDIUM)
             offset = -30 - 4.8 * max(len(label(batch, 16)) for batch in wells["batch"].unique())
             row[0].annotate(
-                f"{ROLES[role]} (n = {own.sum():,})", (0.0, 0.5), xycoords="axes fraction", xytext=(offset, 0),
+                f"{ROLES[role]} (n = {of_role.sum():,})", (0.0, 0.5), xycoords="axes fraction", xytext=(offset, 0),
                 textcoords="offset points", rotation=90, ha="center", va="center", fontsize=MEDIUM,
             )  # fmt: skip
         features = values["before"].columns[len(DESCRIBED) :].tolist()

@@ -41,22 +41,23 @@ class InferredBatches(FigureMember):
 
         Raises NotApplicable where batches were not inferred.
         """
-        found = run.batch_tables
-        if "inferred_batches" not in found:
+        batch_tables = run.batch_tables
+        if "inferred_batches" not in batch_tables:
             raise NotApplicable("batches were given, not found: choose batch=inferred to see where the controls change")
-        return {name: found[name] for name in ("inferred_batches", "inferred_boundaries")}
+        return {name: batch_tables[name] for name in ("inferred_batches", "inferred_boundaries")}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
         """Return one column of panels that share the order of plates."""
         plates, boundaries = tables["inferred_batches"], tables["inferred_boundaries"]
-        shown = [name for name in PANELS if plates[name].notna().any()]
-        figure = Figure(figsize=(WIDTH, len(shown) * (HEIGHT + GAP)), dpi=DPI)
+        panel_names = [name for name in PANELS if plates[name].notna().any()]
+        figure = Figure(figsize=(WIDTH, len(panel_names) * (HEIGHT + GAP)), dpi=DPI)
         FigureCanvasAgg(figure)
-        part = 1 / len(shown)
+        part = 1 / len(panel_names)
         axes = [
-            figure.add_axes((0.0, 1 - (i + 1) * part, 1.0, part * HEIGHT / (HEIGHT + GAP))) for i in range(len(shown))
+            figure.add_axes((0.0, 1 - (i + 1) * part, 1.0, part * HEIGHT / (HEIGHT + GAP)))
+            for i in range(len(panel_names))
         ]
-        for panel, name in zip(axes, shown, strict=True):
+        for panel, name in zip(axes, panel_names, strict=True):
             _panel(panel, plates, boundaries, name)
         cutoff = float(plates["cutoff"].iloc[0])
         _scale_distance(axes[-1], plates, cutoff)
@@ -84,8 +85,8 @@ def _panel(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, name: str
     at, value, outlier = (plates[column].to_numpy() for column in ("order", name, "outlier"))
     size = float(np.clip(900 / len(plates), 3, 22))
     for batch in colours:
-        own = (plates["batch"] == batch).to_numpy() & ~outlier
-        axes.scatter(at[own], value[own], s=size, color=[colours[batch]], linewidths=0, zorder=3)
+        of_batch = (plates["batch"] == batch).to_numpy() & ~outlier
+        axes.scatter(at[of_batch], value[of_batch], s=size, color=[colours[batch]], linewidths=0, zorder=3)
     axes.scatter(
         at[outlier], value[outlier], s=size + 22, marker="X", color=OUTLIER, edgecolor="white", linewidths=0.6, zorder=4
     )
@@ -106,11 +107,11 @@ def _levels(axes: Axes, plates: pd.DataFrame, name: str, colours: dict[str, Any]
     stretch = (plates["batch"] != plates["batch"].shift()).cumsum()
     for _, rows in plates.groupby(stretch, sort=False):
         ends = [rows["order"].iloc[0] - 0.4, rows["order"].iloc[-1] + 0.4]
-        kept = rows[~rows["outlier"]]
-        if len(kept):
+        inliers = rows[~rows["outlier"]]
+        if len(inliers):
             axes.plot(
                 ends,
-                [kept[name].median()] * 2,
+                [inliers[name].median()] * 2,
                 color=colours[rows["batch"].iloc[0]],
                 linewidth=1.6,
                 alpha=0.55,
@@ -150,8 +151,8 @@ def _name_batches(axes: Axes, plates: pd.DataFrame) -> None:
 
 def _name_outliers(axes: Axes, plates: pd.DataFrame) -> None:
     """Names of the furthest outliers above their marks."""
-    chosen = plates[plates["outlier"]].nlargest(NAMED_OUTLIERS, "distance")
-    for plate, order, distance in chosen[["plate", "order", "distance"]].to_numpy():
+    farthest = plates[plates["outlier"]].nlargest(NAMED_OUTLIERS, "distance")
+    for plate, order, distance in farthest[["plate", "order", "distance"]].to_numpy():
         axes.annotate(
             label(plate, 18), (order, distance), xytext=(0, 5), textcoords="offset points",
             ha="center", va="bottom", fontsize=SMALL, color=OUTLIER,

@@ -48,12 +48,12 @@ class KnownEffects(KnownEffectSource, FigureMember):
         if run.raw is None:
             raise NotApplicable("profiles before normalization were not kept")
         wells = well_table(run.normalized.wells)
-        known = self.known(wells)
+        known_scores = self.known(wells)
         evaluations = {**run.evaluations, **run.baselines}
-        found = points(known, wells, raw=run.raw, normalized=run.normalized, evaluations=evaluations)
+        effects = points(known_scores, wells, raw=run.raw, normalized=run.normalized, evaluations=evaluations)
         kinds = dict.fromkeys((RAW, NORMALIZED), "distance") | {CELLS: "cell count"}
         kinds |= {f"{task}_{model}": "model" for task, model in run.evaluations}
-        answers = found.correlations(n_resamples=run.n_resamples, seed=run.seed)
+        answers = effects.correlations(n_resamples=run.n_resamples, seed=run.seed)
         rows = [
             {
                 "measure": measure,
@@ -62,18 +62,18 @@ class KnownEffects(KnownEffectSource, FigureMember):
                 **_row(answers[f"{measure}/{how}"]),
             }
             for how in (SPEARMAN, WITHIN)
-            for measure in found.measures
+            for measure in effects.measures
             if f"{measure}/{how}" in answers
         ]
         controls = {RAW: _control_median(run.raw), NORMALIZED: _control_median(run.normalized)}
         table = pd.DataFrame(rows)
         points_shown = Umap().tables(run)["umap"]
-        score = known.wells[["plate", "well", "known_score"]]
+        score = known_scores.wells[["plate", "well", "known_score"]]
         return {
-            "known_effects": found.table,
+            "known_effects": effects.table,
             "known_effects_spearman": table.assign(controls=table["measure"].map(controls).astype(np.float64)),
             "known_effects_umap": points_shown.merge(score, on=["plate", "well"], how="left", validate="m:1"),
-            "known_effects_join": pd.DataFrame({"score": [known.name], "matched": [known.report]}),
+            "known_effects_join": pd.DataFrame({"score": [known_scores.name], "matched": [known_scores.report]}),
         }
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
@@ -108,9 +108,9 @@ def _scatter(table: pd.DataFrame, correlations: pd.DataFrame, name: str, run: Fi
         rows = correlations[correlations["measure"] == measure]
         size = float(np.clip(6000 / len(table), 5, 18))
         axes.scatter(score, table[measure], s=size, color=OKABE_ITO[0], alpha=0.55, linewidths=0)
-        for _, own in table.groupby("compound") if several else []:
-            own = own.sort_values("known_score")
-            axes.plot(own["known_score"], own[measure], color=OKABE_ITO[0], alpha=0.3, linewidth=0.6)
+        for _, doses in table.groupby("compound") if several else []:
+            doses = doses.sort_values("known_score")
+            axes.plot(doses["known_score"], doses[measure], color=OKABE_ITO[0], alpha=0.3, linewidth=0.6)
         axes.axhline(float(rows["controls"].iloc[0]), color=OKABE_ITO[3], linestyle="--", linewidth=1)
         title = "before: raw" if measure == RAW else f"after: {label(run.norm, 20)}"
         for how, *numbers in rows[["how", "value", "lower", "upper"]].to_numpy().tolist():
@@ -140,14 +140,14 @@ def _number(value: float, lower: float, upper: float) -> str:
 def _forest(correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     """Rank correlations over all treatments; where there are any, those within compounds beside them."""
     colour = {"distance": OKABE_ITO[0], "model": OKABE_ITO[2], "baseline": "0.55", "cell count": OKABE_ITO[3]}
-    shown = {RAW: "distance, raw", NORMALIZED: "distance, normalized", CELLS: "cell count"}
+    measure_names = {RAW: "distance, raw", NORMALIZED: "distance, normalized", CELLS: "cell count"}
     titles = {SPEARMAN: "all treatments", WITHIN: "within compounds, mean"}
     hows = list(dict.fromkeys(correlations["how"]))
     n_rows = int((correlations["how"] == SPEARMAN).sum())
     figure, panels = new_figure(3.2, HEIGHT * n_rows + 0.1, panels=len(hows), gap=1.3)
     for axes, how in zip(panels, hows, strict=True):
         part = correlations[correlations["how"] == how]
-        names = [shown.get(measure, measure) for measure in part["measure"]]
+        names = [measure_names.get(measure, measure) for measure in part["measure"]]
         what = f"Spearman correlation with {label(name)}"
         draw_rows(axes, part, names, [colour[k] for k in part["kind"]], what=what, nothing=0.0)
         if len(hows) > 1:
@@ -161,17 +161,17 @@ def _forest(correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure
 
 def _umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     figure, (axes,) = new_figure(4.2, 4.2)
-    known = table["known_score"].notna().to_numpy()
-    axes.scatter(table["umap_1"][~known], table["umap_2"][~known], s=4, color=MISSING, linewidths=0)
-    if not known.any():
-        raise NotApplicable("no well of known score is among the points of the UMAP")
-    score = table["known_score"].to_numpy()[known]
+    scored = table["known_score"].notna().to_numpy()
+    axes.scatter(table["umap_1"][~scored], table["umap_2"][~scored], s=4, color=MISSING, linewidths=0)
+    if not scored.any():
+        raise NotApplicable("no well with a known score is among the points of the UMAP")
+    score = table["known_score"].to_numpy()[scored]
     log = _spans(score)
     low, high = np.quantile(score, [0.02, 0.98])
     scale = Normalize(*(np.log10([low, high]) if log else (low, high)))
     order = np.random.default_rng(run.seed).permutation(len(score))
     values = (np.log10(score) if log else score)[order]
-    at = table.loc[known, ["umap_1", "umap_2"]].to_numpy()[order]
+    at = table.loc[scored, ["umap_1", "umap_2"]].to_numpy()[order]
     axes.scatter(at[:, 0], at[:, 1], s=6, c=values, cmap="viridis_r", norm=scale, linewidths=0)
     beyond = ("neither", "min", "max", "both")[int(score.min() < low) + 2 * int(score.max() > high)]
     place = axes.inset_axes((1.03, 0.1, 0.04, 0.8))
@@ -181,7 +181,7 @@ def _umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel("UMAP 1", fontsize=SMALL)
     axes.set_ylabel("UMAP 2", fontsize=SMALL)
-    counts = f"n = {known.sum():,} wells of known score; grey: {(~known).sum():,} control wells and wells without"
+    counts = f"n = {scored.sum():,} wells with a known score; grey: {(~scored).sum():,} control wells and wells without"
     headline(figure, f"UMAP of normalized wells by {label(name)}", run, counts)
     return figure
 

@@ -68,10 +68,10 @@ class PlateCorrelation(FigureMember):
         Raises NotApplicable with fewer than 3 plates, or where fewer than 2 features vary over plates.
         """
         after, plates = self._medians(run)
-        found = {"correlation": correlate(after)}
+        correlations = {"correlation": correlate(after)}
         if run.raw is not None:
-            found["correlation_before"] = correlate(_before(run, plates))
-        order = self._order(found, run)
+            correlations["correlation_before"] = correlate(_before(run, plates))
+        order = self._order(correlations, run)
         plates = _with_outliers(plates, run).iloc[order].reset_index(drop=True)
         first, second = (grid.ravel() for grid in np.indices((len(plates), len(plates))))
         pairs = {
@@ -79,8 +79,8 @@ class PlateCorrelation(FigureMember):
             for column in ("plate", "batch")
             for side, at in (("a", first), ("b", second))
         }
-        shown = {stage: matrix[np.ix_(order, order)].ravel() for stage, matrix in found.items()}
-        return {"plate_correlation": pd.DataFrame(pairs | shown), "plate_correlation_plates": plates}
+        values_by_stage = {stage: matrix[np.ix_(order, order)].ravel() for stage, matrix in correlations.items()}
+        return {"plate_correlation": pd.DataFrame(pairs | values_by_stage), "plate_correlation_plates": plates}
 
     def _medians(self, run: FigureContext) -> tuple[Doubles, pd.DataFrame]:
         if run.heldout is not None:
@@ -90,24 +90,24 @@ class PlateCorrelation(FigureMember):
         medians, plates = plate_medians(run.normalized, heldout=False)
         return medians, plates.assign(heldout=False)
 
-    def _order(self, found: dict[str, Doubles], run: FigureContext) -> NDArray[np.intp]:
+    def _order(self, correlations: dict[str, Doubles], run: FigureContext) -> NDArray[np.intp]:
         if self.order == "cluster":
-            return by_correlation(found.get("correlation_before", found["correlation"]))
+            return by_correlation(correlations.get("correlation_before", correlations["correlation"]))
         return by_plate(run.normalized.wells)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
         """Return heatmaps on a fixed scale from -1 to 1, so that normalizations can be laid side by side."""
         pairs, plates = tables["plate_correlation"], tables["plate_correlation_plates"]
-        shown = [stage for stage in STAGES if stage in pairs]
-        figure, panels = new_figure(SIDE, SIDE, panels=len(shown), gap=0.45)
-        for axes, stage in zip(panels, shown, strict=True):
+        stages = [stage for stage in STAGES if stage in pairs]
+        figure, panels = new_figure(SIDE, SIDE, panels=len(stages), gap=0.45)
+        for axes, stage in zip(panels, stages, strict=True):
             _heatmap(axes, pairs[stage].to_numpy(), plates, run, named=axes is panels[0])
             title = f"{STAGES[stage].format(norm=label(run.norm))}\n{_contrast(pairs, stage)}"
             axes.set_title(title, fontsize=MEDIUM, pad=15)
         bar = figure.colorbar(panels[-1].images[0], cax=panels[-1].inset_axes((1.07, 0.15, 0.04, 0.85)))
         bar.set_label("Pearson correlation of plate medians", fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
-        if pairs[shown].isna().to_numpy().any():
+        if pairs[stages].isna().to_numpy().any():
             patch = Patch(facecolor="0.92", edgecolor="0.6", hatch="////")
             panels[-1].legend([patch], ["undefined"], loc=(1.055, 0.0), fontsize=SMALL, frameon=False, handlelength=1.0)
         wells, batches = plates["n_wells"].sum(), plates["batch"].nunique()
@@ -121,8 +121,10 @@ def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
     """Return medians before normalization (n_plates, n_features) of the wells that describe the plates after it."""
     source = run.heldout if plates["heldout"].all() else None
     wells = run.normalized.wells
-    chosen = (wells["role"] == "treated" if source is None else source.wells["heldout_control"]).to_numpy(dtype=bool)
-    described = Profiles(align_raw_profiles(run, chosen), wells[chosen].assign(role="treated"))
+    describing = (wells["role"] == "treated" if source is None else source.wells["heldout_control"]).to_numpy(
+        dtype=bool
+    )
+    described = Profiles(align_raw_profiles(run, describing), wells[describing].assign(role="treated"))
     medians, present = plate_medians(described, heldout=False)
     everywhere = np.full((len(plates), medians.shape[1]), np.nan)
     everywhere[plates["plate"].isin(present["plate"]).to_numpy()] = medians
@@ -132,10 +134,10 @@ def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
 def _with_outliers(plates: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
     plates = plates.drop(columns="heldout")
     try:
-        found = outlier_plates(run)
+        outliers = outlier_plates(run)
     except NotApplicable as undefined:
         return plates.assign(outlier=False, distance=np.nan, outliers_unknown=undefined.reason)
-    together = plates.merge(found, on="plate", how="left", validate="1:1")
+    together = plates.merge(outliers, on="plate", how="left", validate="1:1")
     return together.assign(outlier=together["outlier"].eq(True), outliers_unknown="")
 
 

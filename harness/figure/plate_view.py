@@ -59,19 +59,19 @@ class PlateView(FigureMember):
         if not {"row", "column"} <= set(wells):
             raise NotApplicable("rows and columns of the wells are not known")
         values = plate_values(run, self.feature)
-        known = pd.DataFrame(values.stages).join(wells[["plate", "batch", "row", "column"]])
-        known = known.dropna().astype({"row": int, "column": int})
-        if known.empty:
+        positioned = pd.DataFrame(values.stages).join(wells[["plate", "batch", "row", "column"]])
+        positioned = positioned.dropna().astype({"row": int, "column": int})
+        if positioned.empty:
             raise NotApplicable(f"no well has both a position and a value of {values.name}")
         stages = list(values.stages)
-        effects = pd.concat([_effects(known, kind, stages) for kind in ("batch", "plate")], ignore_index=True)
+        effects = pd.concat([_effects(positioned, kind, stages) for kind in ("batch", "plate")], ignore_index=True)
         first = effects[effects["stage"] == stages[0]]
         parts = []
         for kind, n in (("batch", self.batches), ("plate", self.plates)):
             for name in first.loc[first["kind"] == kind, "name"].head(n):
-                own = known[known[kind] == name]
+                part = positioned[positioned[kind] == name]
                 for stage in stages:
-                    at = own.groupby(["row", "column"])[stage].agg(value="median", n="size").reset_index()
+                    at = part.groupby(["row", "column"])[stage].agg(value="median", n="size").reset_index()
                     parts.append(at.assign(kind=kind, name=name, stage=stage))
         columns = ["kind", "name", "stage", "row", "column", "value", "n"]
         about = pd.DataFrame({"feature": [values.name], "why": [values.why], "unit": [values.unit]})
@@ -82,29 +82,31 @@ class PlateView(FigureMember):
         """Return batches at the left, plates at the right, one a row; stages side by side."""
         view, effects, about = tables["plate_view"], tables["plate_view_effects"], tables["plate_view_value"].iloc[0]
         stages = view["stage"].unique().tolist()
-        shown = {kind: own["name"].unique().tolist() for kind, own in view.groupby("kind", sort=False)}
-        rows = max(map(len, shown.values()))
+        names_by_kind = {
+            kind: panel_values["name"].unique().tolist() for kind, panel_values in view.groupby("kind", sort=False)
+        }
+        rows = max(map(len, names_by_kind.values()))
         shape = (int(view["row"].max()), int(view["column"].max()))
         height = float(np.clip(WIDTH * shape[0] / shape[1], 0.6, 2 * WIDTH))
-        figure, grid = new_grid(rows, len(stages) * len(shown), width=WIDTH, height=height, gaps=(0.3, 0.62))
+        figure, grid = new_grid(rows, len(stages) * len(names_by_kind), width=WIDTH, height=height, gaps=(0.3, 0.62))
         limit = _limit(view["value"])
         strength = effects.set_index(["kind", "name", "stage"])["effect"].to_dict()
         n_plates = effects.set_index(["kind", "name"])["n_plates"].to_dict()
         for i, axes in enumerate(axes for row in grid for axes in row):
-            row, column = divmod(i, len(stages) * len(shown))
-            kind, stage = list(shown)[column // len(stages)], stages[column % len(stages)]
-            if row >= len(shown[kind]):
+            row, column = divmod(i, len(stages) * len(names_by_kind))
+            kind, stage = list(names_by_kind)[column // len(stages)], stages[column % len(stages)]
+            if row >= len(names_by_kind[kind]):
                 axes.remove()
                 continue
-            name = shown[kind][row]
-            own = view[(view["kind"] == kind) & (view["name"] == name) & (view["stage"] == stage)]
+            name = names_by_kind[kind][row]
+            panel_values = view[(view["kind"] == kind) & (view["name"] == name) & (view["stage"] == stage)]
             median = f"{label(name, 16)}, median of {n_plates[kind, name]:,} plates"
             who = median if kind == "batch" else f"plate {label(name, 24)}"
             title = f"{who}\n{STAGES[stage]}: R² {_number(strength[kind, name, stage])}"
-            _panel(axes, own, shape, limit)
+            _panel(axes, panel_values, shape, limit)
             axes.set_title(title, fontsize=SMALL, pad=3)
-        drawn = [axes for axes in figure.axes if axes.images]
-        bar = figure.colorbar(drawn[0].images[0], cax=_right_of(drawn), extend="both")
+        panels = [axes for axes in figure.axes if axes.images]
+        bar = figure.colorbar(panels[0].images[0], cax=_right_of(panels), extend="both")
         bar.set_label(textwrap.fill(about["unit"], 27), fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
         wells = run.normalized.wells
@@ -117,12 +119,12 @@ class PlateView(FigureMember):
         return {"plate_view": figure}
 
 
-def _effects(known: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataFrame:
+def _effects(positioned: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataFrame:
     """Return position effects of all batches or plates, strongest at the first stage first, undefined last."""
     rows = []
-    for name, own in known.groupby(kind, sort=False):
-        effect = position_effect(own[stages].to_numpy(dtype=np.float64), own)
-        base = {"kind": kind, "name": name, "n_plates": own["plate"].nunique(), "n_wells": len(own)}
+    for name, part in positioned.groupby(kind, sort=False):
+        effect = position_effect(part[stages].to_numpy(dtype=np.float64), part)
+        base = {"kind": kind, "name": name, "n_plates": part["plate"].nunique(), "n_wells": len(part)}
         rows += [{**base, "stage": stage, "effect": value} for stage, value in zip(stages, effect, strict=True)]
     table = pd.DataFrame(rows)
     first = table["effect"].where(table["stage"] == stages[0]).groupby(table["name"]).transform("first")
@@ -137,9 +139,9 @@ def _limit(values: pd.Series[float]) -> float:
     return math.ceil(limit / step * 2) / 2 * step
 
 
-def _panel(axes: Axes, own: pd.DataFrame, shape: tuple[int, int], limit: float) -> None:
+def _panel(axes: Axes, values: pd.DataFrame, shape: tuple[int, int], limit: float) -> None:
     plate = np.full(shape, np.nan)
-    plate[own["row"].to_numpy() - 1, own["column"].to_numpy() - 1] = own["value"]
+    plate[values["row"].to_numpy() - 1, values["column"].to_numpy() - 1] = values["value"]
     axes.patch.set_facecolor("0.82")
     axes.imshow(
         np.ma.masked_invalid(plate), cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
@@ -156,10 +158,12 @@ def _letters(row: int) -> str:
     return chr(65 + row) if row < 26 else _letters(row // 26 - 1) + chr(65 + row % 26)
 
 
-def _right_of(drawn: list[Axes]) -> Axes:
+def _right_of(panels: list[Axes]) -> Axes:
     """Return a place for the colours beside the last panel of the first row."""
-    top = max(axes.get_position().y1 for axes in drawn)
-    last = max((axes for axes in drawn if axes.get_position().y1 > top - 1e-6), key=lambda axes: axes.get_position().x1)
+    top = max(axes.get_position().y1 for axes in panels)
+    last = max(
+        (axes for axes in panels if axes.get_position().y1 > top - 1e-6), key=lambda axes: axes.get_position().x1
+    )
     return last.inset_axes((1.05, 0.0, 0.05, 1.0))
 
 

@@ -68,8 +68,8 @@ class RocPr(FigureMember):
         precision, recall, _ = precision_recall_curve(e.y, e.score)
         parts = []
         for curve, (x, y) in {"roc": (fpr, tpr), "pr": steps(precision, recall)}.items():
-            kept = thin(x, y, limit=self.max_points)
-            part = {"curve": curve, "x": x[kept], "y": y[kept], "value": float(auc(x, y))}
+            vertices = thin(x, y, limit=self.max_points)
+            part = {"curve": curve, "x": x[vertices], "y": y[vertices], "value": float(auc(x, y))}
             parts.append(pd.DataFrame(part))
         return pd.concat(parts).assign(base_rate=base, reason="")
 

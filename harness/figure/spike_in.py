@@ -68,17 +68,17 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
     whole = columns * (width + right), rows * (height + down)
     figure.set_size_inches(*whole)
     for i, panel in enumerate(axes):
-        left, bottom = (i % 3) * (width + right), (rows - 1 - i // 3) * (height + down)
-        panel.set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
+        x, bottom = (i % 3) * (width + right), (rows - 1 - i // 3) * (height + down)
+        panel.set_position((x / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
     return figure, axes
 
 
 def _draw_displaced(axes: Axes, table: pd.DataFrame, title: str) -> None:
     handles: list[Any] = []
     names = []
-    for i, (arm, own) in enumerate(table.groupby("arm", sort=False)):
+    for i, (arm, findings) in enumerate(table.groupby("arm", sort=False)):
         colour = OKABE_ITO[i % len(OKABE_ITO)]
-        for what, part in own.groupby("what"):
+        for what, part in findings.groupby("what"):
             part = part.sort_values("prevalence")
             face = "none" if what == "spillover" else colour
             axes.vlines(part["prevalence"], part["lower"], part["upper"], color=colour, linewidth=1)

@@ -64,8 +64,8 @@ class TuningHistory(FigureMember):
             first, last = rows["best"].iloc[0], rows["best"].iloc[-1]
             handles.append(Line2D([], [], color=colour, marker="o", markersize=3.5))
             labels.append(f"{label(fold, 16)}  {first:.3f} to {last:.3f}")
-        shown = table["value"][table["state"] == "complete"].dropna()
-        low, high = np.quantile(shown, [0.1, 1.0]) if len(shown) else (0.0, 1.0)
+        complete_values = table["value"][table["state"] == "complete"].dropna()
+        low, high = np.quantile(complete_values, [0.1, 1.0]) if len(complete_values) else (0.0, 1.0)
         lowest = min(low, table["best"].min())
         room = 0.06 * (high - lowest) or 0.01
         axes.set_ylim(lowest - room, high + room)

@@ -80,5 +80,5 @@ def _importances(trials: pd.DataFrame, seed: int) -> dict[str, float]:
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed % 2**32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(np.clip(value, 0, 1)) for name, value in found.items()}
+        importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(np.clip(value, 0, 1)) for name, value in importances.items()}

@@ -77,8 +77,8 @@ class Umap(FigureMember):
             ("umap", self.max_points, run.seed, self.n_neighbors, self.min_dist),
             lambda: embed(run.normalized.X[rows], seed=run.seed, n_neighbors=self.n_neighbors, min_dist=self.min_dist),
         )
-        known = [c for c in ("plate", "well", "batch", "role", "compound") if c in wells]
-        table = wells.loc[rows, known].reset_index(drop=True)
+        columns = [c for c in ("plate", "well", "batch", "role", "compound") if c in wells]
+        table = wells.loc[rows, columns].reset_index(drop=True)
         return {"umap": table.assign(umap_1=at[:, 0], umap_2=at[:, 1])}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:

@@ -65,16 +65,16 @@ class UmapBatches(Umap):
         Raises NotApplicable as the figure ``umap`` does.
         """
         table = super().tables(run)["umap"]
-        shown = (table["role"] == "negcon").to_numpy(copy=True)
-        for batch, own in table[~shown].groupby("batch", sort=False):
-            shown[self._treated(own, str(batch), run.seed)] = True
-        return {"umap_batches": table.assign(shown=shown)}
+        coloured = (table["role"] == "negcon").to_numpy(copy=True)
+        for batch, treated_wells in table[~coloured].groupby("batch", sort=False):
+            coloured[self._treated(treated_wells, str(batch), run.seed)] = True
+        return {"umap_batches": table.assign(shown=coloured)}
 
-    def _treated(self, own: pd.DataFrame, batch: str, seed: int) -> pd.Index[int]:
+    def _treated(self, treated_wells: pd.DataFrame, batch: str, seed: int) -> pd.Index[int]:
         """Return rows of the treated wells of a batch that are shown."""
         rng = generator(seed, "umap batches", batch)
-        plates = rng.permutation(own["plate"].unique())[: self.plates]
-        mixed = own[own["plate"].isin(plates)].sample(frac=1, random_state=rng)
+        plates = rng.permutation(treated_wells["plate"].unique())[: self.plates]
+        mixed = treated_wells[treated_wells["plate"].isin(plates)].sample(frac=1, random_state=rng)
         turn = mixed.groupby("plate", sort=False).cumcount()
         return turn.sort_values(kind="stable").index[: self.treated]
 
@@ -107,9 +107,9 @@ class UmapBatches(Umap):
             handles, texts, loc="upper left", bbox_to_anchor=(0.0, -0.08 / at.height), ncols=1 if columns == 1 else 3,
             fontsize=SMALL, frameon=False, handlelength=1.0, borderaxespad=0.0,
         )  # fmt: skip
-        shown = table["shown"].sum()
+        n_coloured = table["shown"].sum()
         counts = (
-            f"n = {shown:,} wells in colour of {len(table):,} embedded, on {table['plate'].nunique():,} plates in "
+            f"n = {n_coloured:,} wells in colour of {len(table):,} embedded, on {table['plate'].nunique():,} plates in "
             f"{len(batches):,} batches · same axes in all panels"
         )
         headline(figure, "UMAP of normalized wells, batch by batch", run, counts)
@@ -129,9 +129,11 @@ def _panel(axes: Axes, table: pd.DataFrame, batch: str, *, size: float, raster: 
     axes.scatter(rest["umap_1"], rest["umap_2"], s=0.45 * size, color=OTHERS, linewidths=0, rasterized=raster)
     counts = []
     for role, colour in (("negcon", CONTROL), ("treated", TREATED)):
-        own = table[inside & (table["role"] == role).to_numpy()]
-        axes.scatter(own["umap_1"], own["umap_2"], s=size, color=colour, linewidths=0, alpha=0.85, rasterized=raster)
-        counts.append(len(own))
+        of_role = table[inside & (table["role"] == role).to_numpy()]
+        axes.scatter(
+            of_role["umap_1"], of_role["umap_2"], s=size, color=colour, linewidths=0, alpha=0.85, rasterized=raster
+        )
+        counts.append(len(of_role))
     axes.set(xticks=[], yticks=[])
     numbers = "{:,} controls, {:,} treated" if room >= WORDS else "{:,} + {:,}"
     title = f"{label(batch, max(8, room))}\n{numbers.format(*counts)}"

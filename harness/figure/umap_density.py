@@ -51,44 +51,44 @@ class UmapDensity(Umap):
         grid = _grid(table)
         counts: dict[str, Any] = {}
         for role in ROLES:
-            own = table[table["role"] == role]
-            cells = _hexagons(own["umap_1"], own["umap_2"], grid)
+            of_role = table[table["role"] == role]
+            cells = _hexagons(of_role["umap_1"], of_role["umap_2"], grid)
             centres = np.asarray(cells.get_offsets())
             counts |= {"umap_1": centres[:, 0], "umap_2": centres[:, 1]}
             counts[f"n_{role}"] = np.asarray(cells.get_array(), dtype=np.int64)
-        found = pd.DataFrame(counts)
-        found = found[found["n_negcon"] + found["n_treated"] > 0].reset_index(drop=True)
-        prior = PRIOR * len(found)
-        smooth = {role: (found[f"n_{role}"] + PRIOR) / (found[f"n_{role}"].sum() + prior) for role in ROLES}
+        hexagons = pd.DataFrame(counts)
+        hexagons = hexagons[hexagons["n_negcon"] + hexagons["n_treated"] > 0].reset_index(drop=True)
+        prior = PRIOR * len(hexagons)
+        smooth = {role: (hexagons[f"n_{role}"] + PRIOR) / (hexagons[f"n_{role}"].sum() + prior) for role in ROLES}
         for role in ROLES:
-            found[f"share_{role}"] = found[f"n_{role}"] / found[f"n_{role}"].sum()
-        found["log2_ratio"] = np.log2(smooth["treated"] / smooth["negcon"])
-        return {"umap_density": found, "umap_density_grid": pd.DataFrame([grid])}
+            hexagons[f"share_{role}"] = hexagons[f"n_{role}"] / hexagons[f"n_{role}"].sum()
+        hexagons["log2_ratio"] = np.log2(smooth["treated"] / smooth["negcon"])
+        return {"umap_density": hexagons, "umap_density_grid": pd.DataFrame([grid])}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
         """Return three panels on the same axes; the shares have one scale of colours."""
-        found, grid = (
+        hexagons, grid = (
             tables["umap_density"],
             {str(key): float(x) for key, x in tables["umap_density_grid"].iloc[0].items()},
         )
         figure, panels = new_figure(3.2, 3.2, panels=3, gap=0.12)
-        shares = found[["share_negcon", "share_treated"]].to_numpy()
+        shares = hexagons[["share_negcon", "share_treated"]].to_numpy()
         scale = LogNorm(shares[shares > 0].min(), shares.max())
         for axes, (role, name) in zip(panels, ROLES.items(), strict=False):
-            own = found[found[f"n_{role}"] > 0]
-            _draw(axes, own, own[f"share_{role}"], grid, cmap="viridis", norm=scale)
-            axes.set_title(f"{name} (n = {own[f'n_{role}'].sum():,})", fontsize=MEDIUM)
-        limit = max(1.0, float(np.ceil(found["log2_ratio"].abs().max())))
-        _draw(panels[2], found, found["log2_ratio"], grid, cmap="PuOr_r", vmin=-limit, vmax=limit)
+            occupied = hexagons[hexagons[f"n_{role}"] > 0]
+            _draw(axes, occupied, occupied[f"share_{role}"], grid, cmap="viridis", norm=scale)
+            axes.set_title(f"{name} (n = {occupied[f'n_{role}'].sum():,})", fontsize=MEDIUM)
+        limit = max(1.0, float(np.ceil(hexagons["log2_ratio"].abs().max())))
+        _draw(panels[2], hexagons, hexagons["log2_ratio"], grid, cmap="PuOr_r", vmin=-limit, vmax=limit)
         panels[2].set_title("treated over control", fontsize=MEDIUM)
         panels[0].set_ylabel("UMAP 2", fontsize=SMALL)
         for axes in panels:
             axes.set_xlabel("UMAP 1", fontsize=SMALL)
         _scale(figure, panels[0], "share of the role's wells in a hexagon", across=2.04)
         _scale(figure, panels[2], "log2 ratio of shares", across=1.0)
-        wells = found[["n_negcon", "n_treated"]].to_numpy().sum()
+        wells = hexagons[["n_negcon", "n_treated"]].to_numpy().sum()
         headline(
-            figure, "Density of normalized wells in the UMAP", run, f"n = {wells:,} wells in {len(found):,} hexagons"
+            figure, "Density of normalized wells in the UMAP", run, f"n = {wells:,} wells in {len(hexagons):,} hexagons"
         )
         return {"umap_density": figure}
 
@@ -111,9 +111,16 @@ def _hexagons(x: Any, y: Any, grid: dict[str, float], axes: Axes | None = None, 
     return axes.hexbin(x, y, gridsize=int(grid["across"]), extent=extent, **options)
 
 
-def _draw(axes: Axes, found: pd.DataFrame, values: pd.Series[Any], grid: dict[str, float], **options: Any) -> None:
+def _draw(axes: Axes, hexagons: pd.DataFrame, values: pd.Series[Any], grid: dict[str, float], **options: Any) -> None:
     cells = _hexagons(
-        found["umap_1"], found["umap_2"], grid, axes, C=values, reduce_C_function=np.sum, linewidths=0.15, **options
+        hexagons["umap_1"],
+        hexagons["umap_2"],
+        grid,
+        axes,
+        C=values,
+        reduce_C_function=np.sum,
+        linewidths=0.15,
+        **options,
     )
     cells.set_edgecolor("face")
     axes.set(xticks=[], yticks=[], xlim=(grid["left"], grid["right"]), ylim=(grid["bottom"], grid["top"]))

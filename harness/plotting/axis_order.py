@@ -26,17 +26,17 @@ def by_correlation(correlation: Doubles) -> NDArray[np.intp]:
     Up to :data:`MOST_OPTIMAL` leaves lie beside the most similar ones that the tree allows (Bar-Joseph 2001,
     Bioinformatics 17:S22).
     """
-    known = np.flatnonzero(np.isfinite(correlation).sum(axis=1) > 1)
-    if len(known) < 3:
+    defined = np.flatnonzero(np.isfinite(correlation).sum(axis=1) > 1)
+    if len(defined) < 3:
         return np.arange(len(correlation))
-    distance = 1.0 - correlation[np.ix_(known, known)]
+    distance = 1.0 - correlation[np.ix_(defined, defined)]
     np.fill_diagonal(distance, 0.0)
     apart = squareform(np.clip((distance + distance.T) / 2, 0.0, 2.0), checks=False)
     tree = linkage(apart, method="average")
-    if len(known) <= MOST_OPTIMAL:
+    if len(defined) <= MOST_OPTIMAL:
         tree = optimal_leaf_ordering(tree, apart)
-    undefined = np.setdiff1d(np.arange(len(correlation)), known)
-    return np.asarray(np.r_[known[leaves_list(tree)], undefined], dtype=np.intp)
+    undefined = np.setdiff1d(np.arange(len(correlation)), defined)
+    return np.asarray(np.r_[defined[leaves_list(tree)], undefined], dtype=np.intp)
 
 
 def by_plate(wells: pd.DataFrame) -> NDArray[np.intp]:

@@ -63,12 +63,12 @@ def batch_bar(axes: Axes, batch: Sequence[str], colours: dict[str, Any], *, alon
             )
 
 
-def thinned(n: int, wanted: Sequence[int], room: float) -> list[int]:
+def thinned(n: int, preferred: Sequence[int], room: float) -> list[int]:
     """Return places 0..n-1 to label, at least ``room`` apart: the ``wanted`` first, as many as fit, then others
     between.
     """
-    chosen = [wanted[i] for i in spaced(wanted, room)]
+    places = [preferred[i] for i in spaced(preferred, room)]
     for i in range(n):
-        if all(abs(i - other) >= room for other in chosen):
-            chosen.append(i)
-    return sorted(chosen)
+        if all(abs(i - other) >= room for other in places):
+            places.append(i)
+    return sorted(places)

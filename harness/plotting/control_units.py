@@ -27,8 +27,8 @@ def spread(controls: Floats, plate: pd.Series[str]) -> Doubles:
     if not len(same):
         return np.full(controls.shape[1], np.nan)
     X = controls.astype(np.float64)
-    found = MAD_TO_SD / np.sqrt(2) * np.median(np.abs(X[same + 1] - X[same]), axis=0)
-    return np.where(found > RESOLUTION * np.abs(X).max(axis=0), found, np.nan)
+    sd = MAD_TO_SD / np.sqrt(2) * np.median(np.abs(X[same + 1] - X[same]), axis=0)
+    return np.where(sd > RESOLUTION * np.abs(X).max(axis=0), sd, np.nan)
 
 
 def in_control_units(X: Floats, *, centre: Doubles, sd: Doubles) -> Floats:

@@ -21,14 +21,14 @@ def thin(x: Doubles, y: Doubles, *, limit: int = 200, tolerance: float = 5e-4) -
     Douglas and Peucker (1973): always take the vertex that lies farthest from the curve so far, until none
     lies farther than ``tolerance``. Both ends stay.
     """
-    kept = {0, len(x) - 1}
+    vertices = {0, len(x) - 1}
     heap = [_farthest(x, y, 0, len(x) - 1)]
-    while heap and len(kept) < limit and -heap[0][0] > tolerance:
+    while heap and len(vertices) < limit and -heap[0][0] > tolerance:
         _, i, start, end = heappop(heap)
-        kept.add(i)
+        vertices.add(i)
         heappush(heap, _farthest(x, y, start, i))
         heappush(heap, _farthest(x, y, i, end))
-    return np.array(sorted(kept), dtype=np.intp)
+    return np.array(sorted(vertices), dtype=np.intp)
 
 
 def _farthest(x: Doubles, y: Doubles, start: int, end: int) -> tuple[float, int, int, int]:

@@ -76,8 +76,8 @@ def headline(figure: Figure, what: str, run: Named, counts: str) -> None:
     names = f"norm {norm} ({run.scope}) · data {data} · split {split}"
     title = figure.suptitle(f"{what}\n{names}\n{counts}", fontsize=MEDIUM, linespacing=1.35, va="top")
     inches = figure.dpi_scale_trans.inverted()
-    drawn = [axes.get_tightbbox() for axes in figure.axes]
-    content = Bbox.union([box for box in drawn if box is not None]).transformed(inches)
+    boxes_of_axes = [axes.get_tightbbox() for axes in figure.axes]
+    content = Bbox.union([box for box in boxes_of_axes if box is not None]).transformed(inches)
     heading = title.get_window_extent().transformed(inches)
     width = max(content.width, heading.width) + 2 * MARGIN
     height = content.height + heading.height + 3 * MARGIN
@@ -121,14 +121,14 @@ def legend_below(axes: Axes, handles: Sequence[Artist], labels: Sequence[str], *
         borderaxespad=0.0,
         **options,
     )
-    for text, wanted in zip(legend.get_texts(), labels, strict=True):
-        text.set_text(wanted)  # given to legend() itself, a label with a leading underscore would be dropped
+    for text, name in zip(legend.get_texts(), labels, strict=True):
+        text.set_text(name)  # given to legend() itself, a label with a leading underscore would be dropped
 
 
 def spaced(positions: Sequence[float], gap: float) -> list[int]:
     """Return indices of ``positions`` (ascending) that can be labelled so that labels are at least ``gap`` apart."""
-    chosen: list[int] = []
+    labelled: list[int] = []
     for i, position in enumerate(positions):
-        if not chosen or position - positions[chosen[-1]] >= gap:
-            chosen.append(i)
-    return chosen
+        if not labelled or position - positions[labelled[-1]] >= gap:
+            labelled.append(i)
+    return labelled

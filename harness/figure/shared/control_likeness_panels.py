@@ -28,21 +28,27 @@ def draw_map(axes: Axes, table: pd.DataFrame, fits: pd.DataFrame) -> None:
     scale = Normalize(*np.percentile(density, [5, 100])) if len(table) else Normalize(0, 1)
     handles, labels = [], []
     for role, marker, size, name in (("treated", "o", 7, "treated"), ("negcon", "^", 9, "negative control")):
-        own = table[table["role"] == role]
+        of_role = table[table["role"] == role]
         dots = axes.scatter(
-            own["umap_1"], own["umap_2"], c=own["log_density"], norm=scale, s=size, marker=marker, linewidths=0
+            of_role["umap_1"],
+            of_role["umap_2"],
+            c=of_role["log_density"],
+            norm=scale,
+            s=size,
+            marker=marker,
+            linewidths=0,
         )
         handles.append(Line2D([], [], linestyle="", marker=marker, color="0.4", markersize=4.5))
-        labels.append(f"{name} ({len(own):,})")
+        labels.append(f"{name} ({len(of_role):,})")
     groups = list(fits["group"])
     many = len(groups) > len(OKABE_ITO)  # one ring each, or the map drowns in them
     one = dict.fromkeys(groups, "0.35" if many else CONTROL)
     colours = one if many or len(groups) < 2 else batch_colours(groups)
     rings = RINGS[1:2] if many else RINGS
-    said = f"{', '.join(map(str, rings))} sd"
+    ring_names = f"{', '.join(map(str, rings))} sd"
     if not many:
         handles += [Line2D([], [], color=colours[name]) for name in groups]
-        labels += [label(name) if len(groups) > 1 else f"controls: {said}" for name in groups]
+        labels += [label(name) if len(groups) > 1 else f"controls: {ring_names}" for name in groups]
     limits = axes.get_xlim(), axes.get_ylim()
     for group, *values in fits[FIT].itertuples(index=False):
         m1, m2, c11, c12, c22 = values
@@ -60,7 +66,7 @@ def draw_map(axes: Axes, table: pd.DataFrame, fits: pd.DataFrame) -> None:
     bar = figure.colorbar(dots, cax=axes.inset_axes((0.15, -0.14, 0.7, 0.035)), orientation="horizontal", extend="min")
     bar.set_label("log density", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
-    title = {"title": f"ellipses: {said} of the controls of a batch"} if len(groups) > 1 else {}
+    title = {"title": f"ellipses: {ring_names} of the controls of a batch"} if len(groups) > 1 else {}
     legend_below(axes, handles, labels, drop=0.95, **title)
 
 
@@ -93,8 +99,8 @@ def draw_both(axes: Axes, table: pd.DataFrame, correlated: pd.DataFrame) -> None
     table = table.dropna(subset=["log_density", "mahalanobis"])
     kinds = {"treated": (TREATED, "treated"), "negcon": (CONTROL, "negative control")}
     for role, (colour, _) in kinds.items():
-        own = table[table["role"] == role]
-        axes.scatter(own["mahalanobis"], own["log_density"], s=4, color=colour, alpha=0.5, linewidths=0)
+        of_role = table[table["role"] == role]
+        axes.scatter(of_role["mahalanobis"], of_role["log_density"], s=4, color=colour, alpha=0.5, linewidths=0)
     _distance_axis(axes)
     handles = [Line2D([], [], linestyle="", marker="o", color=colour, markersize=4) for colour, _ in kinds.values()]
     legend_below(axes, handles, [name for _, name in kinds.values()], drop=0.5)

@@ -63,7 +63,7 @@ def shown_wells(run: FigureContext, *, n: int, max_features: int) -> Shown:
     described = wells.iloc[at][["plate", "well", "batch"]].reset_index(drop=True)
     return Shown(
         wells=described.assign(
-            role=np.repeat(list(rows), [len(own) for own in rows.values()]), heldout=heldout is not None
+            role=np.repeat(list(rows), [len(role_rows) for role_rows in rows.values()]), heldout=heldout is not None
         ),
         before=_before(run, at, columns),
         after=np.concatenate([X[:, columns] for X in after]),
@@ -84,11 +84,11 @@ def _heldout_controls(run: FigureContext) -> Mask | None:
 
 def _drawn(wells: pd.DataFrame, mask: Mask, order: list[str], *, n: int, seed: int) -> NDArray[np.intp]:
     """Return rows of ``n`` of the wells of ``mask`` on each plate, plates in ``order``."""
-    own = np.flatnonzero(mask)
-    groups = pd.Series(own).groupby(wells["plate"].to_numpy()[own]).indices
+    candidates = np.flatnonzero(mask)
+    groups = pd.Series(candidates).groupby(wells["plate"].to_numpy()[candidates]).indices
     return np.concatenate(
         [
-            np.sort(generator(seed, "feature heatmap", name).permutation(own[groups[name]])[:n])
+            np.sort(generator(seed, "feature heatmap", name).permutation(candidates[groups[name]])[:n])
             for name in order
             if name in groups
         ]

@@ -27,19 +27,19 @@ def outlier_plates(run: FigureContext) -> pd.DataFrame:
     wells, and for one whose batch holds no two plates that resemble any other: there a plate is an outlier where
     it lies far from every plate. Raises NotApplicable with the reason where plates cannot be compared.
     """
-    found = run.batch_tables
-    if "inferred_batches" in found:
-        return found["inferred_batches"][["plate", "outlier", "distance"]]
+    batch_tables = run.batch_tables
+    if "inferred_batches" in batch_tables:
+        return batch_tables["inferred_batches"][["plate", "outlier", "distance"]]
     return run.normalized.cached("outlying plates", lambda: _outlying(run))
 
 
 def _outlying(run: FigureContext) -> pd.DataFrame:
-    chosen = has_role(run.normalized.wells, "negcon")
-    wells = run.normalized.wells[chosen].reset_index(drop=True)
+    is_control = has_role(run.normalized.wells, "negcon")
+    wells = run.normalized.wells[is_control].reset_index(drop=True)
     if (n := wells["plate"].nunique()) < FEWEST:
         raise NotApplicable(f"{n} plates with control wells; outliers among them need {FEWEST}")
     try:
-        controls = control_profiles(Profiles(align_raw_profiles(run, chosen), wells))
+        controls = control_profiles(Profiles(align_raw_profiles(run, is_control), wells))
     except InputError as same_everywhere:
         raise NotApplicable(str(same_everywhere)) from same_everywhere
     X, batch_of = controls.components, dict(wells[["plate", "batch"]].to_numpy())

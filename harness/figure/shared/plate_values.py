@@ -48,11 +48,11 @@ def plate_values(run: FigureContext, feature: str | None) -> Values:
     filled = ~has_role(wells, "empty")
     plate = wells["plate"].to_numpy()
     if feature is None or feature in run.normalized.features:
-        chosen = strongest(run) if feature is None else run.normalized.features.index(feature)
-        name = run.normalized.features[chosen]
+        column = strongest(run) if feature is None else run.normalized.features.index(feature)
+        name = run.normalized.features[column]
         stages = {
-            "before": align_raw_profiles(run, np.ones(len(wells), dtype=bool), columns=[chosen])[:, 0],
-            "after": run.normalized.X[:, chosen],
+            "before": align_raw_profiles(run, np.ones(len(wells), dtype=bool), columns=[column])[:, 0],
+            "after": run.normalized.X[:, column],
         }
         why = "strongest row and column effect before" if feature is None else "chosen"
         scaled = {stage: _in_units(x.astype(np.float64), run, filled) for stage, x in stages.items()}
@@ -61,10 +61,10 @@ def plate_values(run: FigureContext, feature: str | None) -> Values:
     if scores is None and feature in wells and pd.api.types.is_numeric_dtype(wells[feature]):
         scores = wells[feature].to_numpy(dtype=np.float64)
     if scores is None:
-        known = [f"{task}/{model}" for task, model in run.evaluations]
+        scored = [f"{task}/{model}" for task, model in run.evaluations]
         raise InputError(
             f"figure.plate_view.feature={feature!r} is no feature, numeric column of the wells, or score; scores are "
-            f"{known}, features {preview(run.normalized.features)}"
+            f"{scored}, features {preview(run.normalized.features)}"
         )
     return Values(feature, "chosen", "difference from the plate's median", {"score": _centred(scores, plate, filled)})
 
@@ -76,16 +76,18 @@ def strongest(run: FigureContext) -> int:
     """
     wells = run.normalized.wells
     names = wells["plate"].unique()
-    drawn = names[np.sort(generator(run.seed, "plate view").permutation(len(names))[:SOUGHT_ON])]
-    chosen = wells["plate"].isin(drawn).to_numpy() & ~has_role(wells, "empty")
-    X, own = align_raw_profiles(run, chosen).astype(np.float64), wells[chosen].reset_index(drop=True)
-    by_plate = [position_effect(X[at], own.iloc[at]) for at in own.groupby("plate", sort=False).indices.values()]
+    sampled = names[np.sort(generator(run.seed, "plate view").permutation(len(names))[:SOUGHT_ON])]
+    searched = wells["plate"].isin(sampled).to_numpy() & ~has_role(wells, "empty")
+    X, well_rows = align_raw_profiles(run, searched).astype(np.float64), wells[searched].reset_index(drop=True)
+    by_plate = [
+        position_effect(X[at], well_rows.iloc[at]) for at in well_rows.groupby("plate", sort=False).indices.values()
+    ]
     if all(np.isnan(effect).all() for effect in by_plate):
-        by_plate = [position_effect(X, own)]
-    known = pd.DataFrame(by_plate).mean().to_numpy()
-    if np.isnan(known).all():
+        by_plate = [position_effect(X, well_rows)]
+    effects = pd.DataFrame(by_plate).mean().to_numpy()
+    if np.isnan(effects).all():
         raise NotApplicable("too few wells to tell rows from columns, or no feature varies; name one by feature")
-    return int(np.nanargmax(known))
+    return int(np.nanargmax(effects))
 
 
 def _in_units(x: Doubles, run: FigureContext, filled: NDArray[np.bool_]) -> Doubles:
@@ -103,10 +105,10 @@ def _centred(x: Doubles, plate: NDArray[np.object_], filled: NDArray[np.bool_]) 
 
 def _scores(run: FigureContext, name: str) -> Doubles | None:
     """Return held-out scores of ``task/model`` for each well, the mean where several folds held it out."""
-    found = {f"{task}/{model}": evaluations for (task, model), evaluations in run.evaluations.items()}
-    if name not in found:
+    evaluations_by_name = {f"{task}/{model}": evaluations for (task, model), evaluations in run.evaluations.items()}
+    if name not in evaluations_by_name:
         return None
-    parts = [e.wells[["plate", "well"]].assign(score=e.score) for e in found[name] if "well" in e.wells]
+    parts = [e.wells[["plate", "well"]].assign(score=e.score) for e in evaluations_by_name[name] if "well" in e.wells]
     if not parts:
         raise NotApplicable(f"scores of {name} are of compounds, not of wells")
     mean = pd.concat(parts).groupby(["plate", "well"])["score"].mean()
