@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0 with a table, 2 with one line on stderr where there is nothing to compare."""
+    """Return exit status 0 after printing a table, 2 after one line on stderr if there is nothing to compare."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     words = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(words)
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def compare(options: argparse.Namespace, *, command: str) -> None:
-    """Read the runs, form groups that may be compared, show each; ``command`` is what was asked for."""
+    """Read the runs, group those that may be compared and print each group; ``command`` is written into the page."""
     from harness.compare.comparison_group import comparison_group
     from harness.tracking.stored_run import StoredRun, group_of
     from harness.tracking.tracking import COMPARISON, Tracking
@@ -86,7 +86,7 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
         raise InputError("--csv writes one table; choose one with --data and --split")
     groups = [comparison_group(tracking.experiment, runs, extra=options.metric) for runs in runs_by_group.values()]
     for group in groups:
-        show_group(group, options)
+        print_group(group, options)
     if options.html:
         _write_page(groups, options, tracking, command)
     if not options.uri.startswith("http"):
@@ -108,17 +108,19 @@ def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
     return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {listed}"
 
 
-def show_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
-    """One table of finished runs, then what did not finish and what to be careful about."""
+def print_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
+    """Print tables of the finished runs, then unfinished runs and settings that differ."""
     from harness.compare.table import REFERENCE, differing_settings
-    from harness.compare.terminal import show, show_scorecards
+    from harness.compare.terminal import print_comparison, print_scorecards
     from harness.scoring.bootstrap import FEWEST_BATCHES
     from harness.tracking.stored_run import HEADLINE
 
     tags, finished = group.tags, group.finished
     if finished:
-        show_scorecards(group)
-        show(group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
+        print_scorecards(group)
+        print_comparison(
+            group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric
+        )
         print(f"Means over held-out folds, in brackets the 95% interval ({group.interval_basis}).")
         if 0 < len(group.heldout_folds) < FEWEST_BATCHES:
             for name, model, by_fold in group.fold_scores(HEADLINE[0]):
@@ -126,7 +128,7 @@ def show_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
                     f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in by_fold["value"].items())
                 )
         if not any(run.name == REFERENCE for run in finished.values()):
-            print("No finished run of raw here: no paired differences. Add one with +norm=raw.")
+            print("No finished run of raw, so no paired differences; add one with +norm=raw.")
         if options.csv:
             _write(group.table, options.csv)
     for label, run in group.unfinished.items():
@@ -138,7 +140,7 @@ def show_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
 def _write_page(
     groups: Sequence[ComparisonGroup], options: argparse.Namespace, tracking: Tracking, command: str
 ) -> None:
-    """The page as a file and, unless told not to, as a run of its own."""
+    """Write the page to a file and, without ``--no-log``, log it as a run of its own."""
     from harness.compare.report import report
 
     html = report(groups, command=command)

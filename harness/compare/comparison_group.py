@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.audit.scorecard.decision import Call
-from harness.compare.table import REFERENCE, comparison
+from harness.compare.table import REFERENCE, comparison_table
 from harness.scoring.bootstrap import FEWEST_BATCHES
 from harness.tracking.stored_run import StoredRun, latest, models_of, stored_table
 
@@ -24,7 +24,7 @@ class ComparisonGroup:
     ----------
     experiment : its name.
     runs : finished or not, by label; ``finished`` in the order of ``table``.
-    table : of finished runs (:func:`harness.compare.table.comparison`), raw first; without rows if none finished.
+    table : of finished runs (:func:`harness.compare.table.comparison_table`), raw first; without rows if none finished.
     """
 
     experiment: str
@@ -48,7 +48,7 @@ class ComparisonGroup:
 
     @property
     def models(self) -> list[str]:
-        """``<task>/<model>`` of all runs."""
+        """``<task>/<model>`` of the finished runs."""
         return list(dict.fromkeys("/".join(pair) for run in self.finished.values() for pair in models_of(run)))
 
     @property
@@ -128,7 +128,7 @@ def comparison_group(experiment: str, runs: Sequence[StoredRun], *, extra: Seque
     finished = {label: run for label, run in newest.items() if run.status == "FINISHED"}
     if not finished:
         return ComparisonGroup(experiment, newest, pd.DataFrame({"norm": []}))
-    table = comparison(finished, extra=extra)
+    table = comparison_table(finished, extra=extra)
     reference_first = table["norm"].ne(REFERENCE).rename("_order")
     table = table.assign(_order=reference_first).sort_values(["_order", "norm"], kind="stable").drop(columns="_order")
     return ComparisonGroup(experiment, newest, table.reset_index(drop=True))

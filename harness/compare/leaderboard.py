@@ -9,7 +9,7 @@ import numpy as np
 from harness.compare.comparison_group import ANCHORS, ComparisonGroup
 from harness.compare.formatting import format_number, format_p_value
 from harness.compare.report_section import Cell, Section
-from harness.compare.table import CONTRAST, PROBE, REFERENCE, baselines
+from harness.compare.table import CONTRAST, PROBE, REFERENCE, baseline_columns
 from harness.scoring.bootstrap import FEWEST_BATCHES
 from harness.tracking.stored_run import HEADLINE
 
@@ -20,7 +20,7 @@ def leaderboard(group: ComparisonGroup) -> Section | None:
     """Return all finished runs with every number that ranks them, ``noise`` and ``oracle`` last."""
     if group.table.empty:
         return None
-    ranked, trivial = group.ranked(), baselines(group.table)
+    ranked, trivial = group.ranked(), baseline_columns(group.table)
     paired = [model for model in group.models if _difference(model) in ranked]
     n_compared = [int(group.table[f"{_difference(model)}_p_holm"].notna().sum()) for model in paired]
     values = {

@@ -19,8 +19,8 @@ def tradeoff(group: ComparisonGroup) -> Section | None:
     title = "Batch removed against biology kept"
     model = group.models[0]
     plotted = [
-        plots.tradeoff(group, CONTRAST, "contrast of the matched spike-in", nothing=0.0),
-        plots.tradeoff(group, f"{model}/auroc", f"AUROC, {model}", nothing=0.5),
+        plots.tradeoff_plot(group, CONTRAST, "contrast of the matched spike-in", nothing=0.0),
+        plots.tradeoff_plot(group, f"{model}/auroc", f"AUROC, {model}", nothing=0.5),
     ]
     drawings = [drawing for drawing in plotted if drawing is not None]
     values = {
@@ -35,7 +35,7 @@ def differences(group: ComparisonGroup) -> Section | None:
     if group.table.empty:
         return None
     title = f"Paired differences to {REFERENCE}"
-    figure = plots.forest(group, order=group.ranked()["norm"].tolist())
+    figure = plots.difference_plot(group, order=group.ranked()["norm"].tolist())
     caption = "Means over held-out folds with 95% intervals of the difference, not corrected for their number."
     if len(group.table) > plots.MOST_ROWS:
         caption += f" The first {plots.MOST_ROWS} of {len(group.table)} of the leaderboard, which has all."

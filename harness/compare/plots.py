@@ -16,7 +16,7 @@ from matplotlib.transforms import Bbox
 from harness.audit.scorecard.decision import Call
 from harness.compare.comparison_group import ANCHORS, ComparisonGroup
 from harness.compare.table import PROBE, REFERENCE
-from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure
+from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure, plain_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,35 +44,34 @@ def verdict_style(verdict: str) -> tuple[str, str]:
 
 
 def svg(figure: Figure) -> bytes:
-    """Return the figure as a picture that is the same whenever it is drawn."""
+    """Return the figure as SVG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "harness"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight", pad_inches=0.06)
     return buffer.getvalue()
 
 
-def removed(probe: Doubles, null: Doubles) -> Doubles:
-    """Return share of the batch removed: 1 where the probe scores as its null does on average, 0 where it is always
-    right.
-    """
+def batch_removed(probe: Doubles, null: Doubles) -> Doubles:
+    """Return the share of the batch removed: 1 if the probe scores as its null on average, 0 if it is always right."""
     return np.asarray((1 - probe) / (1 - null), dtype=np.float64)
 
 
-def tradeoff(group: ComparisonGroup, key: str, name: str, *, nothing: float) -> tuple[Figure, list[str]] | None:
-    """Return batch removed against a metric, (figure, norms without room for a name); None where no run has it and a
-    probe.
+def tradeoff_plot(group: ComparisonGroup, key: str, name: str, *, nothing: float) -> tuple[Figure, list[str]] | None:
+    """Plot the batch removed against a metric.
+
+    Returns the figure and the norms without room for a name; None if no run has both the metric and a probe.
 
     Parameters
     ----------
     key : column of the group's table, with ``_lower`` and ``_upper``. name : what to call it.
-    nothing : its value where no biology is left, drawn as a line.
+    nothing : its value if no biology is left, drawn as a line.
     """
     columns = ["norm", "verdict", key, f"{key}_lower", f"{key}_upper", PROBE, f"{PROBE}_null_mean"]
     table = group.table[columns].dropna(subset=[key, PROBE, f"{PROBE}_null_mean"])
     if table.empty:
         return None
     figure, (axes,) = new_figure(4.1, 3.4)
-    x = removed(table[PROBE].to_numpy(float), table[f"{PROBE}_null_mean"].to_numpy(float))
+    x = batch_removed(table[PROBE].to_numpy(float), table[f"{PROBE}_null_mean"].to_numpy(float))
     y = table[key].to_numpy(float)
     hollow = np.array([group.runs[norm].name in ANCHORS for norm in table["norm"]])
     verdicts = table["verdict"].where(table["verdict"].isin(list(VERDICT_STYLES)), "").to_numpy()
@@ -90,18 +89,10 @@ def tradeoff(group: ComparisonGroup, key: str, name: str, *, nothing: float) -> 
     axes.margins(0.12, 0.08)
     axes.set_xlabel("batch removed (1: probe at chance, 0: always right)", fontsize=SMALL + 1)
     axes.set_ylabel(label(name, 48), fontsize=SMALL + 1)
-    plain(axes)
+    plain_axes(axes)
     handles, names = _verdict_legend(table["verdict"])
     legend_below(axes, handles, names, drop=0.55)
     return figure, _name_points(figure, axes, x, y, table["norm"].tolist())
-
-
-def plain(axes: Axes) -> None:
-    """Small numbers, a faint grid, no box."""
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _verdict_legend(verdicts: pd.Series) -> tuple[list[Line2D], list[str]]:
@@ -112,7 +103,7 @@ def _verdict_legend(verdicts: pd.Series) -> tuple[list[Line2D], list[str]]:
 
 
 def _name_points(figure: Figure, axes: Axes, x: Doubles, y: Doubles, names: Sequence[str]) -> list[str]:
-    """Write each name beside its point where it covers neither point nor name; the names that found no room."""
+    """Write each name next to its point if it covers no point and no name; return the names without room."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
@@ -149,7 +140,7 @@ _SIDE = {1: "left", -1: "right", 0: "center"}
 
 
 def _places(at: Doubles, width: float, height: float, pixels: float) -> Iterator[tuple[tuple[int, int], Bbox]]:
-    """Where a name of this size in pixels may stand, the nearest first: offset in points, and the box it would fill."""
+    """Yield positions of a name of this size in pixels, the nearest first: offset in points, and the box it fills."""
     sides = [(1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1)]
     for far, (dx, dy) in product((8, 20, 32, 44, 60, 80), sides):
         x0 = at[0] + dx * far * pixels - width * {1: 0.0, -1: 1.0, 0: 0.5}[dx]
@@ -157,16 +148,15 @@ def _places(at: Doubles, width: float, height: float, pixels: float) -> Iterator
 
 
 def _fits(box: Bbox, frame: Bbox, occupied: Sequence[Bbox]) -> bool:
-    """Return whether a box lies inside the frame and on nothing."""
+    """Return whether a box lies inside the frame and overlaps no other."""
     inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
     return inside and not any(box.overlaps(other) for other in occupied)
 
 
-def forest(group: ComparisonGroup, *, order: Sequence[str]) -> Figure | None:
-    """Return paired differences of AUROC to raw with their intervals, a row per norm, a colour per model; None without
-    any.
+def difference_plot(group: ComparisonGroup, *, order: Sequence[str]) -> Figure | None:
+    """Plot paired differences of AUROC to raw with their intervals, a row per norm, a colour per model.
 
-    Shows the first :data:`MOST_ROWS` of ``order``.
+    Shows the first :data:`MOST_ROWS` of ``order``; None without any difference.
     """
     names = {model: f"{model}/auroc_minus_{REFERENCE}" for model in group.models}
     names = {model: key for model, key in names.items() if key in group.table}
@@ -189,6 +179,6 @@ def forest(group: ComparisonGroup, *, order: Sequence[str]) -> Figure | None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"AUROC minus {REFERENCE}, same wells and resamples", fontsize=SMALL + 1)
-    plain(axes)
+    plain_axes(axes)
     legend_below(axes, handles, words, drop=0.5)
     return figure

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 
 from harness.compare.comparison_group import ComparisonGroup
 from harness.compare.formatting import format_percent_range
-from harness.compare.plots import MOST_ROWS, plain
+from harness.compare.plots import MOST_ROWS
 from harness.compare.report_section import Cell, EmbeddedImage, Section
-from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure
+from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure, plain_axes
 from harness.tracking.stored_run import stored_table
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def spike_chart(audits: Audits, arm: str) -> tuple[Figure, str]:
     left, right = axes.get_xlim()
     axes.set_xlim(min(left, 0), max(right, 1.08))
     axes.set_xlabel("1: kept as by the yardstick, 0: gone", fontsize=SMALL + 1)
-    plain(axes)
+    plain_axes(axes)
     styles = {"contrast": ("o", OKABE_ITO[0], OKABE_ITO[0]), "retention": ("D", OKABE_ITO[3], "none")}
     handles = [
         Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor=face)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.compare.statistics import two_sided, with_corrected
+from harness.compare.p_values import add_corrected_p_values, two_sided_p_value
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError
 from harness.scoring.bootstrap import interval
@@ -22,7 +22,7 @@ BASELINE = "/best_baseline"
 
 
 def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
-    """Return parameters outside ``norm.`` whose values differ between runs: key to the values found."""
+    """Return parameters outside ``norm.`` whose values differ between runs: the values by key."""
     keys = {key for run in runs.values() for key in score_settings(run) if not key.startswith("norm.")}
     values_by_key = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
     tuners = len(values_by_key.get(TUNER, [])) > 1  # then all settings of a tuner differ
@@ -33,7 +33,7 @@ def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
     }
 
 
-def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
+def comparison_table(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
     """Return runs of one group as a table.
 
     Parameters
@@ -45,7 +45,7 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     -------
     DataFrame : one row per run: ``norm, scope, verdict``; per task and model ``<task>/<model>/<metric>`` with
         ``_lower`` and ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval
-        (NaN where no raw run, or one with other resamples, labels or another seed, is there), ``_p`` of the difference
+        (NaN without a raw run of the same resamples, labels and seed), ``_p`` of the difference
         and ``_p_holm``, corrected for the runs compared; the best trivial baseline of each
         task (``<task>/best_baseline``, ``_is``); the batch probe and its null mean; the contrast of the matched
         spike-in; ``extra``.
@@ -60,7 +60,7 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     reference = next((run for run in runs.values() if run.name == REFERENCE), None)
     raw = {} if reference is None else _draws(reference)
     rows = [_row(label, run, reference, raw, extra) for label, run in runs.items()]
-    return with_corrected(pd.DataFrame(rows))
+    return add_corrected_p_values(pd.DataFrame(rows))
 
 
 def _row(
@@ -88,7 +88,7 @@ def _row(
 
 
 def _best_baseline(run: StoredRun, task: str) -> tuple[float, str]:
-    """Return the highest mean AUROC that was reached without looking at features as a model does, and by what."""
+    """Return the highest mean AUROC of the trivial baselines of a task, and the name of that baseline."""
     models, suffix = {model for of, model in models_of(run) if of == task}, f"/{HEADLINE[0]}"
     keys = [key for key in run.metrics if key.startswith(f"{task}/") and key.endswith(suffix) and key.count("/") == 2]
     auroc_by_baseline = {key.split("/")[1]: run.metrics[key] for key in keys if key.split("/")[1] not in models}
@@ -96,10 +96,8 @@ def _best_baseline(run: StoredRun, task: str) -> tuple[float, str]:
     return auroc_by_baseline.get(best, float("nan")), best.removeprefix("baseline_")
 
 
-def baselines(table: pd.DataFrame) -> dict[str, str]:
-    """Return what the best trivial baseline of each task is called, and its column; the task is named where there are
-    two.
-    """
+def baseline_columns(table: pd.DataFrame) -> dict[str, str]:
+    """Return the column of the best trivial baseline of each task by heading, which names the task if there are two."""
     columns = [str(column) for column in table if str(column).endswith(BASELINE)]
     several = len(columns) > 1
     return {f"best trivial baseline{f', {c.removesuffix(BASELINE)}' if several else ''}": c for c in columns}
@@ -113,7 +111,7 @@ def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
 
 
 def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, str], Doubles]) -> dict[str, float]:
-    """This run's mean AUROC minus raw's, with the interval and p-value of the difference over the same resamples."""
+    """Return this run's mean AUROC minus raw's, with interval and p-value of the difference over the same resamples."""
     draws, metrics, expected = _draws(run), run.metrics, reference.metrics
     differences: dict[str, float] = {}
     for task, model in models_of(run):
@@ -126,5 +124,5 @@ def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, s
             name = f"{key}_minus_{REFERENCE}"
             lower, upper = interval(a - b)
             differences |= {name: metrics[key] - expected[key], f"{name}_lower": lower, f"{name}_upper": upper}
-            differences[f"{name}_p"] = float("nan") if run is reference else two_sided(a - b)
+            differences[f"{name}_p"] = float("nan") if run is reference else two_sided_p_value(a - b)
     return differences

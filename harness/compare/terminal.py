@@ -1,4 +1,4 @@
-"""The comparison on a terminal: one table per task and model, one for what the runs have in common."""
+"""The comparison on a terminal: one table per task and model, one of the numbers next to the models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from harness.compare.comparison_group import ComparisonGroup
 from harness.compare.formatting import format_interval, format_number
-from harness.compare.table import CONTRAST, PROBE, REFERENCE, baselines
+from harness.compare.table import CONTRAST, PROBE, REFERENCE, baseline_columns
 from harness.compare.verdicts import scorecard_marks
 from harness.tracking.stored_run import HEADLINE
 
@@ -28,7 +28,7 @@ _TITLES = {
 }
 
 
-def show_scorecards(group: ComparisonGroup) -> None:
+def print_scorecards(group: ComparisonGroup) -> None:
     """Print the verdict of each run and its answers as marks; nothing if no run has a scorecard."""
     answers = scorecard_marks(group)
     if answers is not None:
@@ -38,8 +38,8 @@ def show_scorecards(group: ComparisonGroup) -> None:
         console.print(legend, style="dim")
 
 
-def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
-    """Print the table of :func:`harness.compare.table.comparison`; ``extra`` are further metric keys in it."""
+def print_comparison(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
+    """Print the table of :func:`harness.compare.table.comparison_table`; ``extra`` are further metric keys in it."""
     width = max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
     console = Console(width=width, highlight=False)
     for pair in _pairs(table):
@@ -50,7 +50,7 @@ def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
     columns = {
         **{
             name: [f"{format_number(row[key])} ({row[f'{key}_is']})" for row in rows]
-            for name, key in baselines(table).items()
+            for name, key in baseline_columns(table).items()
         },
         "batch probe (its null)": [
             f"{format_number(row[PROBE])} ({format_number(row[f'{PROBE}_null_mean'])})" for row in rows

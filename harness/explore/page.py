@@ -12,8 +12,8 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from harness.explore.pack import pack, to_json
-from harness.explore.points import View, join
+from harness.explore.pack import pack_views, to_json
+from harness.explore.points import View, join_views
 from harness.plotting.style import OKABE_ITO
 from harness.utils.html_templates import html_templates
 
@@ -22,14 +22,14 @@ PROGRAM = ("data", "colours", "filter", "plot", "touch", "legend", "selection", 
 N_RAMP_COLOURS = 64  # of a continuous scale
 
 
-def page(views: Sequence[View], *, title: str) -> str:
+def explorer_page(views: Sequence[View], *, title: str) -> str:
     """Return the document; a title and names from data are text in it, never markup.
 
     Raises
     ------
-    InputError : see :func:`harness.explore.points.join`.
+    InputError : see :func:`harness.explore.points.join_views`.
     """
-    description, binary = pack(join(views), views)
+    description, binary = pack_views(join_views(views), views)
     viridis = matplotlib.colormaps["viridis"]
     description["categorical"] = list(OKABE_ITO)
     description["ramp"] = [to_hex(viridis(i / (N_RAMP_COLOURS - 1))) for i in range(N_RAMP_COLOURS)]
@@ -69,5 +69,5 @@ def _source_hash(text: str) -> str:
 
 
 def _script(source: str) -> str:
-    """Return source that cannot end its script element."""
+    """Return a script without any text that would end its element."""
     return re.sub(r"</(script)", r"<\\/\1", source, flags=re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Several maps of the same wells: every well is one point, wherever each normalization puts it."""
+"""Several maps of the same wells: each well is one point with a position on every map."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ AXES = ("umap_1", "umap_2")
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One map: where a normalization puts wells or images.
+    """A map: the positions that a normalization gives to wells or images.
 
     Attributes
     ----------
-    name : of the normalization; what a user switches by.
-    note : in one line what is shown: normalization and scope, data, split.
+    name : of the normalization; users switch between views by it.
+    note : one line with normalization and scope, data, split.
     points : one row per well, or per image with a column ``site``: ``plate, well, batch, role``, the coordinates
-        ``umap_1, umap_2`` and, where known, ``compound, dose``; plates in the order of the screen. Every further
-        numeric column is a score, NaN where undefined.
+        ``umap_1, umap_2`` and, if known, ``compound, dose``; plates in the order of the screen. Every further
+        numeric column is a score, NaN if undefined.
     """
 
     name: str
@@ -43,15 +43,15 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joined:
+class JoinedViews:
     """Views on one set of n points.
 
     Attributes
     ----------
-    wells : n rows of text, ``""`` where unknown: plate, well, batch, role and, where known, site, compound, dose.
+    wells : n rows of text, ``""`` if unknown: plate, well, batch, role and, if known, site, compound, dose.
     plates : all of them in the order of the screen.
-    at : per view (n, 2) coordinates, NaN where the view lacks the point.
-    scores : per view the (n,) values of each of its scores, float32, NaN where undefined.
+    at : per view (n, 2) coordinates, NaN if the view lacks the point.
+    scores : per view the (n,) values of each of its scores, float32, NaN if undefined.
     """
 
     wells: pd.DataFrame
@@ -60,7 +60,7 @@ class Joined:
     scores: list[dict[str, Floats]]
 
 
-def join(views: Sequence[View], *, seed: int = 0) -> Joined:
+def join_views(views: Sequence[View], *, seed: int = 0) -> JoinedViews:
     """Identify points by plate, well and site; the first view that has a point describes it.
 
     Points come in random order, the same for the same ``seed``: drawn in the order of plates, the last batch
@@ -96,7 +96,7 @@ def join(views: Sequence[View], *, seed: int = 0) -> Joined:
             named = ", ".join(f"{c} {twice[c]!r}" for c in key)
             raise InputError(f"explorer: the map {view.name!r} shows {named} twice; expected one row per point")
     pairs = list(zip(views, rows, strict=True))
-    return Joined(
+    return JoinedViews(
         wells=wells.iloc[order].reset_index(drop=True),
         plates=list(dict.fromkeys(wells["plate"])),
         at=[_spread(view.points[list(AXES)].to_numpy(np.float64), view_rows, len(wells)) for view, view_rows in pairs],

@@ -1,4 +1,4 @@
-"""Maps of runs that were recorded: the table of a figure, with the held-out scores of its wells."""
+"""Maps of recorded runs: the table of a figure, with the held-out scores of its wells."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ TABLES = ("explorer", "umap")  # of the figures with a map, the one with more we
 
 
 def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
-    """Return one view per run that kept a map, by label, with the scores of its table ``predictions`` where that was
-    kept.
+    """Return one view per run with a map, by label, with the scores of its table ``predictions`` if there is one.
 
     Raises
     ------
@@ -26,18 +25,19 @@ def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
         raise InputError(f"the runs are of {len(data)} data sets {sorted(data.values())}; choose one with --data")
     maps = {label: _points(run) for label, run in runs.items()}
     views = [
-        View(name=n, note=note(n, runs[n].tags), points=points) for n, points in maps.items() if points is not None
+        View(name=n, note=describe_run(n, runs[n].tags), points=points)
+        for n, points in maps.items()
+        if points is not None
     ]
     if not views:
-        raise InputError(f"none of {', '.join(runs)} kept a map; run again with the figure umap or explorer")
+        raise InputError(f"none of {', '.join(runs)} has a map; run again with the figure umap or explorer")
     return views
 
 
 def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Return ``points`` with a column ``<task>/<model>``: the held-out score of the well, NaN where it was not held
-    out.
+    """Return ``points`` with a column ``<task>/<model>``: the held-out score of the well, NaN if none.
 
-    Where several folds hold a well out it is their mean; the sites of a well share its score.
+    It is the mean if several folds hold the well out; the sites of a well share its score.
     """
     key = ["plate", "well"]
     for task, model in models:
@@ -56,16 +56,17 @@ def _points(run: StoredRun) -> pd.DataFrame | None:
     return with_scores(points, predictions, new_models)
 
 
-def note(label: str, tags: Mapping[str, str]) -> str:
-    """Return what a map shows, in one line."""
+def describe_run(label: str, tags: Mapping[str, str]) -> str:
+    """Return normalization, scope, data and split of a run in one line."""
     return f"norm {label} ({tags.get('scope', '')}) · data {tags.get('data', '')} · split {tags.get('split', '')}"
 
 
-def chosen(
+def select_runs(
     runs: Mapping[str, StoredRun], *, ids: Sequence[str] = (), data: str | None = None, split: str | None = None
 ) -> dict[str, StoredRun]:
-    """Return finished runs that may stand in one page, by label, oldest first; those of ``ids``, else the newest of
-    each name and configuration.
+    """Return finished runs that may stand in one page, by label, oldest first.
+
+    Those are the runs of ``ids``; without ids the newest of each name and configuration.
 
     Parameters
     ----------

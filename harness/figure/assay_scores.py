@@ -1,4 +1,4 @@
-"""How many assays can be predicted, and how much better than their base rate."""
+"""Number of assays that can be predicted, and how much better than their base rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, add_headline, label, legend_below, new_figure, plain_axes
 from harness.settings.annotated_types import Share
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class AssayScores(FigureMember):
-    """One picture per task with several labels. Left: share of assays whose AUROC, mean over held-out folds, is
-    above x (Hofmarcher 2019 count the assays above 0.7, 0.8 and 0.9). Right: average precision against the base rate,
-    on logarithmic axes; a model that knows nothing lies on the diagonal.
+    """One picture per task with several labels: AUROC and average precision of its assays.
+
+    Left: share of assays whose AUROC, mean over held-out folds, is above x (Hofmarcher 2019 count the assays above
+    0.7, 0.8 and 0.9). Right: average precision against the base rate, on logarithmic axes; a model without
+    information lies on the diagonal.
 
     ``thresholds``: AUROCs that are marked, with the share of assays above them.
     """
@@ -38,14 +40,16 @@ class AssayScores(FigureMember):
         self.thresholds = thresholds
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``assay_scores``: task, model, assay, auroc, average_precision, base_rate, n_folds, n, reason.
+        """Return the scores by assay, and the shares of assays above the thresholds.
+
+        ``assay_scores``: task, model, assay, auroc, average_precision, base_rate, n_folds, n, reason.
         ``assay_scores_shares``: task, model, threshold, n_above, n_scored, n_assays, share (of the scored assays).
 
         Scores are means over the ``n_folds`` held-out folds that hold both classes of the assay, so that average
-        precision and base rate belong to the same compounds; ``n`` is their number, summed over those folds. NaN where
+        precision and base rate belong to the same compounds; ``n`` is their number, summed over those folds. NaN if
         there is no such fold; ``reason`` says why.
 
-        Raises NotApplicable where no task has groups, or a metric was not computed.
+        Raises NotApplicable if no task has groups, or a metric was not computed.
         """
         scores = run.scores
         if scores is None or "group" not in scores or not (scores["group"] != "").any():
@@ -92,7 +96,7 @@ class AssayScores(FigureMember):
             if unscored.max():
                 least, most = unscored.min(), unscored.max()
                 counts += f" · not scored: {most:,}" if least == most else f" · not scored: {least:,} to {most:,}"
-            headline(figure, f"{label(task)}: scores by assay", run, counts)
+            add_headline(figure, f"{label(task)}: scores by assay", run, counts)
             figures[f"assay_scores_{task}"] = figure
         return figures
 
@@ -131,7 +135,7 @@ class AssayScores(FigureMember):
         axes.set_xlabel("AUROC above", fontsize=SMALL)
         axes.set_ylabel("share of scored assays", fontsize=SMALL)
         axes.set_title("share of assays above an AUROC", fontsize=MEDIUM)
-        _plain(axes)
+        plain_axes(axes)
         title = "share with AUROC above " + " · ".join(f"{threshold:g}" for threshold in self.thresholds)
         legend_below(axes, handles, labels, drop=0.45, title=title if self.thresholds else None)
 
@@ -159,13 +163,6 @@ def _draw_precision(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_xlabel("base rate (share of actives)", fontsize=SMALL)
     axes.set_ylabel("average precision", fontsize=SMALL)
     axes.set_title("average precision against base rate", fontsize=MEDIUM)
-    _plain(axes)
+    plain_axes(axes)
     axes.minorticks_off()
     legend_below(axes, handles, labels, drop=0.45, title="median of average precision / base rate")
-
-
-def _plain(axes: Axes) -> None:
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

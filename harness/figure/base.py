@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureContext:
-    """One evaluated normalization: everything that a figure may read.
+    """An evaluated normalization: everything that a figure may read.
 
     Attributes
     ----------
@@ -33,10 +33,10 @@ class FigureContext:
     baseline_scores : the same of the trivial baselines.
     findings : of the audit.
     raw : profiles of all sites or wells before normalization, perhaps on disk. None if not kept.
-    trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None where nothing was tuned.
+    trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None if nothing was tuned.
     n_resamples : bootstrap draws behind intervals that a figure makes itself.
     scorecard : the answers of the audit (:meth:`harness.audit.verdict.Decision.scorecard`); None without a verdict.
-    batch_tables : how batches were inferred (:class:`harness.batch.inference.assignment.BatchInference`); empty where
+    batch_tables : how batches were inferred (:class:`harness.batch.inference.assignment.BatchInference`); empty if
         they were given.
     """
 

@@ -1,4 +1,4 @@
-"""Cell counts: against the effect, of some compounds beside controls, and as the only thing a model is told."""
+"""Cell counts: against the effect, of some compounds next to controls, and as the only model input."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from harness.figure.base import FigureContext, FigureMember
 from harness.known_effects.scores import ROLES
 from harness.known_effects.spearman import spearman
 from harness.known_effects.treatments import relative_cell_count, well_strength
-from harness.plotting.forest import HEIGHT, draw_rows
-from harness.plotting.style import OKABE_ITO, SMALL, headline, label, new_figure
+from harness.plotting.forest import HEIGHT, draw_intervals
+from harness.plotting.style import OKABE_ITO, SMALL, add_headline, faint_grid, label, new_figure
 from harness.settings.annotated_types import Count, Name
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CONTROLS = "controls"
 
 
 class CellCounts(FigureMember):
-    """Three pictures: cell count against effect, boxplots of compounds beside controls, models beside baselines.
+    """Three pictures: cell count against effect, boxplots of compounds and controls, models and baselines.
 
     Counts are relative to the median of the plate's control wells. Compounds of the boxplots are drawn at random, the
     same for every normalization.
@@ -43,17 +43,19 @@ class CellCounts(FigureMember):
         self.chance = chance
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``cell_counts``: plate, well, group (a compound, or "controls"), cell_count (relative), of the wells
+        """Return the tables of the three pictures.
+
+        ``cell_counts``: plate, well, group (a compound, or "controls"), cell_count (relative), of the wells
         in the boxplots, groups by falling median; ``cell_count_effect``: compound, n_wells, medians of cell_count and
         distance; ``cell_count_spearman``: value, lower, upper, n, reason; ``cell_count_baseline``: task, model, kind,
         value, lower, upper of the metric, the mean over held-out folds.
 
-        Raises NotApplicable where no cell count or no compound is known.
+        Raises NotApplicable without cell counts or without compounds.
         """
         wells = well_table(run.normalized.wells)
         wells["cell_count"] = relative_cell_count(wells)
         if "compound" not in wells:
-            raise NotApplicable("no compound is known: the wells table has no column compound")
+            raise NotApplicable("no compounds: the wells table has no column compound")
         keys = pd.MultiIndex.from_frame(wells[["plate", "well"]])
         wells["distance"] = well_strength(run.normalized).reindex(keys).to_numpy()
         treated = wells[wells["role"].isin(ROLES) & wells["compound"].notna() & (wells["compound"] != "")]
@@ -101,17 +103,15 @@ class CellCounts(FigureMember):
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Return ``cell_counts``, ``cell_count_effect``, and ``cell_count_baseline_<task>`` for each task with
-        scores.
-        """
+        """Return ``cell_counts``, ``cell_count_effect``, and for each scored task ``cell_count_baseline_<task>``."""
         figures = {"cell_counts": _boxes(tables["cell_counts"], tables["cell_count_effect"], run)}
         figures["cell_count_effect"] = _effect(tables["cell_count_effect"], tables["cell_count_spearman"].iloc[0], run)
         for task, table in tables["cell_count_baseline"].groupby("task", sort=False):
             figure, (axes,) = new_figure(3.6, HEIGHT * len(table) + 0.1)
             colours = [OKABE_ITO[2] if kind == "model" else "0.55" for kind in table["kind"]]
             what = f"{label(self.metric)}, mean over held-out folds"
-            draw_rows(axes, table, table["model"].tolist(), colours, what=what, nothing=self.chance)
-            headline(figure, f"{label(task)}: models beside trivial baselines", run, "bars: 95% intervals")
+            draw_intervals(axes, table, table["model"].tolist(), colours, what=what, nothing=self.chance)
+            add_headline(figure, f"{label(task)}: models and trivial baselines", run, "bars: 95% intervals")
             figures[f"cell_count_baseline_{task}"] = figure
         return figures
 
@@ -134,7 +134,7 @@ def _boxes(table: pd.DataFrame, effect: pd.DataFrame, run: FigureContext) -> Fig
     axes.set_ylabel("cell count / median of the plate's controls", fontsize=SMALL)
     axes.tick_params(axis="y", labelsize=SMALL)
     counts = f"{len(groups) - 1:,} of {len(effect):,} compounds drawn at random, by median; in brackets: wells"
-    headline(figure, "Cell counts of compounds beside controls", run, counts)
+    add_headline(figure, "Cell counts of compounds next to controls", run, counts)
     return figure
 
 
@@ -149,12 +149,11 @@ def _effect(table: pd.DataFrame, rho: pd.Series[float], run: FigureContext) -> F
         axes.set_yscale("log")
     correlation = f"Spearman {rho['value']:.2f} [{rho['lower']:.2f}, {rho['upper']:.2f}]"
     counts = f"n = {len(table):,} compounds · {correlation if np.isfinite(rho['value']) else 'Spearman undefined'}"
-    headline(figure, "Cell count against effect", run, counts)
+    add_headline(figure, "Cell count against effect", run, counts)
     return figure
 
 
 def _mark(axes: Axes) -> None:
     axes.axvline(1.0, color="0.5", linestyle=":", linewidth=1)
     axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
+    faint_grid(axes)

@@ -1,4 +1,4 @@
-"""How much each well looks like a control: density on the map, distance in feature space, and the wells at the ends."""
+"""Similarity of each well to the controls: density on the map, distance in feature space, and the extreme wells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.data.wells.sampling import sample
 from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.control_likeness_panels import FIT, draw_both, draw_distances, draw_map
 from harness.figure.umap import Umap
-from harness.plotting.style import headline, new_figure
+from harness.plotting.style import add_headline, new_figure
 from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between, OneOf
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ControlLikeness(FigureMember):
-    """Every treated well scored by what the control wells look like, twice, and compounds at the far end.
+    """Two scores of the similarity of each well to the control wells, and the compounds least like controls.
 
     ``log_density``: natural logarithm of the density, per squared unit of the map, of a Gaussian fitted robustly to the
     controls on the UMAP. Not a posterior: with one component that is 100% for every well, however far away.
@@ -33,7 +33,7 @@ class ControlLikeness(FigureMember):
     fits to the controls of other folds.
 
     On simulated screens the distance ranks wells by planted strength far better than the density on the map, which
-    only part of a large screen has: it decides the order unless ``rank_by=log_density``.
+    only a part of a large screen has: it decides the order unless ``rank_by=log_density``.
 
     Parameters
     ----------
@@ -63,14 +63,16 @@ class ControlLikeness(FigureMember):
         self.map = Umap(max_points=max_points, n_neighbors=n_neighbors, min_dist=min_dist)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``control_likeness``: every control and treated well with its place and both scores;
+        """Return both scores of all wells, the fits, and the extreme wells and compounds.
+
+        ``control_likeness``: every control and treated well with its place and both scores;
         ``control_likeness_fit``: group, mean_1, mean_2, cov_11, cov_12, cov_22 of the Gaussians on the map;
         ``control_likeness_spearman``: value and n of the rank correlation of both scores over treated wells;
         ``wells_least_control_like``, ``wells_most_control_like``: rank, plate, well, batch, compound, both scores;
         ``compounds_least_control_like`` (if compounds are known): compound, n_wells, n_chosen (among the least),
         expected, p, q (:func:`harness.control_similarity.enrichment.enrichment`).
 
-        Raises NotApplicable where there is no map, or too few control wells.
+        Raises NotApplicable without a map, or with too few control wells.
         """
         wells = run.normalized.wells
         on_map = sample(wells, max_points=self.max_points, seed=run.seed)
@@ -103,7 +105,7 @@ class ControlLikeness(FigureMember):
         counts += f", {table['umap_1'].notna().sum():,} of them on the map"
         if unscored := int(table["mahalanobis"].isna().sum()):
             counts += f" · {unscored:,} in batches with too few controls to be scored"
-        headline(figure, "Likeness to controls", run, counts)
+        add_headline(figure, "Likeness to controls", run, counts)
         return {"control_likeness": figure}
 
 

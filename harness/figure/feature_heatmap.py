@@ -1,4 +1,4 @@
-"""Wells in plate order by features in clustered order, before and after: what the batch does to which features."""
+"""Heatmap of wells in plate order by features in clustered order, before and after normalization."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pandas as pd
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.figure.shared.heatmap_wells import shown_wells
-from harness.plotting.axis_order import by_correlation
-from harness.plotting.batch_bar import batch_bar, gap
-from harness.plotting.control_units import in_control_units, spread
+from harness.figure.shared.heatmap_wells import sample_heatmap_wells
+from harness.plotting.axis_order import order_by_correlation
+from harness.plotting.batch_bar import batch_bar, places_per_line
+from harness.plotting.control_units import control_spread, in_control_units
 from harness.plotting.panels import new_grid
-from harness.plotting.style import MEDIUM, SMALL, batch_colours, headline, label, spaced
+from harness.plotting.style import MEDIUM, SMALL, add_headline, batch_colours, label, spaced_labels
 from harness.settings.annotated_types import Count
 from harness.settings.limits import Between
 
@@ -35,8 +35,8 @@ class FeatureHeatmap(FigureMember):
     """Four heatmaps: control and treated wells, before and after.
 
     The same sampled wells stand before and after, plates by id; the same features in all panels, by hierarchical
-    clustering of their correlation over the controls before. Controls are wells that the normalizer did not use where
-    every plate has them, else any, and the title says which.
+    clustering of their correlation over the controls before. Controls are wells that the normalizer did not use if
+    every plate has them, else any; the title says which.
 
     Values are in robust sd of control wells within plates at that stage, about the median of the controls shown: a
     step of 3 between two batches is three times the noise between wells, before as after. In units of the controls
@@ -44,8 +44,8 @@ class FeatureHeatmap(FigureMember):
 
     Parameters
     ----------
-    wells : control wells and treated wells a plate; fewer where the plates are many.
-    max_features : drawn at random where there are more, the same for all normalizations.
+    wells : control wells and treated wells a plate; fewer on screens of many plates.
+    max_features : drawn at random if there are more, the same for all normalizations.
     """
 
     def __init__(self, *, wells: Count = 5, max_features: Annotated[int, Between(2, 1_000_000)] = 1000) -> None:
@@ -53,22 +53,24 @@ class FeatureHeatmap(FigureMember):
         self.max_features = max_features
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``feature_heatmap_before`` and ``feature_heatmap_after``: plate, well, batch, role, heldout and a
+        """Return the values of both stages.
+
+        ``feature_heatmap_before`` and ``feature_heatmap_after``: plate, well, batch, role, heldout and a
         column per feature, all in the order drawn, controls first; robust sd, float32.
 
-        Raises NotApplicable without raw profiles, controls or treated wells, or where no feature of the controls shown
+        Raises NotApplicable without raw profiles, controls or treated wells, or if no feature of the controls shown
         varies within plates.
         """
-        sampled = shown_wells(run, n=self.wells, max_features=self.max_features)
+        sampled = sample_heatmap_wells(run, n=self.wells, max_features=self.max_features)
         controls = (sampled.wells["role"] == "negcon").to_numpy()
         stages = {"before": sampled.before, "after": sampled.after}
         plate = sampled.wells["plate"][controls]
-        sd = {stage: spread(X[controls], plate) for stage, X in stages.items()}
+        sd = {stage: control_spread(X[controls], plate) for stage, X in stages.items()}
         defined = np.flatnonzero(np.isfinite(sd["before"]) & np.isfinite(sd["after"]))
         if not len(defined):
             raise NotApplicable("no feature varies between control wells of a plate, both before and after")
         with np.errstate(invalid="ignore"):
-            order = defined[by_correlation(np.atleast_2d(np.corrcoef(sampled.before[controls][:, defined].T)))]
+            order = defined[order_by_correlation(np.atleast_2d(np.corrcoef(sampled.before[controls][:, defined].T)))]
         names = [sampled.features[i] for i in order]
         tables = {}
         for stage, X in stages.items():
@@ -111,7 +113,7 @@ class FeatureHeatmap(FigureMember):
         plates, batches = wells["plate"].nunique(), wells["batch"].nunique()
         counts = f"n = {len(wells):,} wells on {plates:,} plates in {batches:,} batches · {kind}"
         what = "Features of sampled wells, plates by id, features by clustering before"
-        headline(figure, what, run, counts)
+        add_headline(figure, what, run, counts)
         return {"feature_heatmap": figure}
 
 
@@ -123,7 +125,7 @@ def _panel(axes: Axes, values: Doubles, wells: pd.DataFrame, run: FigureContext,
 
 
 def _name_features(axes: Axes, features: list[str]) -> None:
-    ticks = spaced(range(len(features)), gap(axes, len(features), along="x"))
+    ticks = spaced_labels(range(len(features)), places_per_line(axes, len(features), along="x"))
     axes.set_xticks(ticks, [label(features[i], 28) for i in ticks], rotation=90, fontsize=SMALL - 1)
     axes.set_xlabel(
         f"{len(features):,} features" + (", some named" if len(ticks) < len(features) else ""), fontsize=SMALL

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.plotting.style import DPI, MEDIUM, SMALL, batch_colours, headline, label, legend_below, spaced
+from harness.plotting.style import DPI, MEDIUM, SMALL, add_headline, batch_colours, label, legend_below, spaced_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,13 +33,13 @@ PANELS = {
 class InferredBatches(FigureMember):
     """Three panels over plate order: mean intensity, leading component, distance of each plate to its batch.
 
-    The first is left out where no feature is named after an intensity.
+    The first is left out if no feature is named after an intensity.
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``inferred_batches`` and ``inferred_boundaries``, the tables of the inference.
 
-        Raises NotApplicable where batches were not inferred.
+        Raises NotApplicable if batches were not inferred.
         """
         batch_tables = run.batch_tables
         if "inferred_batches" not in batch_tables:
@@ -72,7 +72,7 @@ class InferredBatches(FigureMember):
         counts += (
             f" · {outliers:,} outlier plate{'s' * (outliers != 1)} · lowest stability of a batch {_least(plates):.2f}"
         )
-        headline(figure, "Batches found in control wells along the order of plates (raw profiles)", run, counts)
+        add_headline(figure, "Batches found in control wells along the order of plates (raw profiles)", run, counts)
         return {"inferred_batches": figure}
 
 
@@ -103,7 +103,7 @@ def _panel(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, name: str
 
 
 def _levels(axes: Axes, plates: pd.DataFrame, name: str, colours: dict[str, Any]) -> None:
-    """The median of each stretch of plates of one batch, without outliers."""
+    """Draw the median of each stretch of plates of one batch, without outliers."""
     stretch = (plates["batch"] != plates["batch"].shift()).cumsum()
     for _, rows in plates.groupby(stretch, sort=False):
         ends = [rows["order"].iloc[0] - 0.4, rows["order"].iloc[-1] + 0.4]
@@ -120,7 +120,7 @@ def _levels(axes: Axes, plates: pd.DataFrame, name: str, colours: dict[str, Any]
 
 
 def _scale_distance(axes: Axes, plates: pd.DataFrame, cutoff: float) -> None:
-    """Linear up to the cut-off, logarithmic beyond it; plain numbers at both."""
+    """Scale the axis linearly up to the cut-off and logarithmically beyond it, with plain numbers."""
     axes.axhline(cutoff, color=OUTLIER, linewidth=0.9, linestyle=DASHED)
     axes.set_yscale("symlog", linthresh=cutoff, linscale=1.0)
     low, high = float(plates["distance"].min()), float(plates["distance"].max())
@@ -138,7 +138,7 @@ def _name_batches(axes: Axes, plates: pd.DataFrame) -> None:
     texts = [label(batch.removeprefix("batch"), 16) for batch in middles["batch"]]
     axes.annotate("batch", (-0.01, 1.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=SMALL)
     gap = max(map(len, texts)) * 0.6 * SMALL / 72 / WIDTH * len(plates)
-    for i in spaced(middles["at"].tolist(), gap):
+    for i in spaced_labels(middles["at"].tolist(), gap):
         axes.annotate(
             texts[i],
             (middles["at"].iloc[i], 1.02),
@@ -150,7 +150,7 @@ def _name_batches(axes: Axes, plates: pd.DataFrame) -> None:
 
 
 def _name_outliers(axes: Axes, plates: pd.DataFrame) -> None:
-    """Names of the furthest outliers above their marks."""
+    """Write the names of the farthest outliers above their marks."""
     farthest = plates[plates["outlier"]].nlargest(NAMED_OUTLIERS, "distance")
     for plate, order, distance in farthest[["plate", "order", "distance"]].to_numpy():
         axes.annotate(
@@ -161,7 +161,7 @@ def _name_outliers(axes: Axes, plates: pd.DataFrame) -> None:
 
 
 def _name_plates(axes: Axes, plates: pd.DataFrame) -> None:
-    ticks = spaced(plates["order"].tolist(), len(plates) / MOST_LABELS)
+    ticks = spaced_labels(plates["order"].tolist(), len(plates) / MOST_LABELS)
     axes.tick_params(labelbottom=True, bottom=True)
     axes.set_xticks(
         plates["order"].iloc[ticks], [label(plates["plate"].iloc[i], 16) for i in ticks], rotation=90, fontsize=SMALL

@@ -1,4 +1,4 @@
-"""A known score of compounds against the strength of their profiles, before and after normalization."""
+"""Known scores of compounds against the strength of their profiles, before and after normalization."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.figure.umap import Umap
 from harness.known_effects.scores import KnownEffectSource
 from harness.known_effects.spearman import Correlation
 from harness.known_effects.treatments import CELLS, NORMALIZED, RAW, SPEARMAN, WITHIN, points, well_strength
-from harness.plotting.forest import HEIGHT, draw_rows
-from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, new_figure
+from harness.plotting.forest import HEIGHT, draw_intervals
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, add_headline, faint_grid, label, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,10 +37,12 @@ class KnownEffects(KnownEffectSource, FigureMember):
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``known_effects``: one row per treatment, see :class:`harness.known_effects.treatments.Points`;
+        """Return strengths and scores by treatment, their rank correlations, and the coloured UMAP.
+
+        ``known_effects``: one row per treatment, see :class:`harness.known_effects.treatments.Points`;
         ``known_effects_spearman``: measure, how (spearman, within_compound), kind (distance, model, baseline, cell
         count), value, lower, upper, n, controls (median of control wells), reason; ``known_effects_umap``: the table
-        ``umap`` with ``known_score``, NaN for control wells and where it is not known; ``known_effects_join``: score,
+        ``umap`` with ``known_score``, NaN for control wells and if it is not known; ``known_effects_join``: score,
         what matched.
 
         Raises NotApplicable as the check does, or without raw profiles.
@@ -121,15 +123,14 @@ def _scatter(table: pd.DataFrame, correlations: pd.DataFrame, name: str, run: Fi
         axes.set_ylim(0.93 * lowest, 1.07 * highest)
         axes.set_yscale("log") if highest > 5 * lowest else None
         axes.set_xscale("log") if _spans(score) else None
-        axes.grid(color="0.92", linewidth=0.6)
-        axes.set_axisbelow(True)
+        faint_grid(axes)
     panels[0].set_ylabel("distance from the plate's controls (control sd)", fontsize=SMALL)
     panels[1].tick_params(labelleft=False, which="both")
     compounds = table["compound"].nunique()
     treatments = f"{len(table):,} treatments with " if several else ""
     lines = "; lines: compounds" if several else ""
     counts = f"n = {treatments}{compounds:,} compounds · dashed: median control well{lines}"
-    headline(figure, f"Strength of the profile against {label(name)}", run, counts)
+    add_headline(figure, f"Strength of the profile against {label(name)}", run, counts)
     return figure
 
 
@@ -138,7 +139,7 @@ def _number(value: float, lower: float, upper: float) -> str:
 
 
 def _forest(correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure:
-    """Rank correlations over all treatments; where there are any, those within compounds beside them."""
+    """Draw rank correlations over all treatments and, if there are any, those within compounds at the right."""
     colour = {"distance": OKABE_ITO[0], "model": OKABE_ITO[2], "baseline": "0.55", "cell count": OKABE_ITO[3]}
     measure_names = {RAW: "distance, raw", NORMALIZED: "distance, normalized", CELLS: "cell count"}
     titles = {SPEARMAN: "all treatments", WITHIN: "within compounds, mean"}
@@ -149,13 +150,13 @@ def _forest(correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure
         part = correlations[correlations["how"] == how]
         names = [measure_names.get(measure, measure) for measure in part["measure"]]
         what = f"Spearman correlation with {label(name)}"
-        draw_rows(axes, part, names, [colour[k] for k in part["kind"]], what=what, nothing=0.0)
+        draw_intervals(axes, part, names, [colour[k] for k in part["kind"]], what=what, nothing=0.0)
         if len(hows) > 1:
             axes.set_title(f"{titles[how]} (n = {part['n'].max():,})", fontsize=MEDIUM)
         if axes is not panels[0]:
             axes.set_yticklabels([])
     counts = f"n = {correlations['n'].max():,} treatments; bars: 95%, compounds resampled"
-    headline(figure, f"What follows {label(name)}", run, counts)
+    add_headline(figure, f"Rank correlations with {label(name)}", run, counts)
     return figure
 
 
@@ -182,7 +183,7 @@ def _umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     axes.set_xlabel("UMAP 1", fontsize=SMALL)
     axes.set_ylabel("UMAP 2", fontsize=SMALL)
     counts = f"n = {scored.sum():,} wells with a known score; grey: {(~scored).sum():,} control wells and wells without"
-    headline(figure, f"UMAP of normalized wells by {label(name)}", run, counts)
+    add_headline(figure, f"UMAP of normalized wells by {label(name)}", run, counts)
     return figure
 
 

@@ -14,9 +14,9 @@ from harness.data.wells.plate_medians import correlate, plate_medians, within_mi
 from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.outlier_plates import outlier_plates
 from harness.figure.shared.raw_profiles import align_raw_profiles
-from harness.plotting.axis_order import by_correlation, by_plate
-from harness.plotting.batch_bar import batch_bar, gap, thinned
-from harness.plotting.style import MEDIUM, SMALL, batch_colours, headline, label, new_figure
+from harness.plotting.axis_order import order_by_correlation, order_by_plate
+from harness.plotting.batch_bar import batch_bar, places_per_line, thin_labels
+from harness.plotting.style import MEDIUM, SMALL, add_headline, batch_colours, label, new_figure
 from harness.settings.annotated_types import Count
 from harness.settings.limits import OneOf
 
@@ -38,8 +38,8 @@ class PlateCorrelation(FigureMember):
 
     A plate is described by its feature-wise median over control wells that the normalizer did not use:
     medians of the controls that it did use are about 0 by construction, and their correlations mean nothing.
-    Where there are no such wells (no held-out pass, or a plate with fewer than ``min_heldout`` of them) all
-    plates are described by the median of their treated wells, and the title says so. Both heatmaps describe
+    Without such wells (no held-out pass, or a plate with fewer than ``min_heldout`` of them) all plates
+    are described by the median of their treated wells; the title says which. Both heatmaps describe
     the same wells. Outlier plates are those of :func:`harness.figure.shared.outlier_plates.outlier_plates`.
 
     Parameters
@@ -60,12 +60,14 @@ class PlateCorrelation(FigureMember):
         self.min_heldout = min_heldout
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``plate_correlation``: every ordered pair of plates, row by row in the order drawn (plate_a, plate_b,
-        batch_a, batch_b, correlation and, where raw profiles were kept, correlation_before);
+        """Return the correlations of all pairs of plates, and the plates.
+
+        ``plate_correlation``: every ordered pair of plates, row by row in the order drawn (plate_a, plate_b,
+        batch_a, batch_b, correlation and, if raw profiles were kept, correlation_before);
         ``plate_correlation_plates``: plate, batch, medians_of, n_wells, outlier, distance (of the plate's controls to
         its batch, robust sd), outliers_unknown (why there are none, or "") in the same order.
 
-        Raises NotApplicable with fewer than 3 plates, or where fewer than 2 features vary over plates.
+        Raises NotApplicable with fewer than 3 plates, or if fewer than 2 features vary over plates.
         """
         after, plates = self._medians(run)
         correlations = {"correlation": correlate(after)}
@@ -92,11 +94,11 @@ class PlateCorrelation(FigureMember):
 
     def _order(self, correlations: dict[str, Doubles], run: FigureContext) -> NDArray[np.intp]:
         if self.order == "cluster":
-            return by_correlation(correlations.get("correlation_before", correlations["correlation"]))
-        return by_plate(run.normalized.wells)
+            return order_by_correlation(correlations.get("correlation_before", correlations["correlation"]))
+        return order_by_plate(run.normalized.wells)
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
-        """Return heatmaps on a fixed scale from -1 to 1, so that normalizations can be laid side by side."""
+        """Return heatmaps on a fixed scale from -1 to 1, so that normalizations compare."""
         pairs, plates = tables["plate_correlation"], tables["plate_correlation_plates"]
         stages = [stage for stage in STAGES if stage in pairs]
         figure, panels = new_figure(SIDE, SIDE, panels=len(stages), gap=0.45)
@@ -113,7 +115,7 @@ class PlateCorrelation(FigureMember):
         wells, batches = plates["n_wells"].sum(), plates["batch"].nunique()
         counts = f"n = {wells:,} wells on {len(plates):,} plates in {batches:,} batches · {_order_name(self.order)}"
         what = f"Correlation between plates: medians of {plates['medians_of'].iloc[0]}"
-        headline(figure, what, run, f"{counts}\n{_outliers(plates)}")
+        add_headline(figure, what, run, f"{counts}\n{_outliers(plates)}")
         return {"plate_correlation": figure}
 
 
@@ -151,7 +153,7 @@ def _heatmap(axes: Axes, values: Doubles, plates: pd.DataFrame, run: FigureConte
     batch_bar(axes, batch, colours, along="y", named=named)
     batch_bar(axes, batch, colours, along="x")
     outliers = np.flatnonzero(plates["outlier"]).tolist()
-    ticks = thinned(n, outliers, gap(axes, n, along="x"))
+    ticks = thin_labels(n, outliers, places_per_line(axes, n, along="x"))
     axes.set_xticks(ticks, [label(plates["plate"].iloc[i], 16) for i in ticks], rotation=90, fontsize=SMALL)
     for i, text in zip(ticks, axes.get_xticklabels(), strict=True):
         if i in outliers:

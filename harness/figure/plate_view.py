@@ -1,4 +1,4 @@
-"""A value on the layout of the plate, before and after: edges, rows and columns show."""
+"""One value on the layout of the plate, before and after: shows effects of edges, rows and columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.plate_values import plate_values
 from harness.figure.shared.position_effect import position_effect
 from harness.plotting.panels import new_grid
-from harness.plotting.style import SMALL, headline, label
+from harness.plotting.style import SMALL, add_headline, label
 from harness.settings.annotated_types import Count, Name
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ STAGES = {"before": "before", "after": "after", "score": "score"}
 class PlateView(FigureMember):
     """Medians over the plates of a batch, and single plates, on rows and columns of the plate.
 
-    Every value is taken about the median of its plate. Batches and plates shown are those where rows and columns
+    Every value is relative to the median of its plate. Batches and plates shown are those on which rows and columns
     explain most before normalization (adjusted R^2 of :func:`harness.figure.shared.position_effect.position_effect`,
     written above each panel). All panels have one scale of colours. Compounds that lie in the same well on every
     plate look like an effect of the position: on a fixed layout nothing can tell them apart.
@@ -48,12 +48,14 @@ class PlateView(FigureMember):
         self.plates = plates
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``plate_view``: one row per position of each panel, panels in the order drawn: kind (batch, plate),
+        """Return the panels, the position effects and the value shown.
+
+        ``plate_view``: one row per position of each panel, panels in the order drawn: kind (batch, plate),
         name, stage (before, after, score), row, column, value (median over plates), n (plates with a value there).
         ``plate_view_effects``: kind, name, n_plates, n_wells, stage, effect (adjusted R^2, NaN if undefined) of all
         batches and plates, strongest first. ``plate_view_value``: feature, why, unit.
 
-        Raises NotApplicable where rows and columns are not known; InputError for an unknown feature.
+        Raises NotApplicable if rows and columns are not known; InputError for an unknown feature.
         """
         wells = run.normalized.wells
         if not {"row", "column"} <= set(wells):
@@ -115,7 +117,7 @@ class PlateView(FigureMember):
             " · strongest first · R²: of rows and columns, adjusted"
         )
         what = f"{label(about['feature'], 40)} on the plate ({about['why']})"
-        headline(figure, what, run, counts)
+        add_headline(figure, what, run, counts)
         return {"plate_view": figure}
 
 
@@ -154,12 +156,12 @@ def _panel(axes: Axes, values: pd.DataFrame, shape: tuple[int, int], limit: floa
 
 
 def _letters(row: int) -> str:
-    """Return name of a row counted from 0: A to Z, then AA."""
+    """Return the name of a row, counted from 0: A to Z, then AA."""
     return chr(65 + row) if row < 26 else _letters(row // 26 - 1) + chr(65 + row % 26)
 
 
 def _right_of(panels: list[Axes]) -> Axes:
-    """Return a place for the colours beside the last panel of the first row."""
+    """Return axes for the colour bar at the right of the last panel of the first row."""
     top = max(axes.get_position().y1 for axes in panels)
     last = max(
         (axes for axes in panels if axes.get_position().y1 > top - 1e-6), key=lambda axes: axes.get_position().x1

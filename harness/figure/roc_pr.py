@@ -11,8 +11,8 @@ from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.plotting.curve import mean_curve, steps, thin
-from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.plotting.curve import mean_curve, precision_recall_steps, thin_curve
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, add_headline, faint_grid, label, legend_below, new_figure
 from harness.settings.limits import Between
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class RocPr(FigureMember):
     """One picture per task and model: ROC at the left, precision-recall at the right, one line per fold.
 
     Up to 8 folds are coloured and named with their scores; more are thin lines under their mean. Folds are
-    never pooled: a shift of a whole batch would show up as a ranking within it. Tasks with many labels are left out.
+    never pooled: a shift of a whole batch would look like a ranking within it. Tasks with many labels are left out.
     """
 
     def __init__(self, *, max_points: Annotated[int, Between(2, 1_000_000)] = 200) -> None:
@@ -44,7 +44,7 @@ class RocPr(FigureMember):
         points. A fold with one class has one row, with NaN for x, y and value, and says so in ``reason``,
         which is empty elsewhere.
 
-        Raises NotApplicable where no fold has both classes.
+        Raises NotApplicable if no fold has both classes.
         """
         parts = [
             self._fold(e).assign(task=task, model=model, line=line, fold=e.split.name, n=len(e.y))
@@ -67,8 +67,8 @@ class RocPr(FigureMember):
         fpr, tpr, _ = roc_curve(e.y, e.score)
         precision, recall, _ = precision_recall_curve(e.y, e.score)
         parts = []
-        for curve, (x, y) in {"roc": (fpr, tpr), "pr": steps(precision, recall)}.items():
-            vertices = thin(x, y, limit=self.max_points)
+        for curve, (x, y) in {"roc": (fpr, tpr), "pr": precision_recall_steps(precision, recall)}.items():
+            vertices = thin_curve(x, y, limit=self.max_points)
             part = {"curve": curve, "x": x[vertices], "y": y[vertices], "value": float(auc(x, y))}
             parts.append(pd.DataFrame(part))
         return pd.concat(parts).assign(base_rate=base, reason="")
@@ -89,7 +89,7 @@ class RocPr(FigureMember):
                 names = ", ".join(label(fold, 16) for fold in absent["fold"].iloc[:4])
                 more = f" and {len(absent) - 4:,} more" if len(absent) > 4 else ""
                 counts += f" · left out, one class only: {names}{more}"
-            headline(figure, f"{label(task)}, {label(model)}: held-out folds", run, counts)
+            add_headline(figure, f"{label(task)}, {label(model)}: held-out folds", run, counts)
             figures[f"roc_pr_{task}_{model}"] = figure
         return figures
 
@@ -105,8 +105,7 @@ def _draw_panel(axes: Axes, curves: pd.DataFrame, curve: str) -> None:
     axes.set_ylabel(AXES[curve][1], fontsize=SMALL)
     axes.set_title(TITLE[curve], fontsize=MEDIUM)
     axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
+    faint_grid(axes)
 
 
 def _draw_few(axes: Axes, lines: list[pd.DataFrame], curve: str) -> None:

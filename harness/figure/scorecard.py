@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from harness.audit.scorecard.answer import Question
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.plotting.style import MEDIUM, SMALL, headline, label, new_figure
+from harness.plotting.style import MEDIUM, SMALL, add_headline, label, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Scorecard(FigureMember):
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``scorecard_matrix``: ``norm, question, answer, good, value``.
 
-        Raises NotApplicable if no verdict was asked for.
+        Raises NotApplicable without a verdict.
         """
         if run.scorecard is None:
             raise NotApplicable("no scorecard: audit has no verdict")
@@ -42,7 +42,7 @@ class Scorecard(FigureMember):
         figure = draw_matrix(tables["scorecard_matrix"])
         first = run.scorecard.iloc[0]
         counts = f"{first['n_batches']:,} batches · {first['n_plates']:,} plates · {LEGEND}"
-        headline(figure, "Scorecard", run, counts)
+        add_headline(figure, "Scorecard", run, counts)
         return {"scorecard": figure}
 
 

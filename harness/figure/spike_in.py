@@ -1,4 +1,4 @@
-"""What becomes of a known effect: how much of it is left, by how common it is."""
+"""Share of a known effect that is left after normalization, by how common the effect is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.plotting.style import OKABE_ITO, SMALL, add_headline, faint_grid, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,10 +23,10 @@ RAW = {"contrast": 1.0, "retention": 1.0, "spillover": 0.0}  # if no effect depe
 
 
 class SpikeIn(FigureMember):
-    """What is left of a known effect against the share of treated wells that carry it, by arm of the spike-in.
+    """Part of a known effect that is left, against the share of treated wells that carry it, by arm of the spike-in.
 
     Left: contrast of spiked and other wells, relative to the yardstick. Right: displacement of the spiked wells
-    (retention, filled) and of the other wells of the same plates (spillover, open). Dotted: what the yardstick shows.
+    (retention, filled) and of the other wells of the same plates (spillover, open). Dotted: the yardstick.
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
@@ -56,7 +56,7 @@ class SpikeIn(FigureMember):
         counts = (
             "contrast: spiked against other wells in sd of the noise, relative to scaling each plate by its controls"
         )
-        headline(figure, "spike-in: is a known effect kept, however common it is?", run, counts)
+        add_headline(figure, "Spike-in: is a known effect kept, however common it is?", run, counts)
         return {"spike_in": figure}
 
 
@@ -102,11 +102,6 @@ def _draw_displaced(axes: Axes, table: pd.DataFrame, title: str) -> None:
     axes.set_xlabel("share of treated wells spiked", fontsize=SMALL)
     axes.set_title(title, fontsize=SMALL)
     axes.tick_params(labelsize=SMALL - 1)
-    _plain(axes)
-    legend_below(axes, handles, names, drop=0.42)
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(color="0.93", linewidth=0.6)
-    axes.set_axisbelow(True)
+    faint_grid(axes)
     axes.spines[["top", "right"]].set_visible(False)
+    legend_below(axes, handles, names, drop=0.42)

@@ -1,4 +1,4 @@
-"""What the search found, trial after trial."""
+"""Values of the tuning trials and the best so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
 from harness.metric.shared.named_metrics import metric_named
-from harness.plotting.style import SMALL, batch_colours, headline, label, legend_below, new_figure
+from harness.plotting.style import SMALL, add_headline, batch_colours, faint_grid, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ class TuningHistory(FigureMember):
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``tuning_history``: task, model, fold, metric, number, value, state, best (complete trials so far).
 
-        A pruned trial's value is the mean over the inner folds that it reached. Raises NotApplicable where nothing
+        A pruned trial's value is the mean over the inner folds that it reached. Raises NotApplicable if nothing
         was tuned.
         """
         if run.trials is None:
@@ -50,7 +50,7 @@ class TuningHistory(FigureMember):
             axes.set_xlabel("trial (0: the model as configured)", fontsize=SMALL)
             counts = table["state"].value_counts()
             n = f"{counts.get('complete', 0):,} trials complete, {counts.get('pruned', 0):,} pruned"
-            headline(figure, f"{label(task)}/{label(model)}: tuning inside the training batches", run, n)
+            add_headline(figure, f"{label(task)}/{label(model)}: tuning inside the training batches", run, n)
             figures[f"tuning_history_{task}_{model}"] = figure
         return figures
 
@@ -71,6 +71,5 @@ class TuningHistory(FigureMember):
         axes.set_ylim(lowest - room, high + room)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.tick_params(labelsize=SMALL)
-        axes.grid(axis="y", color="0.92", linewidth=0.6)
-        axes.set_axisbelow(True)
+        faint_grid(axes, "y")
         legend_below(axes, handles, labels, drop=0.5, title="held out: as configured to best")

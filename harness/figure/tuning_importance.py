@@ -1,4 +1,4 @@
-"""Which parameters mattered."""
+"""Importance of the tuned parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.plotting.style import SMALL, headline, label, new_figure
+from harness.plotting.style import SMALL, add_headline, label, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,14 +23,14 @@ FEWEST = 5  # complete trials of a study
 class TuningImportance(FigureMember):
     """One picture per task and model: the share of the values' variance that each parameter explains.
 
-    Functional ANOVA on a random forest over the complete trials of a study (Hutter 2014, ICML), as Optuna has it:
+    Functional ANOVA on a random forest over the complete trials of a study (Hutter 2014, ICML), as in Optuna:
     shares of one study add up to 1. With few trials they are rough: the dots, one per held-out fold, show how much.
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``tuning_importance``: task, model, fold, parameter, importance, n (complete trials).
 
-        Raises NotApplicable where nothing was tuned, or every study has fewer than :data:`FEWEST` complete trials or
+        Raises NotApplicable if nothing was tuned, or every study has fewer than :data:`FEWEST` complete trials or
         equal values in all.
         """
         if run.trials is None:
@@ -64,7 +64,7 @@ class TuningImportance(FigureMember):
             axes.spines[["top", "right"]].set_visible(False)
             n = table.drop_duplicates("fold")["n"]
             counts = f"{len(n)} studies of {n.min()} to {n.max()} complete trials"
-            headline(figure, f"{label(task)}/{label(model)}: importance of parameters", run, counts)
+            add_headline(figure, f"{label(task)}/{label(model)}: importance of parameters", run, counts)
             figures[f"tuning_importance_{task}_{model}"] = figure
         return figures
 

@@ -1,4 +1,4 @@
-"""UMAP of a normalization: do control wells lie apart by batch, and treated wells apart from controls?"""
+"""UMAP of a normalization, by role and by batch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from harness.plotting.style import (
     MEDIUM,
     OKABE_ITO,
     SMALL,
+    add_headline,
     batch_colours,
-    headline,
     label,
     legend_below,
     new_figure,
-    spaced,
+    spaced_labels,
 )
 from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between
@@ -58,7 +58,7 @@ class Umap(FigureMember):
         self.min_dist = min_dist
 
     def prepare(self) -> None:
-        """Import and compile UMAP on a toy: seconds that can pass while models train."""
+        """Import UMAP and compile it on a toy, which takes seconds."""
         embed(np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32), seed=0)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
@@ -72,7 +72,7 @@ class Umap(FigureMember):
             raise NotApplicable(f"{len(rows)} control and treated wells; an embedding needs {FEWEST}")
         if run.normalized.X.shape[1] < 2:
             raise NotApplicable("a single feature; an embedding in two dimensions needs 2")
-        # remembered: another figure may show the same points
+        # cached: another figure may show the same points
         at = run.normalized.cached(
             ("umap", self.max_points, run.seed, self.n_neighbors, self.min_dist),
             lambda: embed(run.normalized.X[rows], seed=run.seed, n_neighbors=self.n_neighbors, min_dist=self.min_dist),
@@ -97,7 +97,7 @@ class Umap(FigureMember):
         wells = run.normalized.wells["role"].isin(["negcon", "treated"]).sum()
         plates = table["plate"].nunique()
         counts = f"n = {len(table):,} of {wells:,} control and treated wells on {plates:,} plates"
-        headline(figure, "UMAP of normalized wells", run, counts)
+        add_headline(figure, "UMAP of normalized wells", run, counts)
         return {"umap": figure}
 
 
@@ -153,7 +153,7 @@ def _draw_batches(axes: Axes, table: pd.DataFrame, batches: list[str]) -> None:
     ramp = ScalarMappable(norm, ListedColormap([colours[b] for b in batches]))
     figure = axes.get_figure(root=True)
     assert figure is not None
-    ticks = spaced(range(len(batches)), len(batches) / 22)
+    ticks = spaced_labels(range(len(batches)), len(batches) / 22)
     bar = figure.colorbar(ramp, cax=axes.inset_axes((1.03, 0.0, 0.05, 1.0)), ticks=ticks)
     bar.ax.set_yticklabels([label(batches[i], 16) for i in ticks], fontsize=SMALL)
     bar.ax.tick_params(length=0)

@@ -1,4 +1,4 @@
-"""One UMAP panel per batch on the same axes: does every batch cover the same ground?"""
+"""One UMAP panel per batch, all on the same axes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 
 from harness.core.seeding import generator
 from harness.figure.umap import Umap
-from harness.plotting.axis_order import by_plate
+from harness.plotting.axis_order import order_by_plate
 from harness.plotting.panels import new_grid
-from harness.plotting.style import OKABE_ITO, SMALL, headline, label
+from harness.plotting.style import OKABE_ITO, SMALL, add_headline, label
 from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between
 
@@ -59,8 +59,7 @@ class UmapBatches(Umap):
         self.plates = plates
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``umap_batches``: the table ``umap`` with the boolean column ``shown``: in colour in its batch's
-        panel.
+        """Return ``umap_batches``: the table ``umap`` with ``shown``: in colour in the panel of its batch.
 
         Raises NotApplicable as the figure ``umap`` does.
         """
@@ -82,7 +81,7 @@ class UmapBatches(Umap):
         """Return one page: a panel per batch, batches in the order of their plates' ids."""
         table = tables["umap_batches"]
         plates = table.drop_duplicates("plate")
-        batches = plates["batch"].iloc[by_plate(plates)].unique().tolist()
+        batches = plates["batch"].iloc[order_by_plate(plates)].unique().tolist()
         columns = min(len(batches), max(3, math.ceil(math.sqrt(1.3 * len(batches)))))
         side = float(np.clip(PAGE / columns - 0.1, SMALLEST, LARGEST))
         rows = math.ceil(len(batches) / columns)
@@ -112,7 +111,7 @@ class UmapBatches(Umap):
             f"n = {n_coloured:,} wells in colour of {len(table):,} embedded, on {table['plate'].nunique():,} plates in "
             f"{len(batches):,} batches · same axes in all panels"
         )
-        headline(figure, "UMAP of normalized wells, batch by batch", run, counts)
+        add_headline(figure, "UMAP of normalized wells, batch by batch", run, counts)
         return {"umap_batches": figure}
 
 

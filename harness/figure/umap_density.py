@@ -1,4 +1,4 @@
-"""Where control and treated wells are dense in the UMAP, and where one outweighs the other: for many wells."""
+"""Density of control and treated wells in the UMAP, and the ratio of both; for many wells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.umap import Umap
-from harness.plotting.style import MEDIUM, SMALL, headline, new_figure
+from harness.plotting.style import MEDIUM, SMALL, add_headline, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ ROLES = {"negcon": "control wells", "treated": "treated wells"}
 class UmapDensity(Umap):
     """Hexagons over the embedding of the figure ``umap``: share of the controls, of the treated wells, and log ratio.
 
-    The ratio is log2 of the shares with half a well of either role added to every occupied hexagon: 0 where controls
+    The ratio is log2 of the shares with half a well of either role added to every occupied hexagon: 0 if controls
     and treated wells are equally dense. Raise ``max_points`` of both figures for a picture of large sets.
 
     Parameters
@@ -39,7 +39,9 @@ class UmapDensity(Umap):
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``umap_density``: one row per occupied hexagon: umap_1, umap_2 (its centre), n_negcon, n_treated,
+        """Return the hexagons and their grid.
+
+        ``umap_density``: one row per occupied hexagon: umap_1, umap_2 (its centre), n_negcon, n_treated,
         share_negcon, share_treated (of all wells of the role), log2_ratio (treated over controls);
         ``umap_density_grid``: one row: hexagons across and the corners of the grid.
 
@@ -87,7 +89,7 @@ class UmapDensity(Umap):
         _scale(figure, panels[0], "share of the role's wells in a hexagon", across=2.04)
         _scale(figure, panels[2], "log2 ratio of shares", across=1.0)
         wells = hexagons[["n_negcon", "n_treated"]].to_numpy().sum()
-        headline(
+        add_headline(
             figure, "Density of normalized wells in the UMAP", run, f"n = {wells:,} wells in {len(hexagons):,} hexagons"
         )
         return {"umap_density": figure}
@@ -103,9 +105,7 @@ def _grid(table: pd.DataFrame) -> dict[str, float]:
 
 
 def _hexagons(x: Any, y: Any, grid: dict[str, float], axes: Axes | None = None, **options: Any) -> PolyCollection:
-    """Return counts (or, given ``C``, its sums) in hexagons that are the same for the same grid, empty ones
-    included.
-    """
+    """Return counts (or sums of ``C``, if it is an option) in all hexagons of the grid, empty ones included."""
     extent = (grid["left"], grid["right"], grid["bottom"], grid["top"])
     axes = Figure().add_subplot() if axes is None else axes
     return axes.hexbin(x, y, gridsize=int(grid["across"]), extent=extent, **options)

@@ -23,10 +23,10 @@ from harness.audit.scorecard.evidence import Design
 from harness.audit.verdict import Verdict
 from harness.compare.comparison_group import ComparisonGroup, comparison_group
 from harness.compare.formatting import format_number
-from harness.compare.plots import VERDICT_STYLES, removed, tradeoff
+from harness.compare.plots import VERDICT_STYLES, batch_removed, tradeoff_plot
 from harness.compare.report import report
 from harness.compare.table import CONTRAST
-from harness.compare.terminal import show_scorecards
+from harness.compare.terminal import print_scorecards
 from harness.core.exceptions import InputError
 from harness.core.finding import Finding
 from harness.figure.scorecard import MARKS
@@ -217,13 +217,13 @@ def card(batch: str) -> pd.DataFrame:
 def test_scorecards_say_what_else_removes_the_batch() -> None:
     uncorrected = run("raw", 0.6, verdict="under-normalizes")
     uncorrected.tables = {**uncorrected.tables, "scorecard": card("no")}
-    removed = run("tvn", 0.7, verdict="inconclusive")
-    removed.tables = {**removed.tables, "scorecard": card("yes")}
+    batch_removed = run("tvn", 0.7, verdict="inconclusive")
+    batch_removed.tables = {**batch_removed.tables, "scorecard": card("yes")}
     anchor = run("noise", 0.5, verdict="inconclusive")
     leaks = run("leaky", 0.9, verdict="leaks")
     for other in (anchor, leaks):
         other.tables = {**other.tables, "scorecard": card("yes")}
-    page = page_of(uncorrected, removed, anchor, leaks)
+    page = page_of(uncorrected, batch_removed, anchor, leaks)
     text = Reader(page).text
     assert "Of the runs here, these remove the batch: tvn." in text
     assert text.count("Is the batch gone?") == 4
@@ -233,7 +233,7 @@ def test_scorecards_say_what_else_removes_the_batch() -> None:
 def test_marks_stand_in_the_order_of_the_questions(capsys: pytest.CaptureFixture[str]) -> None:
     uncorrected = run("raw", 0.6, verdict="under-normalizes")
     uncorrected.tables = {**uncorrected.tables, "scorecard": card("no")}
-    show_scorecards(comparison_group("toy", [uncorrected]))
+    print_scorecards(comparison_group("toy", [uncorrected]))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     (row,) = [line.split() for line in lines if line.startswith("raw")]
@@ -361,7 +361,7 @@ def test_commands_are_those_that_were_typed() -> None:
 
 
 def test_batch_removed_is_scaled_by_its_null() -> None:
-    np.testing.assert_allclose(removed(np.array([0.2, 1.0, 0.6]), np.array([0.2, 0.2, 0.2])), [1, 0, 0.5])
+    np.testing.assert_allclose(batch_removed(np.array([0.2, 1.0, 0.6]), np.array([0.2, 0.2, 0.2])), [1, 0, 0.5])
 
 
 def _crowd(shift: float) -> ComparisonGroup:
@@ -371,7 +371,7 @@ def _crowd(shift: float) -> ComparisonGroup:
 
 @pytest.mark.parametrize("shift", [0.0, 0.002])
 def test_names_in_the_plot_do_not_overlap(shift: float) -> None:
-    drawn = tradeoff(_crowd(shift), "t/m/auroc", "AUROC", nothing=0.5)
+    drawn = tradeoff_plot(_crowd(shift), "t/m/auroc", "AUROC", nothing=0.5)
     assert drawn is not None
     figure, unnamed = drawn
     figure.canvas.draw()
@@ -386,12 +386,12 @@ def test_names_in_the_plot_do_not_overlap(shift: float) -> None:
 def test_biology_kept_is_drawn_as_contrast_of_the_spike_in_beside_auroc() -> None:
     kept = {CONTRAST: 0.6, f"{CONTRAST}_lower": 0.5, f"{CONTRAST}_upper": 0.7}
     runs = [run("raw", 0.6, extra=dict.fromkeys(kept, 1.0)), run("mean", 0.8, extra=kept)]
-    drawn = tradeoff(comparison_group("toy", runs), CONTRAST, "contrast", nothing=0.0)
+    drawn = tradeoff_plot(comparison_group("toy", runs), CONTRAST, "contrast", nothing=0.0)
     assert drawn is not None
     heights = sorted(y for line in drawn[0].axes[0].lines if line.get_marker() != "None" for y in line.get_ydata())
     assert heights == [0.6, 1.0]
     assert Reader(page_of(*runs)).row("mean")[-2] == "0.600 [0.500, 0.700]"
-    assert tradeoff(comparison_group("toy", [run("raw", 0.6)]), CONTRAST, "contrast", nothing=0.0) is None
+    assert tradeoff_plot(comparison_group("toy", [run("raw", 0.6)]), CONTRAST, "contrast", nothing=0.0) is None
 
 
 def test_two_hundred_runs_take_seconds() -> None:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.control_similarity.gaussian import Gaussian
-from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, batch_colours, label, legend_below
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, batch_colours, label, legend_below, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ def draw_distances(axes: Axes, table: pd.DataFrame) -> None:
     _distance_axis(axes)
     axes.set_ylabel("share of wells below", fontsize=SMALL)
     axes.set_title("distance in feature space", fontsize=MEDIUM)
-    _plain(axes)
+    plain_axes(axes)
     legend_below(axes, handles, labels, drop=0.5)
 
 
@@ -108,7 +108,7 @@ def draw_both(axes: Axes, table: pd.DataFrame, correlated: pd.DataFrame) -> None
     value, n = correlated["value"].iloc[0], correlated["n"].iloc[0]
     rho = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
     axes.set_title(f"both scores: Spearman {rho} (n = {n:,} treated)", fontsize=MEDIUM)
-    _plain(axes)
+    plain_axes(axes)
 
 
 def _distance_axis(axes: Axes) -> None:
@@ -119,10 +119,3 @@ def _distance_axis(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("Mahalanobis distance from controls", fontsize=SMALL)
-
-
-def _plain(axes: Axes) -> None:
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""How much of a value on a plate its row and column explain."""
+"""Share of the variance on a plate that rows and columns explain."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
 
     Values are centred by the median of their plate and clipped at 6 robust sd. Adjusted for the number of rows and
     columns, so that 0 is expected without an effect (Theil 1961) and may be negative. NaN for features that do not
-    vary, and everywhere with fewer than two wells for each row or column to tell apart: R^2 is then high by chance.
+    vary, and everywhere with fewer than two wells for each row or column: R^2 is then high by chance.
     """
     codes = [pd.factorize(wells[column])[0] for column in ("plate", "row", "column")]
-    Z = centred(X, codes[0])
+    Z = center_by_plate(X, codes[0])
     spread = MAD_TO_SD * np.median(np.abs(Z), axis=0)
     limit = np.where(spread > 0, WINSOR * spread, np.inf)
     Z = np.clip(Z, -limit, limit)
@@ -41,9 +41,7 @@ def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
     return np.asarray(1 - (1 - share) * (n - 1) / (n - p - 1))
 
 
-def centred(X: Doubles, plate: NDArray[np.int64]) -> Doubles:
-    """Return X (n, n_features) less the median of each feature over the wells of the same ``plate`` (n,), NaN left
-    out.
-    """
+def center_by_plate(X: Doubles, plate: NDArray[np.int64]) -> Doubles:
+    """Return X (n, n_features) minus the median of each feature over wells of the same ``plate`` (n,), NaN left out."""
     middle = pd.DataFrame(np.asarray(X, dtype=np.float64)).groupby(plate).transform("median")
     return np.asarray(X - middle.to_numpy(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The wells of a normalization as they were before it."""
+"""Raw profiles of the wells of a normalization."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def align_raw_profiles(run: FigureContext, selected: Mask, *, columns: Sequence[int] | None = None) -> Floats:
-    """Return profiles before normalization of the wells ``chosen`` (n_wells,) of ``run.normalized.wells``.
+    """Return profiles before normalization of the wells ``selected`` (n_wells,) of ``run.normalized.wells``.
 
-    Sites of a well count as one well, by their median. Read plate by plate; only the chosen rows, and ``columns``
+    Sites of a well count as one well, by their median. Read plate by plate; only the selected rows, and ``columns``
     (default: all features), are kept.
 
     Returns
     -------
-    (n_chosen, n_columns) float32, in the order of ``run.normalized.wells``.
+    (n_selected, n_columns) float32, in the order of ``run.normalized.wells``.
 
     Raises
     ------
