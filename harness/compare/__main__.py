@@ -6,11 +6,12 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from harness.core.exceptions import InputError
 from harness.program.run_program import run_program
+from harness.tracking.run_selection import add_run_options, describe_group
 from harness.utils.output_file import write_output
 from harness.utils.redaction import redacted
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.compare.comparison_group import ComparisonGroup
+    from harness.tracking.stored_run import StoredRun
     from harness.tracking.tracking import Tracking
 
 EPILOG = """examples:
@@ -36,10 +38,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("experiment", nargs="?", help="MLflow experiment (default: the only one there is)")
-    p.add_argument("--uri", default="sqlite:///mlruns/mlflow.db", help="MLflow tracking store (default: %(default)s)")
-    p.add_argument("--data", help="only runs on this data (name, or start of the fingerprint)")
-    p.add_argument("--split", help="only runs with this split (name, or start of the fingerprint)")
+    add_run_options(p)
     p.add_argument("--each", action="store_true", help="one table for each data set and split found")
     p.add_argument("--metric", action="append", default=[], help="a further metric to show; may be repeated")
     p.add_argument("--csv", help="also write the table to this file")
@@ -64,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare(options: argparse.Namespace, *, command: str) -> None:
     """Read the runs, group those that may be compared and print each group; ``command`` is written into the page."""
     from harness.compare.comparison_group import comparison_group
-    from harness.tracking.stored_run import StoredRun, group_of
+    from harness.tracking.run_selection import is_selected
+    from harness.tracking.stored_run import group_of
     from harness.tracking.tracking import COMPARISON, Tracking
 
     tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
@@ -74,14 +74,12 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
     for run in tracking.records():
         if run.tags.get("kind") == COMPARISON:
             continue
-        data, split = group_of(run)
-        same_data = _matches(options.data, run.tags.get("data", ""), data)
-        if same_data and _matches(options.split, run.tags.get("split", ""), split):
-            runs_by_group.setdefault((data, split), []).append(run)
+        if is_selected(run, data=options.data, split=options.split):
+            runs_by_group.setdefault(group_of(run), []).append(run)
     if not runs_by_group:
         raise InputError(f"no runs to compare in experiment {tracking.experiment!r} of {redacted(options.uri)}")
     if len(runs_by_group) > 1 and not options.each:
-        raise InputError(_ambiguous(runs_by_group))
+        raise InputError(_ambiguous(runs_by_group.values()))
     if options.csv and len(runs_by_group) > 1:
         raise InputError("--csv writes one table; choose one with --data and --split")
     groups = [comparison_group(tracking.experiment, runs, extra=options.metric) for runs in runs_by_group.values()]
@@ -94,18 +92,9 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
     print(tracking.page())
 
 
-def _matches(choice: str | None, name: str, fingerprint: str) -> bool:
-    return choice is None or choice == name or fingerprint.startswith(choice)
-
-
-def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
-    descriptions = []
-    for (data, split), runs in groups.items():
-        tags = getattr(runs[0], "tags", {})
-        flags = f"--data {data[:8]} --split {split[:8]}"
-        descriptions.append(f"{len(runs)} runs on {tags.get('data')!r} {tags.get('split')!r} ({flags})")
-    listed = "; ".join(descriptions)
-    return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {listed}"
+def _ambiguous(groups: Iterable[Sequence[StoredRun]]) -> str:
+    choices = "; ".join(f"{len(runs)} runs on {describe_group(runs[0])}" for runs in groups)
+    return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {choices}"
 
 
 def print_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
@@ -130,7 +119,7 @@ def print_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
         if not any(run.name == REFERENCE for run in finished.values()):
             print("No finished run of raw, so no paired differences; add one with +norm=raw.")
         if options.csv:
-            _write(group.table, options.csv)
+            _write_csv(group.table, options.csv)
     for label, run in group.unfinished.items():
         print(f"{run.status} {label}: {run.tags.get('failure', 'no result (still running, or cut off)')}")
     for key, values in differing_settings(finished).items():
@@ -150,7 +139,7 @@ def _write_page(
         tracking.report(html)
 
 
-def _write(table: pd.DataFrame, path: str) -> None:
+def _write_csv(table: pd.DataFrame, path: str) -> None:
     from harness.utils.spreadsheet_csv import spreadsheet_csv
 
     write_output(path, str(spreadsheet_csv(table)), mark="norm,scope,verdict", option="--csv")

@@ -115,7 +115,7 @@ def _name_points(figure: Figure, axes: Axes, x: Doubles, y: Doubles, names: Sequ
         size = axes.text(0, 0, label(name), fontsize=SMALL)
         box = size.get_window_extent(renderer)
         size.remove()
-        places = _places(points[i], box.width + 2 * pixels, box.height + 3 * pixels, pixels)
+        places = _name_positions(points[i], box.width + 2 * pixels, box.height + 3 * pixels, pixels)
         free = (place for place in places if _fits(place[1], frame, occupied))
         if (position := next(free, None)) is None:
             unnamed.append(name)
@@ -139,7 +139,7 @@ def _name_points(figure: Figure, axes: Axes, x: Doubles, y: Doubles, names: Sequ
 _SIDE = {1: "left", -1: "right", 0: "center"}
 
 
-def _places(at: Doubles, width: float, height: float, pixels: float) -> Iterator[tuple[tuple[int, int], Bbox]]:
+def _name_positions(at: Doubles, width: float, height: float, pixels: float) -> Iterator[tuple[tuple[int, int], Bbox]]:
     """Yield positions of a name of this size in pixels, the nearest first: offset in points, and the box it fills."""
     sides = [(1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1)]
     for far, (dx, dy) in product((8, 20, 32, 44, 60, 80), sides):

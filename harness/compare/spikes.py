@@ -73,7 +73,7 @@ def spike_audits(group: ComparisonGroup) -> Audits:
 def spike_arms(audits: Audits) -> list[str]:
     """Return arms of the spike-in for which some norm has a contrast, in the order of :data:`ARMS`."""
     pattern = re.compile(r"audit/spike_in/([^/]+)/contrast")
-    keys = [key for findings in audits.values() for key in findings if not np.isnan(_number(findings, key))]
+    keys = [key for findings in audits.values() for key in findings if not np.isnan(_value(findings, key))]
     matches = [pattern.fullmatch(key) for key in keys]
     arms = list(dict.fromkeys(match.group(1) for match in matches if match))
     return sorted(arms, key=lambda arm: list(ARMS).index(arm) if arm in ARMS else len(ARMS))
@@ -82,11 +82,11 @@ def spike_arms(audits: Audits) -> list[str]:
 def spike_chart(audits: Audits, arm: str) -> tuple[Figure, str]:
     """Return contrast with its interval and retention of one arm, a row per norm; and its caption."""
     key = f"audit/spike_in/{arm}"
-    rows = [(norm, findings) for norm, findings in audits.items() if not np.isnan(_number(findings, f"{key}/contrast"))]
+    rows = [(norm, findings) for norm, findings in audits.items() if not np.isnan(_value(findings, f"{key}/contrast"))]
     findings_by_norm = dict(rows[:MOST_ROWS])
 
     def column(name: str, part: str = "value") -> list[float]:
-        return [_number(findings, f"{key}/{name}", part) for findings in findings_by_norm.values()]
+        return [_value(findings, f"{key}/{name}", part) for findings in findings_by_norm.values()]
 
     figure, (axes,) = new_figure(2.6, 0.4 + 0.22 * len(findings_by_norm))
     y = range(len(findings_by_norm))
@@ -127,9 +127,9 @@ def _failures(audits: Audits) -> Iterator[dict[str, str]]:
 
 
 def _estimate(findings: Findings, key: str) -> Cell:
-    value, lower, upper = (_number(findings, key, part) for part in ("value", "lower", "upper"))
+    value, lower, upper = (_value(findings, key, part) for part in ("value", "lower", "upper"))
     return Cell.from_estimate(value, lower, upper)
 
 
-def _number(findings: Findings, key: str, part: str = "value") -> float:
+def _value(findings: Findings, key: str, part: str = "value") -> float:
     return float(findings[key][part]) if key in findings else float("nan")

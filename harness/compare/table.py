@@ -58,12 +58,12 @@ def comparison_table(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()
     if len(groups) > 1:
         raise InputError(f"{len(groups)} different data or splits; only runs on the same held-out wells compare")
     reference = next((run for run in runs.values() if run.name == REFERENCE), None)
-    raw = {} if reference is None else _draws(reference)
-    rows = [_row(label, run, reference, raw, extra) for label, run in runs.items()]
+    raw = {} if reference is None else _auroc_draws(reference)
+    rows = [_comparison_row(label, run, reference, raw, extra) for label, run in runs.items()]
     return add_corrected_p_values(pd.DataFrame(rows))
 
 
-def _row(
+def _comparison_row(
     label: str,
     run: StoredRun,
     reference: StoredRun | None,
@@ -103,7 +103,7 @@ def baseline_columns(table: pd.DataFrame) -> dict[str, str]:
     return {f"best trivial baseline{f', {c.removesuffix(BASELINE)}' if several else ''}": c for c in columns}
 
 
-def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
+def _auroc_draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
     """Return resampled mean AUROC by task and model, in the order of the draws, (n_resamples,) each."""
     table = run.table("resamples")
     table = table[table["metric"] == HEADLINE[0]].sort_values("draw", kind="stable")
@@ -112,7 +112,7 @@ def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
 
 def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, str], Doubles]) -> dict[str, float]:
     """Return this run's mean AUROC minus raw's, with interval and p-value of the difference over the same resamples."""
-    draws, metrics, expected = _draws(run), run.metrics, reference.metrics
+    draws, metrics, expected = _auroc_draws(run), run.metrics, reference.metrics
     differences: dict[str, float] = {}
     for task, model in models_of(run):
         key = f"{task}/{model}/{HEADLINE[0]}"

@@ -42,7 +42,7 @@ def print_comparison(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -
     """Print the table of :func:`harness.compare.table.comparison_table`; ``extra`` are further metric keys in it."""
     width = max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
     console = Console(width=width, highlight=False)
-    for pair in _pairs(table):
+    for pair in _models(table):
         keys = [f"{pair}/{metric}" for metric in _TITLES if f"{pair}/{metric}" in table]
         columns = {_TITLES[key.rsplit("/", 1)[1]]: [_cell(row, key) for _, row in table.iterrows()] for key in keys}
         console.print(_table(f"{title}: {pair}", table, columns))
@@ -76,7 +76,7 @@ def _table(title: str, table: pd.DataFrame, columns: dict[str, list[str]]) -> Ta
     return printed
 
 
-def _pairs(table: pd.DataFrame) -> list[str]:
+def _models(table: pd.DataFrame) -> list[str]:
     """Return ``<task>/<model>`` of every model with scores."""
     names = [str(column) for column in table]
     with_interval = [name for name in names if name.endswith(f"/{HEADLINE[0]}") and f"{name}_lower" in names]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from harness.core.exceptions import InputError
 from harness.program.run_program import run_program
+from harness.tracking.run_selection import add_run_options
 from harness.utils.output_file import write_output
 
 _TITLE = "Map of wells: "
@@ -28,11 +29,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("experiment", nargs="?", help="MLflow experiment (default: the only one there is)")
-    p.add_argument("--uri", default="sqlite:///mlruns/mlflow.db", help="MLflow tracking store (default: %(default)s)")
+    add_run_options(p)
     p.add_argument("--run", action="append", default=[], help="id of a run, or its start; may be repeated")
-    p.add_argument("--data", help="only runs on this data (name, or start of the fingerprint)")
-    p.add_argument("--split", help="only runs with this split (name, or start of the fingerprint)")
     p.add_argument("--out", default="explorer.html", help="file to write (default: %(default)s)")
     return p
 

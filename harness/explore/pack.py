@@ -53,9 +53,9 @@ def pack_views(joined: JoinedViews, views: Sequence[View]) -> tuple[dict[str, An
     binary = BinaryBuffer()
     columns = {}
     for name in joined.wells:
-        values = joined.plates if name == "plate" else sorted(joined.wells[name].unique(), key=_natural)
+        values = joined.plates if name == "plate" else sorted(joined.wells[name].unique(), key=_natural_key)
         codes = pd.Index(values).get_indexer(pd.Index(joined.wells[name]))
-        columns[str(name)] = {"values": list(values), "codes": binary.add(codes, _narrowest(len(values)))}
+        columns[str(name)] = {"values": list(values), "codes": binary.add(codes, _narrowest_type(len(values)))}
     view_entries = []
     for view, at, scores in zip(views, joined.at, joined.scores, strict=True):
         quantized, centre, half = quantize(at)
@@ -97,11 +97,11 @@ def to_json(value: object) -> str:
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _narrowest(n: int) -> str:
+def _narrowest_type(n: int) -> str:
     return "u1" if n <= 1 << 8 else "u2" if n <= 1 << 16 else "u4"
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def _natural_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key that puts ``batch 2`` before ``batch 10``: numbers are compared by their length first."""
     parts: list[tuple[int, str]] = []
     for character in text:

@@ -82,7 +82,7 @@ def join_views(views: Sequence[View], *, seed: int = 0) -> JoinedViews:
     if sites not in (0, len(views)):
         raise InputError(f"explorer: {sites} of {len(views)} maps have a column 'site'; expected all or none")
     key = ["plate", "well", "site"] if sites else ["plate", "well"]
-    stacked = pd.concat([_text(view.points) for view in views], ignore_index=True).fillna("")
+    stacked = pd.concat([_description_as_text(view.points) for view in views], ignore_index=True).fillna("")
     point = stacked.groupby(key, sort=False).ngroup().to_numpy()
     first = ~pd.Series(point).duplicated().to_numpy()
     wells = stacked[first].reset_index(drop=True)  # ngroup() numbers points by first appearance: row i is point i
@@ -99,20 +99,23 @@ def join_views(views: Sequence[View], *, seed: int = 0) -> JoinedViews:
     return JoinedViews(
         wells=wells.iloc[order].reset_index(drop=True),
         plates=list(dict.fromkeys(wells["plate"])),
-        at=[_spread(view.points[list(AXES)].to_numpy(np.float64), view_rows, len(wells)) for view, view_rows in pairs],
+        at=[
+            _scatter_rows(view.points[list(AXES)].to_numpy(np.float64), view_rows, len(wells))
+            for view, view_rows in pairs
+        ],
         scores=[
-            {c: _spread(view.points[c].to_numpy(np.float32), view_rows, len(wells)) for c in view.scores}
+            {c: _scatter_rows(view.points[c].to_numpy(np.float32), view_rows, len(wells)) for c in view.scores}
             for view, view_rows in pairs
         ],
     )
 
 
-def _text(points: pd.DataFrame) -> pd.DataFrame:
+def _description_as_text(points: pd.DataFrame) -> pd.DataFrame:
     description = points[[c for c in DESCRIPTION if c in points]]
     return description.astype(object).where(description.notna(), "").astype(str).astype(object)
 
 
-def _spread(values: Any, rows: NDArray[np.intp], n: int) -> Any:
+def _scatter_rows(values: Any, rows: NDArray[np.intp], n: int) -> Any:
     full = np.full((n, *values.shape[1:]), np.nan, dtype=values.dtype)
     full[rows] = values
     return full

@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness.core.exceptions import InputError
 from harness.explore.points import View
+from harness.tracking.run_selection import describe_group, is_selected
 from harness.tracking.stored_run import StoredRun, group_of, latest, models_of, stored_table
 
 TABLES = ("explorer", "umap")  # of the figures with a map, the one with more wells first
@@ -80,23 +81,18 @@ def select_runs(
     """
     finished = {key: run for key, run in runs.items() if run.status == "FINISHED" and "data_fingerprint" in run.tags}
     if ids:
-        finished = {key: finished[key] for key in [_full_id(finished, run_id) for run_id in ids]}
-    matching = [run for run in finished.values() if _matches(run, "data", data) and _matches(run, "split", split)]
+        finished = {key: finished[key] for key in [_complete_id(finished, run_id) for run_id in ids]}
+    matching = [run for run in finished.values() if is_selected(run, data=data, split=split)]
     if not matching:
         raise InputError("no finished run to explore; record one first, or choose others with --data, --split, --run")
-    groups = {group_of(run): (run.tags.get("data", ""), run.tags.get("split", "")) for run in matching}
+    groups = {group_of(run): describe_group(run) for run in matching}
     if len(groups) > 1:
-        choices = "; ".join(f"{d!r} {s!r} (--data {k[0][:8]} --split {k[1][:8]})" for k, (d, s) in groups.items())
+        choices = "; ".join(groups.values())
         raise InputError(f"runs of different data or splits do not show the same wells; choose one of: {choices}")
     return dict(reversed(latest(matching).items()))
 
 
-def _matches(run: StoredRun, what: str, choice: str | None) -> bool:
-    fingerprint = run.tags.get(f"{what}_fingerprint", "")
-    return choice is None or choice == run.tags.get(what) or fingerprint.startswith(choice)
-
-
-def _full_id(runs: Mapping[str, StoredRun], start: str) -> str:
+def _complete_id(runs: Mapping[str, StoredRun], start: str) -> str:
     matching = [key for key in runs if key.startswith(start)]
     if len(matching) != 1:
         raise InputError(f"--run {start}: {len(matching)} finished runs have an id that starts so; expected one")

@@ -64,11 +64,16 @@ class CellCounts(FigureMember):
             raise NotApplicable("no treated well has both a compound and a cell count")
         grouped = treated.groupby("compound", sort=True)
         effect = grouped[["cell_count", "distance"]].median().assign(n_wells=grouped.size()).reset_index()
-        tables = [self._boxed(wells, treated), effect, self._correlated(effect, run), self._compared(run)]
+        tables = [
+            self._sample_boxplots(wells, treated),
+            effect,
+            self._rank_correlation(effect, run),
+            self._baseline_comparison(run),
+        ]
         names = ["cell_counts", "cell_count_effect", "cell_count_spearman", "cell_count_baseline"]
         return dict(zip(names, tables, strict=True))
 
-    def _boxed(self, wells: pd.DataFrame, treated: pd.DataFrame) -> pd.DataFrame:
+    def _sample_boxplots(self, wells: pd.DataFrame, treated: pd.DataFrame) -> pd.DataFrame:
         names = np.sort(treated["compound"].unique())
         rng = generator("cell count boxplots", len(names))
         sampled = rng.choice(names, min(self.n_compounds, len(names)), replace=False)
@@ -80,7 +85,7 @@ class CellCounts(FigureMember):
         table = table.iloc[np.argsort(table["group"].map(rank).to_numpy(), kind="stable")]
         return table[["plate", "well", "group", "cell_count"]].reset_index(drop=True)
 
-    def _correlated(self, effect: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
+    def _rank_correlation(self, effect: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
         x, y = (effect[name].to_numpy(dtype=np.float64) for name in ("cell_count", "distance"))
         compound = effect["compound"].to_numpy(dtype=object)
         try:
@@ -91,7 +96,7 @@ class CellCounts(FigureMember):
             )
         return pd.DataFrame([{"value": rho.value, "lower": rho.lower, "upper": rho.upper, "n": rho.n, "reason": ""}])
 
-    def _compared(self, run: FigureContext) -> pd.DataFrame:
+    def _baseline_comparison(self, run: FigureContext) -> pd.DataFrame:
         columns = ["task", "model", "kind", "value", "lower", "upper"]
         parts = []
         for kind, scores in (("model", run.scores), ("baseline", run.baseline_scores)):
@@ -104,8 +109,10 @@ class CellCounts(FigureMember):
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
         """Return ``cell_counts``, ``cell_count_effect``, and for each scored task ``cell_count_baseline_<task>``."""
-        figures = {"cell_counts": _boxes(tables["cell_counts"], tables["cell_count_effect"], run)}
-        figures["cell_count_effect"] = _effect(tables["cell_count_effect"], tables["cell_count_spearman"].iloc[0], run)
+        figures = {"cell_counts": _draw_boxplots(tables["cell_counts"], tables["cell_count_effect"], run)}
+        figures["cell_count_effect"] = _draw_effect(
+            tables["cell_count_effect"], tables["cell_count_spearman"].iloc[0], run
+        )
         for task, table in tables["cell_count_baseline"].groupby("task", sort=False):
             figure, (axes,) = new_figure(3.6, HEIGHT * len(table) + 0.1)
             colours = [OKABE_ITO[2] if kind == "model" else "0.55" for kind in table["kind"]]
@@ -116,7 +123,7 @@ class CellCounts(FigureMember):
         return figures
 
 
-def _boxes(table: pd.DataFrame, effect: pd.DataFrame, run: FigureContext) -> Figure:
+def _draw_boxplots(table: pd.DataFrame, effect: pd.DataFrame, run: FigureContext) -> Figure:
     groups = list(dict.fromkeys(table["group"]))
     figure, (axes,) = new_figure(max(3.0, 0.24 * len(groups)), 2.9)
     values = [table.loc[table["group"] == group, "cell_count"].to_numpy() for group in groups]
@@ -138,11 +145,11 @@ def _boxes(table: pd.DataFrame, effect: pd.DataFrame, run: FigureContext) -> Fig
     return figure
 
 
-def _effect(table: pd.DataFrame, rho: pd.Series[float], run: FigureContext) -> Figure:
+def _draw_effect(table: pd.DataFrame, rho: pd.Series[float], run: FigureContext) -> Figure:
     figure, (axes,) = new_figure(3.6, 3.2)
     size = float(np.clip(6000 / len(table), 5, 18))
     axes.scatter(table["cell_count"], table["distance"], s=size, color=OKABE_ITO[0], alpha=0.55, linewidths=0)
-    _mark(axes)
+    _style_axes(axes)
     axes.set_xlabel("cell count / median of the plate's controls", fontsize=SMALL)
     axes.set_ylabel("distance from the plate's controls (control sd)", fontsize=SMALL)
     if table["distance"].max() > 5 * table["distance"].min():
@@ -153,7 +160,7 @@ def _effect(table: pd.DataFrame, rho: pd.Series[float], run: FigureContext) -> F
     return figure
 
 
-def _mark(axes: Axes) -> None:
+def _style_axes(axes: Axes) -> None:
     axes.axvline(1.0, color="0.5", linestyle=":", linewidth=1)
     axes.tick_params(labelsize=SMALL)
     faint_grid(axes)

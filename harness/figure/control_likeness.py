@@ -82,8 +82,8 @@ class ControlLikeness(FigureMember):
         least, most = self.likeness.extremes(scored)
         tables = {
             "control_likeness": scored.reset_index(drop=True),
-            "control_likeness_fit": pd.DataFrame([_row(name, fit) for name, fit in fits.items()], columns=FIT),
-            "control_likeness_spearman": _correlated(scored),
+            "control_likeness_fit": pd.DataFrame([_fit_row(name, fit) for name, fit in fits.items()], columns=FIT),
+            "control_likeness_spearman": _rank_correlation(scored),
             "wells_least_control_like": least.reset_index(drop=True),
             "wells_most_control_like": most.reset_index(drop=True),
         }
@@ -109,11 +109,11 @@ class ControlLikeness(FigureMember):
         return {"control_likeness": figure}
 
 
-def _row(name: str, fit: Gaussian) -> list[object]:
+def _fit_row(name: str, fit: Gaussian) -> list[object]:
     return [name, *fit.mean, fit.covariance[0, 0], fit.covariance[0, 1], fit.covariance[1, 1]]
 
 
-def _correlated(scored: pd.DataFrame) -> pd.DataFrame:
+def _rank_correlation(scored: pd.DataFrame) -> pd.DataFrame:
     both = scored[scored["role"] == "treated"].dropna(subset=["log_density", "mahalanobis"])
     value = spearmanr(both["log_density"], both["mahalanobis"])[0] if len(both) > 2 else np.nan
     return pd.DataFrame({"value": [float(value)], "n": [len(both)]})

@@ -45,7 +45,7 @@ class Explorer(Umap):
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``explorer``: as ``umap``, with ``placed`` (not embedded) and the scores, ``<task>/<model>``."""
-        points = self._with_others(super().tables(run)["umap"], run)
+        points = self._add_others(super().tables(run)["umap"], run)
         for (task, model), folds in run.evaluations.items():
             single_label = [e for e in folds if not e.group]
             if single_label:
@@ -54,7 +54,7 @@ class Explorer(Umap):
                 )
         return {"explorer": points}
 
-    def _with_others(self, embedded: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
+    def _add_others(self, embedded: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
         wells, X = run.normalized.wells, run.normalized.X
         rows = sample(wells, max_points=self.max_points, seed=run.seed)
         others = np.setdiff1d(sample(wells, max_points=LARGEST, seed=run.seed), rows)

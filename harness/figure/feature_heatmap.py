@@ -89,7 +89,7 @@ class FeatureHeatmap(FigureMember):
         for row, role in zip(panels, ROLES, strict=True):
             of_role = (wells["role"] == role).to_numpy()
             for axes, stage in zip(row, STAGES, strict=True):
-                _panel(axes, numbers[stage][of_role], wells[of_role], run, limit, named=axes is row[0])
+                _draw_panel(axes, numbers[stage][of_role], wells[of_role], run, limit, named=axes is row[0])
                 if role == "negcon":
                     axes.set_title(STAGES[stage].format(norm=label(run.norm)), fontsize=MEDIUM)
             offset = -30 - 4.8 * max(len(label(batch, 16)) for batch in wells["batch"].unique())
@@ -117,7 +117,9 @@ class FeatureHeatmap(FigureMember):
         return {"feature_heatmap": figure}
 
 
-def _panel(axes: Axes, values: Doubles, wells: pd.DataFrame, run: FigureContext, limit: float, *, named: bool) -> None:
+def _draw_panel(
+    axes: Axes, values: Doubles, wells: pd.DataFrame, run: FigureContext, limit: float, *, named: bool
+) -> None:
     axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     axes.set(xticks=[], yticks=[])
     colours = batch_colours(run.normalized.wells["batch"].unique().tolist())

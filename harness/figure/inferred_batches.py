@@ -58,29 +58,28 @@ class InferredBatches(FigureMember):
             for i in range(len(panel_names))
         ]
         for panel, name in zip(axes, panel_names, strict=True):
-            _panel(panel, plates, boundaries, name)
+            _draw_panel(panel, plates, boundaries, name)
         cutoff = float(plates["cutoff"].iloc[0])
         _scale_distance(axes[-1], plates, cutoff)
         _name_batches(axes[0], plates)
         _name_outliers(axes[-1], plates)
         _name_plates(axes[-1], plates)
-        _legend(axes[-1], plates, boundaries, cutoff)
+        _draw_legend(axes[-1], plates, boundaries, cutoff)
         n, batches, outliers = len(plates), plates["batch"].nunique(), int(plates["outlier"].sum())
-        counts = f"n = {plates['n_controls'].sum():,} control wells on {n:,} plates · {batches:,} batch" + "es" * (
-            batches > 1
-        )
-        counts += (
-            f" · {outliers:,} outlier plate{'s' * (outliers != 1)} · lowest stability of a batch {_least(plates):.2f}"
+        counts = (
+            f"n = {plates['n_controls'].sum():,} control wells on {n:,} plates · "
+            f"{batches:,} batch{'es' * (batches > 1)} · {outliers:,} outlier plate{'s' * (outliers != 1)} · "
+            f"lowest stability of a batch {_lowest_stability(plates):.2f}"
         )
         add_headline(figure, "Batches found in control wells along the order of plates (raw profiles)", run, counts)
         return {"inferred_batches": figure}
 
 
-def _least(plates: pd.DataFrame) -> float:
+def _lowest_stability(plates: pd.DataFrame) -> float:
     return float(plates.groupby("batch")["stability"].mean().min())
 
 
-def _panel(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, name: str) -> None:
+def _draw_panel(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, name: str) -> None:
     colours = batch_colours(plates["batch"].tolist())
     at, value, outlier = (plates[column].to_numpy() for column in ("order", name, "outlier"))
     size = float(np.clip(900 / len(plates), 3, 22))
@@ -91,7 +90,7 @@ def _panel(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, name: str
         at[outlier], value[outlier], s=size + 22, marker="X", color=OUTLIER, edgecolor="white", linewidths=0.6, zorder=4
     )
     if name != "distance":
-        _levels(axes, plates, name, colours)
+        _draw_levels(axes, plates, name, colours)
     order = dict(zip(plates["plate"], plates["order"], strict=True))
     for plate, stable in boundaries[["before_plate", "stability"]].to_numpy():
         axes.axvline(order[plate] - 0.5, color="0.35", linewidth=0.8, alpha=0.25 + 0.75 * stable, zorder=1)
@@ -102,7 +101,7 @@ def _panel(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, name: str
     axes.margins(y=0.12)
 
 
-def _levels(axes: Axes, plates: pd.DataFrame, name: str, colours: dict[str, Any]) -> None:
+def _draw_levels(axes: Axes, plates: pd.DataFrame, name: str, colours: dict[str, Any]) -> None:
     """Draw the median of each stretch of plates of one batch, without outliers."""
     stretch = (plates["batch"] != plates["batch"].shift()).cumsum()
     for _, rows in plates.groupby(stretch, sort=False):
@@ -169,7 +168,7 @@ def _name_plates(axes: Axes, plates: pd.DataFrame) -> None:
     axes.set_xlabel("plate, in order", fontsize=MEDIUM)
 
 
-def _legend(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, cutoff: float) -> None:
+def _draw_legend(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, cutoff: float) -> None:
     handles, texts = [], []
     if len(boundaries):
         span = boundaries["stability"]

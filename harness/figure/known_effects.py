@@ -61,7 +61,7 @@ class KnownEffects(KnownEffectSource, FigureMember):
                 "measure": measure,
                 "how": how,
                 "kind": kinds.get(measure, "baseline"),
-                **_row(answers[f"{measure}/{how}"]),
+                **_correlation_row(answers[f"{measure}/{how}"]),
             }
             for how in (SPEARMAN, WITHIN)
             for measure in effects.measures
@@ -82,13 +82,13 @@ class KnownEffects(KnownEffectSource, FigureMember):
         """Return ``known_effects``, ``known_effects_spearman``, ``known_effects_umap``."""
         name = tables["known_effects_join"]["score"].iloc[0]
         return {
-            "known_effects": _scatter(tables["known_effects"], tables["known_effects_spearman"], name, run),
-            "known_effects_spearman": _forest(tables["known_effects_spearman"], name, run),
-            "known_effects_umap": _umap(tables["known_effects_umap"], name, run),
+            "known_effects": _draw_scatter(tables["known_effects"], tables["known_effects_spearman"], name, run),
+            "known_effects_spearman": _draw_correlations(tables["known_effects_spearman"], name, run),
+            "known_effects_umap": _draw_umap(tables["known_effects_umap"], name, run),
         }
 
 
-def _row(answer: Correlation | NotApplicable) -> dict[str, object]:
+def _correlation_row(answer: Correlation | NotApplicable) -> dict[str, object]:
     if isinstance(answer, NotApplicable):
         return {"value": np.nan, "lower": np.nan, "upper": np.nan, "n": 0, "reason": answer.reason}
     return {"value": answer.value, "lower": answer.lower, "upper": answer.upper, "n": answer.n, "reason": ""}
@@ -100,7 +100,7 @@ def _control_median(profiles: Profiles) -> float:
     return float(distance.reindex(pd.MultiIndex.from_frame(controls)).median())
 
 
-def _scatter(table: pd.DataFrame, correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure:
+def _draw_scatter(table: pd.DataFrame, correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     figure, panels = new_figure(3.3, 3.1, panels=2, gap=0.25)
     score = table["known_score"].to_numpy()
     both = table[[RAW, NORMALIZED]].to_numpy()
@@ -116,13 +116,13 @@ def _scatter(table: pd.DataFrame, correlations: pd.DataFrame, name: str, run: Fi
         axes.axhline(float(rows["controls"].iloc[0]), color=OKABE_ITO[3], linestyle="--", linewidth=1)
         title = "before: raw" if measure == RAW else f"after: {label(run.norm, 20)}"
         for how, *numbers in rows[["how", "value", "lower", "upper"]].to_numpy().tolist():
-            title += f"\n{'Spearman' if how == SPEARMAN else 'within compounds'} {_number(*numbers)}"
+            title += f"\n{'Spearman' if how == SPEARMAN else 'within compounds'} {_format_estimate(*numbers)}"
         axes.set_title(title, fontsize=MEDIUM)
         axes.set_xlabel(label(name), fontsize=SMALL)
         axes.tick_params(labelsize=SMALL)
         axes.set_ylim(0.93 * lowest, 1.07 * highest)
         axes.set_yscale("log") if highest > 5 * lowest else None
-        axes.set_xscale("log") if _spans(score) else None
+        axes.set_xscale("log") if _is_wide(score) else None
         faint_grid(axes)
     panels[0].set_ylabel("distance from the plate's controls (control sd)", fontsize=SMALL)
     panels[1].tick_params(labelleft=False, which="both")
@@ -134,11 +134,11 @@ def _scatter(table: pd.DataFrame, correlations: pd.DataFrame, name: str, run: Fi
     return figure
 
 
-def _number(value: float, lower: float, upper: float) -> str:
+def _format_estimate(value: float, lower: float, upper: float) -> str:
     return f"{value:.2f} [{lower:.2f}, {upper:.2f}]" if np.isfinite(value) else "undefined"
 
 
-def _forest(correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure:
+def _draw_correlations(correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     """Draw rank correlations over all treatments and, if there are any, those within compounds at the right."""
     colour = {"distance": OKABE_ITO[0], "model": OKABE_ITO[2], "baseline": "0.55", "cell count": OKABE_ITO[3]}
     measure_names = {RAW: "distance, raw", NORMALIZED: "distance, normalized", CELLS: "cell count"}
@@ -160,14 +160,14 @@ def _forest(correlations: pd.DataFrame, name: str, run: FigureContext) -> Figure
     return figure
 
 
-def _umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
+def _draw_umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     figure, (axes,) = new_figure(4.2, 4.2)
     scored = table["known_score"].notna().to_numpy()
     axes.scatter(table["umap_1"][~scored], table["umap_2"][~scored], s=4, color=MISSING, linewidths=0)
     if not scored.any():
         raise NotApplicable("no well with a known score is among the points of the UMAP")
     score = table["known_score"].to_numpy()[scored]
-    log = _spans(score)
+    log = _is_wide(score)
     low, high = np.quantile(score, [0.02, 0.98])
     scale = Normalize(*(np.log10([low, high]) if log else (low, high)))
     order = np.random.default_rng(run.seed).permutation(len(score))
@@ -187,6 +187,6 @@ def _umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     return figure
 
 
-def _spans(values: Doubles) -> bool:
+def _is_wide(values: Doubles) -> bool:
     """Return whether positive values spread so far that an axis should be logarithmic."""
     return bool(len(values) and values.min() > 0 and values.max() >= WIDE * values.min())

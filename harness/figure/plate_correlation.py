@@ -72,9 +72,9 @@ class PlateCorrelation(FigureMember):
         after, plates = self._medians(run)
         correlations = {"correlation": correlate(after)}
         if run.raw is not None:
-            correlations["correlation_before"] = correlate(_before(run, plates))
-        order = self._order(correlations, run)
-        plates = _with_outliers(plates, run).iloc[order].reset_index(drop=True)
+            correlations["correlation_before"] = correlate(_medians_before(run, plates))
+        order = self._plate_order(correlations, run)
+        plates = _add_outliers(plates, run).iloc[order].reset_index(drop=True)
         first, second = (grid.ravel() for grid in np.indices((len(plates), len(plates))))
         pairs = {
             f"{column}_{side}": pd.Categorical(plates[column].to_numpy()[at], categories=plates[column].unique())
@@ -92,7 +92,7 @@ class PlateCorrelation(FigureMember):
         medians, plates = plate_medians(run.normalized, heldout=False)
         return medians, plates.assign(heldout=False)
 
-    def _order(self, correlations: dict[str, Doubles], run: FigureContext) -> NDArray[np.intp]:
+    def _plate_order(self, correlations: dict[str, Doubles], run: FigureContext) -> NDArray[np.intp]:
         if self.order == "cluster":
             return order_by_correlation(correlations.get("correlation_before", correlations["correlation"]))
         return order_by_plate(run.normalized.wells)
@@ -103,8 +103,8 @@ class PlateCorrelation(FigureMember):
         stages = [stage for stage in STAGES if stage in pairs]
         figure, panels = new_figure(SIDE, SIDE, panels=len(stages), gap=0.45)
         for axes, stage in zip(panels, stages, strict=True):
-            _heatmap(axes, pairs[stage].to_numpy(), plates, run, named=axes is panels[0])
-            title = f"{STAGES[stage].format(norm=label(run.norm))}\n{_contrast(pairs, stage)}"
+            _draw_heatmap(axes, pairs[stage].to_numpy(), plates, run, named=axes is panels[0])
+            title = f"{STAGES[stage].format(norm=label(run.norm))}\n{_describe_contrast(pairs, stage)}"
             axes.set_title(title, fontsize=MEDIUM, pad=15)
         bar = figure.colorbar(panels[-1].images[0], cax=panels[-1].inset_axes((1.07, 0.15, 0.04, 0.85)))
         bar.set_label("Pearson correlation of plate medians", fontsize=SMALL)
@@ -113,13 +113,13 @@ class PlateCorrelation(FigureMember):
             patch = Patch(facecolor="0.92", edgecolor="0.6", hatch="////")
             panels[-1].legend([patch], ["undefined"], loc=(1.055, 0.0), fontsize=SMALL, frameon=False, handlelength=1.0)
         wells, batches = plates["n_wells"].sum(), plates["batch"].nunique()
-        counts = f"n = {wells:,} wells on {len(plates):,} plates in {batches:,} batches · {_order_name(self.order)}"
+        counts = f"n = {wells:,} wells on {len(plates):,} plates in {batches:,} batches · {_describe_order(self.order)}"
         what = f"Correlation between plates: medians of {plates['medians_of'].iloc[0]}"
-        add_headline(figure, what, run, f"{counts}\n{_outliers(plates)}")
+        add_headline(figure, what, run, f"{counts}\n{_describe_outliers(plates)}")
         return {"plate_correlation": figure}
 
 
-def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
+def _medians_before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
     """Return medians before normalization (n_plates, n_features) of the wells that describe the plates after it."""
     source = run.heldout if plates["heldout"].all() else None
     wells = run.normalized.wells
@@ -133,7 +133,7 @@ def _before(run: FigureContext, plates: pd.DataFrame) -> Doubles:
     return everywhere
 
 
-def _with_outliers(plates: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
+def _add_outliers(plates: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
     plates = plates.drop(columns="heldout")
     try:
         outliers = outlier_plates(run)
@@ -143,7 +143,7 @@ def _with_outliers(plates: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
     return together.assign(outlier=together["outlier"].eq(True), outliers_unknown="")
 
 
-def _heatmap(axes: Axes, values: Doubles, plates: pd.DataFrame, run: FigureContext, *, named: bool) -> None:
+def _draw_heatmap(axes: Axes, values: Doubles, plates: pd.DataFrame, run: FigureContext, *, named: bool) -> None:
     n = len(plates)
     matrix = np.ma.masked_invalid(values.reshape(n, n))
     axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
@@ -163,7 +163,7 @@ def _heatmap(axes: Axes, values: Doubles, plates: pd.DataFrame, run: FigureConte
         axes.plot(side, outliers, "<", color=OUTLIER, ms=5, mew=0, clip_on=False, transform=axes.get_yaxis_transform())
 
 
-def _contrast(pairs: pd.DataFrame, stage: str) -> str:
+def _describe_contrast(pairs: pd.DataFrame, stage: str) -> str:
     try:
         value = within_minus_between(pairs.assign(correlation=pairs[stage]))
     except NotApplicable as absent:
@@ -171,11 +171,11 @@ def _contrast(pairs: pd.DataFrame, stage: str) -> str:
     return f"within minus between batches {value:+.2f}"
 
 
-def _order_name(order: str) -> str:
+def _describe_order(order: str) -> str:
     return {"plate": "ordered by plate id", "cluster": "ordered by clustering before"}[order]
 
 
-def _outliers(plates: pd.DataFrame) -> str:
+def _describe_outliers(plates: pd.DataFrame) -> str:
     if unknown := plates["outliers_unknown"].iloc[0]:
         return f"outlier plates not sought: {label(unknown, 60)}"
     names = plates.loc[plates["outlier"], "plate"]

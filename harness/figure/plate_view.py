@@ -91,7 +91,7 @@ class PlateView(FigureMember):
         shape = (int(view["row"].max()), int(view["column"].max()))
         height = float(np.clip(WIDTH * shape[0] / shape[1], 0.6, 2 * WIDTH))
         figure, grid = new_grid(rows, len(stages) * len(names_by_kind), width=WIDTH, height=height, gaps=(0.3, 0.62))
-        limit = _limit(view["value"])
+        limit = _colour_limit(view["value"])
         strength = effects.set_index(["kind", "name", "stage"])["effect"].to_dict()
         n_plates = effects.set_index(["kind", "name"])["n_plates"].to_dict()
         for i, axes in enumerate(axes for row in grid for axes in row):
@@ -104,11 +104,11 @@ class PlateView(FigureMember):
             panel_values = view[(view["kind"] == kind) & (view["name"] == name) & (view["stage"] == stage)]
             median = f"{label(name, 16)}, median of {n_plates[kind, name]:,} plates"
             who = median if kind == "batch" else f"plate {label(name, 24)}"
-            title = f"{who}\n{STAGES[stage]}: R² {_number(strength[kind, name, stage])}"
-            _panel(axes, panel_values, shape, limit)
+            title = f"{who}\n{STAGES[stage]}: R² {_format_effect(strength[kind, name, stage])}"
+            _draw_panel(axes, panel_values, shape, limit)
             axes.set_title(title, fontsize=SMALL, pad=3)
         panels = [axes for axes in figure.axes if axes.images]
-        bar = figure.colorbar(panels[0].images[0], cax=_right_of(panels), extend="both")
+        bar = figure.colorbar(panels[0].images[0], cax=_colour_bar_axes(panels), extend="both")
         bar.set_label(textwrap.fill(about["unit"], 27), fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
         wells = run.normalized.wells
@@ -133,7 +133,7 @@ def _effects(positioned: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataF
     return table.iloc[np.argsort(-first.to_numpy(), kind="stable")]
 
 
-def _limit(values: pd.Series[float]) -> float:
+def _colour_limit(values: pd.Series[float]) -> float:
     limit = float(values.abs().quantile(QUANTILE))
     if limit == 0:
         return 1.0
@@ -141,7 +141,7 @@ def _limit(values: pd.Series[float]) -> float:
     return math.ceil(limit / step * 2) / 2 * step
 
 
-def _panel(axes: Axes, values: pd.DataFrame, shape: tuple[int, int], limit: float) -> None:
+def _draw_panel(axes: Axes, values: pd.DataFrame, shape: tuple[int, int], limit: float) -> None:
     plate = np.full(shape, np.nan)
     plate[values["row"].to_numpy() - 1, values["column"].to_numpy() - 1] = values["value"]
     axes.patch.set_facecolor("0.82")
@@ -150,17 +150,17 @@ def _panel(axes: Axes, values: pd.DataFrame, shape: tuple[int, int], limit: floa
     )
     every = [math.ceil(n / most) for n, most in zip(shape, (8, 8), strict=True)]
     rows, columns = (list(range(0, n, step)) for n, step in zip(shape, every, strict=True))
-    axes.set_yticks(rows, [_letters(i) for i in rows], fontsize=SMALL - 1)
+    axes.set_yticks(rows, [_row_name(i) for i in rows], fontsize=SMALL - 1)
     axes.set_xticks(columns, [str(i + 1) for i in columns], fontsize=SMALL - 1)
     axes.tick_params(length=2, pad=1.5)
 
 
-def _letters(row: int) -> str:
+def _row_name(row: int) -> str:
     """Return the name of a row, counted from 0: A to Z, then AA."""
-    return chr(65 + row) if row < 26 else _letters(row // 26 - 1) + chr(65 + row % 26)
+    return chr(65 + row) if row < 26 else _row_name(row // 26 - 1) + chr(65 + row % 26)
 
 
-def _right_of(panels: list[Axes]) -> Axes:
+def _colour_bar_axes(panels: list[Axes]) -> Axes:
     """Return axes for the colour bar at the right of the last panel of the first row."""
     top = max(axes.get_position().y1 for axes in panels)
     last = max(
@@ -169,5 +169,5 @@ def _right_of(panels: list[Axes]) -> Axes:
     return last.inset_axes((1.05, 0.0, 0.05, 1.0))
 
 
-def _number(value: float) -> str:
+def _format_effect(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "undefined"

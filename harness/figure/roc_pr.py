@@ -47,7 +47,7 @@ class RocPr(FigureMember):
         Raises NotApplicable if no fold has both classes.
         """
         parts = [
-            self._fold(e).assign(task=task, model=model, line=line, fold=e.split.name, n=len(e.y))
+            self._curves(e).assign(task=task, model=model, line=line, fold=e.split.name, n=len(e.y))
             for (task, model), folds in run.evaluations.items()
             for line, e in enumerate(e for e in folds if not e.group)
         ]
@@ -59,7 +59,7 @@ class RocPr(FigureMember):
         columns = ["task", "model", "line", "fold", "curve", "x", "y", "value", "base_rate", "n", "reason"]
         return {"roc_pr": table[columns]}
 
-    def _fold(self, e: Evaluation) -> pd.DataFrame:
+    def _curves(self, e: Evaluation) -> pd.DataFrame:
         base = float(np.mean(e.y)) if len(e.y) else np.nan
         if len(np.unique(e.y)) < 2:
             row = {"curve": "roc", "x": np.nan, "y": np.nan, "value": np.nan, "base_rate": base}

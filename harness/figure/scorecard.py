@@ -63,7 +63,7 @@ def draw_matrix(table: pd.DataFrame) -> Figure:
     figure, (axes,) = new_figure(CELL[0] * len(questions), CELL[1] * len(norms))
     for row in table.to_dict("records"):
         x, y = questions.index(Question(row["question"])), norms.index(row["norm"])
-        _cell(axes, x, y, row["good"], row["value"])
+        _draw_cell(axes, x, y, row["good"], row["value"])
     axes.set_xlim(0, len(questions))
     axes.set_ylim(len(norms), 0)
     names = [question.short.replace(" ", "\n", 1) for question in questions]
@@ -75,7 +75,7 @@ def draw_matrix(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, x: int, y: int, good: str, value: float) -> None:
+def _draw_cell(axes: Axes, x: int, y: int, good: str, value: float) -> None:
     axes.add_patch(Rectangle((x + 0.02, y + 0.04), 0.96, 0.92, facecolor=COLOURS[good], edgecolor="none"))
     number = "" if pd.isna(value) else f" {value:.2f}"
     dark = good == ""

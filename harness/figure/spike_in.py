@@ -49,10 +49,10 @@ class SpikeIn(FigureMember):
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
         """Return ``spike_in``: a panel of contrasts and one of displacements."""
         table = tables["spike_in_prevalence"]
-        figure, panels = _grid(2)
+        figure, panels = _new_panels(2)
         contrast = table["what"] == "contrast"
-        _draw_displaced(panels[0], table[contrast], "contrast, yardstick = 1")
-        _draw_displaced(panels[1], table[~contrast], "displacement: retention ●, spillover ○")
+        _draw_panel(panels[0], table[contrast], "contrast, yardstick = 1")
+        _draw_panel(panels[1], table[~contrast], "displacement: retention ●, spillover ○")
         counts = (
             "contrast: spiked against other wells in sd of the noise, relative to scaling each plate by its controls"
         )
@@ -60,7 +60,7 @@ class SpikeIn(FigureMember):
         return {"spike_in": figure}
 
 
-def _grid(n: int) -> tuple[Figure, list[Axes]]:
+def _new_panels(n: int) -> tuple[Figure, list[Axes]]:
     """Return ``n`` axes in rows of up to three."""
     width, height, right, down = 1.9, 1.7, 0.55, 0.95  # inches; of axes, and between them
     figure, axes = new_figure(width, height, panels=n)
@@ -73,7 +73,7 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _draw_displaced(axes: Axes, table: pd.DataFrame, title: str) -> None:
+def _draw_panel(axes: Axes, table: pd.DataFrame, title: str) -> None:
     handles: list[Any] = []
     names = []
     for i, (arm, findings) in enumerate(table.groupby("arm", sort=False)):

@@ -66,10 +66,10 @@ class UmapBatches(Umap):
         table = super().tables(run)["umap"]
         coloured = (table["role"] == "negcon").to_numpy(copy=True)
         for batch, treated_wells in table[~coloured].groupby("batch", sort=False):
-            coloured[self._treated(treated_wells, str(batch), run.seed)] = True
+            coloured[self._sample_treated(treated_wells, str(batch), run.seed)] = True
         return {"umap_batches": table.assign(shown=coloured)}
 
-    def _treated(self, treated_wells: pd.DataFrame, batch: str, seed: int) -> pd.Index[int]:
+    def _sample_treated(self, treated_wells: pd.DataFrame, batch: str, seed: int) -> pd.Index[int]:
         """Return rows of the treated wells of a batch that are shown."""
         rng = generator(seed, "umap batches", batch)
         plates = rng.permutation(treated_wells["plate"].unique())[: self.plates]
@@ -87,11 +87,11 @@ class UmapBatches(Umap):
         rows = math.ceil(len(batches) / columns)
         figure, grid = new_grid(rows, columns, width=side, height=side, gaps=(0.1, 0.34))
         panels = [axes for row in grid for axes in row]
-        edges = _limits(table)
+        edges = _axis_limits(table)
         raster = len(table) * len(batches) > VECTOR
         size = float(np.clip(1.7 * side**2, 2, 9))
         for axes, batch in zip(panels, batches, strict=False):
-            _panel(axes, table, batch, size=size, raster=raster, room=int(side * 72 / (0.6 * SMALL)))
+            _draw_panel(axes, table, batch, size=size, raster=raster, room=int(side * 72 / (0.6 * SMALL)))
             axes.set(xlim=edges[0], ylim=edges[1])
         for axes in panels[len(batches) :]:
             axes.remove()
@@ -115,14 +115,14 @@ class UmapBatches(Umap):
         return {"umap_batches": figure}
 
 
-def _limits(table: pd.DataFrame) -> list[tuple[float, float]]:
+def _axis_limits(table: pd.DataFrame) -> list[tuple[float, float]]:
     at = table[["umap_1", "umap_2"]].to_numpy()
     low, high = at.min(axis=0), at.max(axis=0)
     pad = 0.04 * (high - low)
     return [(float(a), float(b)) for a, b in zip(low - pad, high + pad, strict=True)]
 
 
-def _panel(axes: Axes, table: pd.DataFrame, batch: str, *, size: float, raster: bool, room: int) -> None:
+def _draw_panel(axes: Axes, table: pd.DataFrame, batch: str, *, size: float, raster: bool, room: int) -> None:
     inside = (table["batch"] == batch).to_numpy() & table["shown"].to_numpy()
     rest = table[~inside]
     axes.scatter(rest["umap_1"], rest["umap_2"], s=0.45 * size, color=OTHERS, linewidths=0, rasterized=raster)

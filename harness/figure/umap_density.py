@@ -50,7 +50,7 @@ class UmapDensity(Umap):
         table = super().tables(run)["umap"]
         if absent := [role for role in ROLES if not (table["role"] == role).any()]:
             raise NotApplicable(f"no {absent[0]} wells; densities are compared between controls and treated wells")
-        grid = _grid(table)
+        grid = _hexagon_grid(table)
         counts: dict[str, Any] = {}
         for role in ROLES:
             of_role = table[table["role"] == role]
@@ -78,16 +78,16 @@ class UmapDensity(Umap):
         scale = LogNorm(shares[shares > 0].min(), shares.max())
         for axes, (role, name) in zip(panels, ROLES.items(), strict=False):
             occupied = hexagons[hexagons[f"n_{role}"] > 0]
-            _draw(axes, occupied, occupied[f"share_{role}"], grid, cmap="viridis", norm=scale)
+            _draw_hexagons(axes, occupied, occupied[f"share_{role}"], grid, cmap="viridis", norm=scale)
             axes.set_title(f"{name} (n = {occupied[f'n_{role}'].sum():,})", fontsize=MEDIUM)
         limit = max(1.0, float(np.ceil(hexagons["log2_ratio"].abs().max())))
-        _draw(panels[2], hexagons, hexagons["log2_ratio"], grid, cmap="PuOr_r", vmin=-limit, vmax=limit)
+        _draw_hexagons(panels[2], hexagons, hexagons["log2_ratio"], grid, cmap="PuOr_r", vmin=-limit, vmax=limit)
         panels[2].set_title("treated over control", fontsize=MEDIUM)
         panels[0].set_ylabel("UMAP 2", fontsize=SMALL)
         for axes in panels:
             axes.set_xlabel("UMAP 1", fontsize=SMALL)
-        _scale(figure, panels[0], "share of the role's wells in a hexagon", across=2.04)
-        _scale(figure, panels[2], "log2 ratio of shares", across=1.0)
+        _add_colour_bar(figure, panels[0], "share of the role's wells in a hexagon", across=2.04)
+        _add_colour_bar(figure, panels[2], "log2 ratio of shares", across=1.0)
         wells = hexagons[["n_negcon", "n_treated"]].to_numpy().sum()
         add_headline(
             figure, "Density of normalized wells in the UMAP", run, f"n = {wells:,} wells in {len(hexagons):,} hexagons"
@@ -95,7 +95,7 @@ class UmapDensity(Umap):
         return {"umap_density": figure}
 
 
-def _grid(table: pd.DataFrame) -> dict[str, float]:
+def _hexagon_grid(table: pd.DataFrame) -> dict[str, float]:
     at = table[["umap_1", "umap_2"]].to_numpy()
     low, high = at.min(axis=0), at.max(axis=0)
     across = int(np.clip(np.sqrt(len(table) / PER_HEXAGON), FEWEST, MOST))
@@ -111,7 +111,9 @@ def _hexagons(x: Any, y: Any, grid: dict[str, float], axes: Axes | None = None, 
     return axes.hexbin(x, y, gridsize=int(grid["across"]), extent=extent, **options)
 
 
-def _draw(axes: Axes, hexagons: pd.DataFrame, values: pd.Series[Any], grid: dict[str, float], **options: Any) -> None:
+def _draw_hexagons(
+    axes: Axes, hexagons: pd.DataFrame, values: pd.Series[Any], grid: dict[str, float], **options: Any
+) -> None:
     cells = _hexagons(
         hexagons["umap_1"],
         hexagons["umap_2"],
@@ -126,7 +128,7 @@ def _draw(axes: Axes, hexagons: pd.DataFrame, values: pd.Series[Any], grid: dict
     axes.set(xticks=[], yticks=[], xlim=(grid["left"], grid["right"]), ylim=(grid["bottom"], grid["top"]))
 
 
-def _scale(figure: Figure, axes: Axes, name: str, *, across: float) -> None:
+def _add_colour_bar(figure: Figure, axes: Axes, name: str, *, across: float) -> None:
     place = axes.inset_axes((0.15 * across, -0.16, 0.7 * across, 0.035))
     bar = figure.colorbar(axes.collections[0], cax=place, orientation="horizontal")
     bar.set_label(name, fontsize=SMALL)

@@ -65,7 +65,7 @@ def sample_heatmap_wells(run: FigureContext, *, n: int, max_features: int) -> He
         wells=described.assign(
             role=np.repeat(list(rows), [len(role_rows) for role_rows in rows.values()]), heldout=heldout is not None
         ),
-        before=_before(run, at, columns),
+        before=_raw_rows(run, at, columns),
         after=np.concatenate([X[:, columns] for X in after]),
         features=tuple(run.normalized.features[i] for i in columns),
     )
@@ -95,7 +95,7 @@ def _sample_rows(wells: pd.DataFrame, mask: Mask, order: list[str], *, n: int, s
     )
 
 
-def _before(run: FigureContext, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+def _raw_rows(run: FigureContext, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
     """Return profiles before normalization in the order of ``rows``."""
     mask = np.zeros(len(run.normalized.wells), dtype=bool)
     mask[rows] = True

@@ -58,9 +58,9 @@ def plate_values(run: FigureContext, feature: str | None) -> PlateValues:
             "after": run.normalized.X[:, column],
         }
         why = "strongest row and column effect before" if feature is None else "chosen"
-        scaled = {stage: _in_units(x.astype(np.float64), run, filled) for stage, x in stages.items()}
+        scaled = {stage: _in_control_sd(x.astype(np.float64), run, filled) for stage, x in stages.items()}
         return PlateValues(name, why, "robust sd of control wells within plates, from the plate's median", scaled)
-    scores = _scores(run, feature)
+    scores = _heldout_scores(run, feature)
     if scores is None and feature in wells and pd.api.types.is_numeric_dtype(wells[feature]):
         scores = wells[feature].to_numpy(dtype=np.float64)
     if scores is None:
@@ -95,7 +95,7 @@ def strongest_feature(run: FigureContext) -> int:
     return int(np.nanargmax(effects))
 
 
-def _in_units(x: Doubles, run: FigureContext, filled: NDArray[np.bool_]) -> Doubles:
+def _in_control_sd(x: Doubles, run: FigureContext, filled: NDArray[np.bool_]) -> Doubles:
     wells = run.normalized.wells
     controls = has_role(wells, "negcon")
     sd = control_spread(x[controls][:, None].astype(np.float32), wells["plate"][controls])[0]
@@ -108,7 +108,7 @@ def _centred(x: Doubles, plate: NDArray[np.object_], filled: NDArray[np.bool_]) 
     return np.asarray(center_by_plate(np.where(filled, x, np.nan)[:, None], pd.factorize(plate)[0])[:, 0])
 
 
-def _scores(run: FigureContext, name: str) -> Doubles | None:
+def _heldout_scores(run: FigureContext, name: str) -> Doubles | None:
     """Return held-out scores of ``task/model`` for each well, the mean if several folds held it out."""
     evaluations_by_name = {f"{task}/{model}": evaluations for (task, model), evaluations in run.evaluations.items()}
     if name not in evaluations_by_name:
