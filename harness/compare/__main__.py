@@ -99,6 +99,7 @@ def _ambiguous(groups: Iterable[Sequence[StoredRun]]) -> str:
 
 def print_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
     """Print tables of the finished runs, then unfinished runs and settings that differ."""
+    from harness.compare.comparison_group import unfinished_reason
     from harness.compare.table import REFERENCE, differing_settings
     from harness.compare.terminal import print_comparison, print_scorecards
     from harness.scoring.bootstrap import FEWEST_BATCHES
@@ -121,9 +122,9 @@ def print_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
         if options.csv:
             _write_csv(group.table, options.csv)
     for label, run in group.unfinished.items():
-        print(f"{run.status} {label}: {run.tags.get('failure', 'no result (still running, or cut off)')}")
+        print(f"{run.status} {label}: {unfinished_reason(run)}")
     for key, values in differing_settings(finished).items():
-        print(f"Careful: {key} differs between these runs: {', '.join(values)}")
+        print(f"Warning: {key} differs between these runs: {', '.join(values)}")
 
 
 def _write_page(

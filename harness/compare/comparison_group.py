@@ -117,6 +117,11 @@ class ComparisonGroup:
         return table.drop(columns=["_anchor", "_verdict"]).reset_index(drop=True)
 
 
+def unfinished_reason(run: StoredRun) -> str:
+    """Return why a run did not finish, as far as it is known."""
+    return run.tags.get("failure", "no result (still running, or interrupted)")
+
+
 def comparison_group(experiment: str, runs: Sequence[StoredRun], *, extra: Sequence[str] = ()) -> ComparisonGroup:
     """Return ``runs``, newest first and of equal fingerprints, as a group; ``extra`` as in the table.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.compare.comparison_group import ComparisonGroup
+from harness.compare.comparison_group import ComparisonGroup, unfinished_reason
 from harness.compare.leaderboard import leaderboard
 from harness.compare.picture_sections import differences, images, tradeoff
 from harness.compare.plots import verdict_style
@@ -15,7 +15,6 @@ from harness.compare.table import differing_settings
 from harness.compare.verdicts import verdicts
 from harness.utils.html_templates import html_templates
 
-NO_RESULT = "no result (still running, or cut off)"
 _COMMAND_IN_NOTE = re.compile(r"`(python -m harness[^`]*)`\s*$")
 
 
@@ -62,14 +61,14 @@ def _group(group: ComparisonGroup, prefix: str) -> dict[str, object]:
 
 def unfinished(group: ComparisonGroup) -> Section | None:
     """Return runs that failed or did not end, each with its reason."""
-    rows = [[label, run.status, run.tags.get("failure", NO_RESULT)] for label, run in group.unfinished.items()]
+    rows = [[label, run.status, unfinished_reason(run)] for label, run in group.unfinished.items()]
     return Section("failed", "Failed and unfinished runs", {"rows": rows}) if rows else None
 
 
 def careful(group: ComparisonGroup) -> Section | None:
     """Return settings outside the normalization that differ between runs."""
     rows = [[key, ", ".join(values)] for key, values in differing_settings(group.finished).items()]
-    return Section("careful", "Careful", {"rows": rows}) if rows else None
+    return Section("careful", "Settings that differ", {"rows": rows}) if rows else None
 
 
 def commands(group: ComparisonGroup) -> Section:

@@ -57,7 +57,7 @@ def print_comparison(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -
         ],
         "spike-in contrast": [_cell(row, CONTRAST) for row in rows],
     }
-    console.print(_table(f"{title}: beside the models", table, columns))
+    console.print(_table(f"{title}: checks and baselines", table, columns))
     if extra:
         shared = os.path.commonpath(extra) if len(extra) > 1 else os.path.dirname(extra[0])
         columns = {key.removeprefix(shared).lstrip("/"): [_cell(row, key) for row in rows] for key in extra}

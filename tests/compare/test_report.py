@@ -321,7 +321,7 @@ def test_failed_and_unfinished_runs_are_listed_with_the_reason() -> None:
     page = page_of(run("raw", 0.6), failed, run("rank", 0.6, status="RUNNING"))
     reader = Reader(page)
     assert reader.row("mean") == ["mean", "FAILED", "plate 'p1' has 2 controls"]
-    assert reader.row("rank") == ["rank", "RUNNING", "no result (still running, or cut off)"]
+    assert reader.row("rank") == ["rank", "RUNNING", "no result (still running, or interrupted)"]
 
 
 def test_nothing_finished_is_still_a_page() -> None:
