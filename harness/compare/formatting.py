@@ -20,9 +20,3 @@ def format_interval(lower: float, upper: float, sign: str = "") -> str:
 def format_p_value(p: float) -> str:
     """Return three decimals, a power of ten below 0.001, a dash if undefined."""
     return "-" if np.isnan(p) else f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
-
-
-def format_percent_range(low: float, high: float) -> str:
-    """Return a percentage without decimals, or the range if two shares differ."""
-    first, last = f"{100 * low:.0f}", f"{100 * high:.0f}"
-    return f"{first}%" if first == last else f"{first} to {last}%"

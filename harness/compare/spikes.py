@@ -10,10 +10,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from harness.compare.comparison_group import ComparisonGroup
-from harness.compare.formatting import format_percent_range
 from harness.compare.plots import MOST_ROWS
 from harness.compare.report_section import Cell, EmbeddedImage, Section
-from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure, plain_axes
+from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure, percent_range, plain_axes
 from harness.tracking.stored_run import stored_table
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def spike_chart(audits: Audits, arm: str) -> tuple[Figure, str]:
     ]
     legend_below(axes, handles, list(styles), drop=0.5)
     shares = column("prevalence")
-    prevalence = f"spiked: {format_percent_range(np.nanmin(shares), np.nanmax(shares))} of treated wells"
+    prevalence = f"spiked: {percent_range(np.nanmin(shares), np.nanmax(shares))} of treated wells"
     return figure, f"{arm} ({', '.join(filter(None, [ARMS.get(arm), prevalence]))})"
 
 

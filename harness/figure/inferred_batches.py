@@ -12,7 +12,17 @@ from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
 from harness.figure.base import FigureContext, FigureMember
-from harness.plotting.style import DPI, MEDIUM, SMALL, add_headline, batch_colours, label, legend_below, spaced_labels
+from harness.plotting.style import (
+    DPI,
+    MEDIUM,
+    SMALL,
+    add_headline,
+    batch_colours,
+    label,
+    legend_below,
+    percent_range,
+    spaced_labels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,7 +183,7 @@ def _draw_legend(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, cut
     if len(boundaries):
         span = boundaries["stability"]
         handles.append(Line2D([], [], color="0.35", linewidth=0.8))
-        texts.append(f"boundary (in {span.min():.0%} to {span.max():.0%} of resamples)")
+        texts.append(f"boundary (in {percent_range(span.min(), span.max())} of resamples)")
     handles.append(Line2D([], [], color="0.4", linewidth=1.6, alpha=0.55))
     texts.append("median of the batch")
     if plates["outlier"].any():

@@ -53,6 +53,12 @@ def label(text: object, limit: int = 24) -> str:
     return plain.replace("$", r"\$")
 
 
+def percent_range(low: float, high: float) -> str:
+    """Return a percentage without decimals, or the range if two shares differ."""
+    first, last = f"{100 * low:.0f}", f"{100 * high:.0f}"
+    return f"{first}%" if first == last else f"{first} to {last}%"
+
+
 class RunNames(Protocol):
     """Names of a run in the title of a figure."""
 

@@ -82,7 +82,7 @@ def test_runs_without_a_map_are_left_out_and_the_map_of_more_wells_comes_first()
     views = views_of(runs)
     assert [view.name for view in views] == ["mad", "z"]
     assert [view.points["umap_2"].max() for view in views] == [6.0, 5.0]
-    with pytest.raises(InputError, match="none of raw kept a map"):
+    with pytest.raises(InputError, match="none of raw has a map"):
         views_of({"raw": runs["raw"]})
 
 
@@ -102,7 +102,7 @@ def test_the_command_writes_a_page_of_recorded_runs(tmp_path: Path, capsys: pyte
     assert main(["--uri", uri, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "2 points, 2 normalizations (raw, mad)" in said
-    assert "Left out, without a map (figure umap or explorer): combat" in said
+    assert "Left out because they have no map (figure umap or explorer): combat" in said
     assert "Map of wells: toy" in out.read_text(encoding="utf-8")
     assert main(["toy", "--uri", uri, "--out", str(tmp_path / "no" / "page.html")]) == 2
     assert "cannot be written" in capsys.readouterr().err
