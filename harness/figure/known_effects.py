@@ -182,7 +182,9 @@ def _draw_umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel("UMAP 1", fontsize=SMALL)
     axes.set_ylabel("UMAP 2", fontsize=SMALL)
-    counts = f"n = {scored.sum():,} wells with a known score; grey: {(~scored).sum():,} control wells and wells without a score"
+    counts = (
+        f"n = {scored.sum():,} wells with a known score; grey: {(~scored).sum():,} controls and wells without a score"
+    )
     add_headline(figure, f"UMAP of normalized wells by {label(name)}", run, counts)
     return figure
 
