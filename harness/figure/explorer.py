@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from harness.figure.base import FigureContext
 
-LARGEST = 1_000_000  # points of a page
+MAX_POINTS = 1_000_000  # points of a page
 
 
 class Explorer(Umap):
@@ -57,7 +57,7 @@ class Explorer(Umap):
     def _add_others(self, embedded: pd.DataFrame, run: FigureContext) -> pd.DataFrame:
         wells, X = run.normalized.wells, run.normalized.X
         rows = sample(wells, max_points=self.max_points, seed=run.seed)
-        others = np.setdiff1d(sample(wells, max_points=LARGEST, seed=run.seed), rows)
+        others = np.setdiff1d(sample(wells, max_points=MAX_POINTS, seed=run.seed), rows)
         embedded = embedded.set_index(rows).assign(placed=False)
         if len(others):
             at = project_points(X[rows], embedded[["umap_1", "umap_2"]].to_numpy(), X[others], seed=run.seed)

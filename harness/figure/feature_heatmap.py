@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 4.4, 2.9  # inches of a panel
 DESCRIBED = ["plate", "well", "batch", "role", "heldout"]
 STAGES = {"before": "before: raw", "after": "after: {norm}"}
 ROLES = {"negcon": "control wells", "treated": "treated wells"}
-QUANTILE, LEAST = 0.95, 3.0  # share of all values within the colour scale; smallest half-width of the scale
+LIMIT_QUANTILE, MIN_LIMIT = 0.95, 3.0  # share of all values within the colour scale; smallest half-width of the scale
 
 
 class FeatureHeatmap(FigureMember):
@@ -84,7 +84,7 @@ class FeatureHeatmap(FigureMember):
         values = {stage: tables[f"feature_heatmap_{stage}"] for stage in STAGES}
         wells = values["before"][DESCRIBED]
         numbers = {stage: table.drop(columns=DESCRIBED).to_numpy() for stage, table in values.items()}
-        limit = max(LEAST, float(np.ceil(np.quantile(np.abs(np.stack(list(numbers.values()))), QUANTILE))))
+        limit = max(MIN_LIMIT, float(np.ceil(np.quantile(np.abs(np.stack(list(numbers.values()))), LIMIT_QUANTILE))))
         figure, panels = new_grid(2, 2, width=WIDTH, height=HEIGHT, gaps=(0.4, 0.3))
         for row, role in zip(panels, ROLES, strict=True):
             of_role = (wells["role"] == role).to_numpy()

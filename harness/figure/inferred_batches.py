@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, GAP = 7.0, 1.45, 0.14  # inches, of a panel; between panels
 MOST_LABELS = 40  # plates named under the axis, boundaries named above it
 NAMED_OUTLIERS = 12
-OUTLIER = "black"
+OUTLIER_COLOUR = "black"
 DASHED = (0, (4, 2))
 PANELS = {
     "intensity": "mean of\nintensity features\n(robust sd over plates)",
@@ -97,7 +97,14 @@ def _draw_panel(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, name
         of_batch = (plates["batch"] == batch).to_numpy() & ~outlier
         axes.scatter(at[of_batch], value[of_batch], s=size, color=[colours[batch]], linewidths=0, zorder=3)
     axes.scatter(
-        at[outlier], value[outlier], s=size + 22, marker="X", color=OUTLIER, edgecolor="white", linewidths=0.6, zorder=4
+        at[outlier],
+        value[outlier],
+        s=size + 22,
+        marker="X",
+        color=OUTLIER_COLOUR,
+        edgecolor="white",
+        linewidths=0.6,
+        zorder=4,
     )
     if name != "distance":
         _draw_levels(axes, plates, name, colours)
@@ -130,7 +137,7 @@ def _draw_levels(axes: Axes, plates: pd.DataFrame, name: str, colours: dict[str,
 
 def _scale_distance(axes: Axes, plates: pd.DataFrame, cutoff: float) -> None:
     """Scale the axis linearly up to the cut-off and logarithmically beyond it, with plain numbers."""
-    axes.axhline(cutoff, color=OUTLIER, linewidth=0.9, linestyle=DASHED)
+    axes.axhline(cutoff, color=OUTLIER_COLOUR, linewidth=0.9, linestyle=DASHED)
     axes.set_yscale("symlog", linthresh=cutoff, linscale=1.0)
     low, high = float(plates["distance"].min()), float(plates["distance"].max())
     top = 2.6 * max(cutoff, high)
@@ -164,7 +171,7 @@ def _name_outliers(axes: Axes, plates: pd.DataFrame) -> None:
     for plate, order, distance in farthest[["plate", "order", "distance"]].to_numpy():
         axes.annotate(
             label(plate, 18), (order, distance), xytext=(0, 5), textcoords="offset points",
-            ha="center", va="bottom", fontsize=SMALL, color=OUTLIER,
+            ha="center", va="bottom", fontsize=SMALL, color=OUTLIER_COLOUR,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
 
@@ -187,9 +194,9 @@ def _draw_legend(axes: Axes, plates: pd.DataFrame, boundaries: pd.DataFrame, cut
     handles.append(Line2D([], [], color="0.4", linewidth=1.6, alpha=0.55))
     texts.append("median of the batch")
     if plates["outlier"].any():
-        handles.append(Line2D([], [], color=OUTLIER, marker="X", linestyle="", markeredgecolor="white"))
+        handles.append(Line2D([], [], color=OUTLIER_COLOUR, marker="X", linestyle="", markeredgecolor="white"))
         texts.append("outlier plate")
-    handles.append(Line2D([], [], color=OUTLIER, linewidth=0.9, linestyle=DASHED))
+    handles.append(Line2D([], [], color=OUTLIER_COLOUR, linewidth=0.9, linestyle=DASHED))
     texts.append(f"outlier cut-off, {cutoff:g}")
     names = max(len(label(plate, 16)) for plate in plates["plate"])
     legend_below(axes, handles, texts, drop=0.42 + 0.066 * names)

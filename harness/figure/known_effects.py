@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from harness.core.arrays import Doubles
     from harness.core.profiles import Profiles
 
-MISSING = "0.85"
-WIDE = 50.0  # largest over smallest from which an axis is logarithmic
+MISSING_COLOUR = "0.85"
+LOG_SCALE_RATIO = 50.0  # largest over smallest from which an axis is logarithmic
 
 
 class KnownEffects(KnownEffectSource, FigureMember):
@@ -163,7 +163,7 @@ def _draw_correlations(correlations: pd.DataFrame, name: str, run: FigureContext
 def _draw_umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
     figure, (axes,) = new_figure(4.2, 4.2)
     scored = table["known_score"].notna().to_numpy()
-    axes.scatter(table["umap_1"][~scored], table["umap_2"][~scored], s=4, color=MISSING, linewidths=0)
+    axes.scatter(table["umap_1"][~scored], table["umap_2"][~scored], s=4, color=MISSING_COLOUR, linewidths=0)
     if not scored.any():
         raise NotApplicable("no well with a known score is among the points of the UMAP")
     score = table["known_score"].to_numpy()[scored]
@@ -191,4 +191,4 @@ def _draw_umap(table: pd.DataFrame, name: str, run: FigureContext) -> Figure:
 
 def _is_wide(values: Doubles) -> bool:
     """Return whether positive values spread so far that an axis should be logarithmic."""
-    return bool(len(values) and values.min() > 0 and values.max() >= WIDE * values.min())
+    return bool(len(values) and values.min() > 0 and values.max() >= LOG_SCALE_RATIO * values.min())

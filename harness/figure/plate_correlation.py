@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from harness.core.arrays import Doubles
 
-SIDE = 4.3  # inches
-OUTLIER = "#D55E00"
+PANEL_SIDE = 4.3  # inches
+OUTLIER_COLOUR = "#D55E00"
 ORDERS = ("plate", "cluster")
 STAGES = {"correlation_before": "before: raw", "correlation": "after: {norm}"}
 
@@ -101,7 +101,7 @@ class PlateCorrelation(FigureMember):
         """Return heatmaps on a fixed scale from -1 to 1, so that normalizations compare."""
         pairs, plates = tables["plate_correlation"], tables["plate_correlation_plates"]
         stages = [stage for stage in STAGES if stage in pairs]
-        figure, panels = new_figure(SIDE, SIDE, panels=len(stages), gap=0.45)
+        figure, panels = new_figure(PANEL_SIDE, PANEL_SIDE, panels=len(stages), gap=0.45)
         for axes, stage in zip(panels, stages, strict=True):
             _draw_heatmap(axes, pairs[stage].to_numpy(), plates, run, named=axes is panels[0])
             title = f"{STAGES[stage].format(norm=label(run.norm))}\n{_describe_contrast(pairs, stage)}"
@@ -157,10 +157,12 @@ def _draw_heatmap(axes: Axes, values: Doubles, plates: pd.DataFrame, run: Figure
     axes.set_xticks(ticks, [label(plates["plate"].iloc[i], 16) for i in ticks], rotation=90, fontsize=SMALL)
     for i, text in zip(ticks, axes.get_xticklabels(), strict=True):
         if i in outliers:
-            text.set(color=OUTLIER, fontweight="bold")
+            text.set(color=OUTLIER_COLOUR, fontweight="bold")
     if outliers:
         side = [1.02] * len(outliers)
-        axes.plot(side, outliers, "<", color=OUTLIER, ms=5, mew=0, clip_on=False, transform=axes.get_yaxis_transform())
+        axes.plot(
+            side, outliers, "<", color=OUTLIER_COLOUR, ms=5, mew=0, clip_on=False, transform=axes.get_yaxis_transform()
+        )
 
 
 def _describe_contrast(pairs: pd.DataFrame, stage: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 WIDTH = 2.5  # inches of a panel
-QUANTILE = 0.97  # of all values shown lies within the colour scale
+LIMIT_QUANTILE = 0.97  # of all values shown lies within the colour scale
 STAGES = {"before": "before", "after": "after", "score": "score"}
 
 
@@ -134,7 +134,7 @@ def _effects(positioned: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataF
 
 
 def _colour_limit(values: pd.Series[float]) -> float:
-    limit = float(values.abs().quantile(QUANTILE))
+    limit = float(values.abs().quantile(LIMIT_QUANTILE))
     if limit == 0:
         return 1.0
     step = 10.0 ** math.floor(math.log10(limit))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _ARM = re.compile(r"audit/spike_in/([^/]+)/(prevalence|contrast|retention|spillover)")
-RAW = {"contrast": 1.0, "retention": 1.0, "spillover": 0.0}  # if no effect depends on how common it is
+YARDSTICK = {"contrast": 1.0, "retention": 1.0, "spillover": 0.0}  # if no effect depends on how common it is
 
 
 class SpikeIn(FigureMember):
@@ -40,7 +40,7 @@ class SpikeIn(FigureMember):
             {"arm": m.group(1), "what": m.group(2), "prevalence": shares[m.group(1)]}
             | {"value": f.value, "lower": f.lower, "upper": f.upper}
             for m, f in matches
-            if m.group(2) in RAW and m.group(1) in shares and not np.isnan(f.value)
+            if m.group(2) in YARDSTICK and m.group(1) in shares and not np.isnan(f.value)
         ]
         if not rows:
             raise NotApplicable("the audit holds no spike-in")
@@ -93,7 +93,7 @@ def _draw_panel(axes: Axes, table: pd.DataFrame, title: str) -> None:
             )
         handles.append(Line2D([], [], linestyle="", marker="o", color=colour))
         names.append(label(str(arm).replace("_", " ")))
-    for level in {RAW[what] for what in table["what"]}:
+    for level in {YARDSTICK[what] for what in table["what"]}:
         axes.axhline(level, color="0.5", linestyle=":", linewidth=1)
     axes.set_xlim(0, 1)
     axes.set_ylim(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-FEWEST = 5  # complete trials of a study
+MIN_TRIALS = 5  # complete trials of a study
 
 
 class TuningImportance(FigureMember):
@@ -30,7 +30,7 @@ class TuningImportance(FigureMember):
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``tuning_importance``: task, model, fold, parameter, importance, n (complete trials).
 
-        Raises NotApplicable if nothing was tuned, or every study has fewer than :data:`FEWEST` complete trials or
+        Raises NotApplicable if nothing was tuned, or every study has fewer than :data:`MIN_TRIALS` complete trials or
         equal values in all.
         """
         if run.trials is None:
@@ -38,11 +38,11 @@ class TuningImportance(FigureMember):
         complete = run.trials[run.trials["state"] == "complete"]
         rows = []
         for (task, model, fold), trials in complete.groupby(["task", "model", "fold"], sort=False):
-            if len(trials) >= FEWEST and trials["value"].min() < trials["value"].max():
+            if len(trials) >= MIN_TRIALS and trials["value"].min() < trials["value"].max():
                 for parameter, importance in _importances(trials, run.seed).items():
                     rows.append((task, model, fold, parameter, importance, len(trials)))
         if not rows:
-            raise NotApplicable(f"no study has {FEWEST} complete trials with different values")
+            raise NotApplicable(f"no study has {MIN_TRIALS} complete trials with different values")
         table = pd.DataFrame(rows, columns=["task", "model", "fold", "parameter", "importance", "n"])
         return {"tuning_importance": table}
 

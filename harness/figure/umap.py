@@ -18,6 +18,7 @@ from harness.core.exceptions import NotApplicable
 from harness.data.wells.sampling import sample
 from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import (
+    CONTROL_COLOUR,
     MEDIUM,
     OKABE_ITO,
     SMALL,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from harness.core.arrays import Doubles, Floats
 
 EPOCHS = 200  # UMAP's choice for large data; its 500 for small data doubled the time, trustworthiness 0.964 and 0.965
-FEWEST = 10  # wells; below that a neighbourhood graph has no shape
+MIN_WELLS = 10  # below that a neighbourhood graph has no shape
 
 
 class Umap(FigureMember):
@@ -68,8 +69,8 @@ class Umap(FigureMember):
         """
         wells = run.normalized.wells
         rows = sample(wells, max_points=self.max_points, seed=run.seed)
-        if len(rows) < FEWEST:
-            raise NotApplicable(f"{len(rows)} control and treated wells; an embedding needs {FEWEST}")
+        if len(rows) < MIN_WELLS:
+            raise NotApplicable(f"{len(rows)} control and treated wells; an embedding needs {MIN_WELLS}")
         if run.normalized.X.shape[1] < 2:
             raise NotApplicable("a single feature; an embedding in two dimensions needs 2")
         # cached: another figure may show the same points
@@ -131,7 +132,7 @@ def embed(X: Floats, *, seed: int, n_neighbors: int = 15, min_dist: float = 0.1)
 
 
 def _draw_roles(axes: Axes, table: pd.DataFrame) -> None:
-    styles = {"treated": ("0.72", 4, "treated"), "negcon": ("#D55E00", 8, "negative control")}
+    styles = {"treated": ("0.72", 4, "treated"), "negcon": (CONTROL_COLOUR, 8, "negative control")}
     handles, labels = [], []
     for role, (colour, size, name) in styles.items():
         points = table[table["role"] == role]

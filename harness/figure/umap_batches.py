@@ -13,7 +13,7 @@ from harness.core.seeding import generator
 from harness.figure.umap import Umap
 from harness.plotting.axis_order import order_by_plate
 from harness.plotting.panels import new_grid
-from harness.plotting.style import OKABE_ITO, SMALL, add_headline, label
+from harness.plotting.style import CONTROL_COLOUR, SMALL, TREATED_COLOUR, add_headline, label
 from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from harness.figure.base import FigureContext
 
-PAGE = 10.0  # inches across, of many panels
-SMALLEST, LARGEST = 0.95, 2.3  # inches of a panel
-WORDS = 24  # characters above a panel from which its numbers are spelled out
-VECTOR = 5_000  # points; a drawing of more holds them as an image
-CONTROL, TREATED, OTHERS = OKABE_ITO[3], OKABE_ITO[0], "0.87"
+PAGE_WIDTH = 10.0  # inches across, of many panels
+SMALLEST_PANEL, LARGEST_PANEL = 0.95, 2.3  # inches of a panel
+LONG_TITLE = 24  # characters above a panel from which its numbers are spelled out
+MOST_VECTOR_POINTS = 5_000  # points; a drawing of more holds them as an image
+OTHERS_COLOUR = "0.87"
 
 
 class UmapBatches(Umap):
@@ -83,19 +83,22 @@ class UmapBatches(Umap):
         plates = table.drop_duplicates("plate")
         batches = plates["batch"].iloc[order_by_plate(plates)].unique().tolist()
         columns = min(len(batches), max(3, math.ceil(math.sqrt(1.3 * len(batches)))))
-        side = float(np.clip(PAGE / columns - 0.1, SMALLEST, LARGEST))
+        side = float(np.clip(PAGE_WIDTH / columns - 0.1, SMALLEST_PANEL, LARGEST_PANEL))
         rows = math.ceil(len(batches) / columns)
         figure, grid = new_grid(rows, columns, width=side, height=side, gaps=(0.1, 0.34))
         panels = [axes for row in grid for axes in row]
         edges = _axis_limits(table)
-        raster = len(table) * len(batches) > VECTOR
+        raster = len(table) * len(batches) > MOST_VECTOR_POINTS
         size = float(np.clip(1.7 * side**2, 2, 9))
         for axes, batch in zip(panels, batches, strict=False):
             _draw_panel(axes, table, batch, size=size, raster=raster, room=int(side * 72 / (0.6 * SMALL)))
             axes.set(xlim=edges[0], ylim=edges[1])
         for axes in panels[len(batches) :]:
             axes.remove()
-        handles = [Line2D([], [], linestyle="", marker="o", color=c, markersize=5) for c in (CONTROL, TREATED, OTHERS)]
+        handles = [
+            Line2D([], [], linestyle="", marker="o", color=c, markersize=5)
+            for c in (CONTROL_COLOUR, TREATED_COLOUR, OTHERS_COLOUR)
+        ]
         texts = [
             "negative control",
             f"treated, up to {self.treated} on {self.plates} plates",
@@ -125,16 +128,16 @@ def _axis_limits(table: pd.DataFrame) -> list[tuple[float, float]]:
 def _draw_panel(axes: Axes, table: pd.DataFrame, batch: str, *, size: float, raster: bool, room: int) -> None:
     inside = (table["batch"] == batch).to_numpy() & table["shown"].to_numpy()
     rest = table[~inside]
-    axes.scatter(rest["umap_1"], rest["umap_2"], s=0.45 * size, color=OTHERS, linewidths=0, rasterized=raster)
+    axes.scatter(rest["umap_1"], rest["umap_2"], s=0.45 * size, color=OTHERS_COLOUR, linewidths=0, rasterized=raster)
     counts = []
-    for role, colour in (("negcon", CONTROL), ("treated", TREATED)):
+    for role, colour in (("negcon", CONTROL_COLOUR), ("treated", TREATED_COLOUR)):
         of_role = table[inside & (table["role"] == role).to_numpy()]
         axes.scatter(
             of_role["umap_1"], of_role["umap_2"], s=size, color=colour, linewidths=0, alpha=0.85, rasterized=raster
         )
         counts.append(len(of_role))
     axes.set(xticks=[], yticks=[])
-    numbers = "{:,} controls, {:,} treated" if room >= WORDS else "{:,} + {:,}"
+    numbers = "{:,} controls, {:,} treated" if room >= LONG_TITLE else "{:,} + {:,}"
     title = f"{label(batch, max(8, room))}\n{numbers.format(*counts)}"
     axes.set_title(title, fontsize=SMALL, pad=2.5, linespacing=1.1)
     axes.spines[:].set(color="0.6", linewidth=0.6)

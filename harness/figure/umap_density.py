@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.figure.base import FigureContext
 
 PER_HEXAGON = 4.0  # wells of both roles on average, if all hexagons were alike
-FEWEST, MOST = 12, 70  # hexagons across
+MIN_HEXAGONS, MAX_HEXAGONS = 12, 70  # across
 PRIOR = 0.5  # wells of each role added to a hexagon, so that one well against none is not infinitely more
 ROLES = {"negcon": "control wells", "treated": "treated wells"}
 
@@ -98,7 +98,7 @@ class UmapDensity(Umap):
 def _hexagon_grid(table: pd.DataFrame) -> dict[str, float]:
     at = table[["umap_1", "umap_2"]].to_numpy()
     low, high = at.min(axis=0), at.max(axis=0)
-    across = int(np.clip(np.sqrt(len(table) / PER_HEXAGON), FEWEST, MOST))
+    across = int(np.clip(np.sqrt(len(table) / PER_HEXAGON), MIN_HEXAGONS, MAX_HEXAGONS))
     pad = 1.2 * (high - low) / across  # no hexagon is cut off
     corners = zip(("left", "bottom", "right", "top"), (*(low - pad), *(high + pad)), strict=True)
     return {"across": across, **{name: float(value) for name, value in corners}}

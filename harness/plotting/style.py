@@ -26,6 +26,7 @@ SMALL, MEDIUM = 8, 9  # points
 
 # Okabe and Ito, Color Universal Design (2008), without yellow (faint on white; grey in its place).
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#999999")
+CONTROL_COLOUR, TREATED_COLOUR = OKABE_ITO[3], OKABE_ITO[0]
 
 
 def new_figure(width: float, height: float, *, panels: int = 1, gap: float = 0.0) -> tuple[Figure, list[Axes]]:

@@ -11,14 +11,23 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.control_similarity.gaussian import Gaussian
-from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, batch_colours, label, legend_below, plain_axes
+from harness.plotting.style import (
+    CONTROL_COLOUR,
+    MEDIUM,
+    OKABE_ITO,
+    SMALL,
+    TREATED_COLOUR,
+    batch_colours,
+    label,
+    legend_below,
+    plain_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RINGS = (1, 2, 3)  # sd; of a Gaussian in two dimensions they hold 39, 86 and 99%
-USUAL = 0.95  # share of controls that call a distance usual
-CONTROL, TREATED = "#D55E00", "#0072B2"
+USUAL_SHARE = 0.95  # share of controls that call a distance usual
 FIT = ["group", "mean_1", "mean_2", "cov_11", "cov_12", "cov_22"]
 
 
@@ -42,7 +51,7 @@ def draw_map(axes: Axes, table: pd.DataFrame, fits: pd.DataFrame) -> None:
         labels.append(f"{name} ({len(of_role):,})")
     groups = list(fits["group"])
     many = len(groups) > len(OKABE_ITO)  # one ring each, or the map drowns in them
-    one = dict.fromkeys(groups, "0.35" if many else CONTROL)
+    one = dict.fromkeys(groups, "0.35" if many else CONTROL_COLOUR)
     colours = one if many or len(groups) < 2 else batch_colours(groups)
     rings = RINGS[1:2] if many else RINGS
     ring_names = f"{', '.join(map(str, rings))} sd"
@@ -73,11 +82,11 @@ def draw_map(axes: Axes, table: pd.DataFrame, fits: pd.DataFrame) -> None:
 def draw_distances(axes: Axes, table: pd.DataFrame) -> None:
     table = table.dropna(subset=["mahalanobis"])
     controls = table.loc[table["role"] == "negcon", "mahalanobis"]
-    usual = float(controls.quantile(USUAL))
+    usual = float(controls.quantile(USUAL_SHARE))
     handles, labels = [], []
     for role, colour, name in (
-        ("negcon", CONTROL, "negative control, by fits without it"),
-        ("treated", TREATED, "treated"),
+        ("negcon", CONTROL_COLOUR, "negative control, by fits without it"),
+        ("treated", TREATED_COLOUR, "treated"),
     ):
         values = np.sort(table.loc[table["role"] == role, "mahalanobis"])
         axes.step(values, np.arange(1, len(values) + 1) / len(values), where="post", color=colour, linewidth=1.5)
@@ -85,7 +94,7 @@ def draw_distances(axes: Axes, table: pd.DataFrame) -> None:
         labels.append(f"{name} ({len(values):,})")
     treated = table.loc[table["role"] == "treated", "mahalanobis"]
     axes.axvline(usual, color="0.5", linestyle=":", linewidth=1)
-    beyond = f" {(treated > usual).mean():.0%} of treated wells\n beyond {USUAL:.0%} of controls"
+    beyond = f" {(treated > usual).mean():.0%} of treated wells\n beyond {USUAL_SHARE:.0%} of controls"
     axes.text(usual, 0.03, beyond, fontsize=SMALL, color="0.3", va="bottom")
     axes.set_ylim(0, 1)
     _distance_axis(axes)
@@ -97,7 +106,7 @@ def draw_distances(axes: Axes, table: pd.DataFrame) -> None:
 
 def draw_both(axes: Axes, table: pd.DataFrame, correlated: pd.DataFrame) -> None:
     table = table.dropna(subset=["log_density", "mahalanobis"])
-    kinds = {"treated": (TREATED, "treated"), "negcon": (CONTROL, "negative control")}
+    kinds = {"treated": (TREATED_COLOUR, "treated"), "negcon": (CONTROL_COLOUR, "negative control")}
     for role, (colour, _) in kinds.items():
         of_role = table[table["role"] == role]
         axes.scatter(of_role["mahalanobis"], of_role["log_density"], s=4, color=colour, alpha=0.5, linewidths=0)

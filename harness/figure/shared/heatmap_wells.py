@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.figure.base import FigureContext
 
 MOST_ROWS = 4000  # of control wells, and of treated wells; beyond, fewer a plate
-FEWEST = 2  # control wells of a plate, for an estimate of its noise
+MIN_CONTROLS = 2  # control wells of a plate, for an estimate of its noise
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def sample_heatmap_wells(run: FigureContext, *, n: int, max_features: int) -> He
     masks = {"negcon": has_role(wells, "negcon") if heldout is None else heldout, "treated": has_role(wells, "treated")}
     if absent := [role for role, mask in masks.items() if not mask.any()]:
         raise NotApplicable(f"no {' or '.join(absent)} wells; the heatmap shows both")
-    n = max(FEWEST, min(n, MOST_ROWS // len(order)))
+    n = max(MIN_CONTROLS, min(n, MOST_ROWS // len(order)))
     rows = {role: _sample_rows(wells, mask, order, n=n, seed=run.seed) for role, mask in masks.items()}
     total = len(run.normalized.features)
     columns = np.sort(generator(run.seed, "feature heatmap", "features").permutation(total)[:max_features])
@@ -78,7 +78,7 @@ def _heldout_controls(run: FigureContext) -> Mask | None:
     mask = run.heldout.wells["heldout_control"].to_numpy(dtype=bool)
     plate = run.normalized.wells["plate"]
     with_controls = plate[has_role(run.normalized.wells, "negcon")].unique()
-    enough = plate[mask].value_counts().reindex(with_controls, fill_value=0) >= FEWEST
+    enough = plate[mask].value_counts().reindex(with_controls, fill_value=0) >= MIN_CONTROLS
     return mask if len(enough) and enough.all() else None
 
 

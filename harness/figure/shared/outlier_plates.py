@@ -16,7 +16,7 @@ from harness.figure.shared.raw_profiles import align_raw_profiles
 if TYPE_CHECKING:
     from harness.figure.base import FigureContext
 
-FEWEST = 4  # plates: the median of fewer distances means little
+MIN_PLATES = 4  # the median of fewer distances means little
 
 
 def outlier_plates(run: FigureContext) -> pd.DataFrame:
@@ -36,8 +36,8 @@ def outlier_plates(run: FigureContext) -> pd.DataFrame:
 def _find_outliers(run: FigureContext) -> pd.DataFrame:
     is_control = has_role(run.normalized.wells, "negcon")
     wells = run.normalized.wells[is_control].reset_index(drop=True)
-    if (n := wells["plate"].nunique()) < FEWEST:
-        raise NotApplicable(f"{n} plates with control wells; outliers among them need {FEWEST}")
+    if (n := wells["plate"].nunique()) < MIN_PLATES:
+        raise NotApplicable(f"{n} plates with control wells; outliers among them need {MIN_PLATES}")
     try:
         controls = control_profiles(Profiles(align_raw_profiles(run, is_control), wells))
     except InputError as same_everywhere:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from harness.plotting.control_units import MAD_TO_SD
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.core.arrays import Doubles
 
-WINSOR = 6.0  # robust sd; one bright well is no row
-MAD_TO_SD = 1.4826
+CLIP_AT = 6.0  # robust sd; one bright well is no row
 
 
 def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
@@ -26,7 +27,7 @@ def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
     codes = [pd.factorize(wells[column])[0] for column in ("plate", "row", "column")]
     Z = center_by_plate(X, codes[0])
     spread = MAD_TO_SD * np.median(np.abs(Z), axis=0)
-    limit = np.where(spread > 0, WINSOR * spread, np.inf)
+    limit = np.where(spread > 0, CLIP_AT * spread, np.inf)
     Z = np.clip(Z, -limit, limit)
     Z -= Z.mean(axis=0)
     design = np.hstack([np.eye(code.max() + 1)[code] for code in codes[1:]])
