@@ -1,4 +1,4 @@
-"""The scorecards of compared runs: as a matrix, as marks on a terminal, and with their reasons on the page."""
+"""Verdicts and scorecards of compared runs: the section of the report, and marks on a terminal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from rich.table import Table
 
 from harness.audit.scorecard.answer import Question, Reply
 from harness.audit.scorecard.decision import Call
-from harness.compare import plots
-from harness.compare.comparison_group import ANCHORS, Group
-from harness.compare.html import Html, image, join, note, tag
-from harness.compare.report_section import Section, chip
+from harness.compare.comparison_group import ANCHORS, ComparisonGroup
+from harness.compare.report_section import EmbeddedImage, Section
 from harness.core import table_names
 from harness.figure.scorecard import LEGEND, MARKS, draw_matrix, matrix
 from harness.tracking.stored_run import stored_file, stored_table
@@ -21,13 +19,13 @@ from harness.tracking.stored_run import stored_file, stored_table
 COLUMNS = {"question", "answer", "good", "value", "sentence"}
 
 
-def scorecards(group: Group) -> dict[str, pd.DataFrame]:
+def scorecards(group: ComparisonGroup) -> dict[str, pd.DataFrame]:
     """Return the table ``scorecard`` of each finished run that has one, by label, in the order of the leaderboard."""
     cards = {label: stored_table(group.runs[label], table_names.SCORECARD) for label in group.ranked()["norm"]}
     return {label: card for label, card in cards.items() if card is not None and set(card.columns) >= COLUMNS}
 
 
-def removing_the_batch(group: Group, cards: dict[str, pd.DataFrame]) -> list[str]:
+def runs_without_batch(group: ComparisonGroup, cards: dict[str, pd.DataFrame]) -> list[str]:
     """Return the runs after which the batch is gone and that are worth a try: no anchors, no leaks, no lost biology."""
     verdict = group.table.set_index("norm")["verdict"]
     return [
@@ -39,57 +37,51 @@ def removing_the_batch(group: Group, cards: dict[str, pd.DataFrame]) -> list[str
     ]
 
 
-def section(group: Group) -> Section | None:
+def verdicts(group: ComparisonGroup) -> Section | None:
     """Return the matrix of answers, and for each run its verdict in words with the folded scorecard."""
     if group.table.empty:
         return None
     cards = scorecards(group)
-    content: list[Html] = []
-    if cards:
-        figure = draw_matrix(matrix(cards))
-        content.append(tag("div", image(plots.svg(figure), "svg+xml", LEGEND, alt="Scorecard"), class_="plot"))
-    parts, without = [], []
-    others = removing_the_batch(group, cards)
+    alternatives = runs_without_batch(group, cards)
+    runs, without_verdict = [], []
     for row in group.ranked().to_dict("records"):
-        label = str(row["norm"])
-        page = stored_file(group.runs[label], "verdict.txt") if row["verdict"] != "-" else None
-        if page is None:
-            without.append(label)
+        label, verdict = str(row["norm"]), str(row["verdict"])
+        text = stored_file(group.runs[label], "verdict.txt") if verdict != "-" else None
+        if text is None:
+            without_verdict.append(label)
             continue
-        headline = _headline(page.decode(errors="replace"))
-        details = _details(cards[label]) if label in cards else ""
-        advice = _advice(str(row["verdict"]), others)
-        parts.append(join([tag("dt", label, " ", chip(str(row["verdict"]))), tag("dd", headline, advice, details)]))
-    content += [tag("dl", *parts)] if parts else []
-    if without:
-        content.append(
-            note(f"No verdict was recorded for: {', '.join(without)}. A run gives one with audit=[..,verdict].")
-        )
-    return Section("verdicts", "Verdicts", content)
+        run = {
+            "label": label,
+            "verdict": verdict,
+            "headline": _headline(text.decode(errors="replace")),
+            "alternatives": alternatives if verdict == Call.UNDER.value else [],
+            "answers": _answers(cards[label]) if label in cards else [],
+        }
+        runs.append(run)
+    chart = EmbeddedImage.from_figure(draw_matrix(matrix(cards)), caption=LEGEND, alt="Scorecard") if cards else None
+    return Section("verdicts", "Verdicts", {"scorecards": chart, "runs": runs, "without_verdict": without_verdict})
 
 
-def _headline(page: str) -> str:
-    """Return the first paragraph without the word, which stands beside it."""
-    first = " ".join(page.strip().partition("\n\n")[0].split())
+def _headline(verdict_text: str) -> str:
+    """Return the first paragraph without the verdict itself, which the page shows as a chip."""
+    first = " ".join(verdict_text.strip().partition("\n\n")[0].split())
     return first.partition(": ")[2] or first
 
 
-def _advice(verdict: str, others: list[str]) -> str:
-    if verdict != Call.UNDER.value or not others:
-        return ""
-    return f" Of the runs here, these remove the batch: {', '.join(others)}."
-
-
-def _details(card: pd.DataFrame) -> Html:
+def _answers(card: pd.DataFrame) -> list[dict[str, str]]:
     rows: list[dict[str, Any]] = card.fillna({"good": ""}).to_dict("records")  # type: ignore[assignment]
-    items = [
-        tag("li", tag("b", f"{MARKS.get(str(row['good']), '?')} {row['text']} {row['answer']}"), f". {row['sentence']}")
+    return [
+        {
+            "mark": MARKS.get(str(row["good"]), "?"),
+            "question": str(row["text"]),
+            "reply": str(row["answer"]),
+            "sentence": str(row["sentence"]),
+        }
         for row in rows
     ]
-    return tag("details", tag("summary", "scorecard"), tag("ul", *items))
 
 
-def marks(group: Group) -> tuple[Table, str] | None:
+def scorecard_marks(group: ComparisonGroup) -> tuple[Table, str] | None:
     """Return the answers as marks for a terminal, a row for each run, and a legend; None if no run has a scorecard."""
     cards = scorecards(group)
     if not cards:
