@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-server lint ui clean explorer-vendor
+.PHONY: help install run test test-fast test-server lint ui clean explorer-vendor
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,14 @@ run: install  ## a quick look: four z-scores on the simulated screen, compared
 	@echo 'This was a quick look. With verdicts: $(BIN)/python -m harness -m +norm=raw,dmso_within,all_within,dmso_across'
 	@echo 'To see metrics, figures and tables of every run: make ui, then open the link above.'
 
+# Each file of tests in one of as many processes as there are cores; with compiled files, also where they are switched off.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
 test: install  ## run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-fast: install  ## run the tests that take no more than a few seconds each, in about two minutes
+	$(PYTEST) -m 'not slow'
 
 test-server: install  ## run the tests that need real servers: PostgreSQL (package postgresql) and MLflow, on loopback
 	$(BIN)/pip install --quiet --editable '.[dev,server]'

@@ -14,5 +14,10 @@ def _load() -> Callable[[], int]:
     return cli
 
 
+def main() -> int:
+    """Run the command and return its exit status: also the console script ``harness``."""
+    return run_program("harness", _load)
+
+
 if __name__ == "__main__":
-    sys.exit(run_program("harness", _load))
+    sys.exit(main())

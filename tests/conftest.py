@@ -13,6 +13,7 @@ from command import run_command
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from places import CONF
+from shared import shared_folder
 from threadpoolctl import threadpool_limits
 
 from harness.core.evaluation import Evaluation, Split
@@ -174,19 +175,24 @@ def demo() -> Profiles:
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one small sweep, audited: raw, dmso_within and noise on the tiny simulated screen."""
-    folder = tmp_path_factory.mktemp("sweep")
+    """The folder of one small sweep, audited: raw, dmso_within and noise on the tiny simulated screen. Only read it."""
     options = ("data.size=tiny", "model=[logistic]", "figure=[plate_correlation,roc_pr,spike_in]", "n_resamples=50")
-    outcome = run_command(folder, "-m", "+norm=raw,dmso_within,noise", *options, "audit.batch_probe.n_permutations=5")
-    assert outcome.status == 0, outcome.err
-    return folder
+
+    def build(folder: Path) -> None:
+        outcome = run_command(
+            folder, "-m", "+norm=raw,dmso_within,noise", *options, "audit.batch_probe.n_permutations=5"
+        )
+        assert outcome.status == 0, outcome.err
+
+    return shared_folder(tmp_path_factory, "sweep", build)
 
 
 @pytest.fixture(scope="session")
 def _database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    Tracking(uri=f"sqlite:///{path}").open()
-    return path
+    def build(folder: Path) -> None:
+        Tracking(uri=f"sqlite:///{folder}/mlflow.db").open()
+
+    return shared_folder(tmp_path_factory, "database", build) / "mlflow.db"
 
 
 @pytest.fixture

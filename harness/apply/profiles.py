@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+import harness
 from harness.apply.writers import metadata_first, writer_of
 from harness.cli.chosen_norm import chosen_norm
 from harness.cli.load_screen import LoadedScreen
@@ -200,7 +201,8 @@ def _record(
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in ("harness", "numpy", "pandas", "pyarrow")},
+            "harness": harness.__version__,
+            **{package: importlib.metadata.version(package) for package in ("numpy", "pandas", "pyarrow")},
         },
         "normalization": {
             "name": name,

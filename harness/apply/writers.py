@@ -68,9 +68,10 @@ def h5ad(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator
     yield lambda part, X: held.append((part, X))
     obs = pd.concat([part for part, _ in held], ignore_index=True)
     for column in obs.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in obs.dtypes]]:
-        text = obs[column].astype(object).where(obs[column].notna(), None)
-        obs[column] = pd.Categorical(text.map(str, na_action="ignore"))
-    obs.index = obs.index.astype(str)
+        text = obs[column].astype(object).where(obs[column].notna(), None).map(str, na_action="ignore")
+        categories = pd.Index(sorted(set(text.dropna())), dtype=object)  # anndata 0.12.6 writes no strings of Arrow
+        obs[column] = pd.Categorical(text, categories=categories)
+    obs.index = pd.Index(obs.index.astype(str), dtype=object)
     var = pd.DataFrame(index=pd.Index(list(features), dtype=object))
     anndata.AnnData(X=np.concatenate([X for _, X in held]), obs=obs, var=var).write_h5ad(path)
 
@@ -89,7 +90,7 @@ def writer_of(path: Path) -> Writer:
             import anndata  # noqa: F401
         except ImportError:
             raise InputError(
-                f"out={path}: writing .h5ad needs anndata; pip install 'harness[anndata]', or take out=NAME.parquet"
+                f"out={path}: writing .h5ad needs anndata; pip install 'normharness[anndata]', or take out=NAME.parquet"
             ) from None
         return h5ad
     raise InputError(f"out={path}: ends in {path.suffix!r}; expected NAME.parquet or NAME.h5ad")

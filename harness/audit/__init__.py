@@ -1,0 +1,5 @@
+"""Checks of what a normalization did: one file per check."""
+
+from harness.core.lazy_exports import lazy_exports
+
+__getattr__, __dir__ = lazy_exports(__name__, __path__)

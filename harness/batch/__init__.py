@@ -8,8 +8,11 @@ from typing import Protocol
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.core.lazy_exports import lazy_exports
 from harness.core.profiles import Profiles
 from harness.utils.text import as_text, preview
+
+__getattr__, __dir__ = lazy_exports(__name__, __path__)
 
 
 class Batch(Protocol):

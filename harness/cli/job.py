@@ -109,7 +109,7 @@ def _explained(error: Exception) -> str:
     package = str(getattr(error, "name", None) or "").partition(".")[0]
     if not isinstance(error, ModuleNotFoundError) or package in ("", "harness"):
         return ""
-    extra = "'harness[server]'" if package.startswith("psycopg") else package
+    extra = "'normharness[server]'" if package.startswith("psycopg") else package
     return f"{package} is not installed; pip install {extra}"
 
 

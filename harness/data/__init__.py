@@ -1,0 +1,5 @@
+"""Readers of screens: one file per kind of source."""
+
+from harness.core.lazy_exports import lazy_exports
+
+__getattr__, __dir__ = lazy_exports(__name__, __path__)

@@ -1,0 +1,5 @@
+"""Metrics of predictions: one file per metric."""
+
+from harness.core.lazy_exports import lazy_exports
+
+__getattr__, __dir__ = lazy_exports(__name__, __path__)

@@ -110,7 +110,9 @@ class Harmony(Normalizer):
         try:
             return import_module("harmonypy")
         except ModuleNotFoundError:
-            raise InputError("harmony: harmonypy is not installed; pip install 'harness[harmony]' (GPL-3)") from None
+            raise InputError(
+                "harmony: harmonypy is not installed; pip install 'normharness[harmony]' (GPL-3)"
+            ) from None
 
     def _corrected(self, harmonypy: Any, points: Doubles, levels: Any) -> Doubles:
         """Return harmony's components of all wells, (n_wells, k) whichever way round this version returns them."""

@@ -12,7 +12,8 @@ import yaml
 
 from harness.settings.yaml_file import YamlError, compose
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+_IN_WHEEL = Path(__file__).resolve().parents[1] / "conf"
+CONF = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).resolve().parents[2] / "conf"  # in a checkout: at the top
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NOT_MEMBERS = ("experiment", "space", "hydra")
 

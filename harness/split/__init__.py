@@ -1,0 +1,5 @@
+"""Splits into training and test wells: one file per split."""
+
+from harness.core.lazy_exports import lazy_exports
+
+__getattr__, __dir__ = lazy_exports(__name__, __path__)

@@ -1,1 +1,5 @@
 """Parameters of models, chosen inside the training wells of a fold."""
+
+from harness.core.lazy_exports import lazy_exports
+
+__getattr__, __dir__ = lazy_exports(__name__, __path__)

@@ -329,7 +329,7 @@ def test_h5ad_without_its_package_is_one_line(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "anndata", None)
     outcome = run(tmp_path, "+norm=raw", "data.size=tiny", "out=x.h5ad")
     assert outcome.status == 2
-    assert "pip install 'harness[anndata]'" in outcome.line
+    assert "pip install 'normharness[anndata]'" in outcome.line
     assert files(tmp_path) == set()
 
 

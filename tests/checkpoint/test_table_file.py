@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from processes import wait_until
 
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
@@ -152,7 +153,6 @@ def test_a_process_is_known_by_host_number_and_start() -> None:
     assert has_ended([host, pid, f"{start}0"])
     assert not has_ended([f"not-{host}", "999999999", "1"])
     child = subprocess.Popen(["true"])
-    while start_time(child.pid) is not None:  # ends, and is not asked for its status
-        pass
+    assert wait_until(lambda: start_time(child.pid) is None, 60)  # ends, and is not asked for its status
     assert has_ended([host, str(child.pid), "1"])
     child.wait()

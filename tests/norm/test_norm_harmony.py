@@ -120,7 +120,7 @@ def test_an_answer_of_the_wrong_shape_or_without_numbers_is_refused(
 
 def test_without_the_extra_one_line_says_what_to_install(screen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "harmonypy", None)
-    with pytest.raises(InputError, match=r"pip install 'harness\[harmony\]'") as refused:
+    with pytest.raises(InputError, match=r"pip install 'normharness\[harmony\]'") as refused:
         sites(screen())
     assert "\n" not in str(refused.value)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processes import wait_until
 
 from harness.audit.batch_probe import BatchProbe
 from harness.audit.real_labels import RealLabels
@@ -60,8 +61,7 @@ def test_without_other_processes_everything_is_done_here() -> None:
 def test_what_has_not_begun_is_done_here_and_the_rest_elsewhere() -> None:
     names = ["slow", *map(str, range(2, 9))]
     with background_tasks(make, 10, run_here=make(10), names=names, n_workers=1) as elsewhere:
-        while not elsewhere._submitted["slow"].running():
-            time.sleep(0.01)
+        assert wait_until(elsewhere._submitted["slow"].running, 60)
         results = dict(elsewhere.results([*names, "1"]))
     assert {name: value for name, (value, _) in results.items()} == {"slow": 0, **{str(i): 10 * i for i in range(1, 9)}}
     assert results["slow"][1] != HERE
@@ -71,21 +71,18 @@ def test_what_has_not_begun_is_done_here_and_the_rest_elsewhere() -> None:
 
 def test_warnings_and_errors_of_the_other_process_arrive() -> None:
     with background_tasks(make, 1, run_here=make(1), names=["warn", "slow"], n_workers=1) as elsewhere:
-        while not elsewhere._submitted["warn"].done():
-            time.sleep(0.01)
+        assert wait_until(elsewhere._submitted["warn"].done, 60)
         with pytest.warns(UserWarning, match="odd numbers"):
             assert dict(elsewhere.results(["warn", "slow"]))["warn"][0] == 1
     with background_tasks(make, 1, run_here=make(1), names=["bad", "slow"], n_workers=1) as elsewhere:
-        while not elsewhere._submitted["bad"].done():
-            time.sleep(0.01)
+        assert wait_until(elsewhere._submitted["bad"].done, 60)
         with pytest.raises(InputError, match="choose another"):
             list(elsewhere.results(["bad", "slow"]))
 
 
 def test_the_work_of_a_process_that_dies_is_done_here_and_it_is_said() -> None:
     with background_tasks(make, 2, run_here=make(2), names=["die"], n_workers=1) as elsewhere:
-        while not elsewhere._submitted["die"].done():
-            time.sleep(0.01)
+        assert wait_until(elsewhere._submitted["die"].done, 60)
         with pytest.warns(UserWarning, match="ended unexpectedly"):
             assert dict(elsewhere.results(["die"])) == {"die": (14, HERE)}
     with background_tasks(make, 2, run_here=make(2), names=["3"], n_workers=1) as elsewhere:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from strangers import no_hang
 from sweeps import FAST, command, environment, runs, sweep
 
 N_JOBS = 16
@@ -61,8 +62,9 @@ def test_an_interrupt_ends_the_workers_and_no_run_is_left_running(tmp_path: Path
         command(*arguments), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    while "AUROC 0." not in process.stdout.readline():  # a run has ended: others are under way
-        assert process.poll() is None
+    with no_hang(120):
+        while "AUROC 0." not in process.stdout.readline():  # a run has ended: others are under way
+            assert process.poll() is None
     workers = _below(process.pid)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -49,7 +49,7 @@ class RayLauncher(Launcher):
         try:
             import ray
         except ImportError as error:
-            raise InputError("hydra/launcher=ray: Ray is not installed; pip install '.[ray]'") from error
+            raise InputError("hydra/launcher=ray: Ray is not installed; pip install 'normharness[ray]'") from error
         setup_globals()
         there = self.init.get("address") or os.environ.get("RAY_ADDRESS")
         ray.init(**({} if there else {"num_cpus": cores()}) | self.init)

@@ -35,7 +35,7 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         h5py = import_module("h5py")
     except ModuleNotFoundError:
-        raise InputError(f"{path}: reading .h5ad needs h5py; pip install 'harness[anndata]'") from None
+        raise InputError(f"{path}: reading .h5ad needs h5py; pip install 'normharness[anndata]'") from None
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty: 0 bytes; expected an .h5ad file")
     try:
