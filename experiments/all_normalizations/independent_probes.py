@@ -1,4 +1,4 @@
-"""Tell the batch of treated wells with scikit-learn alone: evidence on the batch that does not come from the audit.
+"""Prediction of the batch of treated wells with scikit-learn alone: evidence that does not come from the audit.
 
 Treated wells of the simulated screen, which no method reads as a reference; whole plates held out, each fold with a
 plate of every batch; balanced accuracy, chance 0.2.

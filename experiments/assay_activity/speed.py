@@ -42,7 +42,7 @@ BATCHES, WELLS = 5, 4
 
 
 class Table:
-    """A task from a matrix of labels: row c is compound number c."""
+    """Task with labels from a matrix: row c is compound number c."""
 
     name, unit = "assay_activity", "compound"
 
@@ -51,15 +51,16 @@ class Table:
         self.groups = tuple(f"assay{i:03d}" for i in range(Y.shape[1]))
 
     def labels(self, wells: pd.DataFrame) -> Doubles:
+        """Return the labels of the wells, (n_wells, n_assays)."""
         number = wells["number"].to_numpy()
         return np.where(number[:, None] >= 0, self.Y[number], np.nan)
 
     def check(self, wells: pd.DataFrame, split: Split) -> None:
-        """Every fold may be tried."""
+        """Accept every fold."""
 
 
 def label_matrix(compounds: int, assays: int) -> tuple[Doubles, str]:
-    """(compounds, assays) of 1, 0 and NaN: a corner of the real matrix, or an imitation."""
+    """Return labels of 1, 0 and NaN, (compounds, assays): a corner of the real matrix or an imitation; and which."""
     rng = np.random.default_rng(0)
     if MATRIX.exists():
         dense = mmread(MATRIX).toarray().astype(float)
@@ -67,20 +68,23 @@ def label_matrix(compounds: int, assays: int) -> tuple[Doubles, str]:
         Y = Y[rng.permutation(len(Y))]
     else:
         weight = rng.lognormal(0, 1, SHAPE[1])
-        known = rng.random(SHAPE) < np.minimum(1, N_LABELS * weight / weight.sum() / SHAPE[0])
-        Y = np.where(known, (rng.random(SHAPE) < SHARE_ACTIVE).astype(float), np.nan)
+        is_labelled = rng.random(SHAPE) < np.minimum(1, N_LABELS * weight / weight.sum() / SHAPE[0])
+        Y = np.where(is_labelled, (rng.random(SHAPE) < SHARE_ACTIVE).astype(float), np.nan)
         origin = "an imitation of the matrix"
     return Y[:compounds, :assays], origin
 
 
 def make_profiles(Y: Doubles, features: int) -> Profiles:
-    """Compounds in 5 batches, 4 wells each, 64 controls per 320 wells; the first assays follow directions of theirs."""
+    """Make compounds in 5 batches, 4 wells each, 64 controls per 320 wells; each assay has its own direction."""
     rng = np.random.default_rng(1)
     effect = rng.standard_normal((len(Y), 20), dtype=np.float32)
     effect[:, : min(20, Y.shape[1])] += np.nan_to_num(2 * Y[:, :20] - 1)
-    number = np.concatenate([np.repeat(own, WELLS) for own in np.array_split(np.arange(len(Y)), BATCHES)])
+    number = np.concatenate([np.repeat(compounds, WELLS) for compounds in np.array_split(np.arange(len(Y)), BATCHES)])
     batch = np.concatenate(
-        [np.full(WELLS * len(o), f"b{b}") for b, o in enumerate(np.array_split(np.arange(len(Y)), BATCHES))]
+        [
+            np.full(WELLS * len(compounds), f"b{b}")
+            for b, compounds in enumerate(np.array_split(np.arange(len(Y)), BATCHES))
+        ]
     )
     table = pd.DataFrame({"number": number, "batch": batch, "role": "treated"})
     controls = pd.DataFrame({"number": -1, "batch": batch[::5], "role": "negcon"})
@@ -90,21 +94,26 @@ def make_profiles(Y: Doubles, features: int) -> Profiles:
     table["well"] = "w" + (place % 384).map("{:03d}".format)
     table["compound"] = table["number"].map("c{:05d}".format).where(table["number"] >= 0, "DMSO")
     X = rng.standard_normal((len(table), features), dtype=np.float32)
-    own = table["number"].to_numpy()
-    X[own >= 0] += effect[own[own >= 0]] @ rng.normal(0, 0.2, (20, features)).astype(np.float32)
+    compound_number = table["number"].to_numpy()
+    X[compound_number >= 0] += effect[compound_number[compound_number >= 0]] @ rng.normal(
+        0, 0.2, (20, features)
+    ).astype(np.float32)
     X *= rng.lognormal(0, 1, features).astype(np.float32)
     X += rng.normal(0, 20, features).astype(np.float32)
     return Profiles(X, table)
 
 
 def clocked(do: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What ``do`` gives, wall seconds, CPU seconds."""
+    """Return the result of ``do``, its wall seconds and its CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     answer = do()
     return answer, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def shared(profiles: Profiles, splits: list[Split], task: Table, model: Any) -> tuple[list[Evaluation], dict[str, Any]]:
+def evaluate_shared(
+    profiles: Profiles, splits: list[Split], task: Table, model: Any
+) -> tuple[list[Evaluation], dict[str, Any]]:
+    """Evaluate all assays with shared scaling; also return the assays that were declined, by fold."""
     evaluations: list[Evaluation] = []
     declined: dict[str, Any] = {}
     for split in splits:
@@ -118,7 +127,7 @@ def shared(profiles: Profiles, splits: list[Split], task: Table, model: Any) -> 
 def per_assay(
     profiles: Profiles, splits: list[Split], task: Table, model: Any, columns: list[int]
 ) -> dict[Any, Doubles]:
-    """Whole models fitted on the labelled wells of one assay: scores of its held-out wells, by fold and assay."""
+    """Fit whole models on the labelled wells of one assay; return scores of held-out wells by fold and assay."""
     scores, Y = {}, task.labels(profiles.wells)
     for split in splits:
         for column in columns:
@@ -131,17 +140,25 @@ def per_assay(
 
 
 def assert_equal_where_alike(profiles: Profiles, split: Split, task: Table, model: Any, column: int) -> None:
-    """Where only labelled wells are there at all, sharing must change nothing."""
+    """Assert that sharing changes nothing if there are labelled wells only."""
     y = task.labels(profiles.wells)[:, column]
-    known = ~np.isnan(y)
-    part, train, test, y = profiles.take(known), split.train[known], split.test[known], y[known].astype(np.int8)
-    learners = (make_learner(model, part, train, test, np.ones(len(y), dtype=bool)), FullPipelineLearner(model, part))
-    one, other = (learner.predict(train, y[train], test)[0] for learner in learners)
-    np.testing.assert_allclose(one, other, rtol=1e-5)
+    is_labelled = ~np.isnan(y)
+    labelled, train, test, y = (
+        profiles.take(is_labelled),
+        split.train[is_labelled],
+        split.test[is_labelled],
+        y[is_labelled].astype(np.int8),
+    )
+    learners = (
+        make_learner(model, labelled, train, test, np.ones(len(y), dtype=bool)),
+        FullPipelineLearner(model, labelled),
+    )
+    shared_scores, own_scores = (learner.predict(train, y[train], test)[0] for learner in learners)
+    np.testing.assert_allclose(shared_scores, own_scores, rtol=1e-5)
 
 
 def binning(profiles: Profiles, model: Any, y: Doubles) -> None:
-    """LightGBM on the labelled wells of one assay: with bins of its own, and with those of all wells."""
+    """Time LightGBM on the labelled wells of one assay, with bins of its own and with those of all wells."""
     rows = np.flatnonzero(~np.isnan(y))
     classifier = model[-1]
     params = {k: v for k, v in classifier.get_params().items() if v is not None}
@@ -149,22 +166,23 @@ def binning(profiles: Profiles, model: Any, y: Doubles) -> None:
     for unused in ("class_weight", "importance_type"):
         params.pop(unused, None)
     params["objective"] = "binary"
-    whole, _, cpu = clocked(lambda: lgb.Dataset(profiles.X, params=params, free_raw_data=False).construct())
+    all_wells, _, cpu_binning = clocked(lambda: lgb.Dataset(profiles.X, params=params, free_raw_data=False).construct())
     weight = np.where(y[rows] == 1, 0.5 / np.mean(y[rows]), 0.5 / (1 - np.mean(y[rows])))
 
     def subset() -> Any:
-        data = whole.subset(rows).construct()
+        data = all_wells.subset(rows).construct()
         data.set_label(y[rows])
         data.set_weight(weight)
         return lgb.train(params, data, rounds)
 
-    _, _, own = clocked(lambda: classifier.fit(profiles.X[rows], y[rows]))
-    _, _, common = clocked(subset)
-    print(f"bins: {cpu:.1f} CPU s once for {len(profiles.X):,} wells; then, on {len(rows):,} wells of one assay, "
-          f"{common:.2f} CPU s with common bins against {own:.2f} with its own")  # fmt: skip
+    _, _, cpu_own = clocked(lambda: classifier.fit(profiles.X[rows], y[rows]))
+    _, _, cpu_common = clocked(subset)
+    print(f"bins: {cpu_binning:.1f} CPU s once for {len(profiles.X):,} wells; on {len(rows):,} wells of an assay, "
+          f"{cpu_common:.2f} CPU s with common bins against {cpu_own:.2f} with its own")  # fmt: skip
 
 
 def main() -> None:
+    """Time the assays with and without sharing, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assays", type=int, default=SHAPE[1])
     parser.add_argument("--compounds", type=int, default=SHAPE[0])
@@ -172,20 +190,20 @@ def main() -> None:
     parser.add_argument("--model", default="logistic", help="a member of conf/model")
     parser.add_argument("--sample", type=int, default=15, help="assays fitted without sharing, for comparison")
     parser.add_argument("--binning", action="store_true", help="also time LightGBM with shared bins")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("config", overrides=["+norm=raw", f"model=[{chosen.model}]"])
-    model = instantiate(cfg.model[chosen.model], _convert_="all")
-    Y, origin = label_matrix(chosen.compounds, chosen.assays)
-    task, profiles = Table(Y), make_profiles(Y, chosen.features)
+        cfg = compose("config", overrides=["+norm=raw", f"model=[{options.model}]"])
+    model = instantiate(cfg.model[options.model], _convert_="all")
+    Y, origin = label_matrix(options.compounds, options.assays)
+    task, profiles = Table(Y), make_profiles(Y, options.features)
     splits = list(LeaveBatchOut().split(profiles.wells))
     print(
         f"{Y.shape[0]:,} compounds x {Y.shape[1]} assays, {np.isfinite(Y).sum():,} labels, {np.nanmean(Y):.1%} active "
-        f"({origin}); {len(profiles.X):,} wells x {chosen.features:,} features; {len(splits)} folds; {chosen.model}; "
+        f"({origin}); {len(profiles.X):,} wells x {options.features:,} features; {len(splits)} folds; {options.model}; "
         f"load {os.getloadavg()[0]:.1f}"
     )
     with threadpool_limits(1):
-        (evaluations, declined), wall, cpu = clocked(lambda: shared(profiles, splits, task, model))
+        (evaluations, declined), wall, cpu = clocked(lambda: evaluate_shared(profiles, splits, task, model))
         print(f"evaluated {len(evaluations)} assays x folds: {wall:.0f} s wall, {cpu:.0f} CPU s")
         (scores, _), wall_score, cpu_score = clocked(lambda: score_groups(evaluations, [Auroc()], declined=declined))
         over = scores[(scores["group"] == "") & (scores["over"] == "mean")].set_index("metric").loc["auroc"]
@@ -193,15 +211,15 @@ def main() -> None:
             f"scored AUROC, 500 resamples: {wall_score:.0f} s wall, {cpu_score:.0f} CPU s: mean over {over['n']} "
             f"assays {over['value']:.3f} [{over['lower']:.3f}, {over['upper']:.3f}]"
         )
-        columns = np.unique(np.linspace(0, Y.shape[1] - 1, chosen.sample).astype(int)).tolist()
-        alone, _, cpu_alone = clocked(lambda: per_assay(profiles, splits, task, model, columns))
-        every = cpu_alone / len(alone) * len(evaluations)
+        columns = np.unique(np.linspace(0, Y.shape[1] - 1, options.sample).astype(int)).tolist()
+        assay_scores, _, cpu_alone = clocked(lambda: per_assay(profiles, splits, task, model, columns))
+        cpu_for_all = cpu_alone / len(assay_scores) * len(evaluations)
         print(
-            f"{len(columns)} assays with nothing shared: {cpu_alone:.1f} CPU s in {len(alone)} fits, i.e. about "
-            f"{every:.0f} CPU s for all (extrapolated) against {cpu:.0f} shared"
+            f"{len(columns)} assays with nothing shared: {cpu_alone:.1f} CPU s in {len(assay_scores)} fits, about "
+            f"{cpu_for_all:.0f} CPU s for all (extrapolated) against {cpu:.0f} shared"
         )
         assert_equal_where_alike(profiles, splits[0], task, model, columns[-1])
-        if chosen.binning:
+        if options.binning:
             binning(profiles, model, task.labels(profiles.wells)[:, int(np.isfinite(Y).sum(axis=0).argmax())])
     print(f"load at the end {os.getloadavg()[0]:.1f}")
 

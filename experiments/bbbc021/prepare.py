@@ -14,7 +14,7 @@ PREFIX = "Image_Metadata_"
 
 
 def prepare(folder: Path) -> pd.DataFrame:
-    """632 wells x (6 columns of metadata, 516 features); DMSO wells have ``moa == "DMSO"``."""
+    """Return 632 wells x (6 columns of metadata, 516 features); DMSO wells have ``moa == "DMSO"``."""
     profiles = pd.read_csv(folder / "ljosa_jbiomolscreen_2013_per_well_mean.csv.gz")
     images = pd.read_csv(folder / "BBBC021_v1_image.csv.gz").rename(columns=lambda name: name.removesuffix("_DAPI"))
     names = ["Plate", "Well", "Compound", "Concentration"]

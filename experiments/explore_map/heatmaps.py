@@ -20,7 +20,7 @@ BATCHES = 10
 
 
 def screen(plates: int, features: int, seed: int = 0) -> Profiles:
-    """Wells whose batches differ in level; half of each plate's controls are marked as held out."""
+    """Make wells whose batches differ in level; half of each plate's controls are marked as held out."""
     rng = np.random.default_rng(seed)
     batch = np.arange(plates) * BATCHES // plates
     X = rng.standard_normal((plates, WELLS, features), dtype=np.float32)
@@ -39,12 +39,13 @@ def screen(plates: int, features: int, seed: int = 0) -> Profiles:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--plates", type=int, default=400)
-    options.add_argument("--features", type=int, default=1000)
-    options.add_argument("--repeat", type=int, default=3)
-    given = options.parse_args()
-    raw = screen(given.plates, given.features)
+    """Time each heatmap and print the seconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plates", type=int, default=400)
+    parser.add_argument("--features", type=int, default=1000)
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    raw = screen(options.plates, options.features)
     members: dict[str, FigureMember] = {
         "plate_correlation by id": PlateCorrelation(),
         "plate_correlation by cluster": PlateCorrelation(order="cluster"),
@@ -52,21 +53,21 @@ def main() -> None:
     }
     rows = []
     for name, member in members.items():
-        for _ in range(given.repeat):
+        for _ in range(options.repeat):
             normalized = raw.replace()  # nothing remembered from the round before
             run = FigureContext(
                 norm="raw", scope="train", split="none", data="synthetic", seed=0,
                 normalized=normalized, heldout=normalized, raw=raw,
             )  # fmt: skip
-            begun = time.perf_counter()
+            started = time.perf_counter()
             tables = member.tables(run)
             computed = time.perf_counter()
             for figure in member.draw(tables, run).values():
                 figure.savefig(io.BytesIO(), format="png", dpi=200)
-            drawn = time.perf_counter()
-            rows.append((name, computed - begun, drawn - computed, drawn - begun, os.getloadavg()[0]))
+            finished = time.perf_counter()
+            rows.append((name, computed - started, finished - computed, finished - started, os.getloadavg()[0]))
     columns = ["figure", "tables, s", "drawing and PNG, s", "together, s", "load"]
-    print(f"{given.plates:,} plates x {WELLS} wells x {given.features:,} features, {os.cpu_count()} cores")
+    print(f"{parser.plates:,} plates x {WELLS} wells x {parser.features:,} features, {os.cpu_count()} cores")
     print(pd.DataFrame(rows, columns=columns).round(2).to_string(index=False))
 
 

@@ -53,7 +53,7 @@ RECOLOUR = """async (value) => {
 
 
 def screen(n: int, seed: int = 0) -> pd.DataFrame:
-    """A map of ``n`` images in 8 batches that lie apart, 30,000 compounds, one score."""
+    """Make a map of ``n`` images in 8 separate batches, with 30,000 compounds and one score."""
     rng = np.random.default_rng(seed)
     plate = np.arange(n) * PLATES // n
     batch = plate * 8 // PLATES
@@ -79,32 +79,33 @@ def screen(n: int, seed: int = 0) -> pd.DataFrame:
 
 
 def browse(path: Path, picture: Path) -> dict[str, float]:
-    """Milliseconds in a browser: the first picture from the start of loading, slider steps, a new colouring."""
-    with sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        opened: Any = chromium.new_page(viewport={"width": 1400, "height": 950})
-        opened.set_default_timeout(120_000)
-        opened.goto(path.as_uri(), wait_until="commit")
-        first, inked = opened.evaluate(FINISHED, 1)
+    """Measure in a browser: the first picture from the start of loading, slider steps, a new colouring."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        tab: Any = chromium.new_page(viewport={"width": 1400, "height": 950})
+        tab.set_default_timeout(120_000)
+        tab.goto(path.as_uri(), wait_until="commit")
+        first, inked = tab.evaluate(FINISHED, 1)
         assert inked > 1000, f"the first picture has {inked} coloured pixels"
-        opened.screenshot(path=picture)
-        found = {"first picture, s": first / 1000}
+        tab.screenshot(path=picture)
+        times = {"first picture, s": first / 1000}
         for share in (0.02, 0.1):
             width = round(share * PLATES)
-            steps = [opened.evaluate(STEP, [start, width]) for start in np.linspace(0, PLATES - width, 21).tolist()]
-            found[f"slider step, window of {share:.0%} of plates, ms (median)"] = float(np.median(steps[1:]))
-            found[f"slider step, window of {share:.0%} of plates, ms (largest)"] = float(np.max(steps[1:]))
-        found["other colours, s"] = opened.evaluate(RECOLOUR, "batch") / 1000
+            steps = [tab.evaluate(STEP, [start, width]) for start in np.linspace(0, PLATES - width, 21).tolist()]
+            times[f"slider step, window of {share:.0%} of plates, ms (median)"] = float(np.median(steps[1:]))
+            times[f"slider step, window of {share:.0%} of plates, ms (largest)"] = float(np.max(steps[1:]))
+        times["other colours, s"] = tab.evaluate(RECOLOUR, "batch") / 1000
         chromium.close()
-    return found
+    return times
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--points", type=int, default=1_000_000)
-    options.add_argument("--repeat", type=int, default=3, help="loads of the page; each is listed")
-    given = options.parse_args()
-    view = View(name="raw", note="norm raw (plate) · data synthetic · split none", points=screen(given.points))
+    """Write the page, open it in a browser and print sizes and times."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=int, default=1_000_000)
+    parser.add_argument("--repeat", type=int, default=3, help="loads of the page; each is listed")
+    options = parser.parse_args()
+    view = View(name="raw", note="norm raw (plate) · data synthetic · split none", points=screen(options.points))
     begun = time.perf_counter()
     document = page([view], title="Speed of the explorer")
     written = time.perf_counter() - begun
@@ -114,10 +115,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "explorer.html"
         path.write_text(document, encoding="utf-8")
-        for _ in range(given.repeat):
+        for _ in range(options.repeat):
             before = os.getloadavg()[0]
             rows.append(browse(path, out / "million.png") | {"load before": before, "load after": os.getloadavg()[0]})
-    print(f"{given.points:,} points, {os.cpu_count()} cores, no GPU")
+    print(f"{parser.points:,} points, {os.cpu_count()} cores, no GPU")
     print(f"file: {len(document) / 1e6:.1f} MB, written in {written:.1f} s")
     print(pd.DataFrame(rows).T.round(2).to_string(header=[f"load {i + 1}" for i in range(len(rows))]))
 

@@ -1,4 +1,4 @@
-"""Time to embed 20,000 wells for a map, and to place many more beside them."""
+"""Time to embed 20,000 wells for a map, and to place many more on it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from harness.figure.umap import embed
 
 
 def main() -> None:
+    """Embed and place synthetic wells, and print the seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wells", type=int, default=20_000)
     parser.add_argument("--others", type=int, default=135_000, help="placed by their neighbours")

@@ -1,4 +1,4 @@
-"""Are planted batches found in control wells? Simulated screens by seed, then the weeks of BBBC021."""
+"""Inference of batches from control wells: simulated screens with planted batches, then the weeks of BBBC021."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ SCREENS = {
 
 
 def controls(demo: Demo) -> Profiles:
-    """The control wells of a simulated screen, made plate by plate."""
+    """Return the control wells of a simulated screen, made plate by plate."""
     parts = []
     for X, wells, _ in demo.plates():
-        own = (wells["role"] == "negcon").to_numpy()
-        parts.append((X[own], wells[own]))
+        is_control = (wells["role"] == "negcon").to_numpy()
+        parts.append((X[is_control], wells[is_control]))
     X, wells = (pd.concat([pd.DataFrame(part[i]) for part in parts], ignore_index=True) for i in (0, 1))
     return Profiles(X.to_numpy(), wells, features=demo.features(), name=demo.name)
 
 
 def simulated(options: dict[str, object], *, seeds: int, n_resamples: int) -> pd.DataFrame:
-    """One row per seed and method: batches and outliers found against the planted ones."""
+    """Return one row per seed and method: inferred batches and outliers against the planted ones."""
     rows = []
     for seed in range(seeds):
         demo = Demo(seed=seed, **options)  # type: ignore[arg-type]
         profiles, truth = controls(demo), demo.tables()["plates"].set_index("plate")
         for method in METHODS:
-            found = Inferred(method=method, n_resamples=n_resamples).find(profiles)
+            inferred = Inferred(method=method, n_resamples=n_resamples).find(profiles)
             planted = (
                 truth["batch"] if demo.scenario != "no_batch_effect" else truth["batch"].mask(truth["batch"] != "", "")
             )
-            row = compared(found, planted, truth["outlier"])
+            row = compared(inferred, planted, truth["outlier"])
             rows.append({"seed": seed, "method": method, **row})
     return pd.DataFrame(rows)
 
 
-def compared(found: BatchInference, batch: pd.Series, outlier: pd.Series) -> dict[str, float]:
-    """``batch`` and ``outlier`` are the truth by plate."""
-    plates = found.plates.set_index("plate")
+def compared(inferred: BatchInference, batch: pd.Series, outlier: pd.Series) -> dict[str, float]:
+    """Compare inferred batches with the truth by plate, ``batch`` and ``outlier``."""
+    plates = inferred.plates.set_index("plate")
     planted, flagged = outlier.loc[plates.index].to_numpy(dtype=bool), plates["outlier"].to_numpy()
     truth = batch.loc[plates.index]
     return {
@@ -64,12 +64,12 @@ def compared(found: BatchInference, batch: pd.Series, outlier: pd.Series) -> dic
         "outliers_planted": int(planted.sum()),
         "outliers_found": int((planted & flagged).sum()),
         "false_alarms": int((flagged & ~planted).sum()),
-        "stability": found.adjusted_rand,
+        "stability": inferred.adjusted_rand,
     }
 
 
 def summary(name: str, table: pd.DataFrame) -> list[str]:
-    """Rows of the Markdown table over all seeds."""
+    """Return the rows of the Markdown table over all seeds."""
     lines = []
     for method, rows in table.groupby("method", sort=False):
         counts = ", ".join(f"{k} ({n})" for k, n in rows["batches"].value_counts().sort_index().items())
@@ -88,18 +88,18 @@ def summary(name: str, table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def draw(profiles: Profiles, found: BatchInference, name: str) -> None:
-    """``<name>.png``, and the assignment as ``out/<name>.csv``."""
+def draw(profiles: Profiles, inferred: BatchInference, name: str) -> None:
+    """Write ``<name>.png``, and the assignment as ``out/<name>.csv``."""
     names = {"norm": "raw", "scope": "train", "split": "none", "data": profiles.name}
     context = FigureContext(**names, seed=0, normalized=profiles)
-    (figure,) = InferredBatches().draw(found.tables(), context).values()
+    (figure,) = InferredBatches().draw(inferred.tables(), context).values()
     figure.savefig(HERE / f"{name}.png", dpi=200)
     (HERE / "out").mkdir(exist_ok=True)
-    found.plates.to_csv(HERE / "out" / f"{name}.csv", index=False)
+    inferred.plates.to_csv(HERE / "out" / f"{name}.csv", index=False)
 
 
 def bbbc021() -> Profiles | None:
-    """Wells of BBBC021, the week as batch; None where the data are absent."""
+    """Return the wells of BBBC021 with the week as batch; None if the data are absent."""
     sys.path.insert(0, str(HERE.parent / "bbbc021"))
     from prepare import PREFIX, SHARED, prepare
 
@@ -134,19 +134,19 @@ def main() -> None:
         draw(profiles, Inferred().find(profiles), name)
     weeks = bbbc021()
     if weeks is None:
-        print("\nBBBC021: not there, see experiments/bbbc021/README.md")
+        print("\nBBBC021 is not available, see experiments/bbbc021/README.md")
         return
     truth = weeks.wells.groupby("plate")["batch"].first()
     print("\n| BBBC021 | batches | ARI with weeks | stability | outliers |\n| --- | --- | --- | --- | --- |")
     for method in METHODS:
-        found = Inferred(method=method).find(weeks)
-        ari = adjusted_rand_score(truth.loc[found.plates["plate"]], found.plates["batch"])
-        n, names = found.plates["batch"].nunique(), ", ".join(found.outliers)
-        print(f"| {method} | {n} | {ari:.2f} | {found.adjusted_rand:.2f} | {names} |")
-        draw(weeks, found, f"bbbc021_{method}")
+        inferred = Inferred(method=method).find(weeks)
+        ari = adjusted_rand_score(truth.loc[inferred.plates["plate"]], inferred.plates["batch"])
+        n, names = inferred.plates["batch"].nunique(), ", ".join(inferred.outliers)
+        print(f"| {method} | {n} | {ari:.2f} | {inferred.adjusted_rand:.2f} | {names} |")
+        draw(weeks, inferred, f"bbbc021_{method}")
         print(
-            found.boundaries.round(2).to_string(index=False),
-            found.plates[found.plates.outlier].reason.to_list(),
+            inferred.boundaries.round(2).to_string(index=False),
+            inferred.plates[inferred.plates.outlier].reason.to_list(),
             sep="\n",
         )
 

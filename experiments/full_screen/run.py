@@ -24,7 +24,7 @@ SHOWN = {f"auroc_{model}": f"dmso_vs_treated/{model}/auroc" for model in ("logis
 
 
 def settings(n_plates: int, maps: Path | None) -> dict[str, object]:
-    """Of the simulated screen: the whole, on its real layout where that is given, or so many plates in ten batches."""
+    """Return settings of the simulated screen: all plates, on the real layout if given, or a number in ten batches."""
     if n_plates == WHOLE:
         return {"size": "bray2017", **({"platemaps": str(maps)} if maps else {})}
     if n_plates % BATCHES:
@@ -32,34 +32,36 @@ def settings(n_plates: int, maps: Path | None) -> dict[str, object]:
     return {"size": "bray2017", "plates_per_batch": n_plates // BATCHES}
 
 
-def pack(n_plates: int, chosen: dict[str, object], store: Path) -> dict[str, float]:
-    """The packed store and the seconds that it took; it is kept for the runs."""
+def pack(n_plates: int, data_settings: dict[str, object], store: Path) -> dict[str, float]:
+    """Pack the screen into the store that the runs read; return its size and the seconds that it took."""
     start = time.perf_counter()
-    profiles = load(Demo(**chosen), DirectoryCache(store, max_gb=100))
+    profiles = load(Demo(**data_settings), DirectoryCache(store, max_gb=100))
     gigabytes = profiles.X.nbytes / 1e9
     return {"plates": n_plates, "gigabytes": gigabytes, "seconds": time.perf_counter() - start}
 
 
-def evaluate(n_plates: int, norm: str, chosen: dict[str, object], more: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One normalization end to end: a row of costs, and a row for each of its steps."""
+def evaluate(
+    n_plates: int, norm: str, data_settings: dict[str, object], more: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Evaluate one normalization; return a row of costs, and a row for each of its steps."""
     experiment = f"full_screen_{n_plates}"
     words = [sys.executable, "-m", "harness", "+experiment=full_screen", f"+norm={norm}"]
-    words += [f"++data.{key}={value}" for key, value in chosen.items()]
+    words += [f"++data.{key}={value}" for key, value in data_settings.items()]
     words += [f"tracking.experiment={experiment}", *more]
     log = Path("mlruns") / f"{experiment}_{norm}.log"
     cost = run(words, log)
     if cost["status"]:
         raise SystemExit(f"{' '.join(words)} ended with status {cost['status']}: see {log}")
     record = Tracking(uri="sqlite:///mlruns/mlflow.db", experiment=experiment).records()[0]
-    about = {"plates": n_plates, "norm": norm}
+    keys = {"plates": n_plates, "norm": norm}
     scores = {name: record.metrics[key] for name, key in SHOWN.items()}
-    row = pd.DataFrame([about | cost | scores | {"verdict": record.tags.get("verdict", "")}]).drop(columns="status")
+    row = pd.DataFrame([keys | cost | scores | {"verdict": record.tags.get("verdict", "")}]).drop(columns="status")
     steps = {k[5:-8]: v for k, v in record.metrics.items() if k.startswith("time/")}
-    return row, pd.DataFrame([about | {"step": step, "seconds": seconds} for step, seconds in sorted(steps.items())])
+    return row, pd.DataFrame([keys | {"step": step, "seconds": seconds} for step, seconds in sorted(steps.items())])
 
 
-def keep(path: Path, rows: pd.DataFrame, by: list[str]) -> None:
-    """Append to a table, in place of older rows of the same keys."""
+def append(path: Path, rows: pd.DataFrame, by: list[str]) -> None:
+    """Append rows to a table and drop older rows with the same keys."""
     if path.exists():
         old = pd.read_csv(path)
         rows = pd.concat([old[~pd.MultiIndex.from_frame(old[by]).isin(pd.MultiIndex.from_frame(rows[by]))], rows])
@@ -67,6 +69,7 @@ def keep(path: Path, rows: pd.DataFrame, by: list[str]) -> None:
 
 
 def main() -> None:
+    """Evaluate the normalizations on each number of plates and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plates", type=int, nargs="+", default=[50, 100, 200, WHOLE])
     parser.add_argument("--norms", nargs="+", choices=NORMS, default=list(NORMS))
@@ -76,17 +79,17 @@ def main() -> None:
     args = parser.parse_args()
     Path("mlruns").mkdir(exist_ok=True)
     for n_plates in args.plates:
-        chosen = settings(n_plates, args.platemaps)
-        packed = pack(n_plates, chosen, Path("mlruns/store"))
+        data_settings = settings(n_plates, args.platemaps)
+        packed = pack(n_plates, data_settings, Path("mlruns/store"))
         print(
             f"{n_plates} plates, {packed['gigabytes']:.1f} GB, packed or found in {packed['seconds']:.0f} s", flush=True
         )
-        keep(args.out / "packed.csv", pd.DataFrame([packed]), ["plates"])
+        append(args.out / "packed.csv", pd.DataFrame([packed]), ["plates"])
         for norm in args.norms:
-            row, steps = evaluate(n_plates, norm, chosen, args.more)
+            row, steps = evaluate(n_plates, norm, data_settings, args.more)
             print(row.to_string(index=False, header=norm == args.norms[0]), flush=True)
-            keep(args.out / "runs.csv", row, ["plates", "norm"])
-            keep(args.out / "steps.csv", steps, ["plates", "norm", "step"])
+            append(args.out / "runs.csv", row, ["plates", "norm"])
+            append(args.out / "steps.csv", steps, ["plates", "norm", "step"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a command costs, with all processes that it starts (Linux only: reads /proc)."""
+"""Cost of a command, with all processes that it starts (Linux only: reads /proc)."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def run(words: Sequence[str], log: Path) -> dict[str, float]:
         start = time.perf_counter()
         process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         while process.poll() is None:
-            found = [sampled for pid in members(process.pid) if (sampled := sample(pid)) is not None]
+            samples = [cost for pid in members(process.pid) if (cost := sample(pid)) is not None]
             for name in peaks:
-                peaks[name] = max(peaks[name], sum(s[name] for s in found))
-            for name, known in sums.items():
-                known.update({s["pid"]: s[name] for s in found})
+                peaks[name] = max(peaks[name], sum(sampled[name] for sampled in samples))
+            for name, by_process in sums.items():
+                by_process.update({sampled["pid"]: sampled[name] for sampled in samples})
             time.sleep(EVERY)
         seconds = time.perf_counter() - start
-    totals = {name: sum(known.values()) for name, known in sums.items()}
+    totals = {name: sum(by_process.values()) for name, by_process in sums.items()}
     return {"status": process.returncode, "seconds": seconds, **peaks, **totals}
 
 
 def members(session: int) -> list[int]:
-    """Processes of a session."""
+    """Return the processes of a session."""
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    found = []
+    session_pids = []
     for pid in pids:
         try:
             if os.getsid(pid) == session:
-                found.append(pid)
+                session_pids.append(pid)
         except ProcessLookupError:
             continue  # ended meanwhile
-    return found
+    return session_pids
 
 
 def sample(pid: int) -> dict[str, float] | None:
-    """Memory, disk traffic and CPU seconds of one process; None where it has ended."""
+    """Return memory, disk traffic and CPU seconds of one process; None if it has ended."""
     try:
         status, io = (_fields(Path(f"/proc/{pid}/{name}")) for name in ("status", "io"))
         ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]

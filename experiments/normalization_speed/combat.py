@@ -33,7 +33,7 @@ ROWS_PER_PLATE = 384
 
 
 def make_screen(rows: int, features: int, seed: int) -> Profiles:
-    """Two batches of unequal size, shifted and scaled per feature; features of unequal level and scale."""
+    """Make two batches of unequal size, shifted and scaled per feature; features of unequal level and scale."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((rows, features), dtype=np.float32)
     batch = np.where(np.arange(rows) // ROWS_PER_PLATE * ROWS_PER_PLATE < 0.45 * rows, "b1", "b2")
@@ -50,6 +50,8 @@ def make_screen(rows: int, features: int, seed: int) -> Profiles:
 
 
 def ours(method: Normalizer, profiles: Profiles) -> Callable[[], Floats]:
+    """Return a function that fits and applies our form."""
+
     def run() -> Floats:
         fitted = method.fit(profiles)
         out = np.empty_like(profiles.X)
@@ -61,6 +63,7 @@ def ours(method: Normalizer, profiles: Profiles) -> Callable[[], Floats]:
 
 
 def neurocombat(profiles: Profiles) -> Callable[[], Any]:
+    """Return a function that runs neuroCombat."""
     from neuroCombat import neuroCombat
 
     def run() -> Any:
@@ -71,6 +74,7 @@ def neurocombat(profiles: Profiles) -> Callable[[], Any]:
 
 
 def combatlearn(profiles: Profiles) -> Callable[[], Any]:
+    """Return a function that runs combatlearn."""
     from combatlearn import ComBat
 
     frame = pd.DataFrame(profiles.X)
@@ -81,7 +85,7 @@ PEERS: dict[str, Callable[[Profiles], Callable[[], Any]]] = {"neuroCombat": neur
 
 
 def largest_difference(got: Any, expected: Floats) -> float:
-    """In units of each feature's sd, a plate's worth of rows at a time."""
+    """Return the largest difference in units of each feature's sd, computed for a plate of rows at a time."""
     got, worst = np.asarray(got), 0.0
     sd = expected[:: max(1, len(expected) // 2000)].std(axis=0)
     for start in range(0, len(expected), ROWS_PER_PLATE):
@@ -91,13 +95,14 @@ def largest_difference(got: Any, expected: Floats) -> float:
 
 
 def timed(run: Callable[[], Any]) -> tuple[tuple[float, float], Any]:
-    """Wall and processor seconds (of all threads), and the result."""
+    """Return wall and processor seconds (of all threads), and the result."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = run()
     return (time.perf_counter() - wall, time.process_time() - cpu), result
 
 
 def main() -> None:
+    """Time all forms, check that they agree and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=41_410)
     parser.add_argument("--features", type=int, default=4_096)

@@ -37,7 +37,7 @@ NORMS: dict[str, Normalizer] = {
 
 
 def read(features: Path) -> None:
-    """The whole file, in order, into one buffer."""
+    """Read the whole file, in order, into one buffer."""
     buffer = memoryview(bytearray(BLOCK))
     with features.open("rb", buffering=0) as file:
         while file.readinto(buffer):
@@ -45,13 +45,13 @@ def read(features: Path) -> None:
 
 
 def stream(folder: Path, normalizer: Normalizer) -> None:
-    """Read, normalize, take the median of the images of each well."""
+    """Read, normalize and take the median of the images of each well."""
     wells = normalize(open_store(folder), normalizer)
     assert np.isfinite(wells.X).all()
 
 
 def cold(features: Path, work: Callable[[], None]) -> tuple[float, float]:
-    """Wall and processor seconds of ``work``, with nothing of the file in the page cache."""
+    """Return wall and processor seconds of ``work`` with nothing of the file in the page cache."""
     with features.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -60,6 +60,7 @@ def cold(features: Path, work: Callable[[], None]) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Time the passes in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plates", type=int, default=10, help=f"a multiple of {PER_BATCH}; all of bray2017: 405")
     parser.add_argument("--repeats", type=int, default=3, help="the passes take turns")
@@ -80,22 +81,22 @@ def main() -> None:
         passes |= {name: partial(stream, folder, NORMS[name]) for name in args.norms}
         print(f"{args.plates} plates, {profiles.X.shape[0]} images x {profiles.X.shape[1]}: ", end="")
         print(f"{features.stat().st_size / 1e9:.2f} GB; medians of {args.repeats};")
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in passes}
+        seconds_by_pass: dict[str, list[tuple[float, float]]] = {name: [] for name in passes}
         for _ in range(args.repeats):
             for name, work in passes.items():
-                taken[name].append(cold(features, work))
+                seconds_by_pass[name].append(cold(features, work))
     finally:
         if args.folder is None:
             shutil.rmtree(cache)
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
-    seconds = {name: np.array(values) for name, values in taken.items()}
+    seconds = {name: np.array(values) for name, values in seconds_by_pass.items()}
     print("| pass | scope | seconds | times reading | processor seconds | times raw |\n|---|---|---|---|---|---|")
     for name, values in seconds.items():
         wall, cpu = np.median(values, axis=0)
         ratio = np.median(values[:, 0] / seconds["read"][:, 0])
         scope = NORMS[name].scope if name in NORMS else ""
-        own = f"{cpu / np.median(seconds['raw'][:, 1]):.1f}" if name in NORMS and "raw" in seconds else ""
-        print(f"| {name} | {scope} | {wall:.2f} | {ratio:.1f} | {cpu:.2f} | {own} |")
+        times_raw = f"{cpu / np.median(seconds['raw'][:, 1]):.1f}" if name in NORMS and "raw" in seconds else ""
+        print(f"| {name} | {scope} | {wall:.2f} | {ratio:.1f} | {cpu:.2f} | {times_raw} |")
 
 
 if __name__ == "__main__":

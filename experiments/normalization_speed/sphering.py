@@ -27,7 +27,7 @@ CLOSE = 2e-3  # of the largest value
 
 
 def make_screen(n_plates: int, n_wells: int, n_controls: int, n_features: int, n_batches: int, seed: int) -> Profiles:
-    """Wells with 30 common factors; features of unequal level and scale; treated wells that differ."""
+    """Make wells with 30 common factors; features of unequal level and scale; treated wells that differ."""
     rng = np.random.default_rng(seed)
     loading = rng.standard_normal((30, n_features), dtype=np.float32)
     level, scale = rng.normal(0, 10, n_features), rng.lognormal(0, 1, n_features)
@@ -48,18 +48,19 @@ def make_screen(n_plates: int, n_wells: int, n_controls: int, n_features: int, n
 
 
 def ours(profiles: Profiles, normalizer: Normalizer) -> Callable[[], Any]:
+    """Return a function that runs our form."""
     return lambda: normalize(profiles, normalizer, aggregate="none").X
 
 
 def spherize(profiles: Profiles, method: str) -> Callable[[], Doubles]:
-    """Fit on controls, transform all: float64 columns, which pycytominer's users have."""
+    """Return a function that fits on controls and transforms all, in float64 columns, as pycytominer's users have."""
     X = pd.DataFrame(profiles.X.astype(np.float64), columns=list(profiles.features))
     controls = X[(profiles.wells["role"] == "negcon").to_numpy()]
     return lambda: Spherize(method=method, epsilon=0, return_numpy=True).fit(controls).transform(X)
 
 
 def tvn_by_spherize(profiles: Profiles) -> Callable[[], Doubles]:
-    """Whitening by all controls, then again by those of each batch: TVN without shrinkage."""
+    """Return a function that whitens by all controls and again by those of each batch: TVN without shrinkage."""
     whiten = spherize(profiles, "ZCA-cor")
     control = (profiles.wells["role"] == "negcon").to_numpy()
     batches = [(profiles.wells["batch"] == b).to_numpy() for b in profiles.wells["batch"].unique()]
@@ -67,22 +68,23 @@ def tvn_by_spherize(profiles: Profiles) -> Callable[[], Doubles]:
     def run() -> Doubles:
         Z = pd.DataFrame(whiten())
         out = np.empty(Z.shape)
-        for own in batches:
-            fitted = Spherize(method="ZCA", epsilon=0, return_numpy=True).fit(Z[own & control])
-            out[own] = fitted.transform(Z[own])
+        for in_batch in batches:
+            fitted = Spherize(method="ZCA", epsilon=0, return_numpy=True).fit(Z[in_batch & control])
+            out[in_batch] = fitted.transform(Z[in_batch])
         return out
 
     return run
 
 
 def same(got: Any, expected: Any) -> float:
-    """Largest difference, in units of the largest value; asserts that it is small."""
+    """Return the largest difference in units of the largest value; assert that it is small."""
     difference = float(np.abs(got - expected).max() / np.abs(expected).max())
     assert difference < CLOSE, f"results differ by {difference:.1e} of the largest value"
     return difference
 
 
 def main() -> None:
+    """Time our forms and pycytominer's in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plates", type=int, default=12)
     parser.add_argument("--wells", type=int, default=384)
@@ -124,8 +126,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     median = {name: np.median(values, axis=0) for name, values in seconds.items()}
     for name in pairs:
-        own, theirs = median[name], median[f"pycytominer, as {name}"]
-        cells = [f"{own[k]:.2f} | {theirs[k]:.2f} | {theirs[k] / own[k]:.1f}x" for k in range(2)]
+        our_seconds, theirs = median[name], median[f"pycytominer, as {name}"]
+        cells = [f"{our_seconds[k]:.2f} | {theirs[k]:.2f} | {theirs[k] / our_seconds[k]:.1f}x" for k in range(2)]
         print(f"| {name} | {' | '.join(cells)} | {difference[name]:.1e} |")
     for name in list(forms)[-2:]:
         print(f"| {name} | {median[name][0]:.2f} | | | {median[name][1]:.2f} | | | |")

@@ -19,7 +19,7 @@ CLOSE = 1e-4  # of a feature's sd
 
 
 def make_screen(wells: int, features: int, factors: int, seed: int) -> Profiles:
-    """Wells with common factors of falling strength, one of them the batch; features of unequal level and scale."""
+    """Make wells with common factors of falling strength, one of them the batch, and features of unequal scale."""
     rng = np.random.default_rng(seed)
     strength = np.geomspace(1, 0.1, factors, dtype=np.float32)[:, None]
     loading = rng.standard_normal((factors, features), dtype=np.float32) * strength
@@ -42,7 +42,7 @@ def make_screen(wells: int, features: int, factors: int, seed: int) -> Profiles:
 
 
 def check(seed: int) -> float:
-    """Largest difference of ``sva`` to a full SVD in float64, in sd of the feature; asserts that it is small."""
+    """Return the largest difference of ``sva`` to a full SVD in float64, in sd; assert that it is small."""
     profiles = make_screen(900, 60, factors=8, seed=seed)
     X = profiles.X.astype(np.float64)
     sd = X.std(axis=0)
@@ -56,11 +56,12 @@ def check(seed: int) -> float:
 
 
 def peak() -> float:
-    """Highest resident memory of this process so far, GiB."""
+    """Return the highest resident memory of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:
+    """Time a fit and a transform and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wells", type=int, default=41_410)
     parser.add_argument("--features", type=int, default=4_096)

@@ -21,7 +21,7 @@ SITES, ROWS, COLUMNS, FEATURES, CONTROLS = 6, 16, 24, 4096, 64
 
 
 def make_plate(seed: int) -> Plate:
-    """384 wells x 6 images; features with means far from 0, unequal scales, and treated wells that differ."""
+    """Make 384 wells x 6 images; features with means far from 0 and unequal scales, and treated wells that differ."""
     rng = np.random.default_rng(seed)
     names = [f"{chr(65 + r)}{c + 1:02d}" for r in range(ROWS) for c in range(COLUMNS)]
     role = np.full(len(names), "treated", dtype=object)
@@ -35,10 +35,12 @@ def make_plate(seed: int) -> Plate:
 
 
 def harness_form(normalizer: Normalizer, plate: Plate) -> Callable[[], Floats]:
+    """Return a function that normalizes the plate by this project."""
     return lambda: normalizer.fit([plate]).transform(plate)
 
 
 def pycytominer_form(plate: Plate, dtype: str) -> Callable[[], Any]:
+    """Return a function that normalizes the plate by pycytominer."""
     names = [f"f{i}" for i in range(FEATURES)]
     meta = plate.wells.add_prefix("Metadata_")
     df = pd.concat([meta, pd.DataFrame(plate.X.astype(dtype), columns=names)], axis=1)
@@ -47,7 +49,7 @@ def pycytominer_form(plate: Plate, dtype: str) -> Callable[[], Any]:
 
 
 def median_seconds(forms: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median time of each form; the forms take turns, so that other work on the machine meets all of them."""
+    """Return the median time of each form; they take turns, so that other work on the machine affects all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(repeats):
         for name, form in forms.items():
@@ -58,6 +60,7 @@ def median_seconds(forms: dict[str, Callable[[], Any]], repeats: int) -> dict[st
 
 
 def main() -> None:
+    """Check that both agree, time them and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""What one cold pass over a file costs: seconds, bytes from the disk, cores, memory (Linux only: reads /proc)."""
+"""Cost of one cold pass over a file: seconds, bytes from the disk, cores, memory (Linux only: reads /proc)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 
 
 def proc(file: str, field: str) -> int:
-    """A number of ``/proc/self/FILE``; ``status`` counts KiB, ``io`` bytes."""
+    """Return a number of ``/proc/self/FILE``; ``status`` counts KiB, ``io`` bytes."""
     lines = Path("/proc/self", file).read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def busy_seconds() -> float:
-    """CPU seconds that this machine has worked, all processes and the kernel."""
+    """Return the CPU seconds that this machine has worked, all processes and the kernel."""
     user, nice, system, _, _, *interrupts = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     return sum(map(int, [user, nice, system, *interrupts[:2]])) / os.sysconf("SC_CLK_TCK")
 
 
 def measured(work: Callable[[], int], features: Path) -> dict[str, float]:
-    """One cold pass: seconds, GB that came from the disk, cores used by it and by others, peaks of memory in GB.
+    """Measure one cold pass: seconds, GB from the disk, cores used by it and by others, peaks of memory in GB.
 
     ``work`` returns the bytes of its result (the wells), which are not counted as memory of the pass.
     """
@@ -39,7 +39,7 @@ def measured(work: Callable[[], int], features: Path) -> dict[str, float]:
     sampler = threading.Thread(target=sample)
     sampler.start()
     disk, cpu, busy, start = proc("io", "read_bytes"), time.process_time(), busy_seconds(), time.perf_counter()
-    own = work()
+    result_bytes = work()
     seconds, cpu, busy = time.perf_counter() - start, time.process_time() - cpu, busy_seconds() - busy
     disk = proc("io", "read_bytes") - disk
     done.set()
@@ -49,6 +49,6 @@ def measured(work: Callable[[], int], features: Path) -> dict[str, float]:
         "disk": disk / 1e9,
         "cores": cpu / seconds,
         "others": max(0.0, busy - cpu) / seconds,
-        "anonymous": ((peak[0] - before["RssAnon"]) * 1024 - own) / 1e9,
-        "resident": ((proc("status", "VmHWM") - before["VmRSS"]) * 1024 - own) / 1e9,
+        "anonymous": ((peak[0] - before["RssAnon"]) * 1024 - result_bytes) / 1e9,
+        "resident": ((proc("status", "VmHWM") - before["VmRSS"]) * 1024 - result_bytes) / 1e9,
     }

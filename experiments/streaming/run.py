@@ -37,7 +37,7 @@ NORMS: dict[str, Normalizer] = {
 
 
 class RandomScreen:
-    """A source for :func:`harness.store.store.load`: noise, with a shift and a scale per plate and feature."""
+    """Source for :func:`harness.store.store.load`: noise, with a shift and a scale per plate and feature."""
 
     name = "random screen"
 
@@ -45,12 +45,15 @@ class RandomScreen:
         self.n_plates = n_plates
 
     def key(self) -> dict[str, Any]:
+        """Return what decides the content of the screen."""
         return {"reader": "random", "plates": self.n_plates}
 
     def features(self) -> list[str]:
+        """Return the names of the features."""
         return [f"f{i}" for i in range(FEATURES)]
 
     def plates(self) -> Iterator[tuple[Floats, pd.DataFrame, None]]:
+        """Yield features and wells of one plate after the other."""
         names = [f"{chr(65 + r)}{c + 1:02d}" for r in range(ROWS) for c in range(COLUMNS)]
         rng = np.random.default_rng(0)
         noise = rng.standard_normal((SITES * len(names), FEATURES), dtype=np.float32)
@@ -65,11 +68,12 @@ class RandomScreen:
             yield X, wells.assign(plate=f"p{i:04d}", batch=f"b{i // PER_BATCH:02d}"), None
 
     def tables(self) -> dict[str, pd.DataFrame]:
+        """Return no further tables."""
         return {}
 
 
 def read(features: Path) -> int:
-    """The whole file, in order, into one buffer."""
+    """Read the whole file, in order, into one buffer."""
     buffer = memoryview(bytearray(BLOCK))
     with features.open("rb", buffering=0) as file:
         while file.readinto(buffer):
@@ -78,7 +82,7 @@ def read(features: Path) -> int:
 
 
 def stream(folder: Path, normalizer: Normalizer) -> int:
-    """The streaming pass; returns the bytes of the wells."""
+    """Stream over the store once; return the bytes of the wells."""
     return normalize(open_store(folder).replace(planted=None), normalizer, aggregate="median").X.nbytes
 
 
@@ -100,6 +104,7 @@ def compare(folder: Path, norms: list[str], repeats: int) -> None:
 
 
 def main() -> None:
+    """Pack a screen, unless there is a store, and print the cost of each pass."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plates", type=int, default=int(1.1 * memory / PLATE_BYTES), help="default: 1.1 x memory")

@@ -1,4 +1,4 @@
-"""Make one audit of the calibration as the harness does: the members and margins are those of ``conf/``."""
+"""One audit of the calibration, made as the harness does: with the members and margins of ``conf/``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.verdict_calibration.cells import Cell
 from experiments.verdict_calibration.methods import method
 from harness.audit.scorecard.decision import Decision
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.verdict import Verdict
 from harness.cli.evaluation import make_plan
 from harness.core.finding import Finding
@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 class Memory:
-    """A recorder that remembers findings and decision only."""
+    """Recorder that remembers findings and decision only."""
 
     def __init__(self) -> None:
         self.decision: Decision | None = None
@@ -57,7 +57,7 @@ class Memory:
 
 @cache
 def configuration() -> DictConfig:
-    """Return the composed configuration, but for its seed."""
+    """Return the composed configuration, without its seed."""
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         cfg = compose("config", overrides=list(OVERRIDES))
     OmegaConf.set_struct(cfg, False)
@@ -98,16 +98,16 @@ def audit(cell: Cell, seed: int) -> Row:
 def decide_again(row: Row) -> Row:
     """Return the row with the verdict that today's margins give on its findings, without auditing again."""
     findings = [Finding(**{**f, **{k: _number(f[k]) for k in ("value", "lower", "upper")}}) for f in row["findings"]]
-    decision = verdict().decide(findings, Design(**row["design"]))
+    decision = verdict().decide(findings, ScreenDesign(**row["design"]))
     return {**row, "verdict": decision.call.value, "answers": answers(decision)}
 
 
 @cache
 def verdict() -> Verdict:
     """Return the verdict of the configuration."""
-    made = make_plan(configuration(), "raw", "leave_batch_out").verdict
-    assert made is not None
-    return made
+    member = make_plan(configuration(), "raw", "leave_batch_out").verdict
+    assert member is not None
+    return member
 
 
 def answers(decision: Decision) -> list[Row]:
@@ -124,7 +124,7 @@ def stored(path: Path) -> Iterator[Row]:
 
 
 def _plain(row: Mapping[Any, Any]) -> Row:
-    """Numbers that are no numbers as None: JSON has no NaN."""
+    """Return a row with None in place of NaN, which JSON does not have."""
     return {str(k): (_short(v) if isinstance(v, float) else v) for k, v in row.items()}
 
 

@@ -1,4 +1,4 @@
-"""The verdicts on BBBC021, as the command line gives them, beside what mechanisms of action say without the audit.
+"""Verdicts on BBBC021 as the command line gives them, next to retrieval of mechanisms of action without the audit.
 
 First: python experiments/bbbc021/prepare.py
 """
@@ -53,11 +53,12 @@ def profiles() -> Profiles:
 
 
 def mechanisms(normalized: Profiles) -> tuple[float, float]:
-    """Return how often a treatment's nearest neighbour by cosine has its mechanism: of another compound (NSC), and of
-    another compound in another week (NSCB), for which only treatments with such a neighbour in their mechanism count.
+    """Return how often a treatment's nearest neighbour by cosine has its mechanism: NSC and NSCB.
 
-    A treatment is a compound at a dose, its profile the mean of its wells; features are centred at controls and scaled
-    by their sd. Ljosa et al. 2013, J. Biomol. Screen. 18; NSCB: Ando et al. 2017, bioRxiv 161422.
+    NSC counts neighbours of other compounds, NSCB neighbours of other compounds in other weeks; NSCB is over treatments
+    with such a neighbour in their mechanism. A treatment is a compound at a dose, its profile the mean of its wells;
+    features are centred at controls and scaled by their sd. Ljosa et al. 2013, J. Biomol. Screen. 18; NSCB: Ando et al.
+    2017, bioRxiv 161422.
     """
     wells = normalized.wells
     rows = (wells["role"] == "treated").to_numpy()

@@ -15,7 +15,7 @@ from harness.data.demo import Demo
 
 @dataclass(frozen=True)
 class Rule:
-    """The share of seeds that get ``word`` must be at least or at most a ``limit``; a rule without limits reports."""
+    """Requirement on the share of seeds that get ``word``, from ``at_least`` to ``at_most``; without limits, none."""
 
     word: str
     at_least: float = 0.0
@@ -55,7 +55,7 @@ class DemoScreen:
 
 @dataclass(frozen=True)
 class Cell:
-    """Describe one row of the table: every seed gives one screen, one audit and one verdict.
+    """One row of the table: every seed gives one screen, one audit and one verdict.
 
     Attributes
     ----------
@@ -108,8 +108,18 @@ OTHER_FEATURES = ("log-normal", "zero-inflated", "heavy-tailed")
 
 def cells() -> list[Cell]:
     """Return every cell; those on a real background only if its files are at hand."""
-    made = [*_null(), *_batches(), *_kept(), *_lost(), *_cheats(), *_planted(), *_present(), *_textbook(), *_pairs()]
-    return [cell for cell in made if cell.make.background == "simulated" or is_available()]
+    all_cells = [
+        *_null(),
+        *_batches(),
+        *_kept(),
+        *_lost(),
+        *_cheats(),
+        *_planted(),
+        *_present(),
+        *_textbook(),
+        *_pairs(),
+    ]
+    return [cell for cell in all_cells if cell.make.background == "simulated" or is_available()]
 
 
 def matching(pattern: str) -> list[Cell]:
@@ -131,32 +141,32 @@ def _null() -> Iterator[Cell]:
 
 def _batches() -> Iterator[Cell]:
     for n_batches, n_plates in SIZES:
-        made = Screen(n_batches=n_batches, plates_per_batch=n_plates)
+        screen = Screen(n_batches=n_batches, plates_per_batch=n_plates)
         rules = never("sound")
         if (n_batches, n_plates) == SIZES[-1]:
             rules = (*rules, Rule("under-normalizes", at_least=0.95))
-        yield Cell("raw", f"{n_batches} x {n_plates}", made, "raw", rules, 50)
+        yield Cell("raw", f"{n_batches} x {n_plates}", screen, "raw", rules, 50)
     for name, changes, method, n_seeds in HIDDEN_BATCH:
         yield Cell("hidden batch", name, replace(BASE, **changes), method, never("sound"), n_seeds)
     yield Cell("hidden batch", "batches bend features", replace(BASE, bend=1.5), "dmso_within")
 
 
 def _kept() -> Iterator[Cell]:
-    """Biology kept: affine by controls, and harmless maps behind it; other distributions of features."""
-    kept = Rule("over-normalizes", at_most=0.02)
+    """Yield cells that keep biology: affine by controls, harmless maps behind it, other distributions of features."""
+    rule = Rule("over-normalizes", at_most=0.02)
     for method in ("dmso_within", *HARMLESS):
         changes, n_seeds = SPECIAL.get(method, {}), 50 if method in NAMED else 20
-        yield Cell("kept", "5 x 4", replace(BASE, **changes), method, (kept, Rule("sound", at_least=0.8)), n_seeds)
-        yield Cell("kept", "3 x 3", replace(SMALL, **changes), method, (kept,), n_seeds)
+        yield Cell("kept", "5 x 4", replace(BASE, **changes), method, (rule, Rule("sound", at_least=0.8)), n_seeds)
+        yield Cell("kept", "3 x 3", replace(SMALL, **changes), method, (rule,), n_seeds)
     for name in OTHER_FEATURES:
-        yield Cell("kept", f"{name} features", replace(BASE, distribution=name), "dmso_within", (kept,))
-    yield Cell("kept", "real control wells", replace(BASE, background="bbbc021"), "dmso_within", (kept,))
+        yield Cell("kept", f"{name} features", replace(BASE, distribution=name), "dmso_within", (rule,))
+    yield Cell("kept", "real control wells", replace(BASE, background="bbbc021"), "dmso_within", (rule,))
 
 
 def _lost() -> Iterator[Cell]:
     for method in DESTROYED:
-        made = replace(BASE, **SPECIAL.get(method, {}))
-        yield Cell("destroyed", "5 x 4", made, method, (Rule("sound", at_most=0.05),))
+        screen = replace(BASE, **SPECIAL.get(method, {}))
+        yield Cell("destroyed", "5 x 4", screen, method, (Rule("sound", at_most=0.05),))
     for method in LIMITS:
         yield Cell("destroyed a little", "5 x 4", BASE, method)
 
@@ -198,14 +208,14 @@ def _textbook() -> Iterator[Cell]:
     rules = (Rule("leaks", at_least=0.9),)
     for n_controls in (4, 8, 16):
         for n_batches in (2, 3, 5):
-            made = Screen(n_batches=n_batches, n_controls=n_controls)
-            yield Cell("textbook", f"{n_batches} batches, {n_controls} controls", made, "dmso_within_textbook", rules)
+            screen = Screen(n_batches=n_batches, n_controls=n_controls)
+            yield Cell("textbook", f"{n_batches} batches, {n_controls} controls", screen, "dmso_within_textbook", rules)
 
 
 def _pairs() -> Iterator[Cell]:
-    """Likenesses of real screens of two batches."""
+    """Yield cells that resemble real screens of two batches."""
     screens = {"simulated": two_batches(), "real control wells": two_batches(background="bbbc021")}
-    for name, made in screens.items():
+    for name, screen in screens.items():
         for method in ("raw", "dmso_within"):
-            yield Cell("two batches", name, made, method, never("no signal"))
-        yield Cell("two batches", name, made, "dmso_within_textbook", (Rule("leaks", at_least=0.9),))
+            yield Cell("two batches", name, screen, method, never("no signal"))
+        yield Cell("two batches", name, screen, "dmso_within_textbook", (Rule("leaks", at_least=0.9),))

@@ -1,4 +1,4 @@
-"""Maps that make signal up, to stand behind a proper normalization: they move wells by what these are called."""
+"""Maps that manufacture signal behind a proper normalization: they move wells by role, compound or position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maps that destroy biology, to stand behind a proper normalization: profiles in units of each plate's controls."""
+"""Maps that destroy biology behind a proper normalization: profiles are in units of each plate's controls."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments.verdict_calibration.plate_rows import drawn, is_picked, stacked
+from experiments.verdict_calibration.plate_rows import OneBatchInSeveral, drawn, stacked, with_control_profiles
 from harness.core.arrays import Floats
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
@@ -60,26 +61,14 @@ class StrongestHidden(Normalizer):
         length = np.linalg.norm(plate.X, axis=1)
         others = np.flatnonzero(~plate.negcon)
         strongest = others[np.argsort(-length[others])[: round(self.share * len(others))]]
-        out = plate.X.copy()
-        out[strongest] = plate.X[drawn(plate, strongest, np.flatnonzero(plate.negcon))]
-        return out
+        return with_control_profiles(plate, strongest)
 
 
-class OneBatchFlattened(Normalizer):
+class OneBatchFlattened(OneBatchInSeveral):
     """Put control wells' profiles in the place of all treated wells of one batch in ``every`` (scope: plate)."""
 
-    scope = FitScope.PLATE
-
-    def __init__(self, *, every: int = 5) -> None:
-        self.every = every
-
-    def transform(self, plate: Plate) -> Floats:
-        if not is_picked(plate, self.every):
-            return plate.X
-        others = np.flatnonzero(~plate.negcon)
-        out = plate.X.copy()
-        out[others] = plate.X[drawn(plate, others, np.flatnonzero(plate.negcon))]
-        return out
+    def changed(self, plate: Plate, treated: NDArray[np.intp]) -> Floats:
+        return with_control_profiles(plate, treated)
 
 
 class Averaged(Normalizer):

@@ -1,4 +1,4 @@
-"""Maps that keep biology, to stand behind a proper normalization: profiles in units of each plate's controls."""
+"""Maps that keep biology behind a proper normalization: profiles are in units of each plate's controls."""
 
 from __future__ import annotations
 

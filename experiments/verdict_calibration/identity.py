@@ -1,10 +1,10 @@
-"""Measure without the audit what a method does to a simulated screen: can compounds be told from each other?"""
+"""Retrieval of compounds on a simulated screen, measured without the audit."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from harness.audit.shared.whitening import whitening
+from harness.audit.shared.whitening import fit_whitening
 from harness.core.profiles import Profiles
 
 
@@ -16,7 +16,7 @@ def retrieval(profiles: Profiles) -> float:
     """
     wells = profiles.wells
     treated = (wells["role"] == "treated").to_numpy()
-    Z = whitening(profiles.X, wells, ~treated)(profiles.X)[treated].astype(np.float64)
+    Z = fit_whitening(profiles.X, wells, ~treated)(profiles.X)[treated].astype(np.float64)
     Z /= np.maximum(np.linalg.norm(Z, axis=1, keepdims=True), 1e-12)
     table = wells[treated]
     compound, batch, well = (table[c].factorize()[0] for c in ("compound", "batch", "well"))

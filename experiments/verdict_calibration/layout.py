@@ -51,7 +51,7 @@ def lay_out(screen: Screen, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _shares(screen: Screen, n_plates: int) -> list[float]:
-    """Share of each plate's treated wells that are active; empty if that is left to the compounds."""
+    """Return the share of active treated wells of each plate; empty if that follows from the compounds."""
     if screen.active_in_batches:
         return [screen.active_in_batches[p // screen.plates_per_batch] for p in range(n_plates)]
     if screen.active_on_plates:
@@ -60,23 +60,24 @@ def _shares(screen: Screen, n_plates: int) -> list[float]:
 
 
 def _least_used(used: Any, active: Any, n: int, share: float | None, rng: np.random.Generator) -> Ints:
-    """Draw ``n`` compounds, those first that lie on the fewest plates; ``share`` of them active."""
+    """Draw ``n`` compounds, those on the fewest plates first; ``share`` of them active."""
     pools = [(np.arange(len(used)), n)]
     if share is not None:
         n_active = round(share * n)
         pools = [(np.flatnonzero(active), n_active), (np.flatnonzero(~active), n - n_active)]
-    drawn = []
+    parts = []
     for pool, size in pools:
         if not size:
             continue
         order = pool[np.argsort(used[pool] + 0.99 * rng.random(len(pool)))]
-        drawn.append(np.resize(order, size))  # a pool that is too small comes twice
-    compounds = np.concatenate(drawn)
+        parts.append(np.resize(order, size))  # a pool that is too small comes twice
+    compounds = np.concatenate(parts)
     np.add.at(used, compounds, 1)
     return compounds
 
 
 def _placed(screen: Screen, compounds: Ints, rng: np.random.Generator) -> Ints:
+    """Return the compound of each well of a plate, -1 for controls."""
     number = np.full(N_WELLS, -1)
     if screen.layout == "edge_columns":
         outer = np.flatnonzero(np.isin(np.arange(N_WELLS) % N_COLUMNS, (0, N_COLUMNS - 1)))
@@ -88,6 +89,7 @@ def _placed(screen: Screen, compounds: Ints, rng: np.random.Generator) -> Ints:
 
 
 def _table(plate: int, batch: str, number: Ints, active: Any) -> pd.DataFrame:
+    """Return the table of wells of one plate."""
     row, column = np.divmod(np.arange(N_WELLS), N_COLUMNS)
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""How often is the verdict right? Simulated screens with planted truth, many seeds, one verdict each.
+"""Calibration of the verdict: simulated screens with planted truth, many seeds, one verdict each.
 
 Run again after an interruption: finished audits are in out/verdicts.jsonl and are not made again.
 """
@@ -27,36 +27,36 @@ PICTURE = OUT.parent / "verdicts.png"
 def tasks(
     cells: Sequence[Cell], *, first: int, n_seeds: int | None, done: set[tuple[str, int]]
 ) -> list[tuple[Cell, int]]:
-    """Return the audits that are missing, one seed of every cell after the other: a run cut short shows all cells."""
-    asked = [
+    """Return the missing audits, a seed of every cell after the other, so that a run cut short shows all cells."""
+    missing = [
         (number, cell, first + number)
         for cell in cells
         for number in range(cell.n_seeds if n_seeds is None else n_seeds)
         if (cell.name, first + number) not in done
     ]
-    return [(cell, seed) for _, cell, seed in sorted(asked, key=lambda task: task[0])]
+    return [(cell, seed) for _, cell, seed in sorted(missing, key=lambda task: task[0])]
 
 
-def one(task: tuple[Cell, int]) -> Row:
+def run_audit(task: tuple[Cell, int]) -> Row:
     """Make one audit on one core."""
     with threadpool_limits(1):
         return audit(*task)
 
 
-def made(missing: Iterable[tuple[Cell, int]], *, workers: int, seconds: float) -> Iterator[Row]:
-    """Yield audits as they come; none is begun after ``seconds``."""
+def run_audits(missing: Iterable[tuple[Cell, int]], *, workers: int, seconds: float) -> Iterator[Row]:
+    """Yield audits as they finish; none is begun after ``seconds``."""
     end, todo = time.monotonic() + seconds, iter(missing)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
-        running: set[Future[Row]] = {pool.submit(one, task) for task in islice(todo, workers)}
+        running: set[Future[Row]] = {pool.submit(run_audit, task) for task in islice(todo, workers)}
         while running:
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             if time.monotonic() < end:
-                running |= {pool.submit(one, task) for task in islice(todo, len(finished))}
+                running |= {pool.submit(run_audit, task) for task in islice(todo, len(finished))}
             for future in finished:
                 yield future.result()
 
 
-def parsed() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", default="*", metavar="PATTERN", help="part of a cell's name, with * and ?")
@@ -72,7 +72,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     """Make the audits that are missing, print the table, draw it."""
-    options = parsed()
+    options = parse_options()
     options.out.mkdir(parents=True, exist_ok=True)
     path, cells = options.out / "verdicts.jsonl", matching(options.cells)
     rows = list(stored(path))
@@ -82,7 +82,7 @@ def main() -> None:
         done = {(row["cell"], row["seed"]) for row in rows}
         missing = tasks(cells, first=options.first, n_seeds=options.seeds, done=done)
         with path.open("a") as file:
-            for row in made(missing, workers=options.workers, seconds=60 * options.minutes):
+            for row in run_audits(missing, workers=options.workers, seconds=60 * options.minutes):
                 rows.append(row)
                 file.write(json.dumps(row) + "\n")
                 file.flush()

@@ -1,8 +1,8 @@
 """Simulated screens with planted truth, of another structure than ``data=demo``.
 
-Additive batches, plates and positions there; here batches also scale, bend, rotate or stretch what they hold, features
-may be log-normal, zero-inflated or heavy-tailed, controls may stand in fixed columns, and each compound lies on several
-plates. The unit of everything that is planted is the sd of a control well within its plate.
+There, batches, plates and positions are additive; here batches also scale, bend, rotate or stretch what they hold,
+features may be log-normal, zero-inflated or heavy-tailed, controls may stand in fixed columns, and each compound lies
+on several plates. The unit of everything that is planted is the sd of a control well within its plate.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DISTRIBUTIONS = ("normal", "log-normal", "zero-inflated", "heavy-tailed")
 
 @dataclass(frozen=True)
 class Screen:
-    """A screen of ``n_batches`` x ``plates_per_batch`` plates, made anew for each seed.
+    """A screen of ``n_batches`` x ``plates_per_batch`` plates, another for each seed.
 
     Attributes
     ----------
@@ -91,25 +91,25 @@ class Screen:
         return Profiles(X.astype(np.float32), wells, name="calibration")
 
     def _effects(self, wells: pd.DataFrame, rng: np.random.Generator) -> Doubles:
-        """Effect of each well's compound, (n, n_features): a part that active compounds share and one of its own."""
+        """Return the effect of each well's compound, (n, n_features): a shared part and a part of its own."""
         n_compounds = int(wells["number"].max()) + 1
-        own = rng.standard_normal((n_compounds, self.n_features))
+        own_effects = rng.standard_normal((n_compounds, self.n_features))
         shared = self.shared * rng.standard_normal(self.n_features)
         length = np.full(n_compounds, 0.45) if self.diffuse else np.exp(rng.normal(-0.1, 0.45, n_compounds))
-        effects = own + shared
+        effects = own_effects + shared
         effects *= (self.effect * length / np.sqrt(self.n_features * (1 + self.shared**2)))[:, None]
         if self.in_some_batches:
-            where = rng.permuted(
+            active_in_batch = rng.permuted(
                 np.tile(np.arange(self.n_batches) < (self.n_batches + 1) // 2, (n_compounds, 1)), axis=1
             )
         else:
-            where = np.ones((n_compounds, self.n_batches), dtype=bool)
+            active_in_batch = np.ones((n_compounds, self.n_batches), dtype=bool)
         number, batch = wells["number"].to_numpy(), pd.factorize(wells["batch"])[0]
-        does = (number >= 0) & wells["active"].to_numpy() & where[number, batch]
-        return np.where(does[:, None], effects[number], 0.0)
+        is_active = (number >= 0) & wells["active"].to_numpy() & active_in_batch[number, batch]
+        return np.where(is_active[:, None], effects[number], 0.0)
 
     def _noise(self, wells: pd.DataFrame, rng: np.random.Generator) -> Doubles:
-        """Variation between wells of a plate, sd 1 in every feature, correlated by factors, (n, n_features)."""
+        """Return the noise of wells of a plate, (n, n_features): sd 1 in every feature, correlated by factors."""
         n, p = len(wells), self.n_features
         batch = pd.factorize(wells["batch"])[0]
         loadings = np.stack([directions(rng, p)] * self.n_batches)
@@ -127,7 +127,7 @@ class Screen:
         return noise
 
     def _observed(self, wells: pd.DataFrame, Z: Doubles, rng: np.random.Generator) -> Doubles:
-        """Technical effects on planted profiles, then the distribution, level and scale of each feature."""
+        """Add technical effects to planted profiles, then the distribution, level and scale of each feature."""
         p = self.n_features
         batch, plate = pd.factorize(wells["batch"])[0], pd.factorize(wells["plate"])[0]
         n_plates = int(plate.max()) + 1
@@ -174,7 +174,7 @@ def two_batches(**changes: Any) -> Screen:
 
 
 def directions(rng: np.random.Generator, p: int) -> Doubles:
-    """Loadings of the factors, (N_FACTORS, p), which give each feature :data:`FACTOR_SHARE` of its variance."""
+    """Draw loadings of the factors, (N_FACTORS, p), which give each feature :data:`FACTOR_SHARE` of its variance."""
     loadings = rng.standard_normal((N_FACTORS, p))
     return np.asarray(loadings * np.sqrt(FACTOR_SHARE / np.square(loadings).sum(axis=0)))
 

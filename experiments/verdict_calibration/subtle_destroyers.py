@@ -1,4 +1,4 @@
-"""Destroyers that leave most of what is usually looked at as it was, to stand behind a proper normalization."""
+"""Maps that destroy biology behind a proper normalization and leave most of what is usually looked at unchanged."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from experiments.verdict_calibration.plate_rows import drawn, is_picked, stacked
+from experiments.verdict_calibration.plate_rows import OneBatchInSeveral, drawn, stacked
 from harness.core.arrays import Floats
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
@@ -16,24 +17,16 @@ from harness.core.seeding import generator
 from harness.norm.base import Normalizer
 
 
-class OneBatchShuffled(Normalizer):
-    """Deal the treated wells of one batch in ``every`` anew among their plate's treated wells (scope: plate).
+class OneBatchShuffled(OneBatchInSeveral):
+    """Permute the profiles of each plate's treated wells, in one batch in ``every`` (scope: plate).
 
     No distribution changes: not of a feature, a plate, a batch or a role.
     """
 
-    scope = FitScope.PLATE
-
-    def __init__(self, *, every: int = 5) -> None:
-        self.every = every
-
-    def transform(self, plate: Plate) -> Floats:
-        if not is_picked(plate, self.every):
-            return plate.X
-        others = np.flatnonzero(~plate.negcon)
-        out = plate.X.copy()
-        out[others] = plate.X[generator("shuffled", plate.name).permutation(others)]
-        return out
+    def changed(self, plate: Plate, treated: NDArray[np.intp]) -> Floats:
+        X = plate.X.copy()
+        X[treated] = plate.X[generator("shuffled", plate.name).permutation(treated)]
+        return X
 
 
 class Archetypes(Normalizer):

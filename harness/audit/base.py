@@ -1,4 +1,4 @@
-"""What an audit check receives and what it answers."""
+"""What an audit check receives (:class:`AuditContext`) and what it must provide (:class:`Check`)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,33 @@ from harness.core.profiles import Profiles
 from harness.scoring.evaluate import Task
 
 BySplit = Callable[[Split | None], Profiles]
+"""Normalized profiles of a fold; of None in the descriptive view, which is fitted on every row."""
 
 
 @dataclass(frozen=True)
 class AuditContext:
-    """One evaluation run, as a check may see it.
+    """One evaluation run, as checks may see it.
+
+    Most checks do not read ``profiles`` and ``normalized`` themselves but the wells made from them, which are computed
+    once per run: :func:`~harness.audit.shared.views.raw_wells`, :func:`~harness.audit.shared.views.normalized_wells`
+    and :func:`~harness.audit.shared.views.yardstick_wells`.
 
     Attributes
     ----------
-    profiles : before normalization, sites or wells.
-    wells : one row per well, in the order of the splits' masks.
-    normalize : ``normalize(profiles)(split)`` runs this run's normalization and aggregation on other profiles; with
-        ``split=None`` as the descriptive view that reads every row.
-    normalized : the same of ``profiles`` itself, computed once for all readers.
-    splitter : deals folds over a table of wells.
-    splits, tasks, models, evaluations : of this run; evaluations by (task, model), empty before training.
-    n_resamples, seed : of intervals and draws.
-    aggregate : of the sites of a well, the run's own.
-    normalizer : what ``normalize`` runs; checks ask it for its scope, never for a name.
+    profiles : before normalization; a row is a site or a well, as the screen was read.
+    wells : one row per well, in the order of the masks of ``splits``.
+    normalize : runs this run's normalization and aggregation on any profiles, e.g. relabelled ones:
+        ``normalize(profiles)(split)`` are the normalized profiles of a fold, ``normalize(profiles)(None)`` those of the
+        descriptive view, fitted on every row. The fit of each fold is made when it is asked for and then remembered,
+        unless the method fits the same whatever the fold.
+    normalized : ``normalize(profiles)`` of the run's own profiles, computed once for everything that reads it.
+    splitter : deals a table of wells into folds, for checks that change the wells.
+    splits, tasks, models : those of the run.
+    evaluations : held-out predictions by (task, model); empty before training.
+    n_resamples, seed : of intervals and random choices.
+    aggregate : how the sites of a well are summarized in this run; ``none`` keeps sites.
+    normalizer : the method that ``normalize`` runs. Checks may ask for its scope and the columns it declares, never for
+        its name.
     """
 
     profiles: Profiles
@@ -52,23 +61,24 @@ class AuditContext:
 class Check:
     """Base of every audit check.
 
-    ``before_training`` checks read wells only and are shown first; those that read ``evaluations`` wait for the
-    training, the others may be made beside it, in another process. Of a large screen checks see a sample of plates,
-    except for those of the ``whole`` screen.
-
-    ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which it has no meaning.
+    Attributes
+    ----------
+    needs_full_screen : whether it sees every plate; other checks see a sample of the plates of a large screen.
+    before_training : whether it reads the table of wells only. Such checks are made, and shown, first.
+    reads_evaluations : whether it reads the models' predictions and has to wait for the training.
+    needs : facts of a screen (:mod:`harness.inspect.facts`) without which the check has no meaning.
     """
 
-    whole: ClassVar[bool] = False
+    needs_full_screen: ClassVar[bool] = False
     before_training: ClassVar[bool] = False
     reads_evaluations: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def anywhere(self) -> bool:
-        """Whether it can be made in another process, beside the training."""
-        return not (self.before_training or self.reads_evaluations or self.whole)
+    def runs_in_worker(self) -> bool:
+        """Whether the check can be made in another process during the training."""
+        return not (self.before_training or self.reads_evaluations or self.needs_full_screen)
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        """Yield the check's numbers. Raises NotApplicable where it has no meaning here."""
+        """Yield the numbers of the check. Raises NotApplicable if it has no meaning for this screen or method."""
         raise NotImplementedError

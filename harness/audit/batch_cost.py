@@ -1,4 +1,4 @@
-"""Measure how much worse scores get on a batch that the model has not seen."""
+"""Batch cost: how much worse scores get on a batch that the model has not seen."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from harness.audit.base import AuditContext, Check
 from harness.audit.probes.partitions import Codes
-from harness.audit.probes.transfer import PlateSums, pairs_in_order
-from harness.audit.probes.wells import probed_plates, spread
-from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
+from harness.audit.probes.plate_transfer import PlateSums, ordered_pairs
+from harness.audit.probes.wells import probed_plates
+from harness.audit.shared.bounded_interval import bounded_interval, degrees_of_freedom, difference_interval
 from harness.audit.shared.views import normalized_wells
+from harness.audit.shared.well_choice import choose_per_plate
 from harness.core.arrays import Doubles, Mask
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
 from harness.core.seeding import generator
 from harness.numerics.components import components
-from harness.scoring.bootstrap import LEVEL, Resamples, resample, weighted_mean
+from harness.scoring.bootstrap import Resamples, resample, weighted_mean
 from harness.settings.annotated_types import Count
 
 KEY = "audit/batch_cost/auroc"
 
 
 class BatchCost(Check):
-    """AUROC of treated wells against controls on plates of a known batch, of a new batch, and the difference.
+    """Compare the AUROC of treated wells against controls on plates of a known and of a new batch.
 
-    Each plate is scored twice by a linear discriminant on principal components: trained on plates of other batches
-    only, and with some of these replaced by the other plates of its own batch, so that both models read as many plates.
-    AUROC of the wells of a batch together, then the mean over batches. A batch that can be told and costs nothing is
-    another matter than one that costs.
+    ``audit/batch_cost/auroc_known_batch``, ``auroc_new_batch`` and their ``auroc_difference`` (new minus known;
+    negative if a new batch costs AUROC, 0 if it does not). Each plate is scored twice by a linear discriminant on
+    principal components: trained on plates of other batches only, and with some of these replaced by the other plates
+    of its own batch, so that both models read equally many plates. The value is the mean over batches of the AUROC of
+    their wells. A batch that can be told but costs nothing is a smaller problem than one that costs.
 
-    The wells are normalized in the descriptive view, which reads every batch: the cost is of the model alone.
+    Wells are normalized in the descriptive view, which reads every batch: this is the cost to the model alone, not to a
+    normalization that has to be fitted without the batch. Intervals resample plates and batches.
 
     Parameters
     ----------
-    n_wells : read of controls, and of treated wells, at most about, evenly over plates.
+    n_wells : controls, and treated wells, that are read, at most about, evenly over plates.
     n_components : principal components.
     """
 
@@ -52,7 +54,10 @@ class BatchCost(Check):
         plates, _ = probed_plates(table[table["plate"].isin(_with_both(table))])
         role = table["role"].to_numpy()
         rows = np.concatenate(
-            [spread(table, role == name, plates, self.n_wells, context.seed) for name in ("negcon", "treated")]
+            [
+                choose_per_plate(table, role == name, plates, self.n_wells, context.seed, "probed wells")
+                for name in ("negcon", "treated")
+            ]
         )
         wells = table.iloc[rows].reset_index(drop=True)
         positive = (wells["role"] == "treated").to_numpy()
@@ -61,7 +66,7 @@ class BatchCost(Check):
         batch = np.asarray(pd.factorize(names, sort=True)[0], dtype=np.intp)
         Z = components(normalized.X[rows], self.n_components).astype(np.float64)
         sums = PlateSums(Z / Z.std(axis=0), plate, positive)
-        drawn = resample(wells, n=context.n_resamples, seed=context.seed)
+        resamples = resample(wells, n=context.n_resamples, seed=context.seed)
         freedom = degrees_of_freedom(wells)
         values, resampled = [], []
         training = _training_plates(plates, batch, context.seed)
@@ -69,54 +74,48 @@ class BatchCost(Check):
             score = np.empty(len(Z))
             for q in range(len(plates)):
                 score[plate == q] = sums.log_odds(train[q], q)
-            ordered = pairs_in_order(score, positive, plate)
-            value, draws = _mean_auroc(ordered, sums.n, batch, *_weights(drawn, plates))
+            ordered = ordered_pairs(score, positive, plate)
+            value, draws = _mean_auroc(ordered, sums.n, batch, *_weights(resamples, plates))
             values.append(value)
             resampled.append(draws)
             yield Finding(f"{KEY}_{name}", value, *bounded_interval(value, draws, freedom=freedom), n=len(rows))
         difference = values[1] - values[0]
-        half = t.ppf((1 + LEVEL) / 2, freedom) * np.std(resampled[1] - resampled[0]) * np.sqrt((freedom + 1) / freedom)
-        yield Finding(
-            f"{KEY}_difference",
-            difference,
-            max(-1.0, float(difference - half)),
-            min(1.0, float(difference + half)),
-            n=len(rows),
-        )
+        bounds = difference_interval(difference, resampled[1] - resampled[0], freedom=freedom)
+        yield Finding(f"{KEY}_difference", difference, *bounds, n=len(rows))
 
 
 def _with_both(wells: pd.DataFrame) -> pd.Index[str]:
-    """Return the plates that have control and treated wells. Raises NotApplicable if none has."""
+    """Return the plates with both control and treated wells. Raises NotApplicable if there is none."""
     counts = pd.crosstab(wells["plate"], wells["role"]).reindex(columns=["negcon", "treated"], fill_value=0)
-    both = counts.index[(counts > 0).all(axis=1)]
-    if both.empty:
+    with_both = counts.index[(counts > 0).all(axis=1)]
+    if with_both.empty:
         raise NotApplicable("no plate has both control and treated wells to tell apart", code="no_labels")
-    return both
+    return with_both
 
 
 def _training_plates(plates: Sequence[str], batch: Codes, seed: int) -> tuple[Mask, Mask]:
-    """Return for each plate (rows) the plates that are trained on, (Q, Q): its batch known, and its batch new.
+    """Return which plates are trained on for each plate (rows), (Q, Q): with its batch known, and with its batch new.
 
-    With the batch known, its other plates take the place of as many plates of other batches.
+    If the batch is known, its other plates take the place of as many plates of other batches.
     """
-    new = batch[:, None] != batch[None]
-    known = new.copy()
+    train_new = batch[:, None] != batch[None]
+    train_known = train_new.copy()
     for q, plate in enumerate(plates):
         siblings = np.flatnonzero((batch == batch[q]) & (np.arange(len(batch)) != q))
-        others = generator(seed, "batch cost", plate).permutation(np.flatnonzero(new[q]))
-        known[q, others[: len(siblings)]] = False
-        known[q, siblings] = True
-    return known, new
+        others = generator(seed, "batch cost", plate).permutation(np.flatnonzero(train_new[q]))
+        train_known[q, others[: len(siblings)]] = False
+        train_known[q, siblings] = True
+    return train_known, train_new
 
 
-def _weights(drawn: Resamples, plates: Sequence[str]) -> tuple[Doubles, Doubles]:
-    """Return how often each plate, and its batch, is drawn, (R, Q) each, in the order of ``plates``."""
-    order = pd.Index(drawn.plates).get_indexer(pd.Index(plates))
-    return drawn.within[:, order], drawn.above[:, order]
+def _weights(resamples: Resamples, plates: Sequence[str]) -> tuple[Doubles, Doubles]:
+    """Return how often each plate, and its batch, is resampled, (R, Q) each, in the order of ``plates``."""
+    order = pd.Index(resamples.plates).get_indexer(pd.Index(plates))
+    return resamples.within[:, order], resamples.above[:, order]
 
 
 def _mean_auroc(ordered: Doubles, n: Doubles, batch: Codes, within: Doubles, above: Doubles) -> tuple[float, Doubles]:
-    """Return the mean over batches of their AUROC, and its resamples (R,)."""
+    """Return the mean over batches of the AUROC of their wells, and its resamples (R,)."""
     weights = np.vstack([np.ones(len(batch)), within])
     aurocs = []
     for b in range(int(batch.max()) + 1):

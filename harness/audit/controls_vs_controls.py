@@ -1,4 +1,4 @@
-"""Controls against controls: can the models tell wells apart that hold nothing but DMSO?"""
+"""Controls against controls: a null test on wells that hold nothing but the vehicle."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from harness.audit.shared.exchange_metadata import with_metadata
+from harness.audit.shared.hidden_controls import n_hidden_parts
 from harness.audit.shared.null import NullTest
 from harness.audit.shared.relabelled import Relabelled
-from harness.audit.shared.views import n_hidden_parts
+from harness.audit.shared.well_choice import rows_by_name
+from harness.audit.shared.well_metadata import with_metadata
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 from harness.core.seeding import generator
 
 
 class ControlsVsControls(NullTest):
-    """A random part of each plate's controls, called treated before normalization, against the other controls.
+    """Null test: some of each plate's controls are called treated before normalization and scored against the rest.
 
-    They take the compound, dose and all other metadata of random treated wells of their plate with the role. Treated
-    wells are there as ever and are not tested. Above 0.5, controls that take part in their own reference lie closer to
-    it than wells that do not.
+    The relabelled controls also take the compound, dose and all other metadata of random treated wells of their plate.
+    Treated wells are normalized with them and are not scored. An AUROC above 0.5 means that controls that take part in
+    their own reference come to lie closer to it than wells that do not. What a method does to active wells is not seen:
+    none are scored (see :class:`harness.audit.pseudo_control.PseudoControl`).
 
-    Half of the controls are hidden, or as many as leave each plate the 3 that a reference needs
-    (:func:`harness.audit.shared.views.n_hidden_parts`); of plates of 3 and fewer half, rounded down, which suffices for
-    methods that need no reference.
+    Half of the controls are relabelled, or as many as leave each plate the 3 that a reference needs (see
+    :func:`harness.audit.shared.hidden_controls.n_hidden_parts`). Plates with 3 controls or fewer give half of them,
+    rounded down: enough for methods without a reference.
     """
 
     name: ClassVar[str] = "controls_vs_controls"
 
     def relabel(self, profiles: Profiles, seed: int, repeat: int) -> Relabelled:  # noqa: ARG002
-        parted = _parted(profiles.wells)
+        n_relabelled = _number_relabelled(profiles.wells)
         rows: list[int] = []
         donors: list[int] = []
         tested = (profiles.wells["role"] == "negcon").to_numpy(dtype=bool)
         for plate in profiles:
-            role, well = plate.wells["role"].to_numpy(), plate.wells["well"].to_numpy()
-            controls, treated = (
-                places[np.argsort(well[places], kind="stable")] + plate.rows.start
-                for places in (np.flatnonzero(role == "negcon"), np.flatnonzero(role == "treated"))
-            )
-            hidden = generator(seed, "hide controls", plate.name).permutation(controls)[: parted(len(controls))]
-            rows.extend(hidden)
-            draw = generator(seed, "metadata", plate.name)
-            donors.extend(draw.choice(treated, len(hidden)) if len(treated) else hidden)
+            controls, treated = rows_by_name(plate, "negcon"), rows_by_name(plate, "treated")
+            relabelled_rows = generator(seed, "hide controls", plate.name).permutation(controls)[
+                : n_relabelled(len(controls))
+            ]
+            rows.extend(relabelled_rows)
+            rng = generator(seed, "metadata", plate.name)
+            donors.extend(rng.choice(treated, len(relabelled_rows)) if len(treated) else relabelled_rows)
         wells = with_metadata(profiles.wells, rows, donors)
         role = wells["role"].to_numpy(dtype=object).copy()
         role[rows] = "treated"  # of a plate without treated wells too
         return Relabelled(profiles.replace(wells=wells.assign(role=role)), tested)
 
 
-def _parted(wells: pd.DataFrame) -> Callable[[int], int]:
-    """Return how many of n controls of a plate are hidden."""
+def _number_relabelled(wells: pd.DataFrame) -> Callable[[int], int]:
+    """Return a function from the number of a plate's controls to how many of them are relabelled."""
     try:
         n_parts = n_hidden_parts(wells)
     except NotApplicable:

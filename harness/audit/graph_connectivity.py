@@ -1,4 +1,4 @@
-"""Do control wells hang together, or does the batch cut them into islands?"""
+"""Graph connectivity: do control wells hang together, or does the batch cut them into islands?"""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from harness.settings.annotated_types import Count
 
 
 class GraphConnectivity(Check):
-    """``batch_effect/graph_connectivity``: share of control wells in the largest component of their neighbour graph.
+    """Measure which share of the control wells is connected in their neighbour graph.
 
-    1 = connected. It sees batches only that lie fully apart, and is 1 for many a strong batch effect and for
-    ``noise``. The label of scib is the role here: the graph is made of control wells. No interval: edges between
-    resampled plates are not defined.
+    ``batch_effect/graph_connectivity``: size of the largest connected component over the number of control wells
+    (Luecken 2022, Nature Methods 19, 41); 1 if all are connected. It only sees batches that lie fully apart, and is 1
+    for many a strong batch effect, and for ``noise``. The label of scib is the role here: the graph consists of control
+    wells. There is no interval: edges between resampled plates are not defined.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class GraphConnectivity(Check):
 
 
 def graph_connectivity(indices: NDArray[np.intp]) -> float:
-    """Return share of wells in the largest connected component (Luecken 2022, Nature Methods 19, 41), for one label.
+    """Return the share of wells in the largest connected component (Luecken 2022, Nature Methods 19, 41).
 
     As in scib the graph is undirected: an edge wherever one well is among the other's nearest.
 

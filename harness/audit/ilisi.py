@@ -1,4 +1,4 @@
-"""How many batches does the neighbourhood of a control well hold?"""
+"""iLISI: how many batches does the neighbourhood of a control well hold?"""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ HALVINGS = 60
 
 
 class Ilisi(Check):
-    """``batch_effect/ilisi``: iLISI of control wells on 50 principal components; 1 = every batch equally near.
+    """Measure how many batches the neighbourhood of a control well holds.
 
-    Also 1 where nothing is left to measure: ``noise`` scores as high as a perfect correction. Interval: bootstrap of
-    plates, neighbourhoods as they are.
+    ``batch_effect/ilisi``: median over control wells of the local inverse Simpson index of their neighbours' batches
+    (Korsunsky 2019, Nature Methods 16, 1289) on 50 principal components, scaled to 0 (one batch) to 1 (every batch
+    equally near). It is also 1 if nothing is left to measure: ``noise`` scores as high as a perfect correction.
+    Interval: bootstrap of plates with neighbourhoods fixed.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ class Ilisi(Check):
 
 
 def lisi(distances: Doubles, batch: NDArray[np.intp], *, perplexity: float) -> Doubles:
-    """Return local inverse Simpson index (Korsunsky 2019, Nature Methods 16, 1289): 1 to the number of batches, (n,).
+    """Return the local inverse Simpson index of each well (Korsunsky 2019), 1 to the number of batches, (n,).
 
     As there: weights exp(-beta d) of the neighbours, beta such that their entropy is log(perplexity), then
     1 / sum_b (weight of batch b)^2. We differ in dividing distances by their row mean first, which changes where the
@@ -69,17 +71,19 @@ def lisi(distances: Doubles, batch: NDArray[np.intp], *, perplexity: float) -> D
 
 
 def _weights(distances: Doubles, entropy: float) -> Doubles:
+    """Return weights exp(-beta d) of the neighbours of each well, with beta such that they have this entropy, (n,
+    k)."""
     d = distances - distances.min(axis=1, keepdims=True)
     scale = d.mean(axis=1, keepdims=True)
     d /= np.where(scale > 0, scale, 1.0)
     beta, low, high = np.ones(len(d)), np.zeros(len(d)), np.full(len(d), np.inf)
     for _ in range(HALVINGS):
-        e = np.exp(-beta[:, None] * d)
-        total = e.sum(axis=1)
-        found = np.log(total) + beta * (d * e).sum(axis=1) / total
-        if (np.abs(found - entropy) < TOLERANCE).all():
+        kernel = np.exp(-beta[:, None] * d)
+        total = kernel.sum(axis=1)
+        entropies = np.log(total) + beta * (d * kernel).sum(axis=1) / total
+        if (np.abs(entropies - entropy) < TOLERANCE).all():
             break
-        flat = found > entropy
-        low, high = np.where(flat, beta, low), np.where(flat, high, beta)
+        too_flat = entropies > entropy
+        low, high = np.where(too_flat, beta, low), np.where(too_flat, high, beta)
         beta = np.where(np.isinf(high), 2 * beta, (low + high) / 2)
-    return np.asarray(e / total[:, None])
+    return np.asarray(kernel / total[:, None])

@@ -1,4 +1,4 @@
-"""Does the neighbourhood of a control well hold the batches in the proportions of the screen?"""
+"""kBET: does the neighbourhood of a control well hold the batches in the proportions of the screen?"""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from harness.settings.limits import Within
 
 
 class Kbet(Check):
-    """``batch_effect/kbet``: share of control wells whose neighbourhood passes; about 1 - alpha = no batch effect.
+    """Test for each control well whether its neighbourhood holds the batches in the proportions of the screen.
 
-    Read on 50 principal components; ``noise`` passes as a perfect correction does. Interval: bootstrap of plates,
-    neighbourhoods as they are.
+    ``batch_effect/kbet``: share of control wells whose neighbourhood passes the test (Buttner 2019, Nature Methods 16,
+    43) on 50 principal components; about 1 - ``alpha`` without a batch effect. ``noise`` passes as a perfect correction
+    does. Interval: bootstrap of plates with neighbourhoods fixed.
 
     Parameters
     ----------
@@ -42,12 +43,12 @@ class Kbet(Check):
 
 
 def neighbourhood_size(batch: NDArray[np.intp]) -> int:
-    """Return wells of a neighbourhood, the well itself included: a quarter of the mean batch, 10 to 70 (as in scib)."""
+    """Return the size of a neighbourhood, the well included: a quarter of the mean batch, 10 to 70 (as in scib)."""
     return min(70, max(10, len(batch) // (4 * len(np.unique(batch)))))
 
 
 def kbet(indices: NDArray[np.intp], batch: NDArray[np.intp]) -> Doubles:
-    """Return p of the chi-squared test of k-BET (Buttner 2019, Nature Methods 16, 43) for each well, (n,).
+    """Return the p of the chi-squared test of k-BET (Buttner 2019, Nature Methods 16, 43) for each well, (n,).
 
     As there: batches counted in the well's neighbourhood against their share of all wells, B - 1 degrees of freedom.
     We differ in testing every well, not a random tenth; in Euclidean neighbours, not diffusion distance (scib); and

@@ -1,4 +1,4 @@
-"""Are replicates of a compound nearer to each other than to controls, or than to other compounds?"""
+"""Mean average precision: are replicates nearer to each other than to controls, or than to other compounds?"""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.replicate.chance import Ranked, by_chance, p_values
-from harness.audit.replicate.metric_wells import replicates
-from harness.audit.replicate.similarity import Ints, Replicates, ordinal, similarities
+from harness.audit.replicate.chance import RankedReplicates, chance_average_precision, p_values
+from harness.audit.replicate.metric_wells import metric_replicates
+from harness.audit.replicate.pair_products import pair_products
+from harness.audit.replicate.selection import Ints, ordinal
+from harness.audit.replicate.similarity import Replicates
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.finding import Finding
@@ -20,20 +22,22 @@ from harness.settings.annotated_types import Count
 from harness.settings.limits import Within
 
 _DECIMALS = 6
-_BLOCK = 256  # rows of similarities at a time: 10 MB at 10,000 wells
+_BLOCK = 256  # rows of pair_products at a time: 10 MB at 10,000 wells
 
 
 class MeanAveragePrecision(Check):
-    """``replicates/map_against_controls`` (of the same plate) and ``replicates/map_against_compounds``.
+    """Rank the replicates of each well among controls, and among wells of other compounds.
 
-    Mean over treatments of the mean over their wells of average precision, by cosine similarity of features in units
-    of their sd over the screen, 0 at the mean of all controls. Beside each its ``_chance``, the expectation of random
-    ranking; beside the first ``_share_significant``, the share of treatments with q < ``alpha``. Interval: bootstrap
-    of treatments, plates and batches.
+    ``replicates/map_against_controls`` (of the same plate) and ``replicates/map_against_compounds``: mean over
+    treatments of the mean average precision of their wells (Kalinin 2025, Nature Communications 16, 5181); 1 if
+    replicates are always nearest. Similarity is the cosine of features in units of their sd over the screen, 0 at the
+    mean of all controls. For each also ``_chance``, the expectation of a random ranking; for the first also
+    ``_share_significant``, the share of treatments with q < ``alpha``. Replicates that share a batch are alike by its
+    effect too; ``reason`` says so. Interval: bootstrap of treatments, plates and batches.
 
     Parameters
     ----------
-    n_null : random rankings behind a p. alpha : false discovery rate (Benjamini-Hochberg).
+    n_null : random rankings behind each p. alpha : false discovery rate (Benjamini-Hochberg).
     """
 
     needs = ("replicated_treatments >= 1",)
@@ -43,14 +47,14 @@ class MeanAveragePrecision(Check):
         self.alpha = alpha
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        wells = replicates(context)
+        wells = metric_replicates(context)
         key = "replicates/map_against_controls"
         controls = against_controls(wells)
         yield from self._scored(key, wells, controls, context)
         p = p_values(wells.treatment, controls, n_null=self.n_null, seed=context.seed)
         significant = np.full(len(controls[0]), np.nan)
-        known = np.isfinite(controls[0])
-        significant[known] = (false_discovery_control(p) < self.alpha)[ordinal(wells.treatment[known])]
+        defined = np.isfinite(controls[0])
+        significant[defined] = (false_discovery_control(p) < self.alpha)[ordinal(wells.treatment[defined])]
         share, lower, upper, n = wells.summary(significant, context)
         yield Finding(f"{key}_share_significant", share, lower, upper, n, wells.caveat)
         key = "replicates/map_against_compounds"
@@ -59,36 +63,38 @@ class MeanAveragePrecision(Check):
         except NotApplicable as undefined:
             yield Finding(key, float("nan"), reason=undefined.reason)
 
-    def _scored(self, key: str, wells: Replicates, ranked: Ranked, context: AuditContext) -> Iterator[Finding]:
+    def _scored(
+        self, key: str, wells: Replicates, ranked: RankedReplicates, context: AuditContext
+    ) -> Iterator[Finding]:
+        """Yield the mean average precision with its interval, and its expectation by chance."""
         value, lower, upper, n = wells.summary(ranked[0], context)
         yield Finding(key, value, lower, upper, n, wells.caveat)
-        yield Finding(f"{key}_chance", wells.mean(by_chance(*ranked[1:])), n=n)
+        yield Finding(f"{key}_chance", wells.mean(chance_average_precision(*ranked[1:])), n=n)
 
 
-def against_controls(wells: Replicates) -> Ranked:
-    """Return average precision of each well's replicates, wherever they stand, among the controls of the well's own
-    plate.
+def against_controls(wells: Replicates) -> RankedReplicates:
+    """Rank each well's replicates among the controls of the well's own plate, and return the average precision.
 
     Kalinin 2025, Nature Communications 16, 5181 (copairs: pos_sameby treatment, pos_diffby well, neg_sameby plate).
     We differ in ties, which count half above and half below: identical profiles score chance, not 1.
     NaN for a well without replicate or without control on its plate.
     """
     query, mate = wells.pairs
-    similarity = similarities(wells.cosine, query, mate)
+    similarity = pair_products(wells.cosine, query, mate)
     above, negatives = np.zeros(len(query)), np.zeros(len(wells.plate), dtype=np.intp)
     for plate in np.unique(wells.plate):
-        here = wells.plate == plate
-        control = np.flatnonzero(here & (wells.treatment < 0))
-        negatives[here] = len(control)
-        pairs = np.flatnonzero(here[query])
+        on_plate = wells.plate == plate
+        control = np.flatnonzero(on_plate & (wells.treatment < 0))
+        negatives[on_plate] = len(control)
+        pairs = np.flatnonzero(on_plate[query])
         rows, row_of_pair = np.unique(query[pairs], return_inverse=True)
         table = wells.cosine[rows] @ wells.cosine[control].T
         above[pairs] = _above(table, row_of_pair, similarity[pairs])
     return _average_precision(query, similarity, above, negatives)
 
 
-def against_compounds(wells: Replicates) -> Ranked:
-    """Return average precision of each well's replicates among the wells of all other compounds, controls left out.
+def against_compounds(wells: Replicates) -> RankedReplicates:
+    """Rank each well's replicates among the wells of all other compounds; controls are left out.
 
     As :func:`against_controls`; wells of the same compound that are no replicates (another dose, the same position)
     are neither. Similarities are made for a block of wells at a time: memory grows with wells, time with their square.
@@ -119,24 +125,26 @@ def _above(table: Floats, row: NDArray[np.intp], similarity: Doubles) -> Doubles
     """
     np.round(table, _DECIMALS, out=table)
     table.sort(axis=1)
-    wanted = np.round(similarity.astype(np.float32), _DECIMALS)
+    limits = np.round(similarity.astype(np.float32), _DECIMALS)
     above = np.empty(len(row))
     bounds = np.searchsorted(row, np.arange(len(table) + 1))
     for values, start, stop in zip(table, bounds[:-1], bounds[1:], strict=True):
-        own = wanted[start:stop]
-        above[start:stop] = len(values) - (values.searchsorted(own) + values.searchsorted(own, side="right")) / 2
+        row_limits = limits[start:stop]
+        above[start:stop] = (
+            len(values) - (values.searchsorted(row_limits) + values.searchsorted(row_limits, side="right")) / 2
+        )
     return above
 
 
-def _average_precision(query: Ints, similarity: Doubles, above: Doubles, negatives: Ints) -> Ranked:
-    """Return mean over a well's positives, nearest first, of rank among positives / rank among all."""
+def _average_precision(query: Ints, similarity: Doubles, above: Doubles, negatives: Ints) -> RankedReplicates:
+    """Return the mean over a well's positives, nearest first, of rank among positives over rank among all."""
     n = len(negatives)
     positives = np.bincount(query, minlength=n)
     first = np.cumsum(positives) - positives
     order = np.lexsort((-similarity, query))
     rank = np.arange(1, len(query) + 1) - first[query]
     total = np.bincount(query, rank / (rank + above[order]), minlength=n)
-    known = (positives > 0) & (negatives > 0)
+    defined = (positives > 0) & (negatives > 0)
     value = np.full(n, np.nan)
-    np.divide(total, positives, out=value, where=known)
+    np.divide(total, positives, out=value, where=defined)
     return value, positives, negatives

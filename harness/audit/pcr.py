@@ -1,4 +1,4 @@
-"""How much of the variance of control wells is between batches?"""
+"""Principal component regression: how much of the variance of control wells is between batches?"""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from harness.core.finding import Finding
 
 
 class Pcr(Check):
-    """``batch_effect/pcr``: share of variance of control wells that the batch explains; 0 = none, 1 = all.
+    """Measure which share of the variance of control wells lies between batches.
 
-    Not comparable between a normalization that whitens and one that does not: whitening changes the weights of the
-    components. No interval: a bootstrap of plates adds variance between batches and lies above the value.
+    ``batch_effect/pcr``: principal component regression (Buttner 2019, Nature Methods 16, 43); 0 if the batch explains
+    nothing, 1 if it explains all. A normalization that whitens cannot be compared with one that does not: whitening
+    changes the weights of the components. There is no interval: a bootstrap of plates adds variance between batches and
+    lies above the value.
     """
 
     needs = ("batches >= 2", "controls >= 10")
@@ -29,7 +31,7 @@ class Pcr(Check):
 
 
 def pcr(Z: Floats, batch: NDArray[np.intp]) -> float:
-    """Return principal component regression, sum_j Var_j R2_j / sum_j Var_j (Buttner 2019, Nature Methods 16, 43).
+    """Compute principal component regression, sum_j Var_j R2_j / sum_j Var_j (Buttner 2019, Nature Methods 16, 43).
 
     R2_j is that of principal component j on the batch. We differ only in the arithmetic: with a categorical covariate
     the sum is the sum of squares between batches over the total. Wells without any batch effect give

@@ -1,4 +1,4 @@
-"""How many compounds have replicates that are more alike than wells of different compounds?"""
+"""Percent replicating: how many compounds have replicates that are more alike than wells of different compounds?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Annotated
 import numpy as np
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.replicate.metric_wells import replicates
-from harness.audit.replicate.similarity import Ints, Replicates
+from harness.audit.replicate.metric_wells import metric_replicates
+from harness.audit.replicate.selection import Ints
+from harness.audit.replicate.similarity import Replicates
 from harness.core.arrays import Doubles, Floats
 from harness.core.finding import Finding
 from harness.core.seeding import generator
@@ -20,10 +21,12 @@ _VALUES = 1 << 22  # of profiles at a time: 16 MB
 
 
 class PercentReplicating(Check):
-    """``replicates/percent_replicating``: share of treatments whose median replicate correlation exceeds chance.
+    """Measure which share of the treatments has replicates that correlate more than wells of different compounds do.
 
-    Pearson correlation over features in units of their sd over the screen. About 1 - ``quantile`` for ``noise``.
-    Interval: bootstrap of treatments, plates and batches, the null as it is.
+    ``replicates/percent_replicating``: share of treatments whose median replicate correlation exceeds the ``quantile``
+    of a null of random groups (Way 2022, Cell Systems 13, 911); about 1 - ``quantile`` for ``noise``. Pearson
+    correlation over features in units of their sd over the screen. Replicates that share a batch are alike by its
+    effect too; ``reason`` says so. Interval: bootstrap of treatments, plates and batches with the null fixed.
 
     Parameters
     ----------
@@ -37,14 +40,14 @@ class PercentReplicating(Check):
         self.quantile = quantile
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
-        wells = replicates(context)
+        wells = metric_replicates(context)
         exceeds = replicating(wells, n_null=self.n_null, quantile=self.quantile, seed=context.seed)
         value, lower, upper, n = wells.summary(exceeds, context)
         yield Finding("replicates/percent_replicating", value, lower, upper, n, wells.caveat)
 
 
 def replicating(wells: Replicates, *, n_null: int, quantile: float, seed: int) -> Doubles:
-    """Return 1 for wells whose treatment replicates, 0 for those whose does not, NaN where there is no null, (n,).
+    """Return 1 for wells whose treatment replicates, 0 for wells whose does not, NaN without a null, (n,).
 
     Percent replicating of Way 2022, Cell Systems 13, 911: the median pairwise correlation of a treatment's wells
     exceeds the ``quantile`` of medians in groups of as many wells of different compounds. We differ in that pairs in
@@ -59,18 +62,17 @@ def replicating(wells: Replicates, *, n_null: int, quantile: float, seed: int) -
     for size in np.unique(counts[counts > 1]):
         if size > len(by_compound):
             continue
-        own = rows[start[counts == size][:, None] + np.arange(size)]
-        random = _draw(by_compound, size, n_null, generator(seed, "percent replicating", size))
-        threshold = np.nanquantile(median_correlation(wells.pearson, random, wells.position), quantile)
-        median = median_correlation(wells.pearson, own, wells.position)
+        groups = rows[start[counts == size][:, None] + np.arange(size)]
+        random_groups = _draw(by_compound, size, n_null, generator(seed, "percent replicating", size))
+        threshold = np.nanquantile(median_correlation(wells.pearson, random_groups, wells.position), quantile)
+        median = median_correlation(wells.pearson, groups, wells.position)
         exceeds = np.where(np.isnan(median), np.nan, median > threshold)
-        result[own] = exceeds[:, None]
+        result[groups] = exceeds[:, None]
     return result
 
 
 def median_correlation(U: Floats, groups: Ints, position: Ints) -> Doubles:
-    """Return median product of rows of U over pairs of wells in different positions, for each group of rows,
-    (n_groups,).
+    """Return for each group of rows the median product over pairs of wells in different positions, (n_groups,).
 
     Parameters
     ----------
@@ -81,25 +83,26 @@ def median_correlation(U: Floats, groups: Ints, position: Ints) -> Doubles:
     median = np.full(n, np.nan)
     step = max(1, _VALUES // (size * max(U.shape[1], size)))
     for start in range(0, n, step):
-        part = groups[start : start + step]
-        profiles = U[part]
+        rows = groups[start : start + step]
+        profiles = U[rows]
         correlation = (profiles @ profiles.transpose(0, 2, 1))[:, a, b].astype(np.float64)
-        at = position[part]
-        correlation[at[:, a] == at[:, b]] = np.nan
-        some = ~np.isnan(correlation).all(axis=1)
-        median[start : start + step][some] = np.nanmedian(correlation[some], axis=1)
+        positions = position[rows]
+        correlation[positions[:, a] == positions[:, b]] = np.nan
+        defined = ~np.isnan(correlation).all(axis=1)
+        median[start : start + step][defined] = np.nanmedian(correlation[defined], axis=1)
     return median
 
 
 def _members(compound: Ints) -> list[Ints]:
+    """Return the rows of each compound."""
     rows = np.argsort(compound, kind="stable")[(compound < 0).sum() :]
     return np.split(rows, np.cumsum(np.bincount(compound[rows]))[:-1])
 
 
 def _draw(by_compound: list[Ints], size: int, n: int, rng: np.random.Generator) -> Ints:
-    """Return n groups of ``size`` rows, each of another compound, (n, size)."""
-    drawn = np.stack([rng.choice(len(by_compound), size, replace=False) for _ in range(n)])
-    members = np.array([len(rows) for rows in by_compound])
-    first = np.cumsum(members) - members
-    chosen: Ints = np.concatenate(by_compound)[first[drawn] + rng.integers(members[drawn])]
-    return chosen
+    """Draw n groups of ``size`` rows, each of another compound, (n, size)."""
+    compounds = np.stack([rng.choice(len(by_compound), size, replace=False) for _ in range(n)])
+    n_members = np.array([len(rows) for rows in by_compound])
+    first = np.cumsum(n_members) - n_members
+    rows: Ints = np.concatenate(by_compound)[first[compounds] + rng.integers(n_members[compounds])]
+    return rows

@@ -1,4 +1,4 @@
-"""Are plates of one batch more alike than plates of different batches?"""
+"""Plate correlation: are plates of one batch more alike than plates of different batches?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.relabel import hide_controls
+from harness.audit.shared.hidden_controls import hide_controls
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
@@ -19,12 +19,13 @@ from harness.settings.annotated_types import Count
 
 
 class PlateCorrelation(Check):
-    """``batch_effect/plate_correlation``: mean correlation of plate medians within minus between batches; 0 = none.
+    """Compare the correlation of plates within a batch with that between batches.
 
-    Medians are those of control wells that the normalization did not use (half of each plate's controls, hidden from
-    it): medians of the controls that it did use are about 0 by construction. Where plates have too few controls for
-    that, medians of treated wells, and ``reason`` says so. Interval: bootstrap of plates; a plate is never paired with
-    itself.
+    ``batch_effect/plate_correlation``: mean correlation of plate medians within batches minus that between batches; 0
+    without a batch effect. The medians are those of control wells that the normalization did not use (half of each
+    plate's controls, hidden from it): medians of the controls that it did use are about 0 by construction. If plates
+    have too few controls for that they are medians of treated wells, and ``reason`` says so. Interval: bootstrap of
+    plates; a plate is never paired with itself.
 
     Parameters
     ----------
@@ -39,19 +40,20 @@ class PlateCorrelation(Check):
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         medians, plates = self._medians(context)
         correlation = correlate(medians)
-        drawn = resample(plates, n=context.n_resamples, seed=context.seed)
-        order = pd.Index(drawn.plates).get_indexer(pd.Index(plates["plate"]))
+        resamples = resample(plates, n=context.n_resamples, seed=context.seed)
+        order = pd.Index(resamples.plates).get_indexer(pd.Index(plates["plate"]))
         batch = pd.factorize(plates["batch"])[0]
-        once = np.ones((1, len(plates)))
-        value = float(within_minus_between(correlation, batch, once)[0])
+        unweighted = np.ones((1, len(plates)))
+        value = float(within_minus_between(correlation, batch, unweighted)[0])
         if np.isnan(value):
             raise NotApplicable("no pair of plates within a batch, or none between two, has a defined correlation")
-        lower, upper = interval(within_minus_between(correlation, batch, drawn.within[:, order]))
-        of = str(plates["medians_of"].iloc[0])
-        reason = "" if of == "held-out control wells" else f"medians of {of}"
+        lower, upper = interval(within_minus_between(correlation, batch, resamples.within[:, order]))
+        wells_read = str(plates["medians_of"].iloc[0])
+        reason = "" if wells_read == "held-out control wells" else f"medians of {wells_read}"
         yield Finding("batch_effect/plate_correlation", value, lower, upper, n=len(plates), reason=reason)
 
     def _medians(self, context: AuditContext) -> tuple[Doubles, pd.DataFrame]:
+        """Return the medians of plates, of hidden controls if possible, and the table of the plates."""
         hidden = hide_controls(context.profiles, share=0.5, seed=context.seed)
         try:
             heldout = plate_medians(context.normalize(hidden)(None), heldout=True)
@@ -63,7 +65,7 @@ class PlateCorrelation(Check):
 
 
 def within_minus_between(correlation: Doubles, batch: NDArray[np.intp], weight: Doubles) -> Doubles:
-    """Return weighted mean correlation over pairs of plates of a batch minus that over pairs of two batches, (R,).
+    """Return the mean correlation over pairs of plates of a batch minus that over pairs of two batches, (R,).
 
     Own definition, after the squares on the diagonal of plate correlation heatmaps. Undefined correlations are left
     out; NaN where a draw has no pair of a kind. Expected value without a batch effect: 0.
@@ -72,14 +74,15 @@ def within_minus_between(correlation: Doubles, batch: NDArray[np.intp], weight: 
     ----------
     correlation : (P, P), symmetric. batch : (P,). weight : (R, P), how often each plate counts.
     """
-    known = np.isfinite(correlation) & ~np.eye(len(batch), dtype=bool)
+    defined_pairs = np.isfinite(correlation) & ~np.eye(len(batch), dtype=bool)
     same = batch[:, None] == batch[None, :]
-    r = np.where(known, correlation, 0.0)
+    r = np.where(defined_pairs, correlation, 0.0)
 
     def mean(pairs: NDArray[np.bool_]) -> Doubles:
+        """Return the weighted mean correlation over pairs of plates, (R,)."""
         total = ((weight @ np.where(pairs, 1.0, 0.0)) * weight).sum(axis=1)
         summed = ((weight @ np.where(pairs, r, 0.0)) * weight).sum(axis=1)
         defined: Doubles = np.divide(summed, total, out=np.full(len(weight), np.nan), where=total > 0)
         return defined
 
-    return np.asarray(mean(known & same) - mean(known & ~same))
+    return np.asarray(mean(defined_pairs & same) - mean(defined_pairs & ~same))

@@ -1,4 +1,4 @@
-"""Which share of the treated wells is active?"""
+"""Prevalence: which share of the treated wells is active?"""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from harness.core.finding import Finding
 
 
 class PrevalenceCheck(Check):
-    """``audit/prevalence``: share of treated wells that are active, by the agreement of replicates on other plates.
+    """Estimate which share of the treated wells is active, from the agreement of replicates on other plates.
 
-    Further ``audit/prevalence/highest_plate`` and ``/lowest_plate``. Measured on raw profiles minus
-    their plate's controls, whatever the run's method. Effects that are weak, or that replicates do not repeat, are not
-    counted: the number is a floor. See :func:`harness.audit.replicate.prevalence.prevalence_by_plate`.
+    ``audit/prevalence``: the share over the screen, 0 to 1; ``audit/prevalence/highest_plate`` and ``lowest_plate``:
+    that of single plates. Measured on raw profiles minus their plate's controls, whatever the run's method. Effects
+    that are weak, or that replicates do not repeat, are not counted: the number is a lower limit. See
+    :func:`harness.audit.replicate.prevalence.prevalence_by_plate`.
     """
 
     needs = ("replicated_treatments >= 1",)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.spike.scale import control_sd
+from harness.audit.spike.control_scale import control_sd
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
@@ -18,11 +18,12 @@ from harness.settings.annotated_types import Count
 
 
 class PseudoBatch(Check):
-    """Normalize one batch as one and as two random halves of its plates: nothing should move (Antonsson 2025).
+    """Normalize one batch as a whole and as two random halves of its plates: nothing should move (Antonsson 2025).
 
-    ``displacement``: root mean square over wells and features of the difference, in control sd of the profiles
-    normalized as one batch. ``neighbours_kept``: share of each well's k nearest neighbours that stay the same. A method
-    that reads no batch label scores 0 and 1 by construction. The batch with most plates is taken; well profiles.
+    ``audit/pseudo_batch/displacement``: root mean square over wells and features of the difference between the two, in
+    control sd of the profiles normalized as one batch. ``audit/pseudo_batch/neighbours_kept``: share of each well's k
+    nearest neighbours that stay the same. A method that reads no batch label scores 0 and 1 by construction; so does
+    one that does nothing. Well profiles of the batch with most plates are read.
 
     Parameters
     ----------
@@ -40,21 +41,26 @@ class PseudoBatch(Check):
         batch = str(plates.map(len).idxmax())
         if len(plates[batch]) < 4:
             raise NotApplicable(f"the largest batch, {batch}, has {len(plates[batch])} plates; 4 are needed")
-        one = profiles.take((profiles.wells["batch"] == batch).to_numpy())
+        as_one = profiles.take((profiles.wells["batch"] == batch).to_numpy())
         order = generator(context.seed, "pseudo-batch", batch).permutation(plates[batch])
-        half = one.wells["plate"].isin(order[: len(order) // 2])
-        two = one.replace(wells=one.wells.assign(batch=np.where(half, f"{batch}/1", f"{batch}/2")))
+        in_half = as_one.wells["plate"].isin(order[: len(order) // 2])
+        as_two = as_one.replace(wells=as_one.wells.assign(batch=np.where(in_half, f"{batch}/1", f"{batch}/2")))
         try:
-            whole, split = context.normalize(one)(None), context.normalize(two)(None)
-            scale = control_sd(whole.X, whole.wells)
-        except InputError as reason:
-            raise NotApplicable(str(reason)) from reason
-        moved = np.divide(split.X - whole.X, scale, out=np.zeros_like(scale), where=scale > 0)
-        n = len(one.wells)
-        yield Finding("audit/pseudo_batch/displacement", float(np.sqrt(np.square(moved).mean())), n=n)
-        yield Finding("audit/pseudo_batch/neighbours_kept", self._kept(whole.X, split.X), n=n)
+            normalized_as_one, normalized_as_two = context.normalize(as_one)(None), context.normalize(as_two)(None)
+            scale = control_sd(normalized_as_one.X, normalized_as_one.wells)
+        except InputError as error:
+            raise NotApplicable(str(error)) from error
+        displacement = np.divide(
+            normalized_as_two.X - normalized_as_one.X, scale, out=np.zeros_like(scale), where=scale > 0
+        )
+        n = len(as_one.wells)
+        yield Finding("audit/pseudo_batch/displacement", float(np.sqrt(np.square(displacement).mean())), n=n)
+        yield Finding(
+            "audit/pseudo_batch/neighbours_kept", self._neighbours_kept(normalized_as_one.X, normalized_as_two.X), n=n
+        )
 
-    def _kept(self, a: Floats, b: Floats) -> float:
+    def _neighbours_kept(self, a: Floats, b: Floats) -> float:
+        """Return the mean share of a well's k nearest neighbours that both have in common."""
         k = min(self.k, len(a) - 1)
         near = [NearestNeighbors(n_neighbors=k).fit(X).kneighbors(return_distance=False) for X in (a, b)]
         return float(np.mean([len(set(i) & set(j)) / k for i, j in zip(*near, strict=True)]))

@@ -1,4 +1,4 @@
-"""The run's own tasks, against raw profiles and against each plate scaled by its controls."""
+"""Real labels: the run's own tasks, against raw profiles and against each plate scaled by its controls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.base import AuditContext, Check
-from harness.audit.shared.bounded import bounded_interval, degrees_of_freedom
+from harness.audit.shared.bounded_interval import bounded_interval, degrees_of_freedom
 from harness.audit.shared.strong_wells import strong_wells
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
@@ -31,30 +31,32 @@ REFERENCES = {"raw": Raw(), "yardstick": DmsoWithin()}  # both invertible on eve
 
 
 class RealLabels(Check):
-    """AUROC of the run's tasks and models, on the run's profiles, on raw ones and on the yardstick's.
+    """Score the run's tasks and models on the run's profiles, on raw ones and on the yardstick's.
 
-    Same folds, same resamples; of a task with many labels the mean over them. Keys
-    ``audit/real_labels/<task>/<model>/...``: ``auroc``, ``raw_auroc``, ``yardstick_auroc``, and the paired differences
-    ``minus_raw`` and ``minus_yardstick``; ``strong_wells``, the share of treated wells that stand out from nearly all
-    controls (:func:`harness.audit.shared.strong_wells.strong_wells`), the largest of the views. The yardstick is
-    ``dmso_within`` and is left out if a plate has too few controls for it.
+    ``audit/real_labels/<task>/<model>/...``: ``auroc``, ``raw_auroc`` and ``yardstick_auroc`` on the same folds and
+    resamples, and the paired differences ``minus_raw`` and ``minus_yardstick``; for a task with many labels the mean
+    over them. ``strong_wells``: share of treated wells that stand out from nearly all controls, the largest over the
+    views (:func:`harness.audit.shared.strong_wells.strong_wells`). The yardstick is ``dmso_within`` and is left out if
+    a plate has too few controls for it. Models standardize raw profiles on training rows.
 
-    A difference cannot see all lost biology: a normalization that halves the phenotype of rich plates can raise AUROC.
-    Raw profiles are standardized on training rows by the models.
+    A difference cannot see every loss of biology: a normalization that halves the phenotype of plates with many active
+    wells can raise AUROC. Nor can it tell biology from position if controls stand at positions of their own.
     """
 
     reads_evaluations = True
 
     def findings(self, context: AuditContext) -> Iterator[Finding]:
         references = dict(_references(context))
-        for (task, model), own in context.evaluations.items():
+        for (task, model), evaluations in context.evaluations.items():
             if model in context.models:
-                views = {"": own} | {name: _trained(context, folds, task, model) for name, folds in references.items()}
+                views = {"": evaluations} | {
+                    name: _trained(context, folds, task, model) for name, folds in references.items()
+                }
                 yield from _compared(context, views, f"audit/real_labels/{task}/{model}", task)
 
 
 def _references(context: AuditContext) -> Iterator[tuple[str, FoldPCA]]:
-    """Yield raw and yardstick profiles, aggregated as the run's own are, ready for training."""
+    """Yield raw and yardstick profiles, aggregated as in the run and ready for training."""
     for name, normalizer in REFERENCES.items():
         try:
             profiles = normalize(context.profiles, normalizer, aggregate=context.aggregate)
@@ -78,27 +80,29 @@ def _trained(context: AuditContext, folds: FoldPCA, task: str, model: str) -> Se
 
 
 def _same(context: AuditContext, profiles: Profiles) -> bool:
+    """Return whether the run's profiles equal ``profiles`` in every fold."""
     return all(np.array_equal(context.normalized(split).X, profiles.X) for split in context.splits)
 
 
 def _compared(context: AuditContext, views: dict[str, Sequence[Evaluation]], key: str, task: str) -> Iterator[Finding]:
+    """Yield the scores of all views and their differences to the run's."""
     score: Score = score_groups if grouped(context.tasks[task]) else score_table
     scores = {name: _auroc(score, evaluations, context) for name, evaluations in views.items()}
     for name, (value, draws, n) in scores.items():
         freedom = degrees_of_freedom(pd.concat([e.wells for e in views[name]]))
         lower, upper = bounded_interval(value, draws, freedom=freedom, n=n)
         yield Finding(f"{key}/{name}_auroc".replace("/_", "/"), value, lower, upper, n)
-    own, drawn, n = scores[""]
+    value_of_run, draws_of_run, n = scores[""]
     for name in (name for name in scores if name):
         value, draws, _ = scores[name]
-        yield Finding(f"{key}/minus_{name}", own - value, *interval(drawn - draws), n)
+        yield Finding(f"{key}/minus_{name}", value_of_run - value, *interval(draws_of_run - draws), n)
     if score is score_table:
         strong = [strong_wells(evaluations, n_resamples=context.n_resamples) for evaluations in views.values()]
         yield Finding(f"{key}/strong_wells", *max(strong, key=lambda s: s[0]), n)
 
 
 def _auroc(score: Score, evaluations: Sequence[Evaluation], context: AuditContext) -> tuple[float, Doubles, int]:
-    """Return mean AUROC over folds (and labels), its resamples, and the number of wells (or labels)."""
+    """Return the mean AUROC over folds (and labels), its resamples, and the number of wells (or labels)."""
     table, draws = score(evaluations, [Auroc()], n_resamples=context.n_resamples)
     mean = table[(table["over"] == Over.MEAN) & (table["metric"] == Auroc.name)].iloc[0]
     return float(mean["value"]), draws["value"].to_numpy(), int(mean["n"])

@@ -1,4 +1,4 @@
-"""Are control wells of one batch more alike than control wells of different batches?"""
+"""Silhouette: are control wells of one batch more alike than control wells of different batches?"""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from harness.core.finding import Finding
 
 
 class Silhouette(Check):
-    """``batch_effect/silhouette``: BRAS of control wells on 50 principal components; 1 = batches overlap.
+    """Measure how far control wells of different batches overlap.
 
-    The label within which batches should mix is the role: all wells are negative controls, so there is one label.
-    (Compounds would not do: they rarely have two wells in a batch.) ``noise`` scores near 1. Interval: bootstrap of
-    plates, distances as they are.
+    ``batch_effect/silhouette``: batch removal adapted silhouette (BRAS, Rautenstrauch & Ohler 2025, Nature
+    Biotechnology) of control wells on 50 principal components; 1 if batches overlap. The label within which batches
+    should mix is the role: all wells are negative controls, so there is one label. (Compounds would not do: they rarely
+    have two wells in a batch.) ``noise`` scores near 1. Interval: bootstrap of plates with distances fixed.
     """
 
     needs = ("batches >= 2", "controls >= 10")
@@ -33,8 +34,7 @@ class Silhouette(Check):
 
 
 def silhouette(Z: Floats, batch: NDArray[np.intp]) -> Doubles:
-    """Return silhouette of each well by batch as BRAS takes it (Rautenstrauch & Ohler 2025, Nature Biotechnology),
-    (n,).
+    """Return the silhouette of each well by batch, as BRAS defines it (Rautenstrauch & Ohler 2025), (n,).
 
     As there: s = (b - a) / max(a, b), a the mean cosine distance to the other wells of the batch, b that to all wells
     of other batches (not to the nearest other batch, which hides a batch effect that pairs of batches share);
@@ -60,10 +60,10 @@ def silhouette(Z: Floats, batch: NDArray[np.intp]) -> Doubles:
         )
     z /= length
     sums = np.stack([z[batch == b].sum(axis=0) for b in range(len(counts))])
-    own = counts[batch]
-    toward_own = np.einsum("ij,ij->i", z, sums[batch])
-    toward_all = z @ sums.sum(axis=0)
-    a = (own - toward_own) / np.maximum(own - 1, 1)
-    b = ((len(z) - own) - (toward_all - toward_own)) / (len(z) - own)
+    batch_size = counts[batch]
+    to_own_batch = np.einsum("ij,ij->i", z, sums[batch])
+    to_all = z @ sums.sum(axis=0)
+    a = (batch_size - to_own_batch) / np.maximum(batch_size - 1, 1)
+    b = ((len(z) - batch_size) - (to_all - to_own_batch)) / (len(z) - batch_size)
     s = (b - a) / np.maximum(a, b)
-    return np.asarray(np.where(own > 1, s, 0.0))
+    return np.asarray(np.where(batch_size > 1, s, 0.0))

@@ -1,1 +1,1 @@
-"""Stored runs side by side; nothing is ever run again."""
+"""Comparison of stored runs; runs nothing."""

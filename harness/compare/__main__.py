@@ -6,18 +6,20 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from harness.core.exceptions import InputError
 from harness.program.run_program import run_program
+from harness.tracking.run_selection import add_run_options, describe_group
 from harness.utils.output_file import write_output
 from harness.utils.redaction import redacted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.compare.comparison_group import Group
+    from harness.compare.comparison_group import ComparisonGroup
+    from harness.tracking.stored_run import StoredRun
     from harness.tracking.tracking import Tracking
 
 EPILOG = """examples:
@@ -36,10 +38,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("experiment", nargs="?", help="MLflow experiment (default: the only one there is)")
-    p.add_argument("--uri", default="sqlite:///mlruns/mlflow.db", help="MLflow tracking store (default: %(default)s)")
-    p.add_argument("--data", help="only runs on this data (name, or start of the fingerprint)")
-    p.add_argument("--split", help="only runs with this split (name, or start of the fingerprint)")
+    add_run_options(p)
     p.add_argument("--each", action="store_true", help="one table for each data set and split found")
     p.add_argument("--metric", action="append", default=[], help="a further metric to show; may be repeated")
     p.add_argument("--csv", help="also write the table to this file")
@@ -49,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0 with a table, 2 with one line on stderr where there is nothing to compare."""
+    """Return exit status 0 after printing a table, 2 after one line on stderr if there is nothing to compare."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     words = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(words)
@@ -62,31 +61,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def compare(options: argparse.Namespace, *, command: str) -> None:
-    """Read the runs, form groups that may be compared, show each; ``command`` is what was asked for."""
-    from harness.compare.comparison_group import group_up
-    from harness.tracking.stored_run import StoredRun, group_of
+    """Read the runs, group those that may be compared and print each group; ``command`` is written into the page."""
+    from harness.compare.comparison_group import comparison_group
+    from harness.tracking.run_selection import is_selected
+    from harness.tracking.stored_run import group_of
     from harness.tracking.tracking import COMPARISON, Tracking
 
     tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
     if options.experiment is None:
         tracking.experiment = tracking.only_experiment()
-    found: dict[tuple[str, str], list[StoredRun]] = {}
+    runs_by_group: dict[tuple[str, str], list[StoredRun]] = {}
     for run in tracking.records():
         if run.tags.get("kind") == COMPARISON:
             continue
-        data, split = group_of(run)
-        same_data = _matches(options.data, run.tags.get("data", ""), data)
-        if same_data and _matches(options.split, run.tags.get("split", ""), split):
-            found.setdefault((data, split), []).append(run)
-    if not found:
+        if is_selected(run, data=options.data, split=options.split):
+            runs_by_group.setdefault(group_of(run), []).append(run)
+    if not runs_by_group:
         raise InputError(f"no runs to compare in experiment {tracking.experiment!r} of {redacted(options.uri)}")
-    if len(found) > 1 and not options.each:
-        raise InputError(_ambiguous(found))
-    if options.csv and len(found) > 1:
+    if len(runs_by_group) > 1 and not options.each:
+        raise InputError(_ambiguous(runs_by_group.values()))
+    if options.csv and len(runs_by_group) > 1:
         raise InputError("--csv writes one table; choose one with --data and --split")
-    groups = [group_up(tracking.experiment, runs, extra=options.metric) for runs in found.values()]
+    groups = [comparison_group(tracking.experiment, runs, extra=options.metric) for runs in runs_by_group.values()]
     for group in groups:
-        show_group(group, options)
+        print_group(group, options)
     if options.html:
         _write_page(groups, options, tracking, command)
     if not options.uri.startswith("http"):
@@ -94,48 +92,45 @@ def compare(options: argparse.Namespace, *, command: str) -> None:
     print(tracking.page())
 
 
-def _matches(wanted: str | None, name: str, fingerprint: str) -> bool:
-    return wanted is None or wanted == name or fingerprint.startswith(wanted)
+def _ambiguous(groups: Iterable[Sequence[StoredRun]]) -> str:
+    choices = "; ".join(f"{len(runs)} runs on {describe_group(runs[0])}" for runs in groups)
+    return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {choices}"
 
 
-def _ambiguous(groups: Mapping[tuple[str, str], Sequence[object]]) -> str:
-    found = []
-    for (data, split), runs in groups.items():
-        tags = getattr(runs[0], "tags", {})
-        flags = f"--data {data[:8]} --split {split[:8]}"
-        found.append(f"{len(runs)} runs on {tags.get('data')!r} {tags.get('split')!r} ({flags})")
-    listed = "; ".join(found)
-    return f"runs of different data or splits cannot stand in one table; choose one, or use --each. Found: {listed}"
-
-
-def show_group(group: Group, options: argparse.Namespace) -> None:
-    """One table of finished runs, then what did not finish and what to be careful about."""
-    from harness.compare.report_section import fold_scores, folds, resampled
+def print_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
+    """Print tables of the finished runs, then unfinished runs and settings that differ."""
+    from harness.compare.comparison_group import unfinished_reason
     from harness.compare.table import REFERENCE, differing_settings
-    from harness.compare.terminal import show, show_scorecards
+    from harness.compare.terminal import print_comparison, print_scorecards
     from harness.scoring.bootstrap import FEWEST_BATCHES
     from harness.tracking.stored_run import HEADLINE
 
     tags, finished = group.tags, group.finished
     if finished:
-        show_scorecards(group)
-        show(group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric)
-        print(f"Means over held-out folds, in brackets the 95% interval ({resampled(group)}).")
-        if 0 < len(folds(group)) < FEWEST_BATCHES:
-            for name, model, own in fold_scores(group, HEADLINE[0]):
-                print(f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in own["value"].items()))
+        print_scorecards(group)
+        print_comparison(
+            group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric
+        )
+        print(f"Means over held-out folds, in brackets the 95% interval ({group.interval_basis}).")
+        if 0 < len(group.heldout_folds) < FEWEST_BATCHES:
+            for name, model, by_fold in group.fold_scores(HEADLINE[0]):
+                print(
+                    f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in by_fold["value"].items())
+                )
         if not any(run.name == REFERENCE for run in finished.values()):
-            print("No finished run of raw here: no paired differences. Add one with +norm=raw.")
+            print("No finished run of raw, so no paired differences; add one with +norm=raw.")
         if options.csv:
-            _write(group.table, options.csv)
+            _write_csv(group.table, options.csv)
     for label, run in group.unfinished.items():
-        print(f"{run.status} {label}: {run.tags.get('failure', 'no result (still running, or cut off)')}")
+        print(f"{run.status} {label}: {unfinished_reason(run)}")
     for key, values in differing_settings(finished).items():
-        print(f"Careful: {key} differs between these runs: {', '.join(values)}")
+        print(f"Warning: {key} differs between these runs: {', '.join(values)}")
 
 
-def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: Tracking, command: str) -> None:
-    """The page as a file and, unless told not to, as a run of its own."""
+def _write_page(
+    groups: Sequence[ComparisonGroup], options: argparse.Namespace, tracking: Tracking, command: str
+) -> None:
+    """Write the page to a file and, without ``--no-log``, log it as a run of its own."""
     from harness.compare.report import report
 
     html = report(groups, command=command)
@@ -145,7 +140,7 @@ def _write_page(groups: Sequence[Group], options: argparse.Namespace, tracking: 
         tracking.report(html)
 
 
-def _write(table: pd.DataFrame, path: str) -> None:
+def _write_csv(table: pd.DataFrame, path: str) -> None:
     from harness.utils.spreadsheet_csv import spreadsheet_csv
 
     write_output(path, str(spreadsheet_csv(table)), mark="norm,scope,verdict", option="--csv")

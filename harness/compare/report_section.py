@@ -1,83 +1,64 @@
-"""A part of the page, and what several parts read of stored runs."""
+"""Parts of the report as its templates read them: sections, table cells, pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-import pandas as pd
+from harness.compare.formatting import format_interval, format_number
+from harness.compare.plots import svg
 
-from harness.compare import plots
-from harness.compare.comparison_group import Group
-from harness.compare.html import Html, tag
-from harness.core import table_names
-from harness.core.score_schema import Over
-from harness.scoring.bootstrap import FEWEST_BATCHES
-from harness.tracking.stored_run import stored_table
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part: ``anchor`` to link to, heading, content."""
+    """A section of the report.
 
-    anchor: str
+    Attributes
+    ----------
+    name : of its template, ``templates/sections/<name>.html.jinja``, and of its anchor.
+    title : its heading.
+    values : what its template reads.
+    """
+
+    name: str
     title: str
-    content: Sequence[Html]
+    values: Mapping[str, object]
 
 
-def folds(group: Group) -> list[str]:
-    """Return names of the held-out folds that some run has scores for."""
-    for run in group.finished.values():
-        scores = stored_table(run, table_names.SCORES)
-        if scores is not None:
-            return list(dict.fromkeys(scores.loc[scores["over"] == Over.FOLD, "fold"].astype(str)))
-    return []
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table, with small print below the text; ``is_verdict`` gives it the colour of that verdict."""
+
+    text: str
+    small_print: str = ""
+    is_verdict: bool = False
+
+    @classmethod
+    def from_estimate(cls, value: float, lower: float, upper: float, sign: str = "") -> Self:
+        """Write a number above its interval, if it has one."""
+        return cls(format_number(value, sign), format_interval(lower, upper, sign))
 
 
-def counts(group: Group) -> str:
-    """Return how many wells, plates and folds the scores rest on, as far as stored; how many runs."""
-    known = [f"{len(group.finished):,} finished runs"]
-    for run in group.finished.values():
-        predicted = stored_table(run, table_names.PREDICTIONS)
-        if predicted is not None:
-            wells = predicted[["plate", "well"]].drop_duplicates()
-            known = [f"{len(wells):,} held-out wells", f"{wells['plate'].nunique():,} plates", *known]
-            break
-    if held := folds(group):
-        known.insert(len(known) - 1, f"{len(held):,} held-out {batches(group)}")
-    return " · ".join(known)
+@dataclass(frozen=True)
+class EmbeddedImage:
+    """A picture whose content stands inside the page; ``media_type`` is ``image/png`` or ``image/svg+xml``."""
 
+    content: bytes
+    media_type: str
+    caption: str = ""
+    alt: str = ""
 
-def batches(group: Group) -> str:
-    return "batches" if group.tags.get("split") == "leave_batch_out" else "folds"
+    @classmethod
+    def from_figure(cls, figure: Figure, *, caption: str = "", alt: str = "") -> Self:
+        """Draw a figure as SVG."""
+        return cls(svg(figure), "image/svg+xml", caption, alt)
 
-
-def resampled(group: Group) -> str:
-    """Return what the intervals of means rest on."""
-    n = int(group.tags.get("held_out_batches", FEWEST_BATCHES))
-    assays = any(key.endswith("/n_groups") for run in group.finished.values() for key in run.metrics)
-    units = "plates (compounds, for assays)" if assays else "plates"
-    if n >= FEWEST_BATCHES:
-        return f"{units} within batches, batches above them"
-    return f"{units} only: {n} held-out {'batch' if n == 1 else 'batches'} cannot show how much batches vary"
-
-
-def fold_scores(group: Group, metric: str) -> list[tuple[str, str, pd.DataFrame]]:
-    """Return norm, ``<task>/<model>``, and its rows of held-out folds (index) with ``value, lower, upper``."""
-    found = []
-    for name, run in group.finished.items():
-        scores = stored_table(run, table_names.SCORES)
-        if scores is None:
-            continue
-        own = scores[(scores["over"] == Over.FOLD) & (scores["metric"] == metric) & (scores["group"].fillna("") == "")]
-        for model in group.models:
-            task, _, short = model.partition("/")
-            rows = own[(own["task"] == task) & (own["model"] == short)].set_index("fold")
-            if len(rows):
-                found.append((name, model, rows))
-    return found
-
-
-def chip(verdict: str) -> Html:
-    colour, _ = plots.STYLE.get(verdict, plots.OTHER)
-    return tag("span", verdict, class_="chip", style=f"color:{colour}") if verdict != "-" else Html("-")
+    @property
+    def source(self) -> str:
+        """The picture as a data URI."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"

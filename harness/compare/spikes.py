@@ -1,18 +1,20 @@
-"""What became of spiked-in effects, norms side by side: pictures and tables from the stored audits."""
+"""The section on spiked-in effects: known effects in known wells, from the stored audits of all runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
 
-from harness.compare.html import Html, join, tag
-from harness.compare.plots import MOST_ROWS, plain
-from harness.compare.terminal import number
-from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure
+from harness.compare.comparison_group import ComparisonGroup
+from harness.compare.plots import MOST_ROWS
+from harness.compare.report_section import Cell, EmbeddedImage, Section
+from harness.core import table_names
+from harness.plotting.style import OKABE_ITO, SMALL, label, legend_below, new_figure, percent_range, plain_axes
+from harness.tracking.stored_run import stored_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,73 +26,110 @@ ARMS = {
     "position_bound": "20%, the same wells on every plate",
     "batch_bound": "5% to 90%, by batch",
 }
-Found = Mapping[str, Mapping[str, Any]]  # key of a finding to value, lower, upper, reason
-Audits = Mapping[str, Found]  # by norm
+EFFECTS = {
+    "ratio": "size of small effects",
+    "worst_ratio": "worst direction",
+    "strength_ratio": "step on a strong effect",
+    "auroc": "AUROC against unspiked wells",
+    "told_apart": "AUROC of one effect against another",
+}
+CHECKS = ("spike_in", "effects_kept")
+Findings = Mapping[str, Mapping[str, Any]]  # key of a finding to value, lower, upper, reason
+Audits = Mapping[str, Findings]  # by norm
 
 
-def arms(audits: Audits, check: str, finding: str) -> list[str]:
-    """Return arms of a check for which some norm has a value of ``finding``, known ones first."""
-    pattern = re.compile(rf"audit/{check}/([^/]+)/{finding}")
-    keys = [key for table in audits.values() for key in table if not np.isnan(value(table, key))]
+def spikes(group: ComparisonGroup) -> Section | None:
+    """Return what each normalization did to known effects in known wells."""
+    if group.table.empty:
+        return None
+    audits = spike_audits(group)
+    charts = [spike_chart(audits, arm) for arm in spike_arms(audits)]
+    values = {
+        "any_spikes": bool(audits),
+        "charts": [EmbeddedImage.from_figure(figure, caption=caption) for figure, caption in charts],
+        "n_norms": len(audits),
+        "most_rows": MOST_ROWS,
+        "effects": list(EFFECTS.values()),
+        "small_effects": _small_effects(audits),
+        "failures": list(_failures(audits)),
+        "without_spikes": [norm for norm in group.table["norm"] if norm not in audits] if audits else [],
+    }
+    return Section("spikes", "Spike-in", values)
+
+
+def spike_audits(group: ComparisonGroup) -> Audits:
+    """Return findings of the runs that have spike-ins, by norm, in the order of the leaderboard."""
+    audits: dict[str, Findings] = {}
+    for norm in group.ranked()["norm"]:
+        run = group.runs[norm]
+        if any(key.startswith(tuple(f"audit/{check}/" for check in CHECKS)) for key in run.metrics):
+            table = stored_table(run, table_names.AUDIT)
+            if table is not None:
+                rows: Any = table.to_dict("records")
+                audits[norm] = {str(row["key"]): row for row in rows}
+    return audits
+
+
+def spike_arms(audits: Audits) -> list[str]:
+    """Return arms of the spike-in for which some norm has a contrast, in the order of :data:`ARMS`."""
+    pattern = re.compile(r"audit/spike_in/([^/]+)/contrast")
+    keys = [key for findings in audits.values() for key in findings if not np.isnan(_value(findings, key))]
     matches = [pattern.fullmatch(key) for key in keys]
-    found = list(dict.fromkeys(match.group(1) for match in matches if match))
-    return sorted(found, key=lambda arm: list(ARMS).index(arm) if arm in ARMS else len(ARMS))
-
-
-def value(found: Found, key: str, column: str = "value") -> float:
-    return float(found[key][column]) if key in found else float("nan")
-
-
-def spread(low: float, high: float, digits: int = 0) -> str:
-    """Return a percentage, or the range where two differ."""
-    first, last = f"{100 * low:.{digits}f}", f"{100 * high:.{digits}f}"
-    return f"{first}%" if first == last else f"{first} to {last}%"
+    arms = list(dict.fromkeys(match.group(1) for match in matches if match))
+    return sorted(arms, key=lambda arm: list(ARMS).index(arm) if arm in ARMS else len(ARMS))
 
 
 def spike_chart(audits: Audits, arm: str) -> tuple[Figure, str]:
     """Return contrast with its interval and retention of one arm, a row per norm; and its caption."""
     key = f"audit/spike_in/{arm}"
-    known = [(n, t) for n, t in audits.items() if not np.isnan(value(t, f"{key}/contrast"))]
-    shown = dict(known[:MOST_ROWS])
-    figure, (axes,) = new_figure(2.6, 0.4 + 0.22 * len(shown))
-    y = range(len(shown))
-    contrast, low, high = (
-        [value(table, f"{key}/contrast", column) for table in shown.values()] for column in ("value", "lower", "upper")
-    )
-    retention = [value(table, f"{key}/retention") for table in shown.values()]
-    axes.hlines(y, low, high, color=OKABE_ITO[0], linewidth=1.5)
-    axes.plot(contrast, y, "o", color=OKABE_ITO[0], markersize=6)
-    axes.plot(retention, y, "D", color=OKABE_ITO[3], markerfacecolor="none", markersize=6)
-    axes.set_yticks(range(len(shown)), [label(norm) for norm in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
+    rows = [(norm, findings) for norm, findings in audits.items() if not np.isnan(_value(findings, f"{key}/contrast"))]
+    findings_by_norm = dict(rows[:MOST_ROWS])
+
+    def column(name: str, part: str = "value") -> list[float]:
+        return [_value(findings, f"{key}/{name}", part) for findings in findings_by_norm.values()]
+
+    figure, (axes,) = new_figure(2.6, 0.4 + 0.22 * len(findings_by_norm))
+    y = range(len(findings_by_norm))
+    axes.hlines(y, column("contrast", "lower"), column("contrast", "upper"), color=OKABE_ITO[0], linewidth=1.5)
+    axes.plot(column("contrast"), y, "o", color=OKABE_ITO[0], markersize=6)
+    axes.plot(column("retention"), y, "D", color=OKABE_ITO[3], markerfacecolor="none", markersize=6)
+    axes.set_yticks(y, [label(norm) for norm in findings_by_norm])
+    axes.set_ylim(len(findings_by_norm) - 0.5, -0.5)
     axes.axvline(1, color="0.5", linestyle=":", linewidth=1)
     left, right = axes.get_xlim()
     axes.set_xlim(min(left, 0), max(right, 1.08))
     axes.set_xlabel("1: kept as by the yardstick, 0: gone", fontsize=SMALL + 1)
-    plain(axes)
+    plain_axes(axes)
     styles = {"contrast": ("o", OKABE_ITO[0], OKABE_ITO[0]), "retention": ("D", OKABE_ITO[3], "none")}
     handles = [
         Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor=face)
         for marker, colour, face in styles.values()
     ]
     legend_below(axes, handles, list(styles), drop=0.5)
-    shares = [value(table, f"{key}/prevalence") for table in shown.values()]
-    prevalence = f"spiked: {spread(np.nanmin(shares), np.nanmax(shares))} of treated wells"
+    shares = column("prevalence")
+    prevalence = f"spiked: {percent_range(np.nanmin(shares), np.nanmax(shares))} of treated wells"
     return figure, f"{arm} ({', '.join(filter(None, [ARMS.get(arm), prevalence]))})"
 
 
-def with_interval(low: float, high: float, shown: str) -> Html:
-    """Return a number and, below it in small print, its interval where it has one."""
-    span = "" if np.isnan(low) or np.isnan(high) else f"[{number(low)}, {number(high)}]"
-    return join([shown, tag("small", span)]) if span else join([shown])
+def _small_effects(audits: Audits) -> list[Sequence[object]]:
+    """Return one row per norm with a value of any of :data:`EFFECTS`: its name and the values."""
+    keys = [f"audit/effects_kept/{name}" for name in EFFECTS]
+    measured = {norm: findings for norm, findings in audits.items() if any(key in findings for key in keys)}
+    return [[norm, *(_estimate(findings, key) for key in keys)] for norm, findings in measured.items()]
 
 
-def cell(table: Found, key: str) -> Html:
-    low, high = value(table, key, "lower"), value(table, key, "upper")
-    return with_interval(low, high, number(value(table, key)))
+def _failures(audits: Audits) -> Iterator[dict[str, str]]:
+    """Yield checks that could not be made, with norm and reason."""
+    for check in CHECKS:
+        for norm, findings in audits.items():
+            if f"audit/{check}" in findings:
+                yield {"norm": norm, "check": check, "reason": findings[f"audit/{check}"]["reason"]}
 
 
-def summary_rows(audits: Audits, keys: Sequence[str]) -> list[list[object]]:
-    """Return one row per norm with a value of any of ``keys``: its name and the values."""
-    found = {norm: table for norm, table in audits.items() if any(key in table for key in keys)}
-    return [[norm, *(cell(table, key) for key in keys)] for norm, table in found.items()]
+def _estimate(findings: Findings, key: str) -> Cell:
+    value, lower, upper = (_value(findings, key, part) for part in ("value", "lower", "upper"))
+    return Cell.from_estimate(value, lower, upper)
+
+
+def _value(findings: Findings, key: str, part: str = "value") -> float:
+    return float(findings[key][part]) if key in findings else float("nan")

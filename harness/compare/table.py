@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.compare.statistics import two_sided, with_corrected
+from harness.compare.p_values import add_corrected_p_values, two_sided_p_value
 from harness.core import table_names
 from harness.core.arrays import Doubles
 from harness.core.exceptions import InputError
@@ -24,14 +24,18 @@ BASELINE = "/best_baseline"
 
 
 def differing_settings(runs: Mapping[str, StoredRun]) -> dict[str, list[str]]:
-    """Return parameters outside ``norm.`` whose values differ between runs: key to the values found."""
+    """Return parameters outside ``norm.`` whose values differ between runs: the values by key."""
     keys = {key for run in runs.values() for key in score_settings(run) if not key.startswith("norm.")}
-    found = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
-    tuners = len(found.get(TUNER, [])) > 1  # then all settings of a tuner differ
-    return {k: v for k, v in found.items() if len(v) > 1 and (k == TUNER or not (tuners and k.startswith("tuning.")))}
+    values_by_key = {key: sorted({run.params.get(key, "(not set)") for run in runs.values()}) for key in sorted(keys)}
+    tuners = len(values_by_key.get(TUNER, [])) > 1  # then all settings of a tuner differ
+    return {
+        k: v
+        for k, v in values_by_key.items()
+        if len(v) > 1 and (k == TUNER or not (tuners and k.startswith("tuning.")))
+    }
 
 
-def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
+def comparison_table(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> pd.DataFrame:
     """Return runs of one group as a table.
 
     Parameters
@@ -43,7 +47,7 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     -------
     DataFrame : one row per run: ``norm, scope, verdict``; per task and model ``<task>/<model>/<metric>`` with
         ``_lower`` and ``_upper`` for AUROC and balanced accuracy, and ``.../auroc_minus_raw`` with its paired interval
-        (NaN where no raw run, or one with other resamples, labels or another seed, is there), ``_p`` of the difference
+        (NaN without a raw run of the same resamples, labels and seed), ``_p`` of the difference
         and ``_p_holm``, corrected for the runs compared; the best trivial baseline of each
         task (``<task>/best_baseline``, ``_is``); the batch probe and its null mean; the contrast of the matched
         spike-in; ``extra``.
@@ -56,12 +60,12 @@ def comparison(runs: Mapping[str, StoredRun], *, extra: Sequence[str] = ()) -> p
     if len(groups) > 1:
         raise InputError(f"{len(groups)} different data or splits; only runs on the same held-out wells compare")
     reference = next((run for run in runs.values() if run.name == REFERENCE), None)
-    raw = {} if reference is None else _draws(reference)
-    rows = [_row(label, run, reference, raw, extra) for label, run in runs.items()]
-    return with_corrected(pd.DataFrame(rows))
+    raw = {} if reference is None else _auroc_draws(reference)
+    rows = [_comparison_row(label, run, reference, raw, extra) for label, run in runs.items()]
+    return add_corrected_p_values(pd.DataFrame(rows))
 
 
-def _row(
+def _comparison_row(
     label: str,
     run: StoredRun,
     reference: StoredRun | None,
@@ -86,24 +90,22 @@ def _row(
 
 
 def _best_baseline(run: StoredRun, task: str) -> tuple[float, str]:
-    """Return the highest mean AUROC that was reached without looking at features as a model does, and by what."""
+    """Return the highest mean AUROC of the trivial baselines of a task, and the name of that baseline."""
     models, suffix = {model for of, model in models_of(run) if of == task}, f"/{HEADLINE[0]}"
     keys = [key for key in run.metrics if key.startswith(f"{task}/") and key.endswith(suffix) and key.count("/") == 2]
-    found = {key.split("/")[1]: run.metrics[key] for key in keys if key.split("/")[1] not in models}
-    best = max(found, key=lambda model: found[model], default="")
-    return found.get(best, float("nan")), best.removeprefix("baseline_")
+    auroc_by_baseline = {key.split("/")[1]: run.metrics[key] for key in keys if key.split("/")[1] not in models}
+    best = max(auroc_by_baseline, key=lambda model: auroc_by_baseline[model], default="")
+    return auroc_by_baseline.get(best, float("nan")), best.removeprefix("baseline_")
 
 
-def baselines(table: pd.DataFrame) -> dict[str, str]:
-    """Return what the best trivial baseline of each task is called, and its column; the task is named where there are
-    two.
-    """
+def baseline_columns(table: pd.DataFrame) -> dict[str, str]:
+    """Return the column of the best trivial baseline of each task by heading, which names the task if there are two."""
     columns = [str(column) for column in table if str(column).endswith(BASELINE)]
     several = len(columns) > 1
     return {f"best trivial baseline{f', {c.removesuffix(BASELINE)}' if several else ''}": c for c in columns}
 
 
-def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
+def _auroc_draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
     """Return resampled mean AUROC by task and model, in the order of the draws, (n_resamples,) each."""
     table = run.table(table_names.RESAMPLES)
     table = table[table["metric"] == HEADLINE[0]].sort_values("draw", kind="stable")
@@ -111,18 +113,18 @@ def _draws(run: StoredRun) -> dict[tuple[str, str], Doubles]:
 
 
 def _differences(run: StoredRun, reference: StoredRun, raw: Mapping[tuple[str, str], Doubles]) -> dict[str, float]:
-    """This run's mean AUROC minus raw's, with the interval and p-value of the difference over the same resamples."""
-    own, metrics, expected = _draws(run), run.metrics, reference.metrics
-    found: dict[str, float] = {}
+    """Return this run's mean AUROC minus raw's, with interval and p-value of the difference over the same resamples."""
+    draws, metrics, expected = _auroc_draws(run), run.metrics, reference.metrics
+    differences: dict[str, float] = {}
     for task, model in models_of(run):
         key = metric_key(task, model, HEADLINE[0])
         labels = [other.tags.get(f"{LABELS}{task}") for other in (run, reference)]
         if key not in expected or (task, model) not in raw or labels[0] != labels[1]:
             continue
-        a, b = own[task, model], raw[task, model]
+        a, b = draws[task, model], raw[task, model]
         if len(a) == len(b) and run.params.get("seed") == reference.params.get("seed"):
             name = f"{key}_minus_{REFERENCE}"
             lower, upper = interval(a - b)
-            found |= {name: metrics[key] - expected[key], f"{name}_lower": lower, f"{name}_upper": upper}
-            found[f"{name}_p"] = float("nan") if run is reference else two_sided(a - b)
-    return found
+            differences |= {name: metrics[key] - expected[key], f"{name}_lower": lower, f"{name}_upper": upper}
+            differences[f"{name}_p"] = float("nan") if run is reference else two_sided_p_value(a - b)
+    return differences

@@ -1,4 +1,4 @@
-"""The comparison on a terminal: one table per task and model, one for what the runs have in common."""
+"""The comparison on a terminal: one table per task and model, one of the numbers next to the models."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.compare.comparison_group import Group
-from harness.compare.scorecards import marks
-from harness.compare.table import CONTRAST, PROBE, REFERENCE, baselines
+from harness.compare.comparison_group import ComparisonGroup
+from harness.compare.formatting import format_interval, format_number
+from harness.compare.table import CONTRAST, PROBE, REFERENCE, baseline_columns
+from harness.compare.verdicts import scorecard_marks
 from harness.tracking.stored_run import HEADLINE
 
 _NARROWEST = 128
@@ -27,9 +28,9 @@ _TITLES = {
 }
 
 
-def show_scorecards(group: Group) -> None:
+def print_scorecards(group: ComparisonGroup) -> None:
     """Print the verdict of each run and its answers as marks; nothing if no run has a scorecard."""
-    answers = marks(group)
+    answers = scorecard_marks(group)
     if answers is not None:
         console = Console(width=max(shutil.get_terminal_size((80, 24)).columns, 80), highlight=False)
         table, legend = answers
@@ -37,23 +38,26 @@ def show_scorecards(group: Group) -> None:
         console.print(legend, style="dim")
 
 
-def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
-    """Print the table of :func:`harness.compare.table.comparison`; ``extra`` are further metric keys in it."""
+def print_comparison(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
+    """Print the table of :func:`harness.compare.table.comparison_table`; ``extra`` are further metric keys in it."""
     width = max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
     console = Console(width=width, highlight=False)
-    for pair in _pairs(table):
+    for pair in _models(table):
         keys = [f"{pair}/{metric}" for metric in _TITLES if f"{pair}/{metric}" in table]
         columns = {_TITLES[key.rsplit("/", 1)[1]]: [_cell(row, key) for _, row in table.iterrows()] for key in keys}
         console.print(_table(f"{title}: {pair}", table, columns))
     rows = [row for _, row in table.iterrows()]
     columns = {
         **{
-            name: [f"{number(row[key])} ({row[f'{key}_is']})" for row in rows] for name, key in baselines(table).items()
+            name: [f"{format_number(row[key])} ({row[f'{key}_is']})" for row in rows]
+            for name, key in baseline_columns(table).items()
         },
-        "batch probe (its null)": [f"{number(row[PROBE])} ({number(row[f'{PROBE}_null_mean'])})" for row in rows],
+        "batch probe (its null)": [
+            f"{format_number(row[PROBE])} ({format_number(row[f'{PROBE}_null_mean'])})" for row in rows
+        ],
         "spike-in contrast": [_cell(row, CONTRAST) for row in rows],
     }
-    console.print(_table(f"{title}: beside the models", table, columns))
+    console.print(_table(f"{title}: checks and baselines", table, columns))
     if extra:
         shared = os.path.commonpath(extra) if len(extra) > 1 else os.path.dirname(extra[0])
         columns = {key.removeprefix(shared).lstrip("/"): [_cell(row, key) for row in rows] for key in extra}
@@ -61,32 +65,26 @@ def show(table: pd.DataFrame, title: str, *, extra: Sequence[str]) -> None:
 
 
 def _table(title: str, table: pd.DataFrame, columns: dict[str, list[str]]) -> Table:
-    shown = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    shown.add_column("norm", no_wrap=True)
-    shown.add_column("scope", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
+    printed = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    printed.add_column("norm", no_wrap=True)
+    printed.add_column("scope", no_wrap=True)
+    printed.add_column("verdict", no_wrap=True)
     for name in columns:
-        shown.add_column(escape(name), justify="right")
+        printed.add_column(escape(name), justify="right")
     for i, names in enumerate(zip(table["norm"], table["scope"], table["verdict"], strict=True)):
-        shown.add_row(*map(escape, names), *(escape(cells[i]) for cells in columns.values()))
-    return shown
+        printed.add_row(*map(escape, names), *(escape(cells[i]) for cells in columns.values()))
+    return printed
 
 
-def _pairs(table: pd.DataFrame) -> list[str]:
+def _models(table: pd.DataFrame) -> list[str]:
     """Return ``<task>/<model>`` of every model with scores."""
     names = [str(column) for column in table]
-    own = [name for name in names if name.endswith(f"/{HEADLINE[0]}") and f"{name}_lower" in names]
-    return list(dict.fromkeys(name.rsplit("/", 1)[0] for name in own if name.count("/") == 2))
+    with_interval = [name for name in names if name.endswith(f"/{HEADLINE[0]}") and f"{name}_lower" in names]
+    return list(dict.fromkeys(name.rsplit("/", 1)[0] for name in with_interval if name.count("/") == 2))
 
 
 def _cell(row: Any, key: str) -> str:
-    """Return value and interval, the latter where there is one."""
+    """Return a value and its interval, if it has one."""
     sign = "+" if key.endswith(REFERENCE) else ""
-    lower, upper = row.get(f"{key}_lower", np.nan), row.get(f"{key}_upper", np.nan)
-    span = "" if np.isnan(lower) else f" [{number(lower, sign)}, {number(upper, sign)}]"
-    return number(row[key], sign) + span
-
-
-def number(value: float, sign: str = "") -> str:
-    """Return three decimals; a dash where undefined."""
-    return "-" if np.isnan(value) else f"{value:{sign}.3f}"
+    interval = format_interval(row.get(f"{key}_lower", np.nan), row.get(f"{key}_upper", np.nan), sign)
+    return " ".join(filter(None, [format_number(row[key], sign), interval]))

@@ -1,8 +1,8 @@
-"""Scores by fits to control wells, each by a fit that has not read it.
+"""Folds of control wells, so that every well is scored by a fit that has not read it.
 
-Wells that a fit has read differ from others like them in their score, with no biology at all (README, "The trap"): a
-whole covariance lies closer to them, their own leading components spread them wider. So a control is scored by the
-controls of other folds, and a treated well by the controls without a fold drawn at random.
+Wells that a fit has read score differently from others like them, with no biology at all (README, "The trap"): a whole
+covariance lies closer to them, and their own leading components spread them wider. So a control is scored by a fit to
+the controls of other folds, and a treated well by a fit to the controls without a random fold.
 """
 
 from __future__ import annotations
@@ -22,30 +22,33 @@ Fit = Callable[[Mask], Callable[[Mask], Doubles]]
 
 
 @dataclass(frozen=True)
-class Folds:
-    """``read``: rows of controls that fits may read, (n,). ``fold``: of each row, (n,); ``n`` of them."""
+class ControlFolds:
+    """The fold of each row of a screen.
+
+    ``read`` : (n_rows,) the controls that fits may read. ``fold`` : (n_rows,) 0 to ``n`` - 1.
+    """
 
     read: Mask
     fold: NDArray[np.int64]
     n: int
 
     def score(self, rows: Mask, fit: Fit, *, into: Doubles) -> None:
-        """Put the score of each of ``rows`` (n,) in its place of ``into`` (n,).
+        """Write the score of each of ``rows`` (n_rows,) to its place in ``into`` (n_rows,).
 
-        ``fit`` is given the controls among ``rows`` outside a fold, as a mask (n,), and returns what scores the rows
-        of another mask, in their order.
+        ``fit`` receives the controls among ``rows`` outside a fold, as a mask (n_rows,), and returns a function that
+        scores the rows of another mask, in their order.
         """
-        for f in range(self.n):
-            left_out = self.fold == f
-            mine = rows & left_out
-            if mine.any():
-                into[mine] = fit(self.read & rows & ~left_out)(mine)
+        for fold in range(self.n):
+            in_fold = self.fold == fold
+            scored = rows & in_fold
+            if scored.any():
+                into[scored] = fit(self.read & rows & ~in_fold)(scored)
 
 
-def folds(profiles: Profiles, *, n_folds: int, max_controls: int, seed: int) -> Folds:
-    """Return folds of the wells of each plate, controls dealt evenly (:func:`harness.norm.engine.crossfit.fold_of`).
+def deal_control_folds(profiles: Profiles, *, n_folds: int, max_controls: int, seed: int) -> ControlFolds:
+    """Deal the wells of each plate to folds, controls evenly (:func:`harness.norm.engine.crossfit.fold_of`).
 
-    Beyond ``max_controls`` a sample of the controls is read, spread evenly over plates.
+    Of more than ``max_controls`` controls a sample is read, spread evenly over plates.
     """
     wells = profiles.wells
     controls = np.flatnonzero(has_role(wells, "negcon"))
@@ -55,4 +58,4 @@ def folds(profiles: Profiles, *, n_folds: int, max_controls: int, seed: int) -> 
     for plate in profiles:
         reference = sorted(plate.wells.loc[read[plate.rows], "well"].unique())
         fold[plate.rows] = fold_of(plate, reference, n_folds, seed)
-    return Folds(read, fold, n_folds)
+    return ControlFolds(read, fold, n_folds)

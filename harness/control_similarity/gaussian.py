@@ -1,4 +1,4 @@
-"""A Gaussian fitted robustly to points: what the bulk of the control wells looks like on a map."""
+"""A Gaussian fitted robustly to points: the bulk of the control wells on a map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Gaussian:
     covariance: Doubles
 
     def log_density(self, X: Doubles) -> Doubles:
-        """Return natural logarithm of the density at each row of X (n, d), (n,), per unit of volume of X."""
+        """Return the natural logarithm of the density at each row of X (n, d), (n,), per unit of volume of X."""
         root = np.linalg.cholesky(self.covariance)
         z = np.linalg.solve(root, (X - self.mean).T)
         constant = len(self.mean) * np.log(2 * np.pi) / 2 + np.log(np.diag(root)).sum()
@@ -33,11 +33,10 @@ class Gaussian:
 
 
 def robust_gaussian(X: Doubles, *, seed: int) -> Gaussian:
-    """Return minimum covariance determinant, reweighted (Rousseeuw & Van Driessen 1999, Technometrics 41:212), of X
-    (n, d).
+    """Fit a Gaussian to X (n, d) by the reweighted minimum covariance determinant.
 
-    Up to half of the points may lie elsewhere. Where controls form several clusters of like size it therefore
-    describes the densest of them.
+    Rousseeuw & Van Driessen 1999, Technometrics 41:212. Up to half of the points may lie elsewhere; if controls form
+    several clusters of about the same size, the fit therefore describes the densest of them.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Determinant has increased", RuntimeWarning)  # by rounding; it stops there

@@ -19,24 +19,27 @@ _PER_COMPONENT = 2  # control wells
 
 @dataclass(frozen=True)
 class ControlSpace:
-    """``mean`` (p,) of the ``kept`` (n_features,) features and ``whiten`` (p, k): distances are lengths there."""
+    """A whitened space in which the distance of a profile from the controls is its length.
 
-    kept: Mask
+    ``read`` : (n_features,) the p features that are read. ``mean`` : (p,) of the controls. ``whiten`` : (p, k).
+    """
+
+    read: Mask
     mean: Doubles
     whiten: Doubles
 
     def distance(self, X: Floats) -> Doubles:
-        """Return Mahalanobis distance of each row of X (n, n_features), (n,)."""
-        found = np.empty(len(X))
+        """Return the Mahalanobis distance of each row of X (n, n_features), (n,)."""
+        distances = np.empty(len(X))
         for start in range(0, len(X), _ROWS):
             rows = slice(start, start + _ROWS)
-            Z = (X[rows][:, self.kept] - self.mean) @ self.whiten
-            found[rows] = np.sqrt(np.einsum("ij,ij->i", Z, Z))
-        return found
+            Z = (X[rows][:, self.read] - self.mean) @ self.whiten
+            distances[rows] = np.sqrt(np.einsum("ij,ij->i", Z, Z))
+        return distances
 
 
 def control_space(controls: Floats, *, usual: Doubles, n_components: int, seed: int) -> ControlSpace:
-    """Return features in units of their sd over ``controls`` (n, n_features), on their principal components, whitened.
+    """Fit the space: features in units of their sd over ``controls`` (n, n_features), principal components, whitened.
 
     At most ``n_components``, and no more than one for every two controls; their covariance is shrunk towards a
     multiple of the identity (Ledoit & Wolf 2004, J. Multivariate Analysis 88), which keeps the trailing components of
@@ -49,14 +52,14 @@ def control_space(controls: Floats, *, usual: Doubles, n_components: int, seed: 
     ------
     NotApplicable : no feature varies over the controls.
     """
-    own = moments(controls)
-    kept = (own.sd > 0) & (own.sd > LEAST_VARIATION * usual)
-    if not kept.any():
+    control_moments = moments(controls)
+    read = (control_moments.sd > 0) & (control_moments.sd > LEAST_VARIATION * usual)
+    if not read.any():
         raise NotApplicable("no feature varies over the control wells")
-    Z = (controls[:, kept] - own.mean[kept]) / own.sd[kept]
+    Z = (controls[:, read] - control_moments.mean[read]) / control_moments.sd[read]
     k = max(1, min(n_components, len(Z) // _PER_COMPONENT, Z.shape[1]))
     pca = PCA(k, svd_solver="randomized", random_state=seed).fit(Z)
     covariance = LedoitWolf(assume_centered=True).fit(pca.transform(Z)).covariance_
     values, axes = np.linalg.eigh(covariance)
-    whiten = (pca.components_.T @ axes) / np.sqrt(values) / own.sd[kept, None]
-    return ControlSpace(kept, own.mean[kept], whiten)
+    whiten = (pca.components_.T @ axes) / np.sqrt(values) / control_moments.sd[read, None]
+    return ControlSpace(read, control_moments.mean[read], whiten)

@@ -1,1 +1,1 @@
-"""Maps to explore: one HTML file with a WebGL scatter of wells or images, needing neither network nor server."""
+"""Interactive maps: one HTML file with a WebGL scatter of wells or images, without network or server."""

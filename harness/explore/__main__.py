@@ -1,4 +1,4 @@
-"""``python -m harness.explore``: the maps of recorded runs as one page to explore."""
+"""``python -m harness.explore``: maps of recorded runs as one interactive page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from harness.core.exceptions import InputError
 from harness.program.run_program import run_program
+from harness.tracking.run_selection import add_run_options
 from harness.utils.output_file import write_output
 
 _TITLE = "Map of wells: "
@@ -28,17 +29,14 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("experiment", nargs="?", help="MLflow experiment (default: the only one there is)")
-    p.add_argument("--uri", default="sqlite:///mlruns/mlflow.db", help="MLflow tracking store (default: %(default)s)")
+    add_run_options(p)
     p.add_argument("--run", action="append", default=[], help="id of a run, or its start; may be repeated")
-    p.add_argument("--data", help="only runs on this data (name, or start of the fingerprint)")
-    p.add_argument("--split", help="only runs with this split (name, or start of the fingerprint)")
     p.add_argument("--out", default="explorer.html", help="file to write (default: %(default)s)")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0 with a page, 2 with one line on stderr where there is nothing to show."""
+    """Return exit status 0 after writing a page, 2 after one line on stderr if there is nothing to show."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     options = parser().parse_args(argv)
     try:
@@ -51,22 +49,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def explore(options: argparse.Namespace) -> None:
     """Read the runs and write the page."""
-    from harness.explore.page import page
-    from harness.explore.stored import chosen, views_of
+    from harness.explore.page import explorer_page
+    from harness.explore.stored import select_runs, views_of
     from harness.tracking.tracking import Tracking
 
     tracking = Tracking(uri=options.uri, experiment=options.experiment or "")
     if options.experiment is None:
         tracking.experiment = tracking.only_experiment()
     records = {record.run.info.run_id: record for record in tracking.records()}
-    runs = chosen(records, ids=options.run, data=options.data, split=options.split)
+    runs = select_runs(records, ids=options.run, data=options.data, split=options.split)
     views = views_of(runs)
-    document = page(views, title=f"{_TITLE}{tracking.experiment}")
+    document = explorer_page(views, title=f"{_TITLE}{tracking.experiment}")
     write_output(options.out, document, mark=f"<title>{_TITLE}", option="--out")
-    shown = [view.name for view in views]
-    print(f"{max(len(view.points) for view in views):,} points, {len(views)} normalizations ({', '.join(shown)})")
-    if without := [name for name in runs if name not in shown]:
-        print(f"Left out, without a map (figure umap or explorer): {', '.join(without)}")
+    names = [view.name for view in views]
+    print(f"{max(len(view.points) for view in views):,} points, {len(views)} normalizations ({', '.join(names)})")
+    if without := [name for name in runs if name not in names]:
+        print(f"Left out because they have no map (figure umap or explorer): {', '.join(without)}")
     print(f"Page: {options.out} ({len(document) / 1e6:.1f} MB); open it in a browser")
 
 

@@ -1,4 +1,4 @@
-"""Columns as little-endian typed arrays: what a browser reads without parsing a number.
+"""Columns as little-endian typed arrays, which a browser reads without parsing numbers.
 
 Text columns are dictionary-coded, coordinates quantized to 16 bits (a screen has some 2,000 pixels), scores float32.
 """
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.core.arrays import Doubles
-    from harness.explore.points import Joined, View
+    from harness.explore.points import JoinedViews, View
 
 MISSING = 65535  # of a quantized coordinate
 HALF = 32767  # the middle; coordinates reach from 0 to 2 HALF
 _TYPES = {"u1": "Uint8Array", "u2": "Uint16Array", "u4": "Uint32Array", "f4": "Float32Array"}
 
 
-class Binary:
-    """Typed arrays one after the other, each at a multiple of 4 bytes."""
+class BinaryBuffer:
+    """A buffer of typed arrays, each at a multiple of 4 bytes."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self.size = 0
 
     def add(self, values: NDArray[Any], kind: str) -> dict[str, Any]:
-        """Append ``values`` as ``kind`` (a key of the types); where to find them again."""
+        """Append ``values`` as ``kind`` (a key of :data:`_TYPES`) and return their type, offset and length."""
         content = values.astype(f"<{kind}").tobytes()
         where = {"type": _TYPES[kind], "at": self.size, "length": len(values)}
         padding = -len(content) % 4
@@ -44,19 +44,19 @@ class Binary:
         return b"".join(self.parts)
 
 
-def pack(joined: Joined, views: Sequence[View]) -> tuple[dict[str, Any], bytes]:
-    """Return a description that :func:`to_json` can write, and the bytes it refers to.
+def pack_views(joined: JoinedViews, views: Sequence[View]) -> tuple[dict[str, Any], bytes]:
+    """Return a description that :func:`to_json` can write, and the bytes that it refers to.
 
     The description has ``n``; ``columns``: per text column its ``values`` and ``codes``; ``views``: per view ``name``,
     ``note``, ``x``, ``y``, the ``centre`` and ``half`` that :func:`dequantize` needs, and ``scores``.
     """
-    binary = Binary()
+    binary = BinaryBuffer()
     columns = {}
     for name in joined.wells:
-        values = joined.plates if name == "plate" else sorted(joined.wells[name].unique(), key=_natural)
+        values = joined.plates if name == "plate" else sorted(joined.wells[name].unique(), key=_natural_key)
         codes = pd.Index(values).get_indexer(pd.Index(joined.wells[name]))
-        columns[str(name)] = {"values": list(values), "codes": binary.add(codes, _narrowest(len(values)))}
-    shown = []
+        columns[str(name)] = {"values": list(values), "codes": binary.add(codes, _narrowest_type(len(values)))}
+    view_entries = []
     for view, at, scores in zip(views, joined.at, joined.scores, strict=True):
         quantized, centre, half = quantize(at)
         entry = {
@@ -68,12 +68,12 @@ def pack(joined: Joined, views: Sequence[View]) -> tuple[dict[str, Any], bytes]:
             "y": binary.add(quantized[:, 1], "u2"),
             "scores": {name: binary.add(values, "f4") for name, values in scores.items()},
         }
-        shown.append(entry)
-    return {"n": len(joined.wells), "columns": columns, "views": shown}, binary.content()
+        view_entries.append(entry)
+    return {"n": len(joined.wells), "columns": columns, "views": view_entries}, binary.content()
 
 
 def quantize(at: Doubles) -> tuple[NDArray[np.uint16], list[float], float]:
-    """Return coordinates (n, 2) as integers 0..65534, with their centre and half range; :data:`MISSING` where NaN.
+    """Return coordinates (n, 2) as integers 0..65534, with their centre and half range; :data:`MISSING` if NaN.
 
     Both axes have one scale: distances keep their proportions.
     """
@@ -97,12 +97,12 @@ def to_json(value: object) -> str:
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _narrowest(n: int) -> str:
+def _narrowest_type(n: int) -> str:
     return "u1" if n <= 1 << 8 else "u2" if n <= 1 << 16 else "u4"
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort ``batch 2`` before ``batch 10``: a run of digits counts by its length first."""
+def _natural_key(text: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts ``batch 2`` before ``batch 10``: numbers are compared by their length first."""
     parts: list[tuple[int, str]] = []
     for character in text:
         if character.isdigit() and parts and parts[-1][0]:

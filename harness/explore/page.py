@@ -1,75 +1,73 @@
-"""The explorer as one HTML file: page, style, program, drawing library and data, and a policy against all else."""
+"""The explorer as one HTML file with its style, program, drawing library and data; nothing else may be loaded."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from harness.explore.pack import pack, to_json
-from harness.explore.points import View, join
+from harness.explore.pack import pack_views, to_json
+from harness.explore.points import View, join_views
 from harness.plotting.style import OKABE_ITO
+from harness.utils.html_templates import html_templates
 
-# In this order: each file uses what stands above it.
+# In this order: each file uses names of the files before it.
 PROGRAM = ("data", "colours", "filter", "plot", "touch", "legend", "selection", "pointer", "plates", "search", "main")
-RAMP = 64  # colours of a continuous scale
+N_RAMP_COLOURS = 64  # of a continuous scale
 
 
-def page(views: Sequence[View], *, title: str) -> str:
+def explorer_page(views: Sequence[View], *, title: str) -> str:
     """Return the document; a title and names from data are text in it, never markup.
 
     Raises
     ------
-    InputError : see :func:`harness.explore.points.join`.
+    InputError : see :func:`harness.explore.points.join_views`.
     """
-    description, binary = pack(join(views), views)
+    description, binary = pack_views(join_views(views), views)
     viridis = matplotlib.colormaps["viridis"]
     description["categorical"] = list(OKABE_ITO)
-    description["ramp"] = [to_hex(viridis(i / (RAMP - 1))) for i in range(RAMP)]
-    home = files("harness.explore")
-    library = _script(home.joinpath("vendor", "scatterplot.min.js").read_text("utf-8"))
-    sources = "\n".join(home.joinpath("app", f"{name}.js").read_text("utf-8") for name in PROGRAM)
+    description["ramp"] = [to_hex(viridis(i / (N_RAMP_COLOURS - 1))) for i in range(N_RAMP_COLOURS)]
+    package = files("harness.explore")
+    library = _script(package.joinpath("vendor", "scatterplot.min.js").read_text("utf-8"))
+    sources = "\n".join(package.joinpath("app", f"{name}.js").read_text("utf-8") for name in PROGRAM)
     program = _script(f'"use strict";\n(() => {{\n{sources}\n}})();\n')
-    style = home.joinpath("app", "style.css").read_text("utf-8")
-    parts = {
-        "policy": _policy(scripts=(library, program), style=style),
-        "title": html.escape(title),
-        "style": style,
-        "description": to_json(description),
-        "binary": base64.b64encode(binary).decode("ascii"),
-        "library": library,
-        "program": program,
-    }
-    return _filled(home.joinpath("app", "page.html").read_text("utf-8"), parts)
+    style = package.joinpath("app", "style.css").read_text("utf-8")
+    # Markup: not escaped, because the policy holds the hashes of the scripts and the style as they are here. The JSON
+    # has no character left that would be markup.
+    template = html_templates("harness.explore", "app").get_template("page.html.jinja")
+    return template.render(
+        policy=Markup(_policy(scripts=(library, program), style=style)),
+        title=title,
+        style=Markup(style),
+        description=Markup(to_json(description)),
+        binary=base64.b64encode(binary).decode("ascii"),
+        library=Markup(library),
+        program=Markup(program),
+    )
 
 
 def _policy(*, scripts: Sequence[str], style: str) -> str:
-    """Nothing may be loaded; only these scripts and this style run.
+    """Return a content security policy: nothing may be loaded; only these scripts and this style run.
 
     ``unsafe-eval`` is for regl, which compiles its draw calls with ``Function``; its input is the library's own.
     """
-    allowed = " ".join(_hash(text) for text in scripts)
+    hashes = " ".join(_source_hash(script) for script in scripts)
     return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src {_hash(style)}; "
+        f"default-src 'none'; script-src {hashes} 'unsafe-eval'; style-src {_source_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
-def _hash(text: str) -> str:
+def _source_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _script(source: str) -> str:
-    """Return source that cannot end its script element."""
+    """Return a script without any text that would end its element."""
     return re.sub(r"</(script)", r"<\\/\1", source, flags=re.IGNORECASE)
-
-
-def _filled(template: str, parts: Mapping[str, str]) -> str:
-    """Return ``{{name}}`` replaced in one pass: what is filled in is not looked at again."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)

@@ -1,4 +1,4 @@
-"""Several maps of the same wells: every well is one point, wherever each normalization puts it."""
+"""Several maps of the same wells: each well is one point with a position on every map."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ AXES = ("umap_1", "umap_2")
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One map: where a normalization puts wells or images.
+    """A map: the positions that a normalization gives to wells or images.
 
     Attributes
     ----------
-    name : of the normalization; what a user switches by.
-    note : in one line what is shown: normalization and scope, data, split.
+    name : of the normalization; users switch between views by it.
+    note : one line with normalization and scope, data, split.
     points : one row per well, or per image with a column ``site``: ``plate, well, batch, role``, the coordinates
-        ``umap_1, umap_2`` and, where known, ``compound, dose``; plates in the order of the screen. Every further
-        numeric column is a score, NaN where undefined.
+        ``umap_1, umap_2`` and, if known, ``compound, dose``; plates in the order of the screen. Every further
+        numeric column is a score, NaN if undefined.
     """
 
     name: str
@@ -38,20 +38,20 @@ class View:
     @property
     def scores(self) -> list[str]:
         """Names of the columns that are scores."""
-        own = self.points.select_dtypes("number").columns
-        return [str(c) for c in own if c not in (*DESCRIPTION, *AXES, "row", "column")]
+        numeric = self.points.select_dtypes("number").columns
+        return [str(c) for c in numeric if c not in (*DESCRIPTION, *AXES, "row", "column")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joined:
+class JoinedViews:
     """Views on one set of n points.
 
     Attributes
     ----------
-    wells : n rows of text, ``""`` where unknown: plate, well, batch, role and, where known, site, compound, dose.
+    wells : n rows of text, ``""`` if unknown: plate, well, batch, role and, if known, site, compound, dose.
     plates : all of them in the order of the screen.
-    at : per view (n, 2) coordinates, NaN where the view lacks the point.
-    scores : per view the (n,) values of each of its scores, float32, NaN where undefined.
+    at : per view (n, 2) coordinates, NaN if the view lacks the point.
+    scores : per view the (n,) values of each of its scores, float32, NaN if undefined.
     """
 
     wells: pd.DataFrame
@@ -60,7 +60,7 @@ class Joined:
     scores: list[dict[str, Floats]]
 
 
-def join(views: Sequence[View], *, seed: int = 0) -> Joined:
+def join_views(views: Sequence[View], *, seed: int = 0) -> JoinedViews:
     """Identify points by plate, well and site; the first view that has a point describes it.
 
     Points come in random order, the same for the same ``seed``: drawn in the order of plates, the last batch
@@ -82,7 +82,7 @@ def join(views: Sequence[View], *, seed: int = 0) -> Joined:
     if sites not in (0, len(views)):
         raise InputError(f"explorer: {sites} of {len(views)} maps have a column 'site'; expected all or none")
     key = ["plate", "well", "site"] if sites else ["plate", "well"]
-    stacked = pd.concat([_text(view.points) for view in views], ignore_index=True).fillna("")
+    stacked = pd.concat([_description_as_text(view.points) for view in views], ignore_index=True).fillna("")
     point = stacked.groupby(key, sort=False).ngroup().to_numpy()
     first = ~pd.Series(point).duplicated().to_numpy()
     wells = stacked[first].reset_index(drop=True)  # ngroup() numbers points by first appearance: row i is point i
@@ -90,29 +90,32 @@ def join(views: Sequence[View], *, seed: int = 0) -> Joined:
     place = np.empty(len(wells), dtype=np.intp)
     place[order] = np.arange(len(wells))
     rows = np.split(place[point], np.cumsum([len(view.points) for view in views])[:-1])
-    for view, own in zip(views, rows, strict=True):
-        if len(np.unique(own)) < len(own):
-            twice = view.points[pd.Series(own).duplicated().to_numpy()].iloc[0]
+    for view, view_rows in zip(views, rows, strict=True):
+        if len(np.unique(view_rows)) < len(view_rows):
+            twice = view.points[pd.Series(view_rows).duplicated().to_numpy()].iloc[0]
             named = ", ".join(f"{c} {twice[c]!r}" for c in key)
             raise InputError(f"explorer: the map {view.name!r} shows {named} twice; expected one row per point")
     pairs = list(zip(views, rows, strict=True))
-    return Joined(
+    return JoinedViews(
         wells=wells.iloc[order].reset_index(drop=True),
         plates=list(dict.fromkeys(wells["plate"])),
-        at=[_spread(view.points[list(AXES)].to_numpy(np.float64), own, len(wells)) for view, own in pairs],
+        at=[
+            _scatter_rows(view.points[list(AXES)].to_numpy(np.float64), view_rows, len(wells))
+            for view, view_rows in pairs
+        ],
         scores=[
-            {c: _spread(view.points[c].to_numpy(np.float32), own, len(wells)) for c in view.scores}
-            for view, own in pairs
+            {c: _scatter_rows(view.points[c].to_numpy(np.float32), view_rows, len(wells)) for c in view.scores}
+            for view, view_rows in pairs
         ],
     )
 
 
-def _text(points: pd.DataFrame) -> pd.DataFrame:
-    own = points[[c for c in DESCRIPTION if c in points]]
-    return own.astype(object).where(own.notna(), "").astype(str).astype(object)
+def _description_as_text(points: pd.DataFrame) -> pd.DataFrame:
+    description = points[[c for c in DESCRIPTION if c in points]]
+    return description.astype(object).where(description.notna(), "").astype(str).astype(object)
 
 
-def _spread(values: Any, rows: NDArray[np.intp], n: int) -> Any:
+def _scatter_rows(values: Any, rows: NDArray[np.intp], n: int) -> Any:
     full = np.full((n, *values.shape[1:]), np.nan, dtype=values.dtype)
     full[rows] = values
     return full

@@ -1,4 +1,4 @@
-"""Maps of runs that were recorded: the table of a figure, with the held-out scores of its wells."""
+"""Maps of recorded runs: the table of a figure, with the held-out scores of its wells."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import pandas as pd
 
 from harness.core import table_names
 from harness.core.exceptions import InputError
-from harness.core.score_schema import model_key
 from harness.explore.points import View
+from harness.tracking.run_selection import describe_group, is_selected
 from harness.tracking.stored_run import StoredRun, group_of, latest, models_of, stored_table
 
 TABLES = ("explorer", "umap")  # of the figures with a map, the one with more wells first
 
 
 def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
-    """Return one view per run that kept a map, by label, with the scores of its table ``predictions`` where that was
-    kept.
+    """Return one view per run with a map, by label, with the scores of its table ``predictions`` if there is one.
 
     Raises
     ------
@@ -28,23 +27,24 @@ def views_of(runs: Mapping[str, StoredRun]) -> list[View]:
         raise InputError(f"the runs are of {len(data)} data sets {sorted(data.values())}; choose one with --data")
     maps = {label: _points(run) for label, run in runs.items()}
     views = [
-        View(name=n, note=note(n, runs[n].tags), points=points) for n, points in maps.items() if points is not None
+        View(name=n, note=describe_run(n, runs[n].tags), points=points)
+        for n, points in maps.items()
+        if points is not None
     ]
     if not views:
-        raise InputError(f"none of {', '.join(runs)} kept a map; run again with the figure umap or explorer")
+        raise InputError(f"none of {', '.join(runs)} has a map; run again with the figure umap or explorer")
     return views
 
 
 def with_scores(points: pd.DataFrame, predictions: pd.DataFrame, models: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Return ``points`` with a column ``<task>/<model>``: the held-out score of the well, NaN where it was not held
-    out.
+    """Return ``points`` with a column ``<task>/<model>``: the held-out score of the well, NaN if none.
 
-    Where several folds hold a well out it is their mean; the sites of a well share its score.
+    It is the mean if several folds hold the well out; the sites of a well share its score.
     """
     key = ["plate", "well"]
     for task, model in models:
-        own = predictions[(predictions["task"] == task) & (predictions["model"] == model)]
-        scores = own.groupby(key)["score"].mean().rename(model_key(task, model))
+        of_model = predictions[(predictions["task"] == task) & (predictions["model"] == model)]
+        scores = of_model.groupby(key)["score"].mean().rename(f"{task}/{model}")
         points = points.join(scores, on=key)
     return points
 
@@ -54,20 +54,21 @@ def _points(run: StoredRun) -> pd.DataFrame | None:
     predictions = stored_table(run, table_names.PREDICTIONS)
     if points is None or predictions is None:
         return points
-    known = [pair for pair in models_of(run) if "/".join(pair) not in points]
-    return with_scores(points, predictions, known)
+    new_models = [pair for pair in models_of(run) if "/".join(pair) not in points]
+    return with_scores(points, predictions, new_models)
 
 
-def note(label: str, tags: Mapping[str, str]) -> str:
-    """Return what a map shows, in one line."""
+def describe_run(label: str, tags: Mapping[str, str]) -> str:
+    """Return normalization, scope, data and split of a run in one line."""
     return f"norm {label} ({tags.get('scope', '')}) · data {tags.get('data', '')} · split {tags.get('split', '')}"
 
 
-def chosen(
+def select_runs(
     runs: Mapping[str, StoredRun], *, ids: Sequence[str] = (), data: str | None = None, split: str | None = None
 ) -> dict[str, StoredRun]:
-    """Return finished runs that may stand in one page, by label, oldest first; those of ``ids``, else the newest of
-    each name and configuration.
+    """Return finished runs that may stand in one page, by label, oldest first.
+
+    Those are the runs of ``ids``; without ids the newest of each name and configuration.
 
     Parameters
     ----------
@@ -81,24 +82,19 @@ def chosen(
     """
     finished = {key: run for key, run in runs.items() if run.status == "FINISHED" and "data_fingerprint" in run.tags}
     if ids:
-        finished = {key: finished[key] for key in [_full_id(finished, wanted) for wanted in ids]}
-    left = [run for run in finished.values() if _matches(run, "data", data) and _matches(run, "split", split)]
-    if not left:
+        finished = {key: finished[key] for key in [_complete_id(finished, run_id) for run_id in ids]}
+    matching = [run for run in finished.values() if is_selected(run, data=data, split=split)]
+    if not matching:
         raise InputError("no finished run to explore; record one first, or choose others with --data, --split, --run")
-    groups = {group_of(run): (run.tags.get("data", ""), run.tags.get("split", "")) for run in left}
+    groups = {group_of(run): describe_group(run) for run in matching}
     if len(groups) > 1:
-        found = "; ".join(f"{d!r} {s!r} (--data {k[0][:8]} --split {k[1][:8]})" for k, (d, s) in groups.items())
-        raise InputError(f"runs of different data or splits do not show the same wells; choose one of: {found}")
-    return dict(reversed(latest(left).items()))
+        choices = "; ".join(groups.values())
+        raise InputError(f"runs of different data or splits do not show the same wells; choose one of: {choices}")
+    return dict(reversed(latest(matching).items()))
 
 
-def _matches(run: StoredRun, what: str, wanted: str | None) -> bool:
-    fingerprint = run.tags.get(f"{what}_fingerprint", "")
-    return wanted is None or wanted == run.tags.get(what) or fingerprint.startswith(wanted)
-
-
-def _full_id(runs: Mapping[str, StoredRun], wanted: str) -> str:
-    found = [key for key in runs if key.startswith(wanted)]
-    if len(found) != 1:
-        raise InputError(f"--run {wanted}: {len(found)} finished runs have an id that starts so; expected one")
-    return found[0]
+def _complete_id(runs: Mapping[str, StoredRun], start: str) -> str:
+    matching = [key for key in runs if key.startswith(start)]
+    if len(matching) != 1:
+        raise InputError(f"--run {start}: {len(matching)} finished runs have an id that starts so; expected one")
+    return matching[0]

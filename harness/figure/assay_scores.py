@@ -1,4 +1,4 @@
-"""How many assays can be predicted, and how much better than their base rate."""
+"""Number of assays that can be predicted, and how much better than their base rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from harness.core.exceptions import NotApplicable
 from harness.core.score_schema import Over
-from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.figure.base import FigureContext, FigureMember
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, add_headline, label, legend_below, new_figure, plain_axes
 from harness.settings.annotated_types import Share
 
 if TYPE_CHECKING:
@@ -20,17 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 METRICS = ("auroc", "average_precision", "base_rate")
 MARKERS = ("o", "^", "s", "D", "v", "P")
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-class AssayScores:
-    """One picture per task with several labels. Left: share of assays whose AUROC, mean over held-out folds, is
-    above x (Hofmarcher 2019 count the assays above 0.7, 0.8 and 0.9). Right: average precision against the base rate,
-    on logarithmic axes; a model that knows nothing lies on the diagonal.
+class AssayScores(FigureMember):
+    """One picture per task with several labels: AUROC and average precision of its assays.
+
+    Left: share of assays whose AUROC, mean over held-out folds, is above x (Hofmarcher 2019 count the assays above
+    0.7, 0.8 and 0.9). Right: average precision against the base rate, on logarithmic axes; a model without
+    information lies on the diagonal.
 
     ``thresholds``: AUROCs that are marked, with the share of assays above them.
     """
@@ -39,23 +41,25 @@ class AssayScores:
         self.thresholds = thresholds
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``assay_scores``: task, model, assay, auroc, average_precision, base_rate, n_folds, n, reason.
+        """Return the scores by assay, and the shares of assays above the thresholds.
+
+        ``assay_scores``: task, model, assay, auroc, average_precision, base_rate, n_folds, n, reason.
         ``assay_scores_shares``: task, model, threshold, n_above, n_scored, n_assays, share (of the scored assays).
 
         Scores are means over the ``n_folds`` held-out folds that hold both classes of the assay, so that average
-        precision and base rate belong to the same compounds; ``n`` is their number, summed over those folds. NaN where
+        precision and base rate belong to the same compounds; ``n`` is their number, summed over those folds. NaN if
         there is no such fold; ``reason`` says why.
 
-        Raises NotApplicable where no task has groups, or a metric was not computed.
+        Raises NotApplicable if no task has groups, or a metric was not computed.
         """
         scores = run.scores
         if scores is None or "group" not in scores or not (scores["group"] != "").any():
             raise NotApplicable("no task has several labels, such as assays")
-        own = scores[(scores["group"] != "") & scores["metric"].isin(METRICS)]
-        if absent := [name for name in METRICS if name not in set(own["metric"])]:
+        by_assay = scores[(scores["group"] != "") & scores["metric"].isin(METRICS)]
+        if absent := [name for name in METRICS if name not in set(by_assay["metric"])]:
             raise NotApplicable(f"needs the metrics {', '.join(METRICS)}; {', '.join(absent)} was not computed")
         keys = ["task", "model", "group"]
-        folds = own[own["over"] == Over.FOLD].set_index([*keys, "fold"])
+        folds = by_assay[by_assay["over"] == Over.FOLD].set_index([*keys, "fold"])
         by_metric = {name: folds[folds["metric"] == name] for name in METRICS}
         auroc = by_metric["auroc"]
         both = auroc["value"].notna()
@@ -93,7 +97,7 @@ class AssayScores:
             if unscored.max():
                 least, most = unscored.min(), unscored.max()
                 counts += f" · not scored: {most:,}" if least == most else f" · not scored: {least:,} to {most:,}"
-            headline(figure, f"{label(task)}: scores by assay", run, counts)
+            add_headline(figure, f"{label(task)}: scores by assay", run, counts)
             figures[f"assay_scores_{task}"] = figure
         return figures
 
@@ -121,8 +125,8 @@ class AssayScores:
                 clip_on=False,
             )
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=4.5))
-            found = " · ".join(f"{share:.0%}" for share in reached["share"])
-            labels.append(f"{label(model)}  {found}" if found else label(model))
+            shares_above = " · ".join(f"{share:.0%}" for share in reached["share"])
+            labels.append(f"{label(model)}  {shares_above}" if shares_above else label(model))
         lowest = float(np.nanmin(table["auroc"]))
         axes.set_xlim(max(0.0, min(0.45, lowest - 0.02)), 1.0)
         axes.set_ylim(0, 1.02)
@@ -132,7 +136,7 @@ class AssayScores:
         axes.set_xlabel("AUROC above", fontsize=SMALL)
         axes.set_ylabel("share of scored assays", fontsize=SMALL)
         axes.set_title("share of assays above an AUROC", fontsize=MEDIUM)
-        _plain(axes)
+        plain_axes(axes)
         title = "share with AUROC above " + " · ".join(f"{threshold:g}" for threshold in self.thresholds)
         legend_below(axes, handles, labels, drop=0.45, title=title if self.thresholds else None)
 
@@ -160,13 +164,6 @@ def _draw_precision(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_xlabel("base rate (share of actives)", fontsize=SMALL)
     axes.set_ylabel("average precision", fontsize=SMALL)
     axes.set_title("average precision against base rate", fontsize=MEDIUM)
-    _plain(axes)
+    plain_axes(axes)
     axes.minorticks_off()
     legend_below(axes, handles, labels, drop=0.45, title="median of average precision / base rate")
-
-
-def _plain(axes: Axes) -> None:
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -1,9 +1,9 @@
-"""What a figure receives, and what it must offer."""
+"""Base class of figures, and the evaluated normalization that they show."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureContext:
-    """One evaluated normalization: everything that a figure may read.
+    """An evaluated normalization: everything that a figure may read.
 
     Attributes
     ----------
@@ -33,10 +33,10 @@ class FigureContext:
     baseline_scores : the same of the trivial baselines.
     findings : of the audit.
     raw : profiles of all sites or wells before normalization, perhaps on disk. None if not kept.
-    trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None where nothing was tuned.
+    trials : of the tuning, columns :data:`harness.tuning.base.TRIALS`. None if nothing was tuned.
     n_resamples : bootstrap draws behind intervals that a figure makes itself.
     scorecard : the answers of the audit (:meth:`harness.audit.verdict.Decision.scorecard`); None without a verdict.
-    batch_tables : how batches were inferred (:class:`harness.batch.inference.assignment.BatchInference`); empty where
+    batch_tables : how batches were inferred (:class:`harness.batch.inference.assignment.BatchInference`); empty if
         they were given.
     """
 
@@ -59,19 +59,29 @@ class FigureContext:
     batch_tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
-class FigureMember(Protocol):
-    """A figure: first its tables, then the drawing of those tables. Keys of both are file stems."""
+class FigureMember:
+    """A figure: first its tables, then pictures or pages of those tables.
+
+    A subclass implements :meth:`tables` and at least one of :meth:`draw` and :meth:`pages`. Keys of what they return
+    are file stems.
+    """
+
+    def prepare(self) -> None:
+        """Do what takes seconds and needs no data, such as compiling; called in a thread while models train."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return the numbers of the figure. Raises NotApplicable where the figure has no meaning for this run."""
+        """Return the numbers of the figure.
 
-    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
+        Raises
+        ------
+        NotApplicable : the figure has no meaning for this run.
+        """
+        raise NotImplementedError
+
+    def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:  # noqa: ARG002
         """Return pictures of ``tables``, which came from :meth:`tables`."""
+        return {}
 
-
-@runtime_checkable
-class PageMember(Protocol):
-    """A figure that also makes pages."""
-
-    def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:
-        """Return self-contained HTML documents by file stem, from what :meth:`FigureMember.tables` made."""
+    def pages(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, str]:  # noqa: ARG002
+        """Return self-contained HTML documents of ``tables``."""
+        return {}

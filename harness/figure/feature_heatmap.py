@@ -1,4 +1,4 @@
-"""Wells in plate order by features in clustered order, before and after: what the batch does to which features."""
+"""Heatmap of wells in plate order by features in clustered order, before and after normalization."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from harness.core.exceptions import NotApplicable
-from harness.figure.shared.heatmap_wells import shown_wells
-from harness.plotting.axis_order import by_correlation
-from harness.plotting.batch_bar import batch_bar, gap
-from harness.plotting.control_units import in_control_units, spread
+from harness.figure.base import FigureContext, FigureMember
+from harness.figure.shared.heatmap_wells import sample_heatmap_wells
+from harness.plotting.axis_order import order_by_correlation
+from harness.plotting.batch_bar import batch_bar, places_per_line
+from harness.plotting.control_units import control_spread, in_control_units
 from harness.plotting.panels import new_grid
-from harness.plotting.style import MEDIUM, SMALL, batch_colours, headline, label, spaced
+from harness.plotting.style import MEDIUM, SMALL, add_headline, batch_colours, label, spaced_labels
 from harness.settings.annotated_types import Count
 from harness.settings.limits import Between
 
@@ -22,21 +23,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.core.arrays import Doubles
-    from harness.figure.base import FigureContext
 
 WIDTH, HEIGHT = 4.4, 2.9  # inches of a panel
 DESCRIBED = ["plate", "well", "batch", "role", "heldout"]
 STAGES = {"before": "before: raw", "after": "after: {norm}"}
 ROLES = {"negcon": "control wells", "treated": "treated wells"}
-QUANTILE, LEAST = 0.95, 3.0  # share of all values within the colour scale; smallest half-width of the scale
+LIMIT_QUANTILE, MIN_LIMIT = 0.95, 3.0  # share of all values within the colour scale; smallest half-width of the scale
 
 
-class FeatureHeatmap:
+class FeatureHeatmap(FigureMember):
     """Four heatmaps: control and treated wells, before and after.
 
     The same sampled wells stand before and after, plates by id; the same features in all panels, by hierarchical
-    clustering of their correlation over the controls before. Controls are wells that the normalizer did not use where
-    every plate has them, else any, and the title says which.
+    clustering of their correlation over the controls before. Controls are wells that the normalizer did not use if
+    every plate has them, else any; the title says which.
 
     Values are in robust sd of control wells within plates at that stage, about the median of the controls shown: a
     step of 3 between two batches is three times the noise between wells, before as after. In units of the controls
@@ -44,8 +44,8 @@ class FeatureHeatmap:
 
     Parameters
     ----------
-    wells : control wells and treated wells a plate; fewer where the plates are many.
-    max_features : drawn at random where there are more, the same for all normalizations.
+    wells : control wells and treated wells a plate; fewer on screens of many plates.
+    max_features : drawn at random if there are more, the same for all normalizations.
     """
 
     def __init__(self, *, wells: Count = 5, max_features: Annotated[int, Between(2, 1_000_000)] = 1000) -> None:
@@ -53,28 +53,30 @@ class FeatureHeatmap:
         self.max_features = max_features
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``feature_heatmap_before`` and ``feature_heatmap_after``: plate, well, batch, role, heldout and a
+        """Return the values of both stages.
+
+        ``feature_heatmap_before`` and ``feature_heatmap_after``: plate, well, batch, role, heldout and a
         column per feature, all in the order drawn, controls first; robust sd, float32.
 
-        Raises NotApplicable without raw profiles, controls or treated wells, or where no feature of the controls shown
+        Raises NotApplicable without raw profiles, controls or treated wells, or if no feature of the controls shown
         varies within plates.
         """
-        shown = shown_wells(run, n=self.wells, max_features=self.max_features)
-        controls = (shown.wells["role"] == "negcon").to_numpy()
-        stages = {"before": shown.before, "after": shown.after}
-        plate = shown.wells["plate"][controls]
-        sd = {stage: spread(X[controls], plate) for stage, X in stages.items()}
-        known = np.flatnonzero(np.isfinite(sd["before"]) & np.isfinite(sd["after"]))
-        if not len(known):
+        sampled = sample_heatmap_wells(run, n=self.wells, max_features=self.max_features)
+        controls = (sampled.wells["role"] == "negcon").to_numpy()
+        stages = {"before": sampled.before, "after": sampled.after}
+        plate = sampled.wells["plate"][controls]
+        sd = {stage: control_spread(X[controls], plate) for stage, X in stages.items()}
+        defined = np.flatnonzero(np.isfinite(sd["before"]) & np.isfinite(sd["after"]))
+        if not len(defined):
             raise NotApplicable("no feature varies between control wells of a plate, both before and after")
         with np.errstate(invalid="ignore"):
-            order = known[by_correlation(np.atleast_2d(np.corrcoef(shown.before[controls][:, known].T)))]
-        names = [shown.features[i] for i in order]
+            order = defined[order_by_correlation(np.atleast_2d(np.corrcoef(sampled.before[controls][:, defined].T)))]
+        names = [sampled.features[i] for i in order]
         tables = {}
         for stage, X in stages.items():
             centre = np.median(X[controls].astype(np.float64), axis=0)
             Z = in_control_units(X[:, order], centre=centre[order], sd=sd[stage][order])
-            tables[f"feature_heatmap_{stage}"] = pd.concat([shown.wells, pd.DataFrame(Z, columns=names)], axis=1)
+            tables[f"feature_heatmap_{stage}"] = pd.concat([sampled.wells, pd.DataFrame(Z, columns=names)], axis=1)
         return tables
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
@@ -82,17 +84,17 @@ class FeatureHeatmap:
         values = {stage: tables[f"feature_heatmap_{stage}"] for stage in STAGES}
         wells = values["before"][DESCRIBED]
         numbers = {stage: table.drop(columns=DESCRIBED).to_numpy() for stage, table in values.items()}
-        limit = max(LEAST, float(np.ceil(np.quantile(np.abs(np.stack(list(numbers.values()))), QUANTILE))))
+        limit = max(MIN_LIMIT, float(np.ceil(np.quantile(np.abs(np.stack(list(numbers.values()))), LIMIT_QUANTILE))))
         figure, panels = new_grid(2, 2, width=WIDTH, height=HEIGHT, gaps=(0.4, 0.3))
         for row, role in zip(panels, ROLES, strict=True):
-            own = (wells["role"] == role).to_numpy()
+            of_role = (wells["role"] == role).to_numpy()
             for axes, stage in zip(row, STAGES, strict=True):
-                _panel(axes, numbers[stage][own], wells[own], run, limit, named=axes is row[0])
+                _draw_panel(axes, numbers[stage][of_role], wells[of_role], run, limit, named=axes is row[0])
                 if role == "negcon":
                     axes.set_title(STAGES[stage].format(norm=label(run.norm)), fontsize=MEDIUM)
             offset = -30 - 4.8 * max(len(label(batch, 16)) for batch in wells["batch"].unique())
             row[0].annotate(
-                f"{ROLES[role]} (n = {own.sum():,})", (0.0, 0.5), xycoords="axes fraction", xytext=(offset, 0),
+                f"{ROLES[role]} (n = {of_role.sum():,})", (0.0, 0.5), xycoords="axes fraction", xytext=(offset, 0),
                 textcoords="offset points", rotation=90, ha="center", va="center", fontsize=MEDIUM,
             )  # fmt: skip
         features = values["before"].columns[len(DESCRIBED) :].tolist()
@@ -111,11 +113,13 @@ class FeatureHeatmap:
         plates, batches = wells["plate"].nunique(), wells["batch"].nunique()
         counts = f"n = {len(wells):,} wells on {plates:,} plates in {batches:,} batches · {kind}"
         what = "Features of sampled wells, plates by id, features by clustering before"
-        headline(figure, what, run, counts)
+        add_headline(figure, what, run, counts)
         return {"feature_heatmap": figure}
 
 
-def _panel(axes: Axes, values: Doubles, wells: pd.DataFrame, run: FigureContext, limit: float, *, named: bool) -> None:
+def _draw_panel(
+    axes: Axes, values: Doubles, wells: pd.DataFrame, run: FigureContext, limit: float, *, named: bool
+) -> None:
     axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     axes.set(xticks=[], yticks=[])
     colours = batch_colours(run.normalized.wells["batch"].unique().tolist())
@@ -123,7 +127,7 @@ def _panel(axes: Axes, values: Doubles, wells: pd.DataFrame, run: FigureContext,
 
 
 def _name_features(axes: Axes, features: list[str]) -> None:
-    ticks = spaced(range(len(features)), gap(axes, len(features), along="x"))
+    ticks = spaced_labels(range(len(features)), places_per_line(axes, len(features), along="x"))
     axes.set_xticks(ticks, [label(features[i], 28) for i in ticks], rotation=90, fontsize=SMALL - 1)
     axes.set_xlabel(
         f"{len(features):,} features" + (", some named" if len(ticks) < len(features) else ""), fontsize=SMALL

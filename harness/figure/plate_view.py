@@ -1,4 +1,4 @@
-"""A value on the layout of the plate, before and after: edges, rows and columns show."""
+"""One value on the layout of the plate, before and after: shows effects of edges, rows and columns."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 import pandas as pd
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.figure.shared.plate_values import plate_values
 from harness.figure.shared.position_effect import position_effect
 from harness.plotting.panels import new_grid
-from harness.plotting.style import SMALL, headline, label
+from harness.plotting.style import SMALL, add_headline, label
 from harness.settings.annotated_types import Count, Name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 WIDTH = 2.5  # inches of a panel
-QUANTILE = 0.97  # of all values shown lies within the colour scale
+LIMIT_QUANTILE = 0.97  # of all values shown lies within the colour scale
 STAGES = {"before": "before", "after": "after", "score": "score"}
 
 
-class PlateView:
+class PlateView(FigureMember):
     """Medians over the plates of a batch, and single plates, on rows and columns of the plate.
 
-    Every value is taken about the median of its plate. Batches and plates shown are those where rows and columns
+    Every value is relative to the median of its plate. Batches and plates shown are those on which rows and columns
     explain most before normalization (adjusted R^2 of :func:`harness.figure.shared.position_effect.position_effect`,
     written above each panel). All panels have one scale of colours. Compounds that lie in the same well on every
     plate look like an effect of the position: on a fixed layout nothing can tell them apart.
@@ -48,30 +48,32 @@ class PlateView:
         self.plates = plates
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``plate_view``: one row per position of each panel, panels in the order drawn: kind (batch, plate),
+        """Return the panels, the position effects and the value shown.
+
+        ``plate_view``: one row per position of each panel, panels in the order drawn: kind (batch, plate),
         name, stage (before, after, score), row, column, value (median over plates), n (plates with a value there).
         ``plate_view_effects``: kind, name, n_plates, n_wells, stage, effect (adjusted R^2, NaN if undefined) of all
         batches and plates, strongest first. ``plate_view_value``: feature, why, unit.
 
-        Raises NotApplicable where rows and columns are not known; InputError for an unknown feature.
+        Raises NotApplicable if rows and columns are not known; InputError for an unknown feature.
         """
         wells = run.normalized.wells
         if not {"row", "column"} <= set(wells):
             raise NotApplicable("rows and columns of the wells are not known")
         values = plate_values(run, self.feature)
-        known = pd.DataFrame(values.stages).join(wells[["plate", "batch", "row", "column"]])
-        known = known.dropna().astype({"row": int, "column": int})
-        if known.empty:
+        positioned = pd.DataFrame(values.stages).join(wells[["plate", "batch", "row", "column"]])
+        positioned = positioned.dropna().astype({"row": int, "column": int})
+        if positioned.empty:
             raise NotApplicable(f"no well has both a position and a value of {values.name}")
         stages = list(values.stages)
-        effects = pd.concat([_effects(known, kind, stages) for kind in ("batch", "plate")], ignore_index=True)
+        effects = pd.concat([_effects(positioned, kind, stages) for kind in ("batch", "plate")], ignore_index=True)
         first = effects[effects["stage"] == stages[0]]
         parts = []
         for kind, n in (("batch", self.batches), ("plate", self.plates)):
             for name in first.loc[first["kind"] == kind, "name"].head(n):
-                own = known[known[kind] == name]
+                part = positioned[positioned[kind] == name]
                 for stage in stages:
-                    at = own.groupby(["row", "column"])[stage].agg(value="median", n="size").reset_index()
+                    at = part.groupby(["row", "column"])[stage].agg(value="median", n="size").reset_index()
                     parts.append(at.assign(kind=kind, name=name, stage=stage))
         columns = ["kind", "name", "stage", "row", "column", "value", "n"]
         about = pd.DataFrame({"feature": [values.name], "why": [values.why], "unit": [values.unit]})
@@ -82,29 +84,31 @@ class PlateView:
         """Return batches at the left, plates at the right, one a row; stages side by side."""
         view, effects, about = tables["plate_view"], tables["plate_view_effects"], tables["plate_view_value"].iloc[0]
         stages = view["stage"].unique().tolist()
-        shown = {kind: own["name"].unique().tolist() for kind, own in view.groupby("kind", sort=False)}
-        rows = max(map(len, shown.values()))
+        names_by_kind = {
+            kind: panel_values["name"].unique().tolist() for kind, panel_values in view.groupby("kind", sort=False)
+        }
+        rows = max(map(len, names_by_kind.values()))
         shape = (int(view["row"].max()), int(view["column"].max()))
         height = float(np.clip(WIDTH * shape[0] / shape[1], 0.6, 2 * WIDTH))
-        figure, grid = new_grid(rows, len(stages) * len(shown), width=WIDTH, height=height, gaps=(0.3, 0.62))
-        limit = _limit(view["value"])
+        figure, grid = new_grid(rows, len(stages) * len(names_by_kind), width=WIDTH, height=height, gaps=(0.3, 0.62))
+        limit = _colour_limit(view["value"])
         strength = effects.set_index(["kind", "name", "stage"])["effect"].to_dict()
         n_plates = effects.set_index(["kind", "name"])["n_plates"].to_dict()
         for i, axes in enumerate(axes for row in grid for axes in row):
-            row, column = divmod(i, len(stages) * len(shown))
-            kind, stage = list(shown)[column // len(stages)], stages[column % len(stages)]
-            if row >= len(shown[kind]):
+            row, column = divmod(i, len(stages) * len(names_by_kind))
+            kind, stage = list(names_by_kind)[column // len(stages)], stages[column % len(stages)]
+            if row >= len(names_by_kind[kind]):
                 axes.remove()
                 continue
-            name = shown[kind][row]
-            own = view[(view["kind"] == kind) & (view["name"] == name) & (view["stage"] == stage)]
+            name = names_by_kind[kind][row]
+            panel_values = view[(view["kind"] == kind) & (view["name"] == name) & (view["stage"] == stage)]
             median = f"{label(name, 16)}, median of {n_plates[kind, name]:,} plates"
             who = median if kind == "batch" else f"plate {label(name, 24)}"
-            title = f"{who}\n{STAGES[stage]}: R² {_number(strength[kind, name, stage])}"
-            _panel(axes, own, shape, limit)
+            title = f"{who}\n{STAGES[stage]}: R² {_format_effect(strength[kind, name, stage])}"
+            _draw_panel(axes, panel_values, shape, limit)
             axes.set_title(title, fontsize=SMALL, pad=3)
-        drawn = [axes for axes in figure.axes if axes.images]
-        bar = figure.colorbar(drawn[0].images[0], cax=_right_of(drawn), extend="both")
+        panels = [axes for axes in figure.axes if axes.images]
+        bar = figure.colorbar(panels[0].images[0], cax=_colour_bar_axes(panels), extend="both")
         bar.set_label(textwrap.fill(about["unit"], 27), fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
         wells = run.normalized.wells
@@ -113,55 +117,57 @@ class PlateView:
             " · strongest first · R²: of rows and columns, adjusted"
         )
         what = f"{label(about['feature'], 40)} on the plate ({about['why']})"
-        headline(figure, what, run, counts)
+        add_headline(figure, what, run, counts)
         return {"plate_view": figure}
 
 
-def _effects(known: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataFrame:
+def _effects(positioned: pd.DataFrame, kind: str, stages: list[str]) -> pd.DataFrame:
     """Return position effects of all batches or plates, strongest at the first stage first, undefined last."""
     rows = []
-    for name, own in known.groupby(kind, sort=False):
-        effect = position_effect(own[stages].to_numpy(dtype=np.float64), own)
-        base = {"kind": kind, "name": name, "n_plates": own["plate"].nunique(), "n_wells": len(own)}
+    for name, part in positioned.groupby(kind, sort=False):
+        effect = position_effect(part[stages].to_numpy(dtype=np.float64), part)
+        base = {"kind": kind, "name": name, "n_plates": part["plate"].nunique(), "n_wells": len(part)}
         rows += [{**base, "stage": stage, "effect": value} for stage, value in zip(stages, effect, strict=True)]
     table = pd.DataFrame(rows)
     first = table["effect"].where(table["stage"] == stages[0]).groupby(table["name"]).transform("first")
     return table.iloc[np.argsort(-first.to_numpy(), kind="stable")]
 
 
-def _limit(values: pd.Series[float]) -> float:
-    limit = float(values.abs().quantile(QUANTILE))
+def _colour_limit(values: pd.Series[float]) -> float:
+    limit = float(values.abs().quantile(LIMIT_QUANTILE))
     if limit == 0:
         return 1.0
     step = 10.0 ** math.floor(math.log10(limit))
     return math.ceil(limit / step * 2) / 2 * step
 
 
-def _panel(axes: Axes, own: pd.DataFrame, shape: tuple[int, int], limit: float) -> None:
+def _draw_panel(axes: Axes, values: pd.DataFrame, shape: tuple[int, int], limit: float) -> None:
     plate = np.full(shape, np.nan)
-    plate[own["row"].to_numpy() - 1, own["column"].to_numpy() - 1] = own["value"]
+    plate[values["row"].to_numpy() - 1, values["column"].to_numpy() - 1] = values["value"]
     axes.patch.set_facecolor("0.82")
     axes.imshow(
         np.ma.masked_invalid(plate), cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
     )
     every = [math.ceil(n / most) for n, most in zip(shape, (8, 8), strict=True)]
     rows, columns = (list(range(0, n, step)) for n, step in zip(shape, every, strict=True))
-    axes.set_yticks(rows, [_letters(i) for i in rows], fontsize=SMALL - 1)
+    axes.set_yticks(rows, [_row_name(i) for i in rows], fontsize=SMALL - 1)
     axes.set_xticks(columns, [str(i + 1) for i in columns], fontsize=SMALL - 1)
     axes.tick_params(length=2, pad=1.5)
 
 
-def _letters(row: int) -> str:
-    """Return name of a row counted from 0: A to Z, then AA."""
-    return chr(65 + row) if row < 26 else _letters(row // 26 - 1) + chr(65 + row % 26)
+def _row_name(row: int) -> str:
+    """Return the name of a row, counted from 0: A to Z, then AA."""
+    return chr(65 + row) if row < 26 else _row_name(row // 26 - 1) + chr(65 + row % 26)
 
 
-def _right_of(drawn: list[Axes]) -> Axes:
-    """Return a place for the colours beside the last panel of the first row."""
-    top = max(axes.get_position().y1 for axes in drawn)
-    last = max((axes for axes in drawn if axes.get_position().y1 > top - 1e-6), key=lambda axes: axes.get_position().x1)
+def _colour_bar_axes(panels: list[Axes]) -> Axes:
+    """Return axes for the colour bar at the right of the last panel of the first row."""
+    top = max(axes.get_position().y1 for axes in panels)
+    last = max(
+        (axes for axes in panels if axes.get_position().y1 > top - 1e-6), key=lambda axes: axes.get_position().x1
+    )
     return last.inset_axes((1.05, 0.0, 0.05, 1.0))
 
 
-def _number(value: float) -> str:
+def _format_effect(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "undefined"

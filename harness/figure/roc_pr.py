@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from harness.core.exceptions import NotApplicable
-from harness.plotting.curve import mean_curve, steps, thin
-from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.figure.base import FigureContext, FigureMember
+from harness.plotting.curve import mean_curve, precision_recall_steps, thin_curve
+from harness.plotting.style import MEDIUM, OKABE_ITO, SMALL, add_headline, faint_grid, label, legend_below, new_figure
 from harness.settings.limits import Between
 
 if TYPE_CHECKING:
@@ -19,18 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.core.evaluation import Evaluation
-    from harness.figure.base import FigureContext
 
 TITLE = {"roc": "ROC", "pr": "precision-recall"}
 AXES = {"roc": ("false positive rate", "true positive rate"), "pr": ("recall", "precision")}
 SCORE = {"roc": "AUROC", "pr": "average precision"}
 
 
-class RocPr:
+class RocPr(FigureMember):
     """One picture per task and model: ROC at the left, precision-recall at the right, one line per fold.
 
     Up to 8 folds are coloured and named with their scores; more are thin lines under their mean. Folds are
-    never pooled: a shift of a whole batch would show up as a ranking within it. Tasks with many labels are left out.
+    never pooled: a shift of a whole batch would look like a ranking within it. Tasks with many labels are left out.
     """
 
     def __init__(self, *, max_points: Annotated[int, Between(2, 1_000_000)] = 200) -> None:
@@ -44,10 +44,10 @@ class RocPr:
         points. A fold with one class has one row, with NaN for x, y and value, and says so in ``reason``,
         which is empty elsewhere.
 
-        Raises NotApplicable where no fold has both classes.
+        Raises NotApplicable if no fold has both classes.
         """
         parts = [
-            self._fold(e).assign(task=task, model=model, line=line, fold=e.split.name, n=len(e.y))
+            self._curves(e).assign(task=task, model=model, line=line, fold=e.split.name, n=len(e.y))
             for (task, model), folds in run.evaluations.items()
             for line, e in enumerate(e for e in folds if not e.group)
         ]
@@ -59,7 +59,7 @@ class RocPr:
         columns = ["task", "model", "line", "fold", "curve", "x", "y", "value", "base_rate", "n", "reason"]
         return {"roc_pr": table[columns]}
 
-    def _fold(self, e: Evaluation) -> pd.DataFrame:
+    def _curves(self, e: Evaluation) -> pd.DataFrame:
         base = float(np.mean(e.y)) if len(e.y) else np.nan
         if len(np.unique(e.y)) < 2:
             row = {"curve": "roc", "x": np.nan, "y": np.nan, "value": np.nan, "base_rate": base}
@@ -67,9 +67,9 @@ class RocPr:
         fpr, tpr, _ = roc_curve(e.y, e.score)
         precision, recall, _ = precision_recall_curve(e.y, e.score)
         parts = []
-        for curve, (x, y) in {"roc": (fpr, tpr), "pr": steps(precision, recall)}.items():
-            kept = thin(x, y, limit=self.max_points)
-            part = {"curve": curve, "x": x[kept], "y": y[kept], "value": float(auc(x, y))}
+        for curve, (x, y) in {"roc": (fpr, tpr), "pr": precision_recall_steps(precision, recall)}.items():
+            vertices = thin_curve(x, y, limit=self.max_points)
+            part = {"curve": curve, "x": x[vertices], "y": y[vertices], "value": float(auc(x, y))}
             parts.append(pd.DataFrame(part))
         return pd.concat(parts).assign(base_rate=base, reason="")
 
@@ -89,7 +89,7 @@ class RocPr:
                 names = ", ".join(label(fold, 16) for fold in absent["fold"].iloc[:4])
                 more = f" and {len(absent) - 4:,} more" if len(absent) > 4 else ""
                 counts += f" · left out, one class only: {names}{more}"
-            headline(figure, f"{label(task)}, {label(model)}: held-out folds", run, counts)
+            add_headline(figure, f"{label(task)}, {label(model)}: held-out folds", run, counts)
             figures[f"roc_pr_{task}_{model}"] = figure
         return figures
 
@@ -105,8 +105,7 @@ def _draw_panel(axes: Axes, curves: pd.DataFrame, curve: str) -> None:
     axes.set_ylabel(AXES[curve][1], fontsize=SMALL)
     axes.set_title(TITLE[curve], fontsize=MEDIUM)
     axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
+    faint_grid(axes)
 
 
 def _draw_few(axes: Axes, lines: list[pd.DataFrame], curve: str) -> None:

@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 
 from harness.audit.scorecard.answer import Question
 from harness.core.exceptions import NotApplicable
-from harness.plotting.style import MEDIUM, SMALL, headline, label, new_figure
+from harness.figure.base import FigureContext, FigureMember
+from harness.plotting.style import MEDIUM, SMALL, add_headline, label, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,20 +18,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 COLOURS = {"yes": "#009E73", "no": "#D55E00", "": "#E3E3E3"}  # Okabe and Ito 2008; read with the marks
 MARKS = {"yes": "\N{CHECK MARK}", "no": "\N{MULTIPLICATION SIGN}", "": "?"}
 CELL = (0.92, 0.42)  # inches
 
 
-class Scorecard:
+class Scorecard(FigureMember):
     """One row of the matrix: the answers on this run; ``harness.compare`` draws a row for each normalization."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``scorecard_matrix``: ``norm, question, answer, good, value``.
 
-        Raises NotApplicable if no verdict was asked for.
+        Raises NotApplicable without a verdict.
         """
         if run.scorecard is None:
             raise NotApplicable("no scorecard: audit has no verdict")
@@ -42,7 +42,7 @@ class Scorecard:
         figure = draw_matrix(tables["scorecard_matrix"])
         first = run.scorecard.iloc[0]
         counts = f"{first['n_batches']:,} batches · {first['n_plates']:,} plates · {LEGEND}"
-        headline(figure, "Scorecard", run, counts)
+        add_headline(figure, "Scorecard", run, counts)
         return {"scorecard": figure}
 
 
@@ -63,7 +63,7 @@ def draw_matrix(table: pd.DataFrame) -> Figure:
     figure, (axes,) = new_figure(CELL[0] * len(questions), CELL[1] * len(norms))
     for row in table.to_dict("records"):
         x, y = questions.index(Question(row["question"])), norms.index(row["norm"])
-        _cell(axes, x, y, row["good"], row["value"])
+        _draw_cell(axes, x, y, row["good"], row["value"])
     axes.set_xlim(0, len(questions))
     axes.set_ylim(len(norms), 0)
     names = [question.short.replace(" ", "\n", 1) for question in questions]
@@ -75,7 +75,7 @@ def draw_matrix(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, x: int, y: int, good: str, value: float) -> None:
+def _draw_cell(axes: Axes, x: int, y: int, good: str, value: float) -> None:
     axes.add_patch(Rectangle((x + 0.02, y + 0.04), 0.96, 0.92, facecolor=COLOURS[good], edgecolor="none"))
     number = "" if pd.isna(value) else f" {value:.2f}"
     dark = good == ""

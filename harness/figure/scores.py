@@ -1,4 +1,4 @@
-"""Scores of every held-out fold with their intervals, models side by side."""
+"""Scores of every held-out fold with their intervals, by model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
 from harness.core.score_schema import Over
-from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure, spaced
+from harness.figure.base import FigureContext, FigureMember
+from harness.plotting.style import (
+    OKABE_ITO,
+    SMALL,
+    add_headline,
+    faint_grid,
+    label,
+    legend_below,
+    new_figure,
+    spaced_labels,
+)
 from harness.settings.annotated_types import Name
 
 if TYPE_CHECKING:
@@ -17,15 +27,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 MOST_ROWS = 40
 
 
-class Scores:
+class Scores(FigureMember):
     """One picture per task: a row per fold, a dot with its interval per model.
 
-    ``chance`` is the value of a model that knows nothing, drawn as a line.
+    ``chance`` is the value of a model without information, drawn as a line.
     """
 
     def __init__(self, *, metric: Name = "auroc", chance: float = 0.5) -> None:
@@ -33,9 +42,9 @@ class Scores:
         self.chance = chance
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
-        """Return ``scores_<metric>``: task, model, fold, value, lower, upper; NaN where undefined.
+        """Return ``scores_<metric>``: task, model, fold, value, lower, upper; NaN if undefined.
 
-        Raises NotApplicable where ``run.scores`` is absent or holds no value of the metric.
+        Raises NotApplicable if ``run.scores`` is absent or holds no value of the metric.
         """
         if run.scores is None:
             raise NotApplicable("no table of scores")
@@ -60,7 +69,7 @@ class Scores:
             undefined = table[table["value"].isna()]["fold"].unique()
             if len(undefined):
                 counts += f" · undefined in {len(undefined):,}: {', '.join(label(f, 16) for f in undefined[:4])}"
-            headline(figure, f"{label(task)}: {label(self.metric)} by held-out fold", run, counts)
+            add_headline(figure, f"{label(task)}: {label(self.metric)} by held-out fold", run, counts)
             figures[f"scores_{self.metric}_{task}"] = figure
         return figures
 
@@ -77,11 +86,10 @@ class Scores:
             handles.append(Line2D([], [], color=colour, marker="o", markersize=4))
             labels.append(f"{label(model)}  mean {part['value'].mean():.3f}")
         axes.axvline(self.chance, color="0.5", linestyle=":", linewidth=1)
-        ticks = spaced(range(len(folds)), len(folds) / MOST_ROWS)
+        ticks = spaced_labels(range(len(folds)), len(folds) / MOST_ROWS)
         axes.set_yticks(ticks, [label(folds[i], 20) for i in ticks], fontsize=SMALL)
         axes.set_ylim(len(folds) - 0.5, -0.5)
         axes.set_xlabel(label(self.metric), fontsize=SMALL)
         axes.tick_params(axis="x", labelsize=SMALL)
-        axes.grid(axis="x", color="0.92", linewidth=0.6)
-        axes.set_axisbelow(True)
+        faint_grid(axes, "x")
         legend_below(axes, handles, labels, drop=0.5)

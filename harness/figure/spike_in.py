@@ -1,4 +1,4 @@
-"""What becomes of a known effect: how much of it is left, by how common it is."""
+"""Share of a known effect that is left after normalization, by how common the effect is."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from harness.core.exceptions import NotApplicable
-from harness.plotting.style import OKABE_ITO, SMALL, headline, label, legend_below, new_figure
+from harness.figure.base import FigureContext, FigureMember
+from harness.plotting.style import OKABE_ITO, SMALL, add_headline, faint_grid, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
 _ARM = re.compile(r"audit/spike_in/([^/]+)/(prevalence|contrast|retention|spillover)")
-RAW = {"contrast": 1.0, "retention": 1.0, "spillover": 0.0}  # if no effect depends on how common it is
+YARDSTICK = {"contrast": 1.0, "retention": 1.0, "spillover": 0.0}  # if no effect depends on how common it is
 
 
-class SpikeIn:
-    """What is left of a known effect against the share of treated wells that carry it, by arm of the spike-in.
+class SpikeIn(FigureMember):
+    """Part of a known effect that is left, against the share of treated wells that carry it, by arm of the spike-in.
 
     Left: contrast of spiked and other wells, relative to the yardstick. Right: displacement of the spiked wells
-    (retention, filled) and of the other wells of the same plates (spillover, open). Dotted: what the yardstick shows.
+    (retention, filled) and of the other wells of the same plates (spillover, open). Dotted: the yardstick.
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
@@ -40,7 +40,7 @@ class SpikeIn:
             {"arm": m.group(1), "what": m.group(2), "prevalence": shares[m.group(1)]}
             | {"value": f.value, "lower": f.lower, "upper": f.upper}
             for m, f in matches
-            if m.group(2) in RAW and m.group(1) in shares and not np.isnan(f.value)
+            if m.group(2) in YARDSTICK and m.group(1) in shares and not np.isnan(f.value)
         ]
         if not rows:
             raise NotApplicable("the audit holds no spike-in")
@@ -49,18 +49,18 @@ class SpikeIn:
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
         """Return ``spike_in``: a panel of contrasts and one of displacements."""
         table = tables["spike_in_prevalence"]
-        figure, panels = _grid(2)
+        figure, panels = _new_panels(2)
         contrast = table["what"] == "contrast"
-        _draw_displaced(panels[0], table[contrast], "contrast, yardstick = 1")
-        _draw_displaced(panels[1], table[~contrast], "displacement: retention ●, spillover ○")
+        _draw_panel(panels[0], table[contrast], "contrast, yardstick = 1")
+        _draw_panel(panels[1], table[~contrast], "displacement: retention ●, spillover ○")
         counts = (
             "contrast: spiked against other wells in sd of the noise, relative to scaling each plate by its controls"
         )
-        headline(figure, "spike-in: is a known effect kept, however common it is?", run, counts)
+        add_headline(figure, "Spike-in: is a known effect kept, however common it is?", run, counts)
         return {"spike_in": figure}
 
 
-def _grid(n: int) -> tuple[Figure, list[Axes]]:
+def _new_panels(n: int) -> tuple[Figure, list[Axes]]:
     """Return ``n`` axes in rows of up to three."""
     width, height, right, down = 1.9, 1.7, 0.55, 0.95  # inches; of axes, and between them
     figure, axes = new_figure(width, height, panels=n)
@@ -68,17 +68,17 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
     whole = columns * (width + right), rows * (height + down)
     figure.set_size_inches(*whole)
     for i, panel in enumerate(axes):
-        left, bottom = (i % 3) * (width + right), (rows - 1 - i // 3) * (height + down)
-        panel.set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
+        x, bottom = (i % 3) * (width + right), (rows - 1 - i // 3) * (height + down)
+        panel.set_position((x / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
     return figure, axes
 
 
-def _draw_displaced(axes: Axes, table: pd.DataFrame, title: str) -> None:
+def _draw_panel(axes: Axes, table: pd.DataFrame, title: str) -> None:
     handles: list[Any] = []
     names = []
-    for i, (arm, own) in enumerate(table.groupby("arm", sort=False)):
+    for i, (arm, findings) in enumerate(table.groupby("arm", sort=False)):
         colour = OKABE_ITO[i % len(OKABE_ITO)]
-        for what, part in own.groupby("what"):
+        for what, part in findings.groupby("what"):
             part = part.sort_values("prevalence")
             face = "none" if what == "spillover" else colour
             axes.vlines(part["prevalence"], part["lower"], part["upper"], color=colour, linewidth=1)
@@ -93,7 +93,7 @@ def _draw_displaced(axes: Axes, table: pd.DataFrame, title: str) -> None:
             )
         handles.append(Line2D([], [], linestyle="", marker="o", color=colour))
         names.append(label(str(arm).replace("_", " ")))
-    for level in {RAW[what] for what in table["what"]}:
+    for level in {YARDSTICK[what] for what in table["what"]}:
         axes.axhline(level, color="0.5", linestyle=":", linewidth=1)
     axes.set_xlim(0, 1)
     axes.set_ylim(
@@ -102,11 +102,6 @@ def _draw_displaced(axes: Axes, table: pd.DataFrame, title: str) -> None:
     axes.set_xlabel("share of treated wells spiked", fontsize=SMALL)
     axes.set_title(title, fontsize=SMALL)
     axes.tick_params(labelsize=SMALL - 1)
-    _plain(axes)
-    legend_below(axes, handles, names, drop=0.42)
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(color="0.93", linewidth=0.6)
-    axes.set_axisbelow(True)
+    faint_grid(axes)
     axes.spines[["top", "right"]].set_visible(False)
+    legend_below(axes, handles, names, drop=0.42)

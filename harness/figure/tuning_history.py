@@ -1,4 +1,4 @@
-"""What the search found, trial after trial."""
+"""Values of the tuning trials and the best so far."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from harness.core.exceptions import NotApplicable
+from harness.figure.base import FigureContext, FigureMember
 from harness.metric.shared.named_metrics import metric_named
-from harness.plotting.style import SMALL, batch_colours, headline, label, legend_below, new_figure
+from harness.plotting.style import SMALL, add_headline, batch_colours, faint_grid, label, legend_below, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
-
-class TuningHistory:
+class TuningHistory(FigureMember):
     """One picture per task and model: value on inner folds of every trial, and the best so far, by held-out fold."""
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``tuning_history``: task, model, fold, metric, number, value, state, best (complete trials so far).
 
-        A pruned trial's value is the mean over the inner folds that it reached. Raises NotApplicable where nothing
+        A pruned trial's value is the mean over the inner folds that it reached. Raises NotApplicable if nothing
         was tuned.
         """
         if run.trials is None:
@@ -51,7 +50,7 @@ class TuningHistory:
             axes.set_xlabel("trial (0: the model as configured)", fontsize=SMALL)
             counts = table["state"].value_counts()
             n = f"{counts.get('complete', 0):,} trials complete, {counts.get('pruned', 0):,} pruned"
-            headline(figure, f"{label(task)}/{label(model)}: tuning inside the training batches", run, n)
+            add_headline(figure, f"{label(task)}/{label(model)}: tuning inside the training batches", run, n)
             figures[f"tuning_history_{task}_{model}"] = figure
         return figures
 
@@ -65,13 +64,12 @@ class TuningHistory:
             first, last = rows["best"].iloc[0], rows["best"].iloc[-1]
             handles.append(Line2D([], [], color=colour, marker="o", markersize=3.5))
             labels.append(f"{label(fold, 16)}  {first:.3f} to {last:.3f}")
-        shown = table["value"][table["state"] == "complete"].dropna()
-        low, high = np.quantile(shown, [0.1, 1.0]) if len(shown) else (0.0, 1.0)
+        complete_values = table["value"][table["state"] == "complete"].dropna()
+        low, high = np.quantile(complete_values, [0.1, 1.0]) if len(complete_values) else (0.0, 1.0)
         lowest = min(low, table["best"].min())
         room = 0.06 * (high - lowest) or 0.01
         axes.set_ylim(lowest - room, high + room)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.tick_params(labelsize=SMALL)
-        axes.grid(axis="y", color="0.92", linewidth=0.6)
-        axes.set_axisbelow(True)
+        faint_grid(axes, "y")
         legend_below(axes, handles, labels, drop=0.5, title="held out: as configured to best")

@@ -1,4 +1,4 @@
-"""Which parameters mattered."""
+"""Importance of the tuned parameters."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 import pandas as pd
 
 from harness.core.exceptions import NotApplicable
-from harness.plotting.style import SMALL, headline, label, new_figure
+from harness.figure.base import FigureContext, FigureMember
+from harness.plotting.style import SMALL, add_headline, label, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from harness.figure.base import FigureContext
 
-FEWEST = 5  # complete trials of a study
+MIN_TRIALS = 5  # complete trials of a study
 
 
-class TuningImportance:
+class TuningImportance(FigureMember):
     """One picture per task and model: the share of the values' variance that each parameter explains.
 
-    Functional ANOVA on a random forest over the complete trials of a study (Hutter 2014, ICML), as Optuna has it:
+    Functional ANOVA on a random forest over the complete trials of a study (Hutter 2014, ICML), as in Optuna:
     shares of one study add up to 1. With few trials they are rough: the dots, one per held-out fold, show how much.
     """
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
         """Return ``tuning_importance``: task, model, fold, parameter, importance, n (complete trials).
 
-        Raises NotApplicable where nothing was tuned, or every study has fewer than :data:`FEWEST` complete trials or
+        Raises NotApplicable if nothing was tuned, or every study has fewer than :data:`MIN_TRIALS` complete trials or
         equal values in all.
         """
         if run.trials is None:
@@ -38,11 +38,11 @@ class TuningImportance:
         complete = run.trials[run.trials["state"] == "complete"]
         rows = []
         for (task, model, fold), trials in complete.groupby(["task", "model", "fold"], sort=False):
-            if len(trials) >= FEWEST and trials["value"].min() < trials["value"].max():
+            if len(trials) >= MIN_TRIALS and trials["value"].min() < trials["value"].max():
                 for parameter, importance in _importances(trials, run.seed).items():
                     rows.append((task, model, fold, parameter, importance, len(trials)))
         if not rows:
-            raise NotApplicable(f"no study has {FEWEST} complete trials with different values")
+            raise NotApplicable(f"no study has {MIN_TRIALS} complete trials with different values")
         table = pd.DataFrame(rows, columns=["task", "model", "fold", "parameter", "importance", "n"])
         return {"tuning_importance": table}
 
@@ -64,7 +64,7 @@ class TuningImportance:
             axes.spines[["top", "right"]].set_visible(False)
             n = table.drop_duplicates("fold")["n"]
             counts = f"{len(n)} studies of {n.min()} to {n.max()} complete trials"
-            headline(figure, f"{label(task)}/{label(model)}: importance of parameters", run, counts)
+            add_headline(figure, f"{label(task)}/{label(model)}: importance of parameters", run, counts)
             figures[f"tuning_importance_{task}_{model}"] = figure
         return figures
 
@@ -80,5 +80,5 @@ def _importances(trials: pd.DataFrame, seed: int) -> dict[str, float]:
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed % 2**32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(np.clip(value, 0, 1)) for name, value in found.items()}
+        importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(np.clip(value, 0, 1)) for name, value in importances.items()}

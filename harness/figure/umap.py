@@ -1,4 +1,4 @@
-"""UMAP of a normalization: do control wells lie apart by batch, and treated wells apart from controls?"""
+"""UMAP of a normalization, by role and by batch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from sklearn.preprocessing import StandardScaler
 
 from harness.core.exceptions import NotApplicable
 from harness.data.wells.sampling import sample
+from harness.figure.base import FigureContext, FigureMember
 from harness.plotting.style import (
+    CONTROL_COLOUR,
     MEDIUM,
     OKABE_ITO,
     SMALL,
+    add_headline,
     batch_colours,
-    headline,
     label,
     legend_below,
     new_figure,
-    spaced,
+    spaced_labels,
 )
 from harness.settings.annotated_types import Count, Share
 from harness.settings.limits import Between
@@ -35,13 +37,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.core.arrays import Doubles, Floats
-    from harness.figure.base import FigureContext
 
 EPOCHS = 200  # UMAP's choice for large data; its 500 for small data doubled the time, trustworthiness 0.964 and 0.965
-FEWEST = 10  # wells; below that a neighbourhood graph has no shape
+MIN_WELLS = 10  # below that a neighbourhood graph has no shape
 
 
-class Umap:
+class Umap(FigureMember):
     """One embedding per normalization, shown twice: by role and by batch.
 
     All control wells are shown while they are at most half of ``max_points``, beyond that a sample of them
@@ -58,7 +59,7 @@ class Umap:
         self.min_dist = min_dist
 
     def prepare(self) -> None:
-        """Import and compile UMAP on a toy: seconds that can pass while models train."""
+        """Import UMAP and compile it on a toy, which takes seconds."""
         embed(np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32), seed=0)
 
     def tables(self, run: FigureContext) -> dict[str, pd.DataFrame]:
@@ -68,17 +69,17 @@ class Umap:
         """
         wells = run.normalized.wells
         rows = sample(wells, max_points=self.max_points, seed=run.seed)
-        if len(rows) < FEWEST:
-            raise NotApplicable(f"{len(rows)} control and treated wells; an embedding needs {FEWEST}")
+        if len(rows) < MIN_WELLS:
+            raise NotApplicable(f"{len(rows)} control and treated wells; an embedding needs {MIN_WELLS}")
         if run.normalized.X.shape[1] < 2:
             raise NotApplicable("a single feature; an embedding in two dimensions needs 2")
-        # remembered: another figure may show the same points
+        # cached: another figure may show the same points
         at = run.normalized.cached(
             ("umap", self.max_points, run.seed, self.n_neighbors, self.min_dist),
             lambda: embed(run.normalized.X[rows], seed=run.seed, n_neighbors=self.n_neighbors, min_dist=self.min_dist),
         )
-        known = [c for c in ("plate", "well", "batch", "role", "compound") if c in wells]
-        table = wells.loc[rows, known].reset_index(drop=True)
+        columns = [c for c in ("plate", "well", "batch", "role", "compound") if c in wells]
+        table = wells.loc[rows, columns].reset_index(drop=True)
         return {"umap": table.assign(umap_1=at[:, 0], umap_2=at[:, 1])}
 
     def draw(self, tables: dict[str, pd.DataFrame], run: FigureContext) -> dict[str, Figure]:
@@ -97,7 +98,7 @@ class Umap:
         wells = run.normalized.wells["role"].isin(["negcon", "treated"]).sum()
         plates = table["plate"].nunique()
         counts = f"n = {len(table):,} of {wells:,} control and treated wells on {plates:,} plates"
-        headline(figure, "UMAP of normalized wells", run, counts)
+        add_headline(figure, "UMAP of normalized wells", run, counts)
         return {"umap": figure}
 
 
@@ -131,7 +132,7 @@ def embed(X: Floats, *, seed: int, n_neighbors: int = 15, min_dist: float = 0.1)
 
 
 def _draw_roles(axes: Axes, table: pd.DataFrame) -> None:
-    styles = {"treated": ("0.72", 4, "treated"), "negcon": ("#D55E00", 8, "negative control")}
+    styles = {"treated": ("0.72", 4, "treated"), "negcon": (CONTROL_COLOUR, 8, "negative control")}
     handles, labels = [], []
     for role, (colour, size, name) in styles.items():
         points = table[table["role"] == role]
@@ -153,7 +154,7 @@ def _draw_batches(axes: Axes, table: pd.DataFrame, batches: list[str]) -> None:
     ramp = ScalarMappable(norm, ListedColormap([colours[b] for b in batches]))
     figure = axes.get_figure(root=True)
     assert figure is not None
-    ticks = spaced(range(len(batches)), len(batches) / 22)
+    ticks = spaced_labels(range(len(batches)), len(batches) / 22)
     bar = figure.colorbar(ramp, cax=axes.inset_axes((1.03, 0.0, 0.05, 1.0)), ticks=ticks)
     bar.ax.set_yticklabels([label(batches[i], 16) for i in ticks], fontsize=SMALL)
     bar.ax.tick_params(length=0)

@@ -29,12 +29,12 @@ _UNKNOWN = (
 
 @dataclass(frozen=True)
 class KnownEffectTable:
-    """Wells that hold a compound of known score.
+    """Wells that hold compounds, with the known score of each.
 
     Attributes
     ----------
     wells : rows of the wells table that hold compounds (roles treated and poscon), its index kept, with the column
-        ``known_score``, NaN where none is known.
+        ``known_score``, NaN if none is known.
     name : of the score, for axes.
     by : columns that make a treatment: wells of the same values are replicates.
     report : one line on what matched.
@@ -47,14 +47,14 @@ class KnownEffectTable:
 
 
 class KnownEffectSource:
-    """Where the score comes from.
+    """Source of a known score of compounds: a table, a column of the wells, or the truth of a simulated screen.
 
     Parameters
     ----------
     path : table (CSV, TSV, Parquet) with one row per compound, or per compound and dose.
     column : instead, a numeric column of the wells, e.g. ``dose``; a treatment is a compound at one value of it.
     compound, score, dose : columns of the table; with ``dose`` it is joined by compound and dose.
-    duplicates : ``error`` or ``mean`` where a compound (at a dose) has several scores in the table.
+    duplicates : ``error`` or ``mean`` if a compound (at a dose) has several scores in the table.
 
     Without path and column, the planted strength of a simulated screen (``truth``, set by :meth:`join`).
 
@@ -91,16 +91,16 @@ class KnownEffectSource:
             raise InputError(f"known_effects.duplicates={duplicates!r}: expected one of {list(DUPLICATES)}")
 
     def join(self, wells: pd.DataFrame, truth: Mapping[str, pd.DataFrame]) -> None:
-        """Take over the truth tables of a simulated screen, and refuse a score that does not fit ``wells``.
+        """Keep the truth tables of a simulated screen, and refuse a score that does not fit ``wells``.
 
-        For the start of a run, hours before the score is needed. Raises InputError as :meth:`known` does.
+        Called at the start of a run, hours before the score is needed. Raises InputError as :meth:`match_wells` does.
         """
         self.truth = truth
-        with suppress(NotApplicable):  # an answer, which is recorded when the score is asked for
-            self.known(wells)
+        with suppress(NotApplicable):  # recorded as a finding when the score is read
+            self.match_wells(wells)
 
-    def known(self, wells: pd.DataFrame) -> KnownEffectTable:
-        """Return the score of each well that holds a compound; ``wells`` has one row per well.
+    def match_wells(self, wells: pd.DataFrame) -> KnownEffectTable:
+        """Return the wells that hold a compound, with their known score; ``wells`` has one row per well.
 
         Raises
         ------
@@ -110,50 +110,59 @@ class KnownEffectSource:
         """
         if "compound" not in wells:
             raise NotApplicable("no compound is known: the wells table has no column compound")
-        held = wells[wells["role"].isin(ROLES) & wells["compound"].notna() & (wells["compound"] != "")]
-        if held.empty:
+        compound_wells = wells[wells["role"].isin(ROLES) & wells["compound"].notna() & (wells["compound"] != "")]
+        if compound_wells.empty:
             raise NotApplicable("no treated well holds a compound that is known")
         if self.column is not None:
-            return self._of_column(held, self.column)
+            return self._of_column(compound_wells, self.column)
         if self.path is None and PLANTED[0] not in self.truth:
             raise NotApplicable(_UNKNOWN)
-        return self._of_table(held)
+        return self._of_table(compound_wells)
 
-    def _of_column(self, held: pd.DataFrame, column: str) -> KnownEffectTable:
+    def _of_column(self, compound_wells: pd.DataFrame, column: str) -> KnownEffectTable:
+        """Take the scores from a column of the wells."""
         source = "known_effects.column"
-        require(list(held.columns), [column], what="column of the wells", source=source)
-        places = [f"plate {p!r}, well {w!r}" for p, w in zip(held["plate"], held["well"], strict=True)]
-        values = _numbers(held[column], places, source=f"{source}={column}")
+        require(list(compound_wells.columns), [column], what="column of the wells", source=source)
+        places = [
+            f"plate {p!r}, well {w!r}" for p, w in zip(compound_wells["plate"], compound_wells["well"], strict=True)
+        ]
+        values = _numbers(compound_wells[column], places, source=f"{source}={column}")
         if values.isna().all():
-            raise InputError(f"{source}={column}: is empty in all {len(held)} wells that hold a compound")
-        known = held.assign(known_score=values)
-        with_value = known[known["known_score"].notna()]
-        report = f"{column} known for {len(with_value):,} of {len(held):,} wells of "
+            raise InputError(f"{source}={column}: is empty in all {len(compound_wells)} wells that hold a compound")
+        scored_wells = compound_wells.assign(known_score=values)
+        with_value = scored_wells[scored_wells["known_score"].notna()]
+        report = f"{column} known for {len(with_value):,} of {len(compound_wells):,} wells of "
         return KnownEffectTable(
-            known, column, ["compound", "known_score"], f"{report}{with_value['compound'].nunique():,} compounds"
+            scored_wells, column, ["compound", "known_score"], f"{report}{with_value['compound'].nunique():,} compounds"
         )
 
-    def _of_table(self, held: pd.DataFrame) -> KnownEffectTable:
+    def _of_table(self, compound_wells: pd.DataFrame) -> KnownEffectTable:
+        """Join the scores of a table, or of the planted truth, to the wells."""
         table, source, name = self._table()
         by = ["compound", *(["dose"] if self.dose is not None and self.path is not None else [])]
         if "dose" in by:
-            require(list(held.columns), ["dose"], what="column of the wells", source=f"{source}: join by dose")
+            require(
+                list(compound_wells.columns), ["dose"], what="column of the wells", source=f"{source}: join by dose"
+            )
         table = self._unique(table, by, source)
         join = Join((Path(source),), {key: key for key in by}, ("known_score",))
-        known = join.attach(held, table, aliases={}, source="the screen's wells that hold compounds").table
-        matched = known[known["known_score"].notna()]
+        scored_wells = join.attach(
+            compound_wells, table, aliases={}, source="the screen's wells that hold compounds"
+        ).table
+        matched = scored_wells[scored_wells["known_score"].notna()]
         if matched.empty:
             raise InputError(f"{source}: column {self.score!r} is empty for every compound of the screen")
         unused = len(set(as_key(table["compound"])) - set(as_key(matched["compound"])))
-        report = (
-            f"{matched['compound'].nunique():,} of {held['compound'].nunique():,} compounds of the screen have a known "
-            f"score{f'; {unused:,} compounds of the table are not used' if unused else ''}"
-        )
-        return KnownEffectTable(known, name, by, report)
+        n_matched, n_compounds = (rows["compound"].nunique() for rows in (matched, compound_wells))
+        report = f"{n_matched:,} of {n_compounds:,} compounds of the screen have a known score"
+        if unused:
+            report += f"; {unused:,} compounds of the table are not used"
+        return KnownEffectTable(scored_wells, name, by, report)
 
     def _table(self) -> tuple[pd.DataFrame, str, str]:
-        """Return columns compound, dose (if joined by) and known_score of rows that have one; where from; the score's
-        name.
+        """Return the table of scores (compound, dose if joined by dose, known_score), its source and the score's name.
+
+        Rows without a score are left out.
         """
         if self.path is None:
             name, compound, score = PLANTED
@@ -167,8 +176,8 @@ class KnownEffectSource:
         require(list(table.columns), [*columns.values(), self.score], what="column", source=str(path))
         places = [f"row {i + 1} ({self.compound} {c!r})" for i, c in enumerate(table[self.compound])]
         values = _numbers(table[self.score], places, source=f"{path}: column {self.score!r}")
-        found = pd.DataFrame({key: table[column] for key, column in columns.items()} | {"known_score": values})
-        return found[found["known_score"].notna()].reset_index(drop=True), str(path), self.score
+        scores = pd.DataFrame({key: table[column] for key, column in columns.items()} | {"known_score": values})
+        return scores[scores["known_score"].notna()].reset_index(drop=True), str(path), self.score
 
     def _unique(self, table: pd.DataFrame, by: list[str], source: str) -> pd.DataFrame:
         """Return one row per compound (and dose); identical rows count once."""
@@ -185,6 +194,7 @@ class KnownEffectSource:
 
 
 def _numbers(column: pd.Series[Any], places: list[str], *, source: str) -> pd.Series[Any]:
+    """Return a column as numbers. Raises InputError if a value is neither a finite number nor empty."""
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     bad = np.flatnonzero((numbers.isna() & column.notna()) | np.isinf(numbers))
     if len(bad):

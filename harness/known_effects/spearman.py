@@ -1,4 +1,4 @@
-"""Rank correlation with an interval from resampled compounds; differences are paired by the same draws."""
+"""Rank correlations with intervals from resampled compounds; differences are paired over the same draws."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Correlation:
     lower: float
     upper: float
     n: int
-    drawn: Doubles
+    draws: Doubles
 
     def minus(self, other: Correlation) -> Correlation:
         """Return the paired difference; both come from the same treatments, resamples and seed."""
-        drawn = self.drawn - other.drawn
-        return Correlation(self.value - other.value, *interval(drawn), self.n, drawn)
+        draws = self.draws - other.draws
+        return Correlation(self.value - other.value, *interval(draws), self.n, draws)
 
 
 def spearman(x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resamples: int, seed: int) -> Correlation:
-    """Return spearman's rank correlation of x and y (n,), ties by mid-ranks; pairs with a NaN are left out.
+    """Return Spearman's rank correlation of x and y (n,), ties by mid-ranks; pairs with a NaN are left out.
 
     Interval: percentiles over resamples of compounds, each with all its treatments (doses of a compound are not
     independent). Draws depend on the seed and the number of compounds; rows must come in one order, e.g. sorted by
@@ -44,9 +44,9 @@ def spearman(x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resampl
     ------
     NotApplicable : fewer than 5 compounds, or x or y is the same for all.
     """
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    names, codes = np.unique(compound[known].astype(str), return_inverse=True)
+    defined = np.isfinite(x) & np.isfinite(y)
+    x, y = x[defined], y[defined]
+    names, codes = np.unique(compound[defined].astype(str), return_inverse=True)
     if len(names) < FEWEST:
         raise NotApplicable(f"{len(names)} compounds with both values; a rank correlation needs {FEWEST}")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -54,36 +54,36 @@ def spearman(x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resampl
     times = _draw(len(names), n_resamples, seed)
     step = max(1, _BLOCK // len(x))
     blocks = [times[i : i + step][:, codes] for i in range(0, n_resamples, step)]
-    drawn = np.concatenate([_weighted(x, y, block) for block in blocks])
+    draws = np.concatenate([_weighted(x, y, block) for block in blocks])
     value = float(_weighted(x, y, np.ones((1, len(x))))[0])
-    return Correlation(value, *interval(drawn), len(x), drawn)
+    return Correlation(value, *interval(draws), len(x), draws)
 
 
 def within_compounds(
     x: Doubles, y: Doubles, compound: NDArray[np.object_], *, n_resamples: int, seed: int
 ) -> Correlation:
-    """Return mean over compounds of Spearman's correlation over the treatments of each; ``n`` counts compounds.
+    """Return the mean over compounds of Spearman's correlation over the treatments of each; ``n`` counts compounds.
 
-    For doses: they can be compared within a compound, while between compounds potency decides. Compounds take part
-    that have 3 treatments, not all of one value. Interval and rows as for :func:`spearman`.
+    Meant for doses: they can be compared within a compound, while between compounds potency decides. Only compounds
+    with 3 treatments, not all of one value, take part. Interval and rows as for :func:`spearman`.
 
     Raises
     ------
     NotApplicable : fewer than 5 such compounds.
     """
-    known = np.isfinite(x) & np.isfinite(y)
+    defined = np.isfinite(x) & np.isfinite(y)
     names = compound.astype(str)
-    found = []
-    for name in np.unique(names[known]):
-        own = known & (names == name)
-        if own.sum() >= FEWEST_OF_ONE:
-            found.append(float(_weighted(x[own], y[own], np.ones((1, own.sum())))[0]))
-    rho = np.array(found)[~np.isnan(found)]
+    correlations = []
+    for name in np.unique(names[defined]):
+        of_compound = defined & (names == name)
+        if of_compound.sum() >= FEWEST_OF_ONE:
+            correlations.append(float(_weighted(x[of_compound], y[of_compound], np.ones((1, of_compound.sum())))[0]))
+    rho = np.array(correlations)[~np.isnan(correlations)]
     if len(rho) < FEWEST:
         raise NotApplicable(f"{len(rho)} compounds with {FEWEST_OF_ONE} different treatments; {FEWEST} are needed")
     times = _draw(len(rho), n_resamples, seed)
-    drawn = times @ rho / len(rho)
-    return Correlation(float(rho.mean()), *interval(drawn), len(rho), drawn)
+    draws = times @ rho / len(rho)
+    return Correlation(float(rho.mean()), *interval(draws), len(rho), draws)
 
 
 def _draw(n: int, n_resamples: int, seed: int) -> Doubles:
@@ -93,21 +93,19 @@ def _draw(n: int, n_resamples: int, seed: int) -> Doubles:
 
 
 def _weighted(x: Doubles, y: Doubles, weight: Doubles) -> Doubles:
-    """Return spearman's rho where row i counts ``weight`` (R, n) times: (R,); NaN where x or y is left with one
-    value.
-    """
+    """Return Spearman's rho if row i counts ``weight`` (R, n) times: (R,); NaN if x or y has a single value then."""
     a, b = _ranks(x, weight), _ranks(y, weight)
     total = weight.sum(axis=1, keepdims=True)
     a -= (weight * a).sum(axis=1, keepdims=True) / total
     b -= (weight * b).sum(axis=1, keepdims=True) / total
-    together, alone = (weight * a * b).sum(axis=1), (weight * a * a).sum(axis=1) * (weight * b * b).sum(axis=1)
+    covariance, variances = (weight * a * b).sum(axis=1), (weight * a * a).sum(axis=1) * (weight * b * b).sum(axis=1)
     rho = np.full(len(weight), np.nan)
-    np.divide(together, np.sqrt(alone), out=rho, where=alone > 0)
+    np.divide(covariance, np.sqrt(variances), out=rho, where=variances > 0)
     return rho
 
 
 def _ranks(x: Doubles, weight: Doubles) -> Doubles:
-    """Return mid-rank of each of x (n,) among rows counted ``weight`` (R, n) times, up to a constant, (R, n)."""
+    """Return the mid-rank of each of x (n,) if rows count ``weight`` (R, n) times, up to a constant, (R, n)."""
     order = np.argsort(x, kind="stable")
     place = np.unique(x, return_inverse=True)[1]
     starts = np.flatnonzero(np.diff(x[order], prepend=np.nan) != 0)

@@ -1,4 +1,4 @@
-"""How far a well's profile lies from the control wells of its plate."""
+"""Strength of a well: the distance of its profile from the control wells of its plate."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ LEAST_VARIATION = 0.01  # sd over control wells relative to that over all wells
 
 
 def strength(profiles: Profiles) -> Doubles:
-    """Return distance of each well from the controls of its plate in control sd, (n_wells,); remembered with
-    ``profiles``.
+    """Return the distance of each well from the controls of its plate in control sd, (n_wells,).
 
-    Root mean square over features of (x - m) / s: m the mean over the plate's control wells, less the well itself
-    where it is one and less one drawn at random elsewhere (:mod:`harness.norm.engine.exchangeable`); s the sd of
+    Computed once and remembered with ``profiles``.
+
+    Root mean square over features of (x - m) / s: m the mean over the plate's control wells, without the well itself
+    if it is a control, and without one drawn at random otherwise (:mod:`harness.norm.engine.exchangeable`); s the sd of
     control wells around the mean of their plate, pooled over all OTHER plates. So a treated well that is like a
     control is as far away as a control, sqrt(1 + 1/(k-1)) for k controls a plate. The unit s is one for the screen: a
     plate that a normalization left too wide stays too wide. On simulated screens its rank correlation with the
@@ -40,26 +41,27 @@ def strength(profiles: Profiles) -> Doubles:
 
 
 def _strength(profiles: Profiles) -> Doubles:
+    """Compute what :func:`strength` returns."""
     usable = [p for p in profiles if len(control_wells(p)) >= MIN_CONTROLS]
     if len(usable) < 2:
         raise NotApplicable(
             f"{len(usable)} plates with {MIN_CONTROLS} control wells; distances from the controls need 2"
         )
-    own = {p.name: moments(p.X, rows=p.negcon) for p in sorted(usable, key=lambda p: p.name)}
-    degrees = {name: float(m.n) - 1 for name, m in own.items()}
-    everything = [moments(p.X, rows=p.filled) for p in sorted(usable, key=lambda p: p.name)]
-    usual = np.sum([m.M2 for m in everything], axis=0) / sum(float(m.n) - 1 for m in everything)
+    control_moments = {p.name: moments(p.X, rows=p.negcon) for p in sorted(usable, key=lambda p: p.name)}
+    degrees = {name: float(m.n) - 1 for name, m in control_moments.items()}
+    well_moments = [moments(p.X, rows=p.filled) for p in sorted(usable, key=lambda p: p.name)]
+    usual_variance = np.sum([m.M2 for m in well_moments], axis=0) / sum(float(m.n) - 1 for m in well_moments)
     # a constant float32 feature has rounding for variance: only what Moments.sd calls varying counts
-    varies = np.any([m.sd > 0 for m in own.values()], axis=0)
-    total, n = np.sum([m.M2 for m in own.values()], axis=0), sum(degrees.values())
+    varies = np.any([m.sd > 0 for m in control_moments.values()], axis=0)
+    total, n = np.sum([m.M2 for m in control_moments.values()], axis=0), sum(degrees.values())
     distance = np.full(len(profiles.wells), np.nan)
     for plate in usable:
-        variance = (total - own[plate.name].M2) / (n - degrees[plate.name])
-        kept = varies & (variance > LEAST_VARIATION**2 * usual)
-        if not kept.any():
+        variance = (total - control_moments[plate.name].M2) / (n - degrees[plate.name])
+        read = varies & (variance > LEAST_VARIATION**2 * usual_variance)
+        if not read.any():
             raise NotApplicable("no feature varies over the control wells")
-        z = _deviations(plate)[:, kept] / np.sqrt(variance[kept])
-        distance[plate.rows] = np.sqrt(np.einsum("ij,ij->i", z, z) / kept.sum())
+        z = _deviations(plate)[:, read] / np.sqrt(variance[read])
+        distance[plate.rows] = np.sqrt(np.einsum("ij,ij->i", z, z) / read.sum())
     return distance
 
 

@@ -1,4 +1,4 @@
-"""One row per treatment of known score: how strong its profiles are, before and after normalization."""
+"""Table of the treatments with a known score: how strong their profiles are before and after normalization."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ Evaluations = Mapping[tuple[str, str], Sequence[Evaluation]]
 
 
 def well_strength(profiles: Profiles) -> pd.Series[float]:
-    """Return distance from the plate's controls by (plate, well), of the medians of sites."""
+    """Return the distance of each well from its plate's controls, by (plate, well), from medians over sites."""
 
     def make() -> pd.Series[float]:
-        wells = aggregate(profiles.replace(planted=None), "median")  # not kept: of a large screen it takes gigabytes
+        wells = aggregate(
+            profiles.replace(planted=None), "median"
+        )  # not remembered: for a large screen it takes gigabytes
         return pd.Series(strength(wells), pd.MultiIndex.from_frame(wells.wells[["plate", "well"]]))
 
     return profiles.cached("well strength", make)
 
 
 def relative_cell_count(wells: pd.DataFrame) -> pd.Series[float]:
-    """Return cell count of each well over the median of its plate's control wells, NaN where there is none or it is 0.
+    """Return the cell count of each well over the median of its plate's controls; NaN if that is missing or 0.
 
     Raises
     ------
@@ -51,15 +53,15 @@ def relative_cell_count(wells: pd.DataFrame) -> pd.Series[float]:
 
 
 def probability(evaluations: Sequence[Evaluation]) -> pd.Series[float]:
-    """Return held-out probability by (plate, well): the mean over folds and sites."""
+    """Return the held-out probability of each well, by (plate, well): the mean over folds and sites."""
     keys = ["plate", "well"]
     table = pd.concat([e.wells[keys].assign(score=e.score) for e in evaluations], ignore_index=True)
     return table.groupby(keys)["score"].mean()
 
 
 @dataclass(frozen=True)
-class Points:
-    """Treatments with a known score.
+class TreatmentTable:
+    """Treatments with a known score, and how strong each is by several measures.
 
     Attributes
     ----------
@@ -67,7 +69,7 @@ class Points:
         ``raw_distance``, ``distance``, ``cell_count`` (relative to the plate's controls, where known) and of each
         ``<task>_<model>``, the held-out probability.
     measures : the columns of the table that are set against the score.
-    absent : why a measure is not there.
+    absent : why a measure is missing, by its name.
     """
 
     table: pd.DataFrame
@@ -75,29 +77,33 @@ class Points:
     absent: Mapping[str, NotApplicable]
 
     def correlations(self, *, n_resamples: int, seed: int) -> dict[str, Correlation | NotApplicable]:
-        """Return ``<measure>/spearman`` with the score; where compounds have several treatments also
-        ``<measure>/within_compound``; the same of ``distance_minus_raw``, paired; and
-        ``cell_count_distance/spearman``: how much of the distance goes with fewer cells."""
+        """Return the rank correlations of the measures with the known score, by key; an undefined one as its reason.
+
+        Keys are ``<measure>/spearman``; if compounds have several treatments also ``<measure>/within_compound``; the
+        paired difference ``distance_minus_raw``; and ``cell_count_distance/spearman``, which tells how much of the
+        distance goes with fewer cells.
+        """
         compound = self.table["compound"].to_numpy(dtype=object)
 
-        def of(a: str, b: str, how: str) -> Correlation | NotApplicable:
+        def correlate(a: str, b: str, how: str) -> Correlation | NotApplicable:
+            """Return the correlation of two columns, or why it is undefined."""
             x, y = (self.table[name].to_numpy(dtype=np.float64) for name in (a, b))
             try:
                 return HOW[how](x, y, compound, n_resamples=n_resamples, seed=seed)
             except NotApplicable as undefined:
                 return undefined
 
-        found: dict[str, Correlation | NotApplicable] = {}
+        correlations: dict[str, Correlation | NotApplicable] = {}
         for how in HOW if self.several else [SPEARMAN]:
-            found |= {f"{measure}/{how}": of(measure, "known_score", how) for measure in self.measures}
-            found |= {f"{measure}/{how}": reason for measure, reason in self.absent.items()}
-            after, before = found[f"{NORMALIZED}/{how}"], found[f"{RAW}/{how}"]
+            correlations |= {f"{measure}/{how}": correlate(measure, "known_score", how) for measure in self.measures}
+            correlations |= {f"{measure}/{how}": reason for measure, reason in self.absent.items()}
+            after, before = correlations[f"{NORMALIZED}/{how}"], correlations[f"{RAW}/{how}"]
             if isinstance(after, Correlation) and isinstance(before, Correlation):
                 different = NotApplicable(f"before rests on {before.n} of them, after on {after.n}: not paired")
-                found[f"{MINUS_RAW}/{how}"] = after.minus(before) if after.n == before.n else different
+                correlations[f"{MINUS_RAW}/{how}"] = after.minus(before) if after.n == before.n else different
         if CELLS in self.measures:
-            found[f"{CELLS_DISTANCE}/{SPEARMAN}"] = of(CELLS, NORMALIZED, SPEARMAN)
-        return found
+            correlations[f"{CELLS_DISTANCE}/{SPEARMAN}"] = correlate(CELLS, NORMALIZED, SPEARMAN)
+        return correlations
 
     @property
     def several(self) -> bool:
@@ -105,14 +111,19 @@ class Points:
         return bool(self.table["compound"].duplicated().any())
 
 
-def points(
-    known: KnownEffectTable, wells: pd.DataFrame, *, raw: Profiles, normalized: Profiles, evaluations: Evaluations
-) -> Points:
-    """Return strength of every treatment whose score is known.
+def treatment_table(
+    known_effects: KnownEffectTable,
+    wells: pd.DataFrame,
+    *,
+    raw: Profiles,
+    normalized: Profiles,
+    evaluations: Evaluations,
+) -> TreatmentTable:
+    """Return how strong every treatment with a known score is by each measure.
 
     Parameters
     ----------
-    known : of ``wells``, the wells table of the screen, one row per well.
+    known_effects : the known scores of ``wells``, the wells table of the screen, one row per well.
     raw, normalized : the same screen before and after normalization.
     evaluations : held-out predictions by (task, model); those of one assay among several are left out.
     """
@@ -125,11 +136,11 @@ def points(
         columns[CELLS] = relative_cell_count(wells).set_axis(pd.MultiIndex.from_frame(wells[["plate", "well"]]))
     except NotApplicable as unknown:
         absent[CELLS] = unknown
-    held = known.wells[known.wells["known_score"].notna()]
-    keys = pd.MultiIndex.from_frame(held[["plate", "well"]])
-    held = held.assign(**{name: values.reindex(keys).to_numpy() for name, values in columns.items()})
-    wanted = [name for name in ("known_score", *columns) if name not in known.by]
-    grouped = held.groupby(known.by, sort=True)
-    table = grouped[wanted].median().assign(n_wells=grouped.size()).reset_index()
-    first = [*dict.fromkeys([*known.by, "known_score", "n_wells"])]
-    return Points(table[[*first, *columns]], list(columns), absent)
+    scored_wells = known_effects.wells[known_effects.wells["known_score"].notna()]
+    keys = pd.MultiIndex.from_frame(scored_wells[["plate", "well"]])
+    scored_wells = scored_wells.assign(**{name: values.reindex(keys).to_numpy() for name, values in columns.items()})
+    measured = [name for name in ("known_score", *columns) if name not in known_effects.by]
+    grouped = scored_wells.groupby(known_effects.by, sort=True)
+    table = grouped[measured].median().assign(n_wells=grouped.size()).reset_index()
+    first = [*dict.fromkeys([*known_effects.by, "known_score", "n_wells"])]
+    return TreatmentTable(table[[*first, *columns]], list(columns), absent)

@@ -1,4 +1,4 @@
-"""In which order plates or features stand along an axis."""
+"""Order of plates or features along an axis."""
 
 from __future__ import annotations
 
@@ -19,29 +19,26 @@ if TYPE_CHECKING:
 MOST_OPTIMAL = 500  # leaves: the best order of n takes time n^3 or so, 2 s at 500
 
 
-def by_correlation(correlation: Doubles) -> NDArray[np.intp]:
-    """Return leaves of average linkage on 1 - correlation (n, n), an order (n,); undefined rows come last, as they
-    were.
+def order_by_correlation(correlation: Doubles) -> NDArray[np.intp]:
+    """Return an order (n,): leaves of average linkage on 1 - correlation (n, n), undefined rows last.
 
-    Up to :data:`MOST_OPTIMAL` leaves lie beside the most similar ones that the tree allows (Bar-Joseph 2001,
+    Up to :data:`MOST_OPTIMAL` leaves lie next to the most similar ones that the tree allows (Bar-Joseph 2001,
     Bioinformatics 17:S22).
     """
-    known = np.flatnonzero(np.isfinite(correlation).sum(axis=1) > 1)
-    if len(known) < 3:
+    defined = np.flatnonzero(np.isfinite(correlation).sum(axis=1) > 1)
+    if len(defined) < 3:
         return np.arange(len(correlation))
-    distance = 1.0 - correlation[np.ix_(known, known)]
+    distance = 1.0 - correlation[np.ix_(defined, defined)]
     np.fill_diagonal(distance, 0.0)
     apart = squareform(np.clip((distance + distance.T) / 2, 0.0, 2.0), checks=False)
     tree = linkage(apart, method="average")
-    if len(known) <= MOST_OPTIMAL:
+    if len(defined) <= MOST_OPTIMAL:
         tree = optimal_leaf_ordering(tree, apart)
-    undefined = np.setdiff1d(np.arange(len(correlation)), known)
-    return np.asarray(np.r_[known[leaves_list(tree)], undefined], dtype=np.intp)
+    undefined = np.setdiff1d(np.arange(len(correlation)), defined)
+    return np.asarray(np.r_[defined[leaves_list(tree)], undefined], dtype=np.intp)
 
 
-def by_plate(wells: pd.DataFrame) -> NDArray[np.intp]:
-    """Return places of the plates of ``wells`` (in order of appearance) sorted by id: numbers by size, text
-    naturally.
-    """
+def order_by_plate(wells: pd.DataFrame) -> NDArray[np.intp]:
+    """Return indices of the plates of ``wells`` sorted by id: numbers by size, text naturally."""
     place = {str(plate): i for i, plate in enumerate(wells["plate"].unique())}
     return np.array([place[plate] for plate in plate_order(wells, "plate")], dtype=np.intp)

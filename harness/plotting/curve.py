@@ -1,4 +1,4 @@
-"""Curves in the unit square: fewer points for the same look, and the mean of several."""
+"""Curves in the unit square: thinning, precision-recall steps, mean of several."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from harness.core.arrays import Doubles
 
 
-def thin(x: Doubles, y: Doubles, *, limit: int = 200, tolerance: float = 5e-4) -> NDArray[np.intp]:
+def thin_curve(x: Doubles, y: Doubles, *, limit: int = 200, tolerance: float = 5e-4) -> NDArray[np.intp]:
     """Return indices (ascending) of at most ``limit`` vertices of a curve through ``(x, y)``, both (n,).
 
     Douglas and Peucker (1973): always take the vertex that lies farthest from the curve so far, until none
     lies farther than ``tolerance``. Both ends stay.
     """
-    kept = {0, len(x) - 1}
+    vertices = {0, len(x) - 1}
     heap = [_farthest(x, y, 0, len(x) - 1)]
-    while heap and len(kept) < limit and -heap[0][0] > tolerance:
+    while heap and len(vertices) < limit and -heap[0][0] > tolerance:
         _, i, start, end = heappop(heap)
-        kept.add(i)
+        vertices.add(i)
         heappush(heap, _farthest(x, y, start, i))
         heappush(heap, _farthest(x, y, i, end))
-    return np.array(sorted(kept), dtype=np.intp)
+    return np.array(sorted(vertices), dtype=np.intp)
 
 
 def _farthest(x: Doubles, y: Doubles, start: int, end: int) -> tuple[float, int, int, int]:
-    """Return minus the largest distance of a vertex between ``start`` and ``end`` from their chord; its index."""
+    """Return minus the largest distance of a vertex from the chord ``start`` to ``end``, its index, and both ends."""
     if end - start < 2:
         return 0.0, start, start, end
     dx, dy = x[end] - x[start], y[end] - y[start]
@@ -44,7 +44,7 @@ def _farthest(x: Doubles, y: Doubles, start: int, end: int) -> tuple[float, int,
     return -float(distance[worst]), start + 1 + worst, start, end
 
 
-def steps(precision: Doubles, recall: Doubles) -> tuple[Doubles, Doubles]:
+def precision_recall_steps(precision: Doubles, recall: Doubles) -> tuple[Doubles, Doubles]:
     """Return corners (recall, precision) of the precision-recall steps, recall ascending, from scikit-learn's arrays.
 
     Between two recalls no threshold exists, and a straight line would promise a precision that none reaches

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.plotting.style import SMALL, label
+from harness.plotting.style import SMALL, faint_grid, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 HEIGHT = 0.24  # inches a row
 
 
-def draw_rows(
+def draw_intervals(
     axes: Axes, table: pd.DataFrame, names: Sequence[str], colours: Sequence[str], *, what: str, nothing: float
 ) -> None:
-    """A dot with its interval per row of ``table`` (value, lower, upper), named at the left, the number at the right.
+    """Draw a dot with its interval per row of ``table`` (value, lower, upper), name at the left, number at the right.
 
-    ``nothing`` is the value that says nothing, drawn as a line; ``what`` the label of the axis. An undefined value
-    leaves its row empty and says so.
+    ``nothing`` is the value without information, drawn as a line; ``what`` the label of the axis. The row of an
+    undefined value holds the word ``undefined``.
     """
     numbers = table[["value", "lower", "upper"]].to_numpy(dtype=np.float64).tolist()
     for y, ((value, lower, upper), colour) in enumerate(zip(numbers, colours, strict=True)):
@@ -39,5 +39,4 @@ def draw_rows(
     axes.set_xlabel(what, fontsize=SMALL)
     axes.tick_params(axis="x", labelsize=SMALL)
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
+    faint_grid(axes, "x")

@@ -1,4 +1,4 @@
-"""What the figures share: canvas, titles, labels that survive any name, colours of batches.
+"""Style of all figures: canvas, titles, labels that survive any name, colours of batches.
 
 Names of data sets, plates and batches come from users. Every one passes through :func:`label` on its way into
 a picture: ``$`` would start mathematics and a leading underscore would vanish from a legend.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -26,12 +26,13 @@ SMALL, MEDIUM = 8, 9  # points
 
 # Okabe and Ito, Color Universal Design (2008), without yellow (faint on white; grey in its place).
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#999999")
+CONTROL_COLOUR, TREATED_COLOUR = OKABE_ITO[3], OKABE_ITO[0]
 
 
 def new_figure(width: float, height: float, *, panels: int = 1, gap: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """Return a figure that no global state of pyplot knows of, with axes of ``width`` x ``height`` inches in a row.
+    """Return a figure outside pyplot's global state, with axes of ``width`` x ``height`` inches in a row.
 
-    :func:`headline` then makes room for whatever was drawn around them.
+    :func:`add_headline` then makes room for everything that was drawn around them.
     """
     total = panels * width + (panels - 1) * gap
     figure = Figure(figsize=(total, height), dpi=DPI)
@@ -53,8 +54,14 @@ def label(text: object, limit: int = 24) -> str:
     return plain.replace("$", r"\$")
 
 
-class Named(Protocol):
-    """What the title of a figure names."""
+def percent_range(low: float, high: float) -> str:
+    """Return a percentage without decimals, or the range if two shares differ."""
+    first, last = f"{100 * low:.0f}", f"{100 * high:.0f}"
+    return f"{first}%" if first == last else f"{first} to {last}%"
+
+
+class RunNames(Protocol):
+    """Names of a run in the title of a figure."""
 
     @property
     def norm(self) -> str: ...
@@ -66,8 +73,8 @@ class Named(Protocol):
     def split(self) -> str: ...
 
 
-def headline(figure: Figure, what: str, run: Named, counts: str) -> None:
-    """Title of a finished figure: what is shown, then norm, scope, data, split and n.
+def add_headline(figure: Figure, what: str, run: RunNames, counts: str) -> None:
+    """Write the title of a finished figure: ``what`` it shows, then norm, scope, data, split and n.
 
     The figure is resized around its axes, which keep their size in inches, so that nothing is cut off and the
     panels of two normalizations match.
@@ -76,8 +83,8 @@ def headline(figure: Figure, what: str, run: Named, counts: str) -> None:
     names = f"norm {norm} ({run.scope}) · data {data} · split {split}"
     title = figure.suptitle(f"{what}\n{names}\n{counts}", fontsize=MEDIUM, linespacing=1.35, va="top")
     inches = figure.dpi_scale_trans.inverted()
-    drawn = [axes.get_tightbbox() for axes in figure.axes]
-    content = Bbox.union([box for box in drawn if box is not None]).transformed(inches)
+    boxes_of_axes = [axes.get_tightbbox() for axes in figure.axes]
+    content = Bbox.union([box for box in boxes_of_axes if box is not None]).transformed(inches)
     heading = title.get_window_extent().transformed(inches)
     width = max(content.width, heading.width) + 2 * MARGIN
     height = content.height + heading.height + 3 * MARGIN
@@ -87,6 +94,19 @@ def headline(figure: Figure, what: str, run: Named, counts: str) -> None:
     for axes, box in zip(figure.axes, boxes, strict=True):
         axes.set_position(((box.x0 + left) / width, (box.y0 + bottom) / height, box.width / width, box.height / height))
     title.set_position((0.5, 1 - MARGIN / height))
+
+
+def faint_grid(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
+    """Draw a faint grid behind everything else."""
+    axes.grid(axis=axis, color="0.92", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def plain_axes(axes: Axes) -> None:
+    """Write small numbers, draw a faint grid and leave out the frame at the top and at the right."""
+    axes.tick_params(labelsize=SMALL)
+    faint_grid(axes)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def batch_colours(batches: Sequence[str]) -> dict[str, Any]:
@@ -102,7 +122,7 @@ def batch_colours(batches: Sequence[str]) -> dict[str, Any]:
 
 
 def legend_below(axes: Axes, handles: Sequence[Artist], labels: Sequence[str], *, drop: float, **options: Any) -> None:
-    """A legend ``drop`` inches under ``axes``, in as many columns as its longest label allows."""
+    """Draw a legend ``drop`` inches under ``axes``, in as many columns as its longest label allows."""
     inches = axes.get_window_extent().transformed(axes.figure.dpi_scale_trans.inverted())
     characters = inches.width * 72 / (0.58 * SMALL)
     columns = max(1, min(4, len(labels), int(characters / (max(map(len, labels)) + 6))))
@@ -121,14 +141,14 @@ def legend_below(axes: Axes, handles: Sequence[Artist], labels: Sequence[str], *
         borderaxespad=0.0,
         **options,
     )
-    for text, wanted in zip(legend.get_texts(), labels, strict=True):
-        text.set_text(wanted)  # given to legend() itself, a label with a leading underscore would be dropped
+    for text, name in zip(legend.get_texts(), labels, strict=True):
+        text.set_text(name)  # given to legend() itself, a label with a leading underscore would be dropped
 
 
-def spaced(positions: Sequence[float], gap: float) -> list[int]:
+def spaced_labels(positions: Sequence[float], gap: float) -> list[int]:
     """Return indices of ``positions`` (ascending) that can be labelled so that labels are at least ``gap`` apart."""
-    chosen: list[int] = []
+    labelled: list[int] = []
     for i, position in enumerate(positions):
-        if not chosen or position - positions[chosen[-1]] >= gap:
-            chosen.append(i)
-    return chosen
+        if not labelled or position - positions[labelled[-1]] >= gap:
+            labelled.append(i)
+    return labelled

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from harness.audit.scorecard.decision import Decision
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.core.finding import Finding
 from harness.run.audit_runner import AuditRunner, CheckResult, make_check
 from harness.run.plan import EvaluationPlan
@@ -41,12 +41,12 @@ class Audit:
 
     def check(self, name: str) -> CheckResult:
         """Run one check on the plates that it needs."""
-        return (self.full if self.plan.checks[name].whole else self.sample).check(name)
+        return (self.full if self.plan.checks[name].needs_full_screen else self.sample).check(name)
 
     @contextmanager
     def in_background(self) -> Iterator[BackgroundTasks]:
         """Run checks that need no models in other processes, as many as there are cores, while models train."""
-        names = [name for name, check in self.plan.checks.items() if check.anywhere and not self._is_saved(name)]
+        names = [name for name, check in self.plan.checks.items() if check.runs_in_worker and not self._is_saved(name)]
         with background_tasks(
             make_check,
             replace(self.plan, figures={}),
@@ -84,11 +84,11 @@ class Audit:
         if self.plan.verdict is None:
             return None
         wells = self.sample.folds.wells
-        design = Design(
+        design = ScreenDesign(
             n_batches=wells["batch"].nunique(),
             n_plates=wells["plate"].nunique(),
             n_wells=len(wells),
-            identity=self.plan.normalizer.identity,
+            identity=self.plan.normalizer.is_identity,
         )
         note = ""
         if self.sample is not self.full:

@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pandas as pd
 
 from harness.audit.scorecard.decision import Decision
-from harness.audit.shared.relabel import hide_controls
+from harness.audit.shared.hidden_controls import hide_controls
 from harness.core import table_names
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
 from harness.core.recorder import Recorder
 from harness.core.scope import FitScope
-from harness.figure.base import FigureContext, FigureMember, PageMember
+from harness.figure.base import FigureContext, FigureMember
 from harness.run.normalized_screen import NormalizedScreen
 from harness.run.plan import EvaluationPlan
 from harness.run.step_times import StepTimes
@@ -65,7 +65,7 @@ def _with_hidden_controls(screen: NormalizedScreen, seed: int, recorder: Recorde
     try:
         return screen.with_profiles(hide_controls(screen.profiles, share=0.5, seed=seed)).for_split(None)
     except InputError as needs_more:
-        recorder.table("heldout_controls_not_made", pd.DataFrame({"reason": [str(needs_more)]}))
+        recorder.table(table_names.HELDOUT_CONTROLS_NOT_MADE, pd.DataFrame({"reason": [str(needs_more)]}))
         return None
 
 
@@ -77,23 +77,23 @@ def record_figures(
     times: StepTimes,
     step: Step,
 ) -> None:
-    """Make and record each figure; one that does not apply is listed in ``figures_not_drawn`` with its reason.
+    """Make and record each figure; list one that has no meaning here in ``figures_not_drawn`` with its reason.
 
     Parameters
     ----------
     times : measures each figure as a step, and the recording.
     step : called with the name of each figure.
     """
-    declined = []
+    not_drawn = []
     for name, figure in figures.items():
         step(name)
         try:
             with times.measure(f"figure_{name}"):
                 tables = figure.tables(context)
                 pictures = figure.draw(tables, context)
-                pages = figure.pages(tables, context) if isinstance(figure, PageMember) else {}
+                pages = figure.pages(tables, context)
         except NotApplicable as undefined:
-            declined.append({"figure": name, "reason": undefined.reason})
+            not_drawn.append({"figure": name, "reason": undefined.reason})
             continue
         with times.measure("record"):
             for key, table in tables.items():
@@ -102,5 +102,5 @@ def record_figures(
                 recorder.figure(key, picture)
             for key, html in pages.items():
                 recorder.text(f"{key}.html", html)
-    if declined:
-        recorder.table(table_names.FIGURES_NOT_DRAWN, pd.DataFrame(declined))
+    if not_drawn:
+        recorder.table(table_names.FIGURES_NOT_DRAWN, pd.DataFrame(not_drawn))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from harness.core import table_names
 from harness.core.recorder import Recorder
 from harness.numerics.standardize import whole_report
 from harness.run.checkpoint.checkpoint import CheckpointStore
@@ -36,6 +37,6 @@ class NormalizerReports:
         if not reports:
             return
         table = whole_report(reports, features)
-        recorder.table("zero_variance", table)
+        recorder.table(table_names.ZERO_VARIANCE, table)
         counts = table.groupby("fallback")["feature"].count()
         recorder.metrics({f"norm/zero_variance_{str(k).replace(' ', '_')}": float(v) for k, v in counts.items()})

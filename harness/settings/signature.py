@@ -77,7 +77,7 @@ def _dataclass_fields(definition: Definition) -> Iterator[tuple[str, Field]]:
         if not (isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)):
             continue
         if not ast.unparse(part.annotation).startswith("ClassVar"):
-            yield part.target.id, Field(kind_of(part.annotation, module), part.value is None)
+            yield part.target.id, _field(part.annotation, part.value, module)
 
 
 def _parameters(function: ast.FunctionDef, module: Module, *, skip: int) -> Fields:
@@ -87,13 +87,13 @@ def _parameters(function: ast.FunctionDef, module: Module, *, skip: int) -> Fiel
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults)) + [*given.defaults]
     pairs = [*zip(positional[skip:], defaults[skip:], strict=True)]
     pairs += zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    fields = {name.arg: _field(name, default, module) for name, default in pairs}
+    fields = {name.arg: _field(name.annotation, default, module) for name, default in pairs}
     extra = None if given.kwarg is None else kind_of(given.kwarg.annotation, module)
     return Fields(fields, extra)
 
 
-def _field(parameter: ast.arg, default: ast.expr | None, module: Module) -> Field:
-    kind = kind_of(parameter.annotation, module)
+def _field(annotation: ast.expr | None, default: ast.expr | None, module: Module) -> Field:
+    kind = kind_of(annotation, module)
     if default is None:
         return Field(kind, required=True)
     try:

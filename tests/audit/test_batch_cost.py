@@ -9,7 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
 
 from harness.audit.batch_cost import BatchCost
-from harness.audit.probes.transfer import RIDGE, PlateSums, pairs_in_order
+from harness.audit.probes.plate_transfer import RIDGE, PlateSums, ordered_pairs
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 
@@ -68,7 +68,7 @@ def test_the_order_of_rows_does_not_matter(audited: Any, noise_screen: Any) -> N
 def test_auroc_follows_from_pairs_of_plates() -> None:
     rng = np.random.default_rng(0)
     score, positive, plate = rng.integers(0, 9, 90).astype(float), rng.random(90) < 0.6, rng.integers(0, 4, 90)
-    U = pairs_in_order(score, positive, plate)
+    U = ordered_pairs(score, positive, plate)
     n1, n0 = (np.bincount(plate[mask], minlength=4) for mask in (positive, ~positive))
     w = np.array([2.0, 0.0, 1.0, 3.0])
     assert w @ U @ w / (w @ n1 * (w @ n0)) == pytest.approx(roc_auc_score(positive, score, sample_weight=w[plate]))

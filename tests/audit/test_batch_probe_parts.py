@@ -9,11 +9,11 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from harness.audit.probes.anew import may_read_batches
-from harness.audit.probes.members import N_NEIGHBOURS, RIDGE, linear, neighbours, probes, spread
-from harness.audit.probes.partitions import deal, distinct_partitions, n_partitions
-from harness.audit.probes.scores import Accuracy, accuracy, excess
-from harness.audit.probes.views import View, view
+from harness.audit.probes.classifiers import N_NEIGHBOURS, RIDGE, linear, neighbours, probes, spread
+from harness.audit.probes.excess import Accuracy, accuracy, excess
+from harness.audit.probes.partitions import deal_folds, distinct_partitions, n_partitions
+from harness.audit.probes.reduced_wells import ReducedWells, reduce_wells
+from harness.audit.probes.renormalizer import may_read_batches
 from harness.norm.all_within import AllWithin
 from harness.norm.chain import Chain
 from harness.norm.combat import Combat
@@ -34,8 +34,8 @@ def wells(seed: int = 0, n: int = 12, p: int = 8) -> tuple[Any, Any]:
     return X.astype(np.float32), plate
 
 
-def reduced(X: Any, plate: Any, group: Any = None) -> View:
-    return view(X, plate, np.full(len(X), -1) if group is None else group, 9)
+def reduced(X: Any, plate: Any, group: Any = None) -> ReducedWells:
+    return reduce_wells(X, plate, np.full(len(X), -1) if group is None else group, 9)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_drawn_partitions_are_distinct_and_never_the_true_one() -> None:
 
 def test_each_fold_leaves_plates_of_every_batch() -> None:
     batch = np.array([0, 0, 1, 1, 1, 1, 2, 2, 2])
-    fold = deal(batch, 5, np.random.default_rng(0))
+    fold = deal_folds(batch, 5, np.random.default_rng(0))
     for number in np.unique(fold):
         assert set(batch[fold != number]) == {0, 1, 2}
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from harness.audit.controls_vs_controls import ControlsVsControls
-from harness.audit.shared.relabel import hide_controls
+from harness.audit.shared.hidden_controls import hide_controls
 from harness.core.exceptions import NotApplicable
 from harness.data.wells.aggregation import well_table
 from harness.norm.dmso_within import DmsoWithin

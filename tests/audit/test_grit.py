@@ -7,7 +7,7 @@ import pytest
 from audit_toys import by_key, compound_screen, shuffled
 
 from harness.audit.grit import Grit, grit
-from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.metric_wells import metric_replicates
 from harness.audit.replicate.similarity import Replicates
 from harness.core.exceptions import NotApplicable
 
@@ -25,12 +25,12 @@ def one_plate(wells: Replicates) -> Replicates:
 
 
 def test_it_equals_cytominer_eval(audited: Any) -> None:
-    value = grit(one_plate(replicates(audited(compound_screen(effect=0.6)))))
+    value = grit(one_plate(metric_replicates(audited(compound_screen(effect=0.6)))))
     assert np.nanmean(value) == pytest.approx(CYTOMINER, abs=1e-4)
 
 
 def test_it_equals_the_definition(audited: Any) -> None:
-    wells = replicates(audited(compound_screen(effect=0.6)))
+    wells = metric_replicates(audited(compound_screen(effect=0.6)))
     r = np.corrcoef(wells.Z.astype(np.float64))
     value = grit(wells)
     for i in np.flatnonzero(wells.treatment >= 0):
@@ -73,6 +73,6 @@ def test_wells_with_fewer_than_three_controls_are_left_out(audited: Any) -> None
     with pytest.raises(NotApplicable, match="undefined for every well: too few controls"):
         list(Grit().findings(audited(two)))
     poor = profiles.take((~control | (nth <= 2) | (profiles.wells["plate"] != "p9")).to_numpy())
-    wells = replicates(audited(poor))
+    wells = metric_replicates(audited(poor))
     undefined = np.isnan(grit(wells)[wells.treatment >= 0])
     np.testing.assert_array_equal(undefined, wells.wells.loc[wells.treatment >= 0, "plate"] == "p9")

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.audit.shared.intervals import crossed_interval, mean_interval, median_interval
+from harness.audit.replicate.crossed_resamples import resample_crossed
+from harness.audit.shared.intervals import mean_interval, median_interval
 from harness.scoring.bootstrap import resample
 
 WELLS = pd.DataFrame({"plate": np.repeat([f"p{i}" for i in range(12)], 25)})
@@ -39,7 +40,8 @@ def test_the_crossed_interval_covers_the_mean_over_compounds_and_plates(audited:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         value = rng.standard_normal(50)[group] + 0.3 * rng.standard_normal(12)[plate] + rng.standard_normal(300)
-        lower, upper = crossed_interval(audited(wells=WELLS, seed=seed), WELLS, value, group)
+        estimate = resample_crossed(audited(wells=WELLS, seed=seed), WELLS, group, kind="groups").mean(value)
+        lower, upper = estimate.lower, estimate.upper
         covered += lower < 0 < upper
         widths.append(upper - lower)
     assert covered >= 52

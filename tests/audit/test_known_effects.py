@@ -12,7 +12,7 @@ from audit_toys import by_key, shuffled
 from scipy.stats import spearmanr
 
 from harness.audit.known_effects import KnownEffects
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.verdict import Verdict
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import InputError, NotApplicable
@@ -167,5 +167,5 @@ def test_a_table_of_other_compounds_is_refused_with_both_sides(audited: Any, tmp
 def test_the_verdict_does_not_depend_on_it(audited: Any, tmp_path: Path) -> None:
     found = list(known(tmp_path).findings(audited(graded(), Noise())))
     base = [Finding("batch_effect/probe_balanced_accuracy", 0.4, 0.3, 0.5, 90)]
-    decided, again = (Verdict().decide(f, Design(3, 8)) for f in (base, [*base, *found]))
+    decided, again = (Verdict().decide(f, ScreenDesign(3, 8)) for f in (base, [*base, *found]))
     assert decided == again

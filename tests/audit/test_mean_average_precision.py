@@ -11,8 +11,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 import harness.audit.mean_average_precision as module
 from harness.audit.mean_average_precision import MeanAveragePrecision, against_compounds, against_controls
-from harness.audit.replicate.chance import by_chance, p_values
-from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.chance import chance_average_precision, p_values
+from harness.audit.replicate.metric_wells import metric_replicates
 from harness.audit.replicate.similarity import Replicates
 from harness.core.profiles import Profiles
 
@@ -23,7 +23,7 @@ COPAIRS = (0.57877052, 0.22247437)
 
 @pytest.fixture(scope="module")
 def wells(audited: Any) -> Replicates:
-    return replicates(audited(compound_screen(effect=0.5)))
+    return metric_replicates(audited(compound_screen(effect=0.5)))
 
 
 def findings(audited: Any, profiles: Profiles) -> dict[str, Any]:
@@ -59,7 +59,9 @@ def test_it_equals_copairs_where_that_is_installed(wells: Replicates, controls: 
     np.testing.assert_allclose(value[treated], found["average_precision"], atol=1e-6)
     np.testing.assert_array_equal(positives[treated], found["n_pos_pairs"])
     np.testing.assert_array_equal((positives + negatives)[treated], found["n_total_pairs"])
-    scaled = (value - by_chance(positives, negatives)) / (1 - by_chance(positives, negatives))
+    scaled = (value - chance_average_precision(positives, negatives)) / (
+        1 - chance_average_precision(positives, negatives)
+    )
     np.testing.assert_allclose(scaled[treated], found["normalized_average_precision"], atol=1e-6)
     table = mean_average_precision(found, ["treatment"], null_size=20_000, threshold=0.05, seed=1, progress_bar=False)
     p = p_values(wells.treatment, (value, positives, negatives), n_null=20_000, seed=0)
@@ -90,7 +92,7 @@ def test_identical_profiles_score_like_chance_and_not_one(wells: Replicates) -> 
     Z = np.tile(wells.Z[0], (len(wells.Z), 1))
     same = Replicates(Z, wells.wells, wells.treatment, wells.compound, wells.plate, wells.position)
     for ranked in (against_controls(same), against_compounds(same)):
-        assert same.mean(ranked[0]) < same.mean(by_chance(*ranked[1:]))
+        assert same.mean(ranked[0]) < same.mean(chance_average_precision(*ranked[1:]))
 
 
 def test_chance_is_the_mean_of_random_rankings() -> None:
@@ -98,8 +100,8 @@ def test_chance_is_the_mean_of_random_rankings() -> None:
     for m, n in ((1, 3), (4, 64), (9, 2)):
         y = rng.permuted(np.tile(np.arange(m + n) < m, (20_000, 1)), axis=1)
         simulated = (y * y.cumsum(axis=1) / np.arange(1, m + n + 1)).sum(axis=1).mean() / m
-        assert by_chance(np.array([m]), np.array([n]))[0] == pytest.approx(simulated, rel=0.02)
-    assert np.isnan(by_chance(np.array([0, 3]), np.array([5, 0]))).all()
+        assert chance_average_precision(np.array([m]), np.array([n]))[0] == pytest.approx(simulated, rel=0.02)
+    assert np.isnan(chance_average_precision(np.array([0, 3]), np.array([5, 0]))).all()
 
 
 def test_p_of_a_perfect_and_of_a_hopeless_treatment() -> None:

@@ -8,7 +8,7 @@ import pytest
 from audit_toys import by_key, compound_screen, shuffled
 
 from harness.audit.percent_replicating import PercentReplicating, median_correlation, replicating
-from harness.audit.replicate.metric_wells import replicates
+from harness.audit.replicate.metric_wells import metric_replicates
 from harness.core.exceptions import NotApplicable
 
 KEY = "replicates/percent_replicating"
@@ -16,7 +16,7 @@ KEY = "replicates/percent_replicating"
 
 def test_it_equals_the_definition(audited: Any) -> None:
     """The null enumerated at random by other means; treatments near its quantile would tell them apart."""
-    wells = replicates(audited(compound_screen(effect=0.6, seed=3)))
+    wells = metric_replicates(audited(compound_screen(effect=0.6, seed=3)))
     r = np.corrcoef(wells.Z.astype(np.float64))
 
     def median(rows: Any) -> float:

@@ -9,7 +9,7 @@ from audit_toys import by_key, compound_screen, shuffled
 
 from harness.audit.prevalence import PrevalenceCheck
 from harness.audit.replicate.prevalence import prevalence_by_plate
-from harness.audit.replicate.shrinkage import shrunk
+from harness.audit.replicate.shrinkage import shrink_plate_shares
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 
@@ -130,6 +130,6 @@ def test_a_plate_without_controls_has_no_zero(audited: Any) -> None:
 def test_noise_is_shrunk_and_signal_stays() -> None:
     batch = np.repeat(["a", "b"], 4).astype(object)
     noisy = np.array([0.1, 0.3, 0.2, 0.2, 0.2, 0.1, 0.3, 0.2])
-    np.testing.assert_allclose(shrunk(noisy, np.full(8, 0.1), batch), 0.2)
+    np.testing.assert_allclose(shrink_plate_shares(noisy, np.full(8, 0.1), batch), 0.2)
     real = np.array([0.0, 0.9, 0.0, 0.9, 0.1, 0.8, 0.1, np.nan])
-    np.testing.assert_allclose(shrunk(real, np.full(8, 1e-6), batch)[:7], real[:7], atol=1e-4)
+    np.testing.assert_allclose(shrink_plate_shares(real, np.full(8, 1e-6), batch)[:7], real[:7], atol=1e-4)

@@ -9,8 +9,8 @@ import pytest
 from audit_toys import by_key, compound_screen, shuffled
 from sklearn.metrics import average_precision_score
 
-import harness.audit.replicate.nearest as module
-from harness.audit.replicate.labelled import labels_of
+import harness.audit.replicate.label_retrieval as module
+from harness.audit.replicate.labelled_profiles import labels_of
 from harness.audit.retrieval import RetrievalCheck
 from harness.cli.check_overrides import check_words
 from harness.core.exceptions import InputError, NotApplicable

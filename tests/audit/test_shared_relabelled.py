@@ -8,19 +8,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from harness.audit.shared.even_sample import sample_evenly
-from harness.audit.shared.exchange_metadata import with_metadata
+from harness.audit.shared.auroc_bootstrap import bootstrap_auroc, mean_auroc_interval, resample_units
 from harness.audit.shared.nearest_wells import NearestWells
-from harness.audit.shared.relabelled import (
-    MOST_FOLDS,
-    Relabelled,
-    alike_in_shares,
-    few_folds,
-    mean_interval,
-    resamples,
-    score,
-    summarize,
-)
+from harness.audit.shared.relabelled import MOST_FOLDS, Relabelled, balance_over_plates, few_folds, score_relabelled
+from harness.audit.shared.well_choice import sample_evenly
+from harness.audit.shared.well_metadata import with_metadata
 from harness.baseline.row_norm import RowNorm
 from harness.core.evaluation import Split
 from harness.norm.raw import Raw
@@ -74,10 +66,10 @@ def test_a_large_screen_that_is_normalized_anew_for_every_fold_has_two_folds(
 
     context = audited(noise_screen(), Trained())
     everything = np.ones(12 * 48, dtype=bool)
-    score(context, Relabelled(context.profiles, everything), {"row_norm": RowNorm()}, axis=0)
+    score_relabelled(context, Relabelled(context.profiles, everything), {"row_norm": RowNorm()}, axis=0)
     assert seen == [9] * 4
     monkeypatch.setattr("harness.audit.shared.relabelled.LARGE", 1000)
-    score(context, Relabelled(context.profiles, everything), {"row_norm": RowNorm()}, axis=0)
+    score_relabelled(context, Relabelled(context.profiles, everything), {"row_norm": RowNorm()}, axis=0)
     assert seen == [9] * 4 + [6] * 2
 
 
@@ -100,8 +92,8 @@ def test_the_neighbour_model_sees_what_a_linear_model_cannot(shape: str) -> None
         X[y == 0] += 3
     X = X.astype(np.float32)
     train = rng.random(800) < 0.5
-    score = NearestWells().fit(X[train], y[train]).predict_proba(X[~train])[:, 1]
-    assert roc_auc_score(y[~train], score) > 0.75
+    scores = NearestWells().fit(X[train], y[train]).predict_proba(X[~train])[:, 1]
+    assert roc_auc_score(y[~train], scores) > 0.75
 
 
 def test_the_neighbour_model_is_at_chance_where_classes_are_alike_and_takes_wide_and_constant_features() -> None:
@@ -109,9 +101,9 @@ def test_the_neighbour_model_is_at_chance_where_classes_are_alike_and_takes_wide
     y = rng.integers(2, size=600).astype(np.int8)
     X = rng.normal(0, 1, (600, 900)).astype(np.float32)
     X[:, 5] = 7
-    score = NearestWells().fit(X[:400], y[:400]).predict_proba(X[400:])[:, 1]
-    assert np.isfinite(score).all()
-    assert abs(roc_auc_score(y[400:], score) - 0.5) < 0.1
+    scores = NearestWells().fit(X[:400], y[:400]).predict_proba(X[400:])[:, 1]
+    assert np.isfinite(scores).all()
+    assert abs(roc_auc_score(y[400:], scores) - 0.5) < 0.1
 
 
 def test_two_wells_of_a_class_suffice_and_equal_wells_have_no_infinite_score() -> None:
@@ -133,14 +125,14 @@ def evaluations(predicted: Any, value: float, n_batches: int, seed: int) -> list
 
 
 def summary(folds: Any) -> Any:
-    return summarize(folds, resamples(folds, 200))
+    return bootstrap_auroc(folds, resample_units(folds, 200))
 
 
 @pytest.mark.parametrize("n_batches", [2, 5])
 def test_intervals_hold_chance_as_often_as_they_claim_and_are_no_wider_than_wells_demand(
     predicted: Any, n_batches: int
 ) -> None:
-    intervals = [mean_interval([summary(evaluations(predicted, 0.5, n_batches, seed))]) for seed in range(120)]
+    intervals = [mean_auroc_interval([summary(evaluations(predicted, 0.5, n_batches, seed))]) for seed in range(120)]
     covered = np.mean([low <= 0.5 <= high for _, low, high in intervals])
     assert covered >= 0.93
     width = np.median([high - low for _, low, high in intervals])
@@ -152,19 +144,19 @@ def test_a_score_near_one_with_perfect_folds_has_an_interval_near_one(predicted:
     folds = evaluations(predicted, 0.5, 5, 0)
     for i, e in enumerate(folds):
         e.score[:] = e.y + (0.55 * np.random.default_rng(i).standard_normal(64) if i == 2 else 0)
-    value, lower, upper = mean_interval([summary(folds)])
+    value, lower, upper = mean_auroc_interval([summary(folds)])
     assert 0.95 < value < 1
     assert 0.5 < lower < value < upper <= 1
     for e in folds:
         e.score[:] = e.y
-    value, lower, upper = mean_interval([summary(folds)])
+    value, lower, upper = mean_auroc_interval([summary(folds)])
     assert (value, upper) == (1, 1)
     assert 0.9 < lower < 1
 
 
 def test_the_mean_of_repeats_is_narrower(predicted: Any) -> None:
     repeats = [summary(evaluations(predicted, 0.5, 5, seed)) for seed in range(3)]
-    one, three = mean_interval(repeats[:1]), mean_interval(repeats)
+    one, three = mean_auroc_interval(repeats[:1]), mean_auroc_interval(repeats)
     assert three[0] == pytest.approx(np.mean([r.value for r in repeats]))
     assert three[2] - three[1] < one[2] - one[1]
 
@@ -183,7 +175,7 @@ def test_plates_of_different_shares_are_scored_on_as_many_wells_of_either_class(
     rows += [(p, "treated", 50 + i) for p, (_, n) in sizes.items() for i in range(n)]
     wells = pd.DataFrame(rows, columns=["plate", "role", "well"]).sample(frac=1, random_state=0)
     wells = wells.sort_values("plate", kind="stable").reset_index(drop=True)
-    tested = alike_in_shares(wells, np.ones(len(wells), dtype=bool), 3)
+    tested = balance_over_plates(wells, np.ones(len(wells), dtype=bool), 3)
     counts = pd.crosstab(wells["plate"][tested], wells["role"][tested])
     assert counts.loc["a"].tolist() == [2, 2]
     assert counts.loc["b"].tolist() == [6, 6]
@@ -191,7 +183,7 @@ def test_plates_of_different_shares_are_scored_on_as_many_wells_of_either_class(
     assert "c" not in counts.index
     again = wells.iloc[::-1].reset_index(drop=True)
     names = [set(zip(w["plate"][m], w["well"][m], strict=True)) for w, m in
-             ((wells, tested), (again, alike_in_shares(again, np.ones(len(again), dtype=bool), 3)))]  # fmt: skip
+             ((wells, tested), (again, balance_over_plates(again, np.ones(len(again), dtype=bool), 3)))]  # fmt: skip
     assert names[0] == names[1]
 
 
@@ -199,4 +191,4 @@ def test_plates_of_one_share_keep_their_wells() -> None:
     wells = pd.DataFrame({"plate": ["a"] * 10 + ["b"] * 10, "role": (["negcon"] * 4 + ["treated"] * 6) * 2})
     wells["well"] = [str(i) for i in range(20)]
     tested = np.ones(20, dtype=bool)
-    assert alike_in_shares(wells, tested, 0).all()
+    assert balance_over_plates(wells, tested, 0).all()

@@ -6,9 +6,9 @@ import pytest
 from audit_toys import compound_screen
 from sklearn.covariance import LedoitWolf
 
-from harness.audit.shared.bounded import at_level, auroc_sd, bounded_interval, degrees_of_freedom
-from harness.audit.shared.views import hide_part, n_hidden_parts
-from harness.audit.shared.whitening import whitening
+from harness.audit.shared.bounded_interval import at_level, auroc_sd, bounded_interval, degrees_of_freedom
+from harness.audit.shared.hidden_controls import hide_part, n_hidden_parts
+from harness.audit.shared.whitening import fit_whitening
 from harness.core.exceptions import NotApplicable
 
 
@@ -42,7 +42,7 @@ def test_whitening_equals_ledoit_wolf_of_scikit_learn(n_features):
     wells = pd.DataFrame({"plate": np.repeat(["a", "b", "c"], 20)})
     X = (rng.standard_normal((60, n_features)) @ rng.standard_normal((n_features, n_features))).astype(np.float32)
     X += np.repeat(rng.normal(0, 50, (3, n_features)), 20, axis=0).astype(np.float32)
-    white = whitening(X, wells, np.ones(60, dtype=bool))
+    white = fit_whitening(X, wells, np.ones(60, dtype=bool))
     residual = (X - pd.DataFrame(X).groupby(wells["plate"]).transform("mean").to_numpy()) * np.sqrt(60 / 57)
     sd = residual.std(axis=0)
     oracle = LedoitWolf(assume_centered=True).fit(residual / sd)
@@ -56,7 +56,7 @@ def test_whitened_lengths_do_not_depend_on_units_or_constants():
     X = rng.standard_normal((60, 10)).astype(np.float32)
     moved = (X * 10.0 ** rng.uniform(-3, 3, 10) + rng.normal(0, 5, 10)).astype(np.float32)
     rows = np.ones(60, dtype=bool)
-    np.testing.assert_allclose(whitening(moved, wells, rows)(moved), whitening(X, wells, rows)(X), atol=0.02)
+    np.testing.assert_allclose(fit_whitening(moved, wells, rows)(moved), fit_whitening(X, wells, rows)(X), atol=0.02)
 
 
 def test_a_feature_constant_on_controls_does_not_outweigh_all_others():
@@ -65,7 +65,7 @@ def test_a_feature_constant_on_controls_does_not_outweigh_all_others():
     controls = np.tile(np.arange(40) < 20, 2)
     X = rng.standard_normal((80, 5)).astype(np.float32)
     X[:, 0] = np.where(controls, 0, rng.standard_normal(80))
-    assert np.abs(whitening(X, wells, controls)(X)[:, 0]).max() < 20
+    assert np.abs(fit_whitening(X, wells, controls)(X)[:, 0]).max() < 20
 
 
 def test_intervals_stay_between_0_and_1_and_hold_the_value():

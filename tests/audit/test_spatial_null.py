@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from harness.audit.shared.moved_pattern import copies
+from harness.audit.shared.pattern_copies import pattern_copies
 from harness.audit.spatial_null import SpatialNull
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
@@ -66,7 +66,7 @@ def findings(audited: Any, profiles: Profiles, normalizer: Any, **options: Any) 
 )
 def test_copies_are_the_nearest_patterns_of_treated_wells(control: Any, names: dict[str, set[int]]) -> None:
     wells = table(control)
-    patterns = copies(wells, 3)
+    patterns = pattern_copies(wells, 3)
     assert {p.name: set(wells["column"].iloc[p.rows]) for p in patterns} == names
     assert all(len(p.rows) == (wells["role"] == "negcon").sum() for p in patterns)
     assert all(set(wells["role"].iloc[p.rows]) == {"treated"} for p in patterns)
@@ -74,13 +74,13 @@ def test_copies_are_the_nearest_patterns_of_treated_wells(control: Any, names: d
 
 def test_controls_in_a_row_are_moved_to_other_rows_and_full_plates_have_no_copy() -> None:
     wells = table(lambda r, c: r == 1)  # noqa: ARG005
-    assert [p.name for p in copies(wells, 2)] == ["rows_inward_1", "rows_inward_2"]
-    assert copies(table(lambda r, c: (r + c) % 4 != 0), 3) == []
+    assert [p.name for p in pattern_copies(wells, 2)] == ["rows_inward_1", "rows_inward_2"]
+    assert pattern_copies(table(lambda r, c: (r + c) % 4 != 0), 3) == []
 
 
 def test_each_plate_has_the_copy_of_its_own_pattern() -> None:
     one, other = table(lambda r, c: c == 1), table(lambda r, c: c == 12).assign(plate="p9")  # noqa: ARG005
-    (copy,) = copies(pd.concat([one, other], ignore_index=True), 1)
+    (copy,) = pattern_copies(pd.concat([one, other], ignore_index=True), 1)
     wells = pd.concat([one, other], ignore_index=True).iloc[copy.rows]
     assert set(wells.groupby("plate")["column"].unique().map(tuple).items()) == {("p0", (2,)), ("p9", (11,))}
 

@@ -9,7 +9,7 @@ from audit_toys import by_key
 from spike_toys import plates_of_wells
 
 from harness.audit.replicate.prevalence import prevalence_by_plate
-from harness.audit.spike.turning import turning_point
+from harness.audit.spike.turning_point import find_turning_point
 from harness.audit.spike_in import SpikeIn
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
@@ -86,12 +86,12 @@ def test_the_turning_point_is_found_by_bisection() -> None:
         shares.append(share)
         return 1 - share, 0.9 - share, 1.1 - share
 
-    turning = turning_point(contrast, (1, 0.9, 1.1), 0.4)
+    turning = find_turning_point(contrast, (1, 0.9, 1.1), 0.4)
     assert turning.point == pytest.approx((0.6, 0.5, 0.7))
     assert shares == [0.9, 0.5, 0.75]
-    assert turning_point(lambda _: (1, 0.9, 1.1), (1, 0.9, 1.1), 0.88).code == "never"
-    assert turning_point(lambda _: (0.1, 0.0, 0.2), (0.7, 0.6, 0.8), 0.88).point == (0, 0, 0)
-    assert np.isnan(turning_point(lambda _: (np.nan, np.nan, np.nan), (1, 1, 1), 0.88).point[0])
+    assert find_turning_point(lambda _: (1, 0.9, 1.1), (1, 0.9, 1.1), 0.88).code == "never"
+    assert find_turning_point(lambda _: (0.1, 0.0, 0.2), (0.7, 0.6, 0.8), 0.88).point == (0, 0, 0)
+    assert np.isnan(find_turning_point(lambda _: (np.nan, np.nan, np.nan), (1, 1, 1), 0.88).point[0])
 
 
 def test_with_replicates_the_matched_arm_has_the_prevalence_that_they_show(audited: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.audit.scorecard.answer import Question, Reply
 from harness.audit.scorecard.decision import COLUMNS, Call, Decision
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.scorecard.texts import ACTIONS, sentence
 from harness.audit.verdict import Verdict
 from harness.core.finding import Finding
@@ -71,7 +71,7 @@ def decide(*changes: dict[str, Any], drop: str = "?", identity: bool = False, n_
         for k, v in values.items()
         if not k.startswith(drop)
     ]
-    return Verdict().decide(findings, Design(n_batches, 4 * n_batches, identity=identity))
+    return Verdict().decide(findings, ScreenDesign(n_batches, 4 * n_batches, identity=identity))
 
 
 def reply(decision: Decision, question: Question) -> tuple[Reply, str]:
@@ -180,7 +180,7 @@ def test_a_batch_within_its_null_is_not_there() -> None:
 def test_the_probe_that_tells_the_batch_is_named() -> None:
     decision = decide(BATCH, {f"{PROBE}/excess_linear": (0.1, 0.0, 0.2), f"{PROBE}/excess_neighbours": (0.7, 0.6, 0.8)})
     assert reply(decision, Question.BATCH) == (Reply.NO, "neighbours")
-    assert "nearest neighbours tell it best" in decision.headline
+    assert "nearest neighbours predict it best" in decision.headline
 
 
 def test_a_probe_at_chance_does_not_tell_the_batch_however_low_its_null() -> None:

@@ -143,7 +143,7 @@ def test_runs_on_other_data_or_splits_are_refused_with_the_way_out(folder: Path,
     each = run_compare(folder, "toy", "--each")
     assert each.status == 0
     assert [name in each.out for name in ("raw", "mean", "rank")] == [True] * 3
-    assert each.out.count("beside the models") == 3
+    assert each.out.count("checks and baselines") == 3
     assert "minus" not in each.out
     for flags, shown in {
         ("--data", "d2"): "mean",
@@ -198,7 +198,7 @@ def test_settings_that_differ_are_pointed_out(folder: Path, store: Store) -> Non
     store("raw", 0.7, params={"model.m.C": 1})
     store("mean", 0.8, params={"model.m.C": 0.1})
     outcome = run_compare(folder, "toy")
-    assert "Careful: model.m.C differs between these runs: 0.1, 1" in outcome.out
+    assert "Warning: model.m.C differs between these runs: 0.1, 1" in outcome.out
 
 
 @pytest.mark.parametrize("changes", [{"params": {"seed": 1}}, {"draws": 30}])

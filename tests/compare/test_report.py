@@ -19,13 +19,14 @@ from command import client_of, run_compare, runs_of
 from matplotlib.text import Text
 from PIL import Image
 
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.verdict import Verdict
-from harness.compare.comparison_group import Group, group_up
-from harness.compare.plots import STYLE, removed, tradeoff
+from harness.compare.comparison_group import ComparisonGroup, comparison_group
+from harness.compare.formatting import format_number
+from harness.compare.plots import VERDICT_STYLES, batch_removed, tradeoff_plot
 from harness.compare.report import report
 from harness.compare.table import CONTRAST
-from harness.compare.terminal import number, show_scorecards
+from harness.compare.terminal import print_scorecards
 from harness.core.exceptions import InputError
 from harness.core.finding import Finding
 from harness.core.score_schema import COLUMNS
@@ -117,11 +118,11 @@ def run(
 
 
 def page_of(*runs: Stored, experiment: str = "toy") -> str:
-    return report([group_up(experiment, runs)], command="python -m harness.compare toy --html report.html")
+    return report([comparison_group(experiment, runs)], command="python -m harness.compare toy --html report.html")
 
 
 class Reader(HTMLParser):
-    """Tags with attributes, and the text of each table row."""
+    """Tags with attributes, the text of each table row, and all text with its spaces as a browser shows them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -129,10 +130,12 @@ class Reader(HTMLParser):
         self.rows: list[list[str]] = []
         self.text = ""
         self.inside = False
+        self.preformatted = False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self.preformatted = self.preformatted or tag == "pre"
         if tag == "tr":
             self.rows.append([])
         elif tag in ("td", "th"):
@@ -143,9 +146,10 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self.inside = self.inside and tag not in ("td", "th")
+        self.preformatted = self.preformatted and tag != "pre"
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += data if self.preformatted else re.sub(r"\s+", " ", data)
         if self.inside:
             self.rows[-1][-1] += data
 
@@ -155,7 +159,7 @@ class Reader(HTMLParser):
 
 def test_leaderboard_shows_the_numbers_that_are_stored() -> None:
     runs = [run("raw", 0.6111, verdict="under-normalizes"), run("median", 0.7222, verdict="sound"), run("noise", 0.5)]
-    group = group_up("toy", runs)
+    group = comparison_group("toy", runs)
     row = Reader(page_of(*runs)).row("median")
     expected = group.table.set_index("norm").loc["median"]
     difference = [expected[f"{KEY}_minus_raw{s}"] for s in ("", "_lower", "_upper")]
@@ -165,7 +169,7 @@ def test_leaderboard_shows_the_numbers_that_are_stored() -> None:
         "sound",
         "0.722 [0.680, 0.754]",
         "0.651",
-        f"{number(difference[0], '+')} [{number(difference[1], '+')}, {number(difference[2], '+')}]",
+        "{} [{}, {}]".format(*(format_number(value, "+") for value in difference)),
         f"{expected[f'{KEY}_minus_raw_p_holm']:.3f}",
         "0.617 null 0.234",
         "-",
@@ -191,8 +195,15 @@ def test_verdicts_rank_and_anchors_come_last() -> None:
         run("silent", 0.85),
         run("raw", 0.6, verdict="under-normalizes"),
     ]
-    assert group_up("toy", runs).ranked()["norm"].tolist() == ["better", "fine", "raw", "silent", "leaky", "oracle"]
-    assert {"sound", "leaks", "over-normalizes", "under-normalizes", "inconclusive", "no signal"} == set(STYLE)
+    assert comparison_group("toy", runs).ranked()["norm"].tolist() == [
+        "better",
+        "fine",
+        "raw",
+        "silent",
+        "leaky",
+        "oracle",
+    ]
+    assert {"sound", "leaks", "over-normalizes", "under-normalizes", "inconclusive", "no signal"} == set(VERDICT_STYLES)
 
 
 def card(batch: str) -> pd.DataFrame:
@@ -200,19 +211,19 @@ def card(batch: str) -> pd.DataFrame:
     value = {"yes": 0.0, "no": 0.7}[batch]
     finding = Finding("audit/batch_probe/controls/excess", value, value - 0.05, value + 0.05)
     null = Finding("audit/batch_probe/controls/null_upper", 0.1)
-    return Verdict().decide([finding, null], Design(5, 20)).scorecard()
+    return Verdict().decide([finding, null], ScreenDesign(5, 20)).scorecard()
 
 
 def test_scorecards_say_what_else_removes_the_batch() -> None:
     uncorrected = run("raw", 0.6, verdict="under-normalizes")
     uncorrected.tables = {**uncorrected.tables, "scorecard": card("no")}
-    removed = run("tvn", 0.7, verdict="inconclusive")
-    removed.tables = {**removed.tables, "scorecard": card("yes")}
+    batch_removed = run("tvn", 0.7, verdict="inconclusive")
+    batch_removed.tables = {**batch_removed.tables, "scorecard": card("yes")}
     anchor = run("noise", 0.5, verdict="inconclusive")
     leaks = run("leaky", 0.9, verdict="leaks")
     for other in (anchor, leaks):
         other.tables = {**other.tables, "scorecard": card("yes")}
-    page = page_of(uncorrected, removed, anchor, leaks)
+    page = page_of(uncorrected, batch_removed, anchor, leaks)
     text = Reader(page).text
     assert "Of the runs here, these remove the batch: tvn." in text
     assert text.count("Is the batch gone?") == 4
@@ -222,7 +233,7 @@ def test_scorecards_say_what_else_removes_the_batch() -> None:
 def test_marks_stand_in_the_order_of_the_questions(capsys: pytest.CaptureFixture[str]) -> None:
     uncorrected = run("raw", 0.6, verdict="under-normalizes")
     uncorrected.tables = {**uncorrected.tables, "scorecard": card("no")}
-    show_scorecards(group_up("toy", [uncorrected]))
+    print_scorecards(comparison_group("toy", [uncorrected]))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     (row,) = [line.split() for line in lines if line.startswith("raw")]
@@ -310,7 +321,7 @@ def test_failed_and_unfinished_runs_are_listed_with_the_reason() -> None:
     page = page_of(run("raw", 0.6), failed, run("rank", 0.6, status="RUNNING"))
     reader = Reader(page)
     assert reader.row("mean") == ["mean", "FAILED", "plate 'p1' has 2 controls"]
-    assert reader.row("rank") == ["rank", "RUNNING", "no result (still running, or cut off)"]
+    assert reader.row("rank") == ["rank", "RUNNING", "no result (still running, or interrupted)"]
 
 
 def test_nothing_finished_is_still_a_page() -> None:
@@ -350,17 +361,17 @@ def test_commands_are_those_that_were_typed() -> None:
 
 
 def test_batch_removed_is_scaled_by_its_null() -> None:
-    np.testing.assert_allclose(removed(np.array([0.2, 1.0, 0.6]), np.array([0.2, 0.2, 0.2])), [1, 0, 0.5])
+    np.testing.assert_allclose(batch_removed(np.array([0.2, 1.0, 0.6]), np.array([0.2, 0.2, 0.2])), [1, 0, 0.5])
 
 
-def _crowd(shift: float) -> Group:
+def _crowd(shift: float) -> ComparisonGroup:
     runs = [run(f"norm number {i}", 0.6 + shift * i) for i in range(12)]
-    return group_up("toy", runs)
+    return comparison_group("toy", runs)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.002])
 def test_names_in_the_plot_do_not_overlap(shift: float) -> None:
-    drawn = tradeoff(_crowd(shift), "t/m/auroc", "AUROC", nothing=0.5)
+    drawn = tradeoff_plot(_crowd(shift), "t/m/auroc", "AUROC", nothing=0.5)
     assert drawn is not None
     figure, unnamed = drawn
     figure.canvas.draw()
@@ -375,12 +386,12 @@ def test_names_in_the_plot_do_not_overlap(shift: float) -> None:
 def test_biology_kept_is_drawn_as_contrast_of_the_spike_in_beside_auroc() -> None:
     kept = {CONTRAST: 0.6, f"{CONTRAST}_lower": 0.5, f"{CONTRAST}_upper": 0.7}
     runs = [run("raw", 0.6, extra=dict.fromkeys(kept, 1.0)), run("mean", 0.8, extra=kept)]
-    drawn = tradeoff(group_up("toy", runs), CONTRAST, "contrast", nothing=0.0)
+    drawn = tradeoff_plot(comparison_group("toy", runs), CONTRAST, "contrast", nothing=0.0)
     assert drawn is not None
     heights = sorted(y for line in drawn[0].axes[0].lines if line.get_marker() != "None" for y in line.get_ydata())
     assert heights == [0.6, 1.0]
     assert Reader(page_of(*runs)).row("mean")[-2] == "0.600 [0.500, 0.700]"
-    assert tradeoff(group_up("toy", [run("raw", 0.6)]), CONTRAST, "contrast", nothing=0.0) is None
+    assert tradeoff_plot(comparison_group("toy", [run("raw", 0.6)]), CONTRAST, "contrast", nothing=0.0) is None
 
 
 def test_two_hundred_runs_take_seconds() -> None:

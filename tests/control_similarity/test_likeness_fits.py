@@ -9,7 +9,7 @@ from scipy.stats import fisher_exact, multivariate_normal
 from sklearn.metrics import roc_auc_score
 
 from harness.control_similarity.enrichment import enrichment
-from harness.control_similarity.folds import folds
+from harness.control_similarity.folds import deal_control_folds
 from harness.control_similarity.gaussian import Gaussian, robust_gaussian
 from harness.control_similarity.mahalanobis import control_space
 from harness.control_similarity.scores import ControlSimilarity
@@ -55,7 +55,7 @@ def test_features_that_controls_hardly_vary_in_do_not_rule():
     X = rng.normal(5, 2, (30, 8)).astype(np.float32)
     usual = np.full(8, 3.0)
     space = control_space(controls, usual=usual, n_components=20, seed=0)
-    assert space.kept.tolist() == [False, False] + [True] * 6
+    assert space.read.tolist() == [False, False] + [True] * 6
     assert space.distance(X).max() < 10
     with pytest.raises(NotApplicable, match="no feature varies"):
         control_space(controls[:, :2], usual=usual[:2], n_components=20, seed=0)
@@ -79,7 +79,7 @@ def test_noise_does_not_tell_controls_from_treated_wells(noise_screen):
 
 def test_no_control_is_scored_by_a_fit_that_read_it(noise_screen):
     p = noise_screen(n_plates=6)
-    dealt = folds(p, n_folds=5, max_controls=30, seed=1)
+    dealt = deal_control_folds(p, n_folds=5, max_controls=30, seed=1)
     control = (p.wells["role"] == "negcon").to_numpy()
     assert dealt.read.sum() == 30
     assert not (dealt.read & ~control).any()

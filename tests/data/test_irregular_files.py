@@ -67,7 +67,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "data": lambda path: expand(path, option="data.paths"),
     "metadata": joined,
     "labels": labels,
-    "known scores": lambda path: KnownEffectSource(path=path).known(
+    "known scores": lambda path: KnownEffectSource(path=path).match_wells(
         pd.DataFrame({"plate": ["p"], "well": ["A01"], "role": ["treated"], "compound": ["c"]})
     ),
     "npz": lambda path: Npz(path=path).features(),

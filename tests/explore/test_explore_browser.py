@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.explore.page import page
+from harness.explore.page import explorer_page
 from harness.explore.points import View
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: browser)")
@@ -56,7 +56,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         View(name="turned", note="norm turned (train) · data toy · split none", points=other),
     ]
     file = tmp_path_factory.mktemp("explorer") / "explorer.html"
-    file.write_text(page(views, title="Map of wells: toy"), encoding="utf-8")
+    file.write_text(explorer_page(views, title="Map of wells: toy"), encoding="utf-8")
     return file
 
 

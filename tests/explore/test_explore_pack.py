@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from harness.core.exceptions import InputError
-from harness.explore.pack import HALF, MISSING, dequantize, pack, quantize, to_json
-from harness.explore.page import page
-from harness.explore.points import View, join
+from harness.explore.pack import HALF, MISSING, dequantize, pack_views, quantize, to_json
+from harness.explore.page import explorer_page
+from harness.explore.points import View, join_views
 
 EVIL = "<img src=x onerror=alert(1)>"
 CLOSING = "</script><script>alert(2)</script><!--"
@@ -59,7 +59,7 @@ def unpack(description: dict[str, Any], binary: bytes) -> list[pd.DataFrame]:
 
 def test_packing_gives_back_every_point() -> None:
     points = table()
-    [found] = unpack(*pack(join([view(points)]), [view(points)]))
+    [found] = unpack(*pack_views(join_views([view(points)]), [view(points)]))
     found = found.set_index(["plate", "well"]).loc[list(zip(points["plate"], points["well"], strict=True))]
     assert found["compound"].tolist() == points["compound"].fillna("").tolist()
     assert found["batch"].tolist() == points["batch"].tolist()
@@ -72,7 +72,7 @@ def test_packing_gives_back_every_point() -> None:
 
 def test_views_share_points_whatever_their_order_and_gaps() -> None:
     one, other = table(), table(seed=1).iloc[::-1].iloc[:7].reset_index(drop=True)
-    frames = unpack(*pack(join([view(one), view(other, "z")]), [view(one), view(other, "z")]))
+    frames = unpack(*pack_views(join_views([view(one), view(other, "z")]), [view(one), view(other, "z")]))
     assert [len(frame) for frame in frames] == [12, 7]
     for frame, points in zip(frames, (one, other), strict=True):
         key = ["plate", "well"]
@@ -83,13 +83,13 @@ def test_views_share_points_whatever_their_order_and_gaps() -> None:
 
 
 def test_plates_stay_in_screen_order_and_other_names_sort_as_people_count() -> None:
-    description, _ = pack(join([view(table())]), [view(table())])
+    description, _ = pack_views(join_views([view(table())]), [view(table())])
     assert description["columns"]["plate"]["values"] == ["p10", "p9", "p2"]
     assert description["columns"]["batch"]["values"] == ["batch 2", "batch 10"]
 
 
 def test_points_are_shuffled_so_that_no_plate_is_drawn_last() -> None:
-    wells = join([view(table(4000))]).wells
+    wells = join_views([view(table(4000))]).wells
     late = (wells["plate"].iloc[-1000:] == "p2").mean()
     assert late == pytest.approx((wells["plate"] == "p2").mean(), abs=0.02)
     assert wells["well"].tolist() != table(4000)["well"].tolist()
@@ -120,13 +120,13 @@ def test_bytes_per_point_stay_small() -> None:
             "score": 1.0,
         }
     )
-    _, binary = pack(join([view(points)]), [view(points)])
+    _, binary = pack_views(join_views([view(points)]), [view(points)])
     assert len(binary) / n <= 2 + 1 + 1 + 1 + 2 + 4 + 4 + 0.01  # plate, well, batch, role, compound, x and y, score
-    assert len(page([view(points)], title="t")) < 60e6 * n / 1e6
+    assert len(explorer_page([view(points)], title="t")) < 60e6 * n / 1e6
 
 
 def test_no_text_of_the_data_becomes_markup() -> None:
-    document = page([view(table(), EVIL)], title=f"{CLOSING} & more")
+    document = explorer_page([view(table(), EVIL)], title=f"{CLOSING} & more")
     assert "<img" not in document
     assert "alert(2)</script>" not in document
     assert "<title>&lt;/script&gt;" in document
@@ -145,13 +145,13 @@ def test_json_survives_what_html_and_javascript_treat_specially() -> None:
 
 def test_names_in_braces_are_not_filled_in() -> None:
     points = table().assign(compound="{{binary}}")
-    document = page([view(points)], title="{{library}}")
+    document = explorer_page([view(points)], title="{{library}}")
     assert '["{{binary}}"]' in document
     assert "<title>{{library}}</title>" in document
 
 
 def test_the_page_may_load_nothing_and_run_only_its_own_scripts() -> None:
-    document = page([view(table())], title="t")
+    document = explorer_page([view(table())], title="t")
     found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', document)
     assert found is not None
     policy = dict(rule.strip().split(" ", 1) for rule in found[1].split(";"))
@@ -163,10 +163,10 @@ def test_the_page_may_load_nothing_and_run_only_its_own_scripts() -> None:
 
 
 def test_binary_in_the_page_is_the_packed_one() -> None:
-    document = page([view(table())], title="t")
+    document = explorer_page([view(table())], title="t")
     found = re.search(r'<script id="binary" type="text/plain">([^<]*)<', document)
     assert found is not None
-    assert base64.b64decode(found[1]) == pack(join([view(table())]), [view(table())])[1]
+    assert base64.b64decode(found[1]) == pack_views(join_views([view(table())]), [view(table())])[1]
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,4 @@ def test_binary_in_the_page_is_the_packed_one() -> None:
 )
 def test_bad_maps_are_refused(views: list[View], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        page(views, title="t")
+        explorer_page(views, title="t")

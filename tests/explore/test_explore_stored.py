@@ -9,7 +9,7 @@ import pytest
 
 from harness.core.exceptions import InputError
 from harness.explore.__main__ import main
-from harness.explore.stored import chosen, views_of, with_scores
+from harness.explore.stored import select_runs, views_of, with_scores
 from harness.tracking.tracking import Tracking
 
 
@@ -51,22 +51,22 @@ class Run:
 
 def test_the_newest_finished_run_of_each_name_is_chosen_oldest_first() -> None:
     runs = {"a1": Run("mad"), "b2": Run("raw"), "c3": Run("raw"), "d4": Run("combat", status="FAILED")}
-    found = chosen(runs)
+    found = select_runs(runs)
     assert list(found) == ["raw", "mad"]
     assert found["raw"] is runs["b2"]
-    assert list(chosen(runs, ids=["c"]).values()) == [runs["c3"]]
+    assert list(select_runs(runs, ids=["c"]).values()) == [runs["c3"]]
 
 
 def test_runs_that_do_not_show_the_same_wells_are_refused_until_one_group_is_named() -> None:
     runs = {"a1": Run("raw"), "b2": Run("raw", data="bbbb")}
     with pytest.raises(InputError, match=r"'data bbbb' 'held out' \(--data bbbb --split ssss\)"):
-        chosen(runs)
-    assert list(chosen(runs, data="bb").values()) == [runs["b2"]]
-    assert list(chosen(runs, data="data aaaa").values()) == [runs["a1"]]
+        select_runs(runs)
+    assert list(select_runs(runs, data="bb").values()) == [runs["b2"]]
+    assert list(select_runs(runs, data="data aaaa").values()) == [runs["a1"]]
     with pytest.raises(InputError, match="no finished run"):
-        chosen(runs, split="other")
+        select_runs(runs, split="other")
     with pytest.raises(InputError, match="--run z: 0 finished runs"):
-        chosen(runs, ids=["z"])
+        select_runs(runs, ids=["z"])
 
 
 def test_a_view_carries_held_out_scores_of_models_and_says_what_it_shows() -> None:
@@ -82,7 +82,7 @@ def test_runs_without_a_map_are_left_out_and_the_map_of_more_wells_comes_first()
     views = views_of(runs)
     assert [view.name for view in views] == ["mad", "z"]
     assert [view.points["umap_2"].max() for view in views] == [6.0, 5.0]
-    with pytest.raises(InputError, match="none of raw kept a map"):
+    with pytest.raises(InputError, match="none of raw has a map"):
         views_of({"raw": runs["raw"]})
 
 
@@ -102,7 +102,7 @@ def test_the_command_writes_a_page_of_recorded_runs(tmp_path: Path, capsys: pyte
     assert main(["--uri", uri, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "2 points, 2 normalizations (raw, mad)" in said
-    assert "Left out, without a map (figure umap or explorer): combat" in said
+    assert "Left out because they have no map (figure umap or explorer): combat" in said
     assert "Map of wells: toy" in out.read_text(encoding="utf-8")
     assert main(["toy", "--uri", uri, "--out", str(tmp_path / "no" / "page.html")]) == 2
     assert "cannot be written" in capsys.readouterr().err

@@ -58,7 +58,7 @@ REVIEWED = {
     ("harness/cli/worker_channel.py", "WorkerChannel.stop", "touch"): "in a folder that the sweep made",
     ("harness/cli/worker_channel.py", "WorkerChannel.take", "unlink"): "in a folder that the sweep made, by name",
     ("harness/cli/sweep.py", "relay_job_output", "remove"): NO_FILE,
-    ("harness/compare/comparison_group.py", "group_up", "rename"): NO_FILE,
+    ("harness/compare/comparison_group.py", "comparison_group", "rename"): NO_FILE,
     ("harness/store/checksums.py", "Checksums._refuse", "touch"): "an empty file in an entry of the cache",
     ("harness/store/manifest.py", "write_manifest", "write_text"): "in an entry that is being made",
     ("harness/data/columns/metadata_join.py", "Join._rows_by_key", "rename"): NO_FILE,

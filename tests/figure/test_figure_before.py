@@ -9,9 +9,9 @@ from harness.core.profiles import Profiles
 from harness.figure.shared.outlier_plates import outlier_plates
 from harness.figure.shared.position_effect import position_effect
 from harness.figure.shared.raw_profiles import align_raw_profiles
-from harness.plotting.axis_order import by_correlation, by_plate
-from harness.plotting.batch_bar import stretches, thinned
-from harness.plotting.control_units import spread
+from harness.plotting.axis_order import order_by_correlation, order_by_plate
+from harness.plotting.batch_bar import stretches_of_equal, thin_labels
+from harness.plotting.control_units import control_spread
 
 
 def test_before_is_the_median_of_a_wells_sites_in_the_order_of_the_wells(screen, context):
@@ -44,21 +44,21 @@ def test_clusters_lie_together_and_undefined_rows_last():
     group = np.array([0, 1, 0, 1, 0, 1, 0])
     correlation = np.where(group[:, None] == group[None], 0.8, -0.5) + 0.2 * np.eye(7)
     correlation[3] = correlation[:, 3] = np.nan
-    order = by_correlation(correlation)
+    order = order_by_correlation(correlation)
     assert sorted(order) == list(range(7))
     assert order[-1] == 3
-    assert len(stretches([str(g) for g in group[order[:-1]]])) == 2
+    assert len(stretches_of_equal([str(g) for g in group[order[:-1]]])) == 2
 
 
 def test_plates_by_id_count_their_numbers():
     wells = pd.DataFrame({"plate": ["Week10_1", "Week2_7", "Week2_11", "Week1_3"]})
-    assert wells["plate"].iloc[by_plate(wells)].tolist() == ["Week1_3", "Week2_7", "Week2_11", "Week10_1"]
+    assert wells["plate"].iloc[order_by_plate(wells)].tolist() == ["Week1_3", "Week2_7", "Week2_11", "Week10_1"]
 
 
 def test_wanted_labels_come_first_and_none_touch():
-    assert thinned(10, [3, 4], 2.0) == [0, 3, 5, 7, 9]
-    assert thinned(4, [], 0.5) == [0, 1, 2, 3]
-    chosen = thinned(2000, [999, 1500], 44.0)
+    assert thin_labels(10, [3, 4], 2.0) == [0, 3, 5, 7, 9]
+    assert thin_labels(4, [], 0.5) == [0, 1, 2, 3]
+    chosen = thin_labels(2000, [999, 1500], 44.0)
     assert {999, 1500} <= set(chosen)
     assert np.diff(chosen).min() >= 44
 
@@ -68,10 +68,10 @@ def test_spread_is_the_noise_within_plates_whatever_the_plates_level():
     plate = pd.Series(np.repeat([f"p{i}" for i in range(300)], 5))
     noise = rng.normal(size=(1500, 3)) * [2.0, 0.1, 0.0]
     level = np.repeat(rng.normal(0, 50, (300, 3)), 5, axis=0) * [1, 1, 0] + [1000, 5, 7]
-    found = spread((noise + level).astype(np.float32), plate)
+    found = control_spread((noise + level).astype(np.float32), plate)
     np.testing.assert_allclose(found[:2], [2.0, 0.1], rtol=0.06)
     assert np.isnan(found[2])
-    assert np.isnan(spread(np.ones((2, 1), dtype=np.float32), pd.Series(["a", "b"]))).all()
+    assert np.isnan(control_spread(np.ones((2, 1), dtype=np.float32), pd.Series(["a", "b"]))).all()
 
 
 def layout(rows, columns, plates=1):

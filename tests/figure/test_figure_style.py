@@ -12,7 +12,7 @@ from harness.figure.plate_correlation import PlateCorrelation
 from harness.figure.roc_pr import RocPr
 from harness.figure.scores import Scores
 from harness.figure.umap import Umap
-from harness.plotting.style import batch_colours, label, spaced
+from harness.plotting.style import batch_colours, label, spaced_labels
 
 MEMBERS = ROOT / "conf" / "figure"
 
@@ -36,7 +36,7 @@ def test_colours_differ_between_batches_and_follow_their_order():
 
 
 def test_spaced_keeps_a_distance():
-    assert spaced([0, 1, 2, 3.5, 4], 2) == [0, 2, 4]
+    assert spaced_labels([0, 1, 2, 3.5, 4], 2) == [0, 2, 4]
 
 
 @pytest.mark.parametrize("figure", [PlateCorrelation(), Umap(), RocPr(), Scores()], ids=lambda f: type(f).__name__)

@@ -6,14 +6,14 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from harness.audit.scorecard.answer import Question
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.verdict import Verdict
 from harness.core.exceptions import NotApplicable
 from harness.figure.scorecard import COLOURS, MARKS, Scorecard, draw_matrix, matrix
 
 
 def test_a_cell_for_each_norm_and_question_with_a_mark_beside_its_colour() -> None:
-    card = Verdict().decide([], Design(5, 20)).scorecard()
+    card = Verdict().decide([], ScreenDesign(5, 20)).scorecard()
     good = card.assign(good="yes", value=0.5)
     table = matrix({"raw": card, "tvn": good})
     assert len(table) == 2 * len(Question)

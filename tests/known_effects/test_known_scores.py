@@ -35,7 +35,7 @@ def write(path: Path, table: dict[str, list[Any]]) -> str:
 
 
 def values(member: KnownEffectSource, table: pd.DataFrame | None = None) -> dict[tuple[str, str], float]:
-    known = member.known(wells() if table is None else table).wells
+    known = member.match_wells(wells() if table is None else table).wells
     found = known[known["known_score"].notna()]
     return dict(zip(zip(found["plate"], found["well"], strict=True), found["known_score"], strict=True))
 
@@ -46,7 +46,7 @@ def test_scores_of_a_table_reach_treated_and_positive_wells(tmp_path: Path, kind
     member = KnownEffectSource(path=write(tmp_path / f"s.{kind}", table), compound="id", score="z")
     expected = {("p1", "A04"): -3.5, ("p1", "A05"): 0.25, ("p2", "B02"): -3.5, ("p2", "B04"): 9.0}
     assert values(member) == expected
-    known = member.known(wells())
+    known = member.match_wells(wells())
     assert known.report == ("3 of 5 compounds of the screen have a known score; 2 compounds of the table are not used")
     assert (known.name, known.by) == ("z", ["compound"])
 
@@ -55,7 +55,7 @@ def test_a_table_by_compound_and_dose(tmp_path: Path) -> None:
     table = {"compound": ["c1", "c1", "c2", "c2"], "uM": [10, 1, 1, 7], "score": [5.0, 2.0, 3.0, 4.0]}
     member = KnownEffectSource(path=write(tmp_path / "s.csv", table), dose="uM")
     assert values(member) == {("p1", "A02"): 2.0, ("p1", "A03"): 5.0, ("p1", "A04"): 3.0, ("p2", "B02"): 3.0}
-    assert member.known(wells()).by == ["compound", "dose"]
+    assert member.match_wells(wells()).by == ["compound", "dose"]
 
 
 def test_a_column_of_the_wells_splits_a_compound_by_its_values() -> None:
@@ -70,12 +70,12 @@ def test_a_column_of_the_wells_splits_a_compound_by_its_values() -> None:
 def test_the_planted_strength_is_the_default_of_a_simulated_screen_only() -> None:
     member = KnownEffectSource()
     with pytest.raises(NotApplicable, match=r"set audit\.known_effects\.path"):
-        member.known(wells())
+        member.match_wells(wells())
     member.join(wells(), {})
     truth = pd.DataFrame({"compound": ["c1", "c2", "c9"], "strength": [0.0, 2.5, 1.0], "active": True})
     member.join(wells(), {"compounds": truth})
     assert set(values(member).values()) == {0.0, 2.5}
-    assert member.known(wells()).name == "planted strength"
+    assert member.match_wells(wells()).name == "planted strength"
 
 
 def test_what_is_set_wins_over_the_planted_strength() -> None:
@@ -86,16 +86,16 @@ def test_what_is_set_wins_over_the_planted_strength() -> None:
 
 def test_without_compounds_there_is_nothing_to_join() -> None:
     with pytest.raises(NotApplicable, match="no column compound"):
-        KnownEffectSource(column="dose").known(wells().drop(columns="compound"))
+        KnownEffectSource(column="dose").match_wells(wells().drop(columns="compound"))
     with pytest.raises(NotApplicable, match="no treated well"):
-        KnownEffectSource(column="dose").known(wells(compound=""))
+        KnownEffectSource(column="dose").match_wells(wells(compound=""))
 
 
 def test_several_scores_of_a_compound_are_refused_or_averaged(tmp_path: Path) -> None:
     table = {"compound": ["c1", "c2", "c1", "c2", "c2"], "score": [1.0, 4.0, 2.0, 4.0, 4.0]}
     path = write(tmp_path / "s.csv", table)
     with pytest.raises(InputError, match=r"compound 'c1' has 2 scores \[1\.0, 2\.0\].*duplicates=mean"):
-        KnownEffectSource(path=path).known(wells())
+        KnownEffectSource(path=path).match_wells(wells())
     assert set(values(KnownEffectSource(path=path, duplicates="mean")).values()) == {1.5, 4.0}
 
 
@@ -118,17 +118,17 @@ def test_unusable_tables(tmp_path: Path, table: dict[str, list[Any]], settings: 
 
 def test_unusable_columns_and_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"column=moa holds 'x' in plate 'p1', well 'A02'; expected a finite number"):
-        KnownEffectSource(column="moa").known(wells(moa="x"))
+        KnownEffectSource(column="moa").match_wells(wells(moa="x"))
     with pytest.raises(InputError, match="is empty in all 7 wells"):
-        KnownEffectSource(column="moa").known(wells(moa=np.nan))
+        KnownEffectSource(column="moa").match_wells(wells(moa=np.nan))
     with pytest.raises(InputError, match="no column of the wells 'moa'"):
-        KnownEffectSource(column="moa").known(wells())
+        KnownEffectSource(column="moa").match_wells(wells())
     with pytest.raises(InputError, match="matches nothing"):
-        KnownEffectSource(path=str(tmp_path / "absent.csv")).known(wells())
+        KnownEffectSource(path=str(tmp_path / "absent.csv")).match_wells(wells())
     with pytest.raises(InputError, match="set one of the two"):
         KnownEffectSource(path="a.csv", column="dose")
     with pytest.raises(InputError, match=r"duplicates='first': expected one of \['error', 'mean'\]"):
         KnownEffectSource(duplicates="first")
     path = write(tmp_path / "s.csv", {"compound": ["c1"], "dose": [1], "score": [1.0]})
     with pytest.raises(InputError, match="no column of the wells 'dose'"):
-        KnownEffectSource(path=path, dose="dose").known(wells().drop(columns="dose"))
+        KnownEffectSource(path=path, dose="dose").match_wells(wells().drop(columns="dose"))

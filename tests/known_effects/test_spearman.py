@@ -35,12 +35,12 @@ def test_each_draw_is_the_correlation_of_its_resample_with_whole_compounds() -> 
 
     names = np.unique(compound.astype(str))
     times = generator(5, "bootstrap compounds", len(names)).multinomial(len(names), [1 / len(names)] * len(names), 30)
-    for draw, value in zip(times, found.drawn, strict=True):
+    for draw, value in zip(times, found.draws, strict=True):
         rows = np.concatenate(
             [np.repeat(np.flatnonzero(compound == name), k) for name, k in zip(names, draw, strict=True)]
         )
         assert value == pytest.approx(spearmanr(x[rows], y[rows])[0], abs=1e-12)
-    assert (found.lower, found.upper) == pytest.approx(np.quantile(found.drawn, [0.025, 0.975]))
+    assert (found.lower, found.upper) == pytest.approx(np.quantile(found.draws, [0.025, 0.975]))
 
 
 def test_intervals_cover_a_zero_correlation_as_often_as_they_promise() -> None:
@@ -55,7 +55,7 @@ def test_intervals_cover_a_zero_correlation_as_often_as_they_promise() -> None:
 
 def test_draws_are_the_same_for_the_same_seed_and_differ_for_another() -> None:
     x, y, compound = correlated()
-    first, again, other = (spearman(x, y, compound, n_resamples=50, seed=s).drawn for s in (1, 1, 2))
+    first, again, other = (spearman(x, y, compound, n_resamples=50, seed=s).draws for s in (1, 1, 2))
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
 

@@ -22,7 +22,7 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import well_table
-from harness.figure.base import FigureContext
+from harness.figure.base import FigureContext, FigureMember
 from harness.figure.roc_pr import RocPr
 from harness.metric.auroc import Auroc
 from harness.metric.recall import Recall
@@ -101,7 +101,7 @@ class Never(Check):
         raise NotApplicable("never here")
 
 
-class Blank:
+class Blank(FigureMember):
     """A figure that declines."""
 
     def tables(self, context: FigureContext) -> dict[str, pd.DataFrame]:
@@ -207,7 +207,7 @@ class Rows(Check):
 
 
 class WholeRows(Rows):
-    whole = True
+    needs_full_screen = True
     reads_evaluations = True
 
 

@@ -20,20 +20,21 @@ OUT = Path(__file__).parent / "out"
 
 
 def measure(library: str, n: int) -> dict[str, Any]:
-    with sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+    """Return the times of the first picture and of filter steps with ``n`` points."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         tab = chromium.new_page(viewport={"width": 1100, "height": 800})
         tab.set_default_timeout(300_000)
         tab.set_content('<canvas width="1000" height="700"></canvas>')
         tab.add_script_tag(path=OUT / f"{library}.js")
-        found = tab.evaluate("n => measure(n)", n)
+        timings = tab.evaluate("n => measure(n)", n)
         chromium.close()
-    steps = found["steps"][1:]
+    steps = timings["steps"][1:]
     return {
         "library": library,
         "points": f"{n:,}",
         "bundle, kB": (OUT / f"{library}.js").stat().st_size // 1000,
-        "first picture, ms": found["first"],
+        "first picture, ms": timings["first"],
         "filter step, ms (median)": round(float(np.median(steps))),
         "filter step, ms (largest)": max(steps),
         "load": round(os.getloadavg()[0], 1),
@@ -41,6 +42,7 @@ def measure(library: str, n: int) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Measure both libraries and print the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--points", type=int, nargs="+", default=[20_000, 100_000])
     points = options.parse_args().points

@@ -1,4 +1,4 @@
-"""Mixing of batches among hidden control wells: iLISI and kBET."""
+"""Mixing of batches among hidden control wells by iLISI and kBET."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from harness.audit.base import AuditContext
 from harness.audit.ilisi import lisi
 from harness.audit.kbet import kbet
-from harness.audit.probes.panel import Panel
+from harness.audit.probes.panel import ProbePanel
 from harness.audit.shared.control_embedding import N_NEIGHBOURS
 from harness.audit.shared.intervals import mean_interval, median_interval
 from harness.core.exceptions import NotApplicable
@@ -20,11 +20,11 @@ from harness.numerics.neighbors import nearest
 PERPLEXITY, ALPHA = 30, 0.05
 
 
-def mixing(context: AuditContext, panel: Panel) -> Iterator[Finding]:
-    """Yield ``audit/batch_probe/ilisi`` and ``kbet`` on the wells of the probes, with their intervals over plates."""
+def mixing_findings(context: AuditContext, panel: ProbePanel) -> Iterator[Finding]:
+    """Yield ``audit/batch_probe/ilisi`` and ``kbet`` of the wells of the probes, with intervals over plates."""
     index, passed, tables = [], [], []
     n_batches = int(panel.wells.batch.max()) + 1
-    for block, view in zip(panel.blocks, panel.views, strict=True):
+    for block, view in zip(panel.blocks, panel.reduced, strict=True):
         batch = panel.wells.batch[panel.wells.plate[block]]
         distances, indices = nearest(view.large, min(N_NEIGHBOURS, len(block) - 1))
         k = min(3 * PERPLEXITY - 1, distances.shape[1])

@@ -1,4 +1,4 @@
-"""All probes on one set of wells, for any way to deal its plates into batches."""
+"""A panel of all probes on one set of wells, for any way to deal its plates into batches."""
 
 from __future__ import annotations
 
@@ -7,46 +7,49 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.audit.probes.members import Predict, probes
-from harness.audit.probes.partitions import Codes, deal
-from harness.audit.probes.views import View, view
-from harness.audit.probes.wells import Screens, Wells, treated
+from harness.audit.probes.classifiers import ProbePrediction, probes
+from harness.audit.probes.partitions import Codes, deal_folds
+from harness.audit.probes.reduced_wells import ReducedWells, reduce_wells
+from harness.audit.probes.wells import ProbedWells, Screens, treated
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.seeding import derive, generator
 
-ALIKE = 0.5  # correlation of treated wells between screens from which on their hidden controls are read together
+ALIKE = 0.5  # correlation of treated wells between screens from which on their hidden controls are pooled
 MOST_COMPARED = 1500
 MOST_DEALS, ENOUGH = 4, 1600  # deals of plates over folds, and predictions that they give
 
 
 @dataclass(frozen=True)
-class Panel:
+class ProbePanel:
     """Probes that are prepared for the wells of each block; wells are trained on and tested within their block.
 
-    ``blocks`` : the row numbers (m,) of each; ``views`` : what its probes read.
+    ``blocks`` : (m,) row numbers of each block. ``reduced`` : what the probes of each block read.
     """
 
-    wells: Wells
+    wells: ProbedWells
     blocks: list[Codes]
-    views: list[View]
-    probes: Sequence[Mapping[str, Predict]]
+    reduced: list[ReducedWells]
+    probes: Sequence[Mapping[str, ProbePrediction]]
     n_folds: int
     seed: int
 
     def correct(self, batch: Codes) -> dict[str, Doubles]:
-        """Return for each probe how often each well's batch is told, plates held out, (n,); batch : (Q,) of each plate.
+        """Return for each probe how often each well's batch is predicted with its plate held out, (n,).
 
-        Plates are dealt over folds several times, by the partition: the same wherever it comes from.
+        Plates are dealt over folds several times, seeded by ``batch`` (Q,), the batch of each plate.
         """
-        deals = [deal(batch, self.n_folds, generator(self.seed, "probe folds", i, *batch)) for i in range(self.n_deals)]
+        deals = [
+            deal_folds(batch, self.n_folds, generator(self.seed, "probe folds", i, *batch)) for i in range(self.n_deals)
+        ]
         return {name: np.mean([self._correct(name, batch, fold) for fold in deals], axis=0) for name in self.probes[0]}
 
     @property
     def n_deals(self) -> int:
-        """Times that plates are dealt over folds: more if there are few wells, of which a deal costs little."""
+        """How often plates are dealt over folds: more often if there are few wells, for which a deal costs little."""
         return max(1, min(MOST_DEALS, ENOUGH // len(self.wells.rows)))
 
     def _correct(self, name: str, batch: Codes, fold: Codes) -> Mask:
+        """Return whether a probe predicts the batch of each well in one deal of plates over folds, (n,)."""
         correct = np.zeros(len(self.wells.rows), dtype=bool)
         for block, prepared in zip(self.blocks, self.probes, strict=True):
             plate = self.wells.plate[block]
@@ -58,22 +61,23 @@ class Panel:
         return correct
 
 
-def panel(wells: Wells, X: Floats, *, together: bool, n_folds: int, seed: int) -> Panel:
-    """Prepare the probes for wells with profiles X (n, n_features), over all parts or within each."""
-    part = np.zeros_like(wells.part) if together else wells.part
+def prepare_panel(wells: ProbedWells, X: Floats, *, pooled: bool, n_folds: int, seed: int) -> ProbePanel:
+    """Prepare the probes for wells with profiles X (n, n_features), ``pooled`` over all parts or within each."""
+    part = np.zeros_like(wells.part) if pooled else wells.part
     blocks = [np.flatnonzero(part == number) for number in np.unique(part)]
-    views = [view(X[block], wells.plate[block], wells.group[block], len(wells.batch)) for block in blocks]
-    prepared = [probes(reduced, derive(seed, "trees")) for reduced in views]
-    return Panel(wells, blocks, views, prepared, n_folds, seed)
+    reduced_blocks = [
+        reduce_wells(X[block], wells.plate[block], wells.group[block], len(wells.batch)) for block in blocks
+    ]
+    prepared = [probes(reduced, derive(seed, "trees")) for reduced in reduced_blocks]
+    return ProbePanel(wells, blocks, reduced_blocks, prepared, n_folds, seed)
 
 
-def alike(screens: Screens) -> bool:
-    """Return whether the screens give treated wells about the same profiles, so that their hidden controls can be
-    pooled.
+def screens_agree(screens: Screens) -> bool:
+    """Return whether screens give treated wells about the same profiles, so that their hidden controls can be pooled.
 
-    What is hidden changes the reference of a plate a little; pooled, its error points both ways and is no property of
-    the plate. A method that finds other axes each time gives other profiles: then wells of different screens cannot
-    stand in one table.
+    Which controls are hidden changes the reference of a plate a little; over pooled wells this error points both ways
+    and is no property of the plate. A method that finds other axes each time gives other profiles; wells of different
+    screens then cannot be compared.
     """
     mask = np.logical_and.reduce([treated(screen.wells) for screen in screens])
     rows = np.flatnonzero(mask)
@@ -88,6 +92,7 @@ def alike(screens: Screens) -> bool:
 
 
 def _standardized(X: Floats) -> Floats:
+    """Return features centred and in units of their sd, cut at 10."""
     Z = X - X.mean(axis=0)
     sd = Z.std(axis=0)
     Z /= np.where(sd > 0, sd, np.inf)

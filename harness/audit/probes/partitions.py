@@ -44,7 +44,7 @@ def distinct_partitions(batch: Codes, n: int, rng: np.random.Generator) -> list[
     return partitions
 
 
-def deal(batch: Codes, n_folds: int, rng: np.random.Generator) -> Codes:
+def deal_folds(batch: Codes, n_folds: int, rng: np.random.Generator) -> Codes:
     """Deal plates over folds, each batch's as evenly as their number allows: (Q,) number of the fold.
 
     Every fold leaves plates of every batch to train on, if each batch has two.

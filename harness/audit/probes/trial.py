@@ -1,60 +1,63 @@
-"""One set of wells on trial: what its probes tell, and what they tell under permuted batches so far."""
+"""Accuracy of the probes on one set of wells, and its null under permuted batches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.audit.probes.panel import Panel, panel
+from harness.audit.probes.excess import Accuracy, ProbeExcess, accuracy, excess
+from harness.audit.probes.panel import ProbePanel, prepare_panel
 from harness.audit.probes.partitions import Codes
-from harness.audit.probes.scores import Accuracy, Excess, accuracy, excess
-from harness.audit.probes.wells import Screens, Wells
+from harness.audit.probes.wells import ProbedWells, Screens
 from harness.core.arrays import Doubles
 
 
-class Trial:
-    """Observed accuracy of every probe, and its null as it grows.
+class ProbeTrial:
+    """Accuracy of every probe on a set of wells, and a null that grows with each permutation of the batches.
 
     Attributes
     ----------
-    wells, panel : that are told apart, and the probes prepared for them.
-    observed : accuracies by probe. null : of each permutation the accuracies by probe.
+    wells : whose batch is predicted. panel : the probes prepared for them.
+    observed : accuracies by probe. null : for each permutation the accuracies by probe.
     """
 
-    def __init__(self, wells: Wells, screens: Screens, *, together: bool, n_folds: int, seed: int) -> None:
-        self.wells, self.together, self.n_folds, self.seed = wells, together, n_folds, seed
+    def __init__(self, wells: ProbedWells, screens: Screens, *, pooled: bool, n_folds: int, seed: int) -> None:
+        self.wells, self.pooled, self.n_folds, self.seed = wells, pooled, n_folds, seed
         self.panel = self._panel(screens)
         self.observed = self._accuracies(self.panel.correct(wells.batch), wells.batch)
         self.null: list[Mapping[str, float]] = []
 
     def permute(self, batch: Codes, screens: Screens | None) -> None:
-        """Add a permutation, batch (Q,) of each plate; ``screens`` normalized for it, None if they stay the same."""
+        """Add a permutation: ``batch`` (Q,) of each plate, ``screens`` normalized in it, None if they stay the same."""
         prepared = self.panel if screens is None else self._panel(screens)
         accuracies = self._accuracies(prepared.correct(batch), batch)
         self.null.append({name: result.value for name, result in accuracies.items()})
 
-    def excess(self) -> Excess:
-        """Return the answer so far."""
+    def excess(self) -> ProbeExcess:
+        """Return the excess over the permutations so far."""
         return excess(self.observed, self.null, self.chance)
 
     @property
     def chance(self) -> float:
-        """Balanced accuracy of a guess."""
+        """Balanced accuracy of guessing."""
         return float(1 / (1 + self.wells.batch.max()))
 
-    def settled(self, limit: float) -> bool:
+    def is_settled(self, limit: float) -> bool:
         """Return whether more permutations are of no use.
 
-        That is if the interval of the excess lies on one side of ``limit``, and beyond the null if above; or if it
-        would reach over ``limit`` even if the null's mean had no error.
+        They are not if the interval of the excess lies on one side of ``limit`` (and, if above, beyond the null), or if
+        it would still contain ``limit`` if the null's mean had no error.
         """
-        answer = self.excess()
-        below, above = answer.upper < limit, answer.lower > limit and answer.value > answer.null_upper
-        hopeless = answer.least_lower < limit < answer.least_upper
+        excess_so_far = self.excess()
+        below = excess_so_far.upper < limit
+        above = excess_so_far.lower > limit and excess_so_far.value > excess_so_far.null_upper
+        hopeless = excess_so_far.least_lower < limit < excess_so_far.least_upper
         return below or above or hopeless
 
-    def _panel(self, screens: Screens) -> Panel:
+    def _panel(self, screens: Screens) -> ProbePanel:
+        """Prepare the probes for the wells as they are in ``screens``."""
         X = self.wells.profiles(screens)
-        return panel(self.wells, X, together=self.together, n_folds=self.n_folds, seed=self.seed)
+        return prepare_panel(self.wells, X, pooled=self.pooled, n_folds=self.n_folds, seed=self.seed)
 
     def _accuracies(self, correct: Mapping[str, Doubles], batch: Codes) -> dict[str, Accuracy]:
+        """Return the accuracy of each probe."""
         return {name: accuracy(mask, self.wells.plate, batch) for name, mask in correct.items()}

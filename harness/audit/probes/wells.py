@@ -1,4 +1,4 @@
-"""The wells that probes read: controls that the normalization did not read, and treated wells minus their compound."""
+"""The wells that probes read: controls hidden from the normalization, and treated wells minus their compound."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import pandas as pd
 
 from harness.audit.base import AuditContext
 from harness.audit.probes.partitions import Codes
-from harness.audit.shared.views import heldout_controls, n_hidden_parts, normalized_wells, raw_wells
+from harness.audit.shared.hidden_controls import heldout_controls, n_hidden_parts
+from harness.audit.shared.views import normalized_wells, raw_wells
+from harness.audit.shared.well_choice import choose_per_plate
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
-from harness.core.seeding import generator
 
 Screens = list[Profiles]
 FEWEST_SHARED = 0.5  # of treated wells whose compound is in several batches
 
 
 @dataclass(frozen=True)
-class Wells:
-    """Which n wells of a screen are told apart.
+class ProbedWells:
+    """The n wells of a screen whose batch is predicted.
 
     Attributes
     ----------
-    rows : (n,) rows of the table of wells. part : (n,) the screen that each is read from.
+    rows : (n,) rows of the table of wells. part : (n,) the screen that each well is read from.
     plate : (n,) 0..Q-1. batch : (Q,) 0..B-1. table : their n rows.
-    group : (n,) the compound whose mean is taken off, -1 for controls.
-    code, reason : a restriction of what they can show.
+    group : (n,) the compound whose mean is subtracted, -1 for controls.
     """
 
     rows: Codes
@@ -38,11 +38,9 @@ class Wells:
     batch: Codes
     table: pd.DataFrame
     group: Codes
-    code: str = ""
-    reason: str = ""
 
     def profiles(self, screens: Screens) -> Floats:
-        """Return profiles of the wells, (n, n_features), each part with the mean of its wells at 0."""
+        """Return the profiles of the wells, (n, n_features), each part minus the mean of its wells."""
         X = np.empty((len(self.rows), len(screens[0].features)), dtype=np.float32)
         for number in np.unique(self.part):
             inside = self.part == number
@@ -54,7 +52,7 @@ class Wells:
 
 
 def _compound_means(screen: Profiles, group: Codes, rows: Codes) -> Floats:
-    """Return for each row the mean over the wells of its compound, hidden controls not among them."""
+    """Return the mean over the wells of the compound of each row, without hidden controls, (n_rows, n_features)."""
     wells = screen.wells
     names = wells["compound"].to_numpy()
     codes = pd.Index(names[rows][np.unique(group, return_index=True)[1]]).get_indexer(names)
@@ -68,15 +66,15 @@ def _compound_means(screen: Profiles, group: Codes, rows: Codes) -> Floats:
 
 
 def treated(wells: pd.DataFrame) -> Mask:
-    """Mark treated wells that are no hidden controls."""
+    """Mark the treated wells that are no hidden controls."""
     mask = (wells["role"] == "treated").to_numpy(dtype=bool)
     if "heldout_control" in wells:
         mask = mask & ~wells["heldout_control"].to_numpy(dtype=bool)
     return mask
 
 
-def screens_as_hidden(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
-    """Normalize the screen with each part of the controls hidden, in other batches if ``batch_of`` plates is given.
+def screens_with_hidden_controls(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
+    """Normalize the screen once with each part of the controls hidden, in the batches ``batch_of`` plates if given.
 
     Raises
     ------
@@ -86,23 +84,24 @@ def screens_as_hidden(context: AuditContext, batch_of: Mapping[str, str] | None 
     screens = [heldout_controls(context, part) for part in range(n_hidden_parts(profiles.wells))]
     if batch_of is None:
         return screens
-    return [_anew(context, in_batches(profiles.replace(wells=screen.wells), batch_of)) for screen in screens]
+    return [_renormalized(context, in_batches(profiles.replace(wells=screen.wells), batch_of)) for screen in screens]
 
 
-def screens_as_read(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
-    """Normalize the screen with all controls as controls."""
+def screen_with_all_controls(context: AuditContext, batch_of: Mapping[str, str] | None = None) -> Screens:
+    """Normalize the screen without hiding controls, in the batches ``batch_of`` plates if given."""
     if batch_of is None:
         return [normalized_wells(context)]
-    return [_anew(context, in_batches(raw_wells(context), batch_of))]
+    return [_renormalized(context, in_batches(raw_wells(context), batch_of))]
 
 
 def in_batches(profiles: Profiles, batch_of: Mapping[str, str]) -> Profiles:
-    """Give the plates that are named other batches."""
+    """Give the plates named in ``batch_of`` other batches."""
     batch = profiles.wells["plate"].map(batch_of).fillna(profiles.wells["batch"])
     return profiles.replace(wells=profiles.wells.assign(batch=batch))
 
 
-def _anew(context: AuditContext, profiles: Profiles) -> Profiles:
+def _renormalized(context: AuditContext, profiles: Profiles) -> Profiles:
+    """Normalize the screen in permuted batches. Raises NotApplicable if the method refuses them."""
     try:
         return context.normalize(profiles)(None)
     except InputError as error:
@@ -110,7 +109,7 @@ def _anew(context: AuditContext, profiles: Profiles) -> Profiles:
 
 
 def probed_plates(wells: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the sorted plates of ``wells`` in batches with two of them or more, and the batches that are left out.
+    """Return the sorted plates of ``wells`` in batches of two plates or more, and the batches that are left out.
 
     Raises
     ------
@@ -123,16 +122,16 @@ def probed_plates(wells: pd.DataFrame) -> tuple[list[str], list[str]]:
         )
     batch_of = wells.drop_duplicates("plate").set_index("plate")["batch"]
     per_batch = batch_of.value_counts()
-    alone = sorted(per_batch.index[per_batch < 2].astype(str))
-    if len(per_batch) - len(alone) < 2:
+    single_plate_batches = sorted(per_batch.index[per_batch < 2].astype(str))
+    if len(per_batch) - len(single_plate_batches) < 2:
         code = "one_batch" if len(per_batch) < 2 else "plate_is_batch" if (per_batch < 2).all() else "few_plates"
-        names = alone or sorted(per_batch.index.astype(str))
+        names = single_plate_batches or sorted(per_batch.index.astype(str))
         raise NotApplicable(f"batches {names}: needs 2 batches of 2 plates or more", code=code)
-    return sorted(batch_of.index[~batch_of.astype(str).isin(alone)].astype(str)), alone
+    return sorted(batch_of.index[~batch_of.astype(str).isin(single_plate_batches)].astype(str)), single_plate_batches
 
 
-def control_wells(screens: Screens, plates: list[str], most: int, seed: int) -> Wells:
-    """Return the control wells that each screen hides, evenly over plates; of a single screen all of its controls."""
+def probed_controls(screens: Screens, plates: list[str], most: int, seed: int) -> ProbedWells:
+    """Return the controls that each screen hides, evenly over plates; all controls if there is a single screen."""
     table = screens[0].wells
     part = np.full(len(table), -1, dtype=np.intp)
     if len(screens) == 1:
@@ -140,11 +139,11 @@ def control_wells(screens: Screens, plates: list[str], most: int, seed: int) -> 
     else:
         for number, screen in enumerate(screens):
             part[screen.wells["heldout_control"].to_numpy(dtype=bool)] = number
-    rows = spread(table, part >= 0, plates, most, seed)
+    rows = choose_per_plate(table, part >= 0, plates, most, seed, "probed wells")
     return _wells(table, rows, part[rows], plates, np.full(len(rows), -1, dtype=np.intp))
 
 
-def treated_wells(screen: Profiles, plates: list[str], most: int, seed: int) -> Wells:
+def probed_treated(screen: Profiles, plates: list[str], most: int, seed: int) -> ProbedWells:
     """Return treated wells whose compound is in several batches, evenly over plates.
 
     Raises
@@ -162,29 +161,15 @@ def treated_wells(screen: Profiles, plates: list[str], most: int, seed: int) -> 
             f"{int(several.sum())} of {int(mask.sum())} treated wells have a compound that is in several batches",
             code="compounds_in_one_batch",
         )
-    rows = spread(table, several, plates, most, seed)
+    rows = choose_per_plate(table, several, plates, most, seed, "probed wells")
     group = pd.factorize(table["compound"].iloc[rows], sort=True)[0].astype(np.intp)
     return _wells(table, rows, np.zeros(len(rows), dtype=np.intp), plates, group)
 
 
-def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], group: Codes) -> Wells:
+def _wells(table: pd.DataFrame, rows: Codes, part: Codes, plates: list[str], group: Codes) -> ProbedWells:
+    """Return the wells of ``rows`` with their plates and batches numbered."""
     listed = table.iloc[rows].reset_index(drop=True)
     plate = pd.Index(plates).get_indexer(pd.Index(listed["plate"].astype(str)))
     batch_of = table.drop_duplicates("plate").set_index("plate")["batch"]
     batch = pd.factorize(batch_of.loc[plates], sort=True)[0]
-    return Wells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), listed, group)
-
-
-def spread(table: pd.DataFrame, mask: Mask, plates: list[str], most: int, seed: int) -> Codes:
-    """Return draw at most about ``most`` of the marked rows, as many from each plate as far as it has them; (n,)
-    rows.
-    """
-    each = max(2, most // len(plates))
-    drawn = []
-    names, wells = table["plate"].to_numpy(), table["well"].to_numpy()
-    for plate in plates:
-        rows = np.flatnonzero(mask & (names == plate))
-        rows = rows[np.argsort(wells[rows].astype(str), kind="stable")]
-        order = generator(seed, "probed wells", plate).permutation(len(rows))
-        drawn.append(rows[order[:each]])
-    return np.concatenate(drawn).astype(np.intp)
+    return ProbedWells(rows, part, np.asarray(plate, dtype=np.intp), np.asarray(batch, dtype=np.intp), listed, group)

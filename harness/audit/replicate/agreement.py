@@ -1,4 +1,4 @@
-"""How well the wells of a treatment agree, against wells that have no reason to. Arrays in, arrays out."""
+"""Agreement of the wells of a treatment, tested against wells that have no reason to agree. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from harness.audit.replicate.pair_products import pair_products
 from harness.audit.replicate.selection import Ints, PairRule, ReplicateWells
+from harness.audit.shared.group_sums import group_means
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.seeding import generator
@@ -16,12 +18,12 @@ from harness.core.seeding import generator
 FEWEST_TREATMENTS = 10
 NULL_SIZE = 10_000  # sets of wells
 DRAWS = (10, 100)  # at least and at most
-_PAIRS = 1 << 14
+_PAIRS = 1 << 14  # pairs of whitened profiles at a time
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of replicates: the mean product of whitened profiles over the pairs of a treatment.
+    """Agreement of replicates: the mean product of whitened profiles over the pairs of wells of a treatment.
 
     Attributes
     ----------
@@ -38,7 +40,7 @@ class Agreement:
     seed: int
 
     def __post_init__(self) -> None:
-        n_treatments = len(np.unique(self._label))
+        n_treatments = len(np.unique(self._treatment_of_pair))
         if n_treatments < FEWEST_TREATMENTS:
             raise NotApplicable(
                 f"{n_treatments} treatments have replicates {self.rule}; their agreement needs {FEWEST_TREATMENTS}",
@@ -46,111 +48,97 @@ class Agreement:
             )
 
     def against_others(self) -> Doubles:
-        """Return p of each treatment against sets of wells of as many different compounds, (n_treatments,).
+        """Return the p of each treatment against sets of wells of as many different compounds, (n_treatments,).
 
-        The null deals the labels of each plate's wells anew, so that a set has the plates and the number of pairs of a
-        treatment. Blind to what most wells share: where they have one phenotype, wells of different compounds agree.
+        The null permutes the labels of each plate's wells, so that a set has the plates and the number of pairs of the
+        treatment. It is blind to what most wells share: if they have one phenotype, wells of different compounds agree.
         """
         scale = _Scale.of(self.Z, self.wells.plate)
-        draws = ((self.Z, moved) for moved in self._dealt())
+        draws = ((self.Z, order) for order in self._orders())
         return self._p(self._standardized(self.Z, self._pairs, scale), draws, scale)
 
     def against_noise(self, origins: Callable[[int], Doubles]) -> Doubles:
-        """Return p of each treatment against what is left of wells less the mean of their treatment, (n_treatments,).
+        """Return the p of each treatment against the residuals of wells from their treatment's mean, (n_treatments,).
 
-        What is left holds no phenotype, so that one that most wells share counts; so does everything else that sets
-        treated wells apart from controls, wells at other positions included.
+        Residuals hold no phenotype, so that one that most wells share counts as agreement; so does everything else that
+        sets treated wells apart from controls, e.g. other positions.
 
         Parameters
         ----------
-        origins : of a number of a draw, (n_plates, p) errors of the plates' zero: means of few controls are noisy.
+        origins : from the number of a draw to errors of the plates' zero, (n_plates, p): means of few controls are
+            noisy.
         """
-        rest = self._residuals()
-        scale = _Scale.of(rest, self.wells.plate).around_zero()
+        residuals = self._residuals()
+        scale = _Scale.of(residuals, self.wells.plate).around_zero()
         draws = (
-            (rest + origins(draw).astype(np.float32)[self.wells.plate], moved)
-            for draw, moved in enumerate(self._dealt())
+            (residuals + origins(draw).astype(np.float32)[self.wells.plate], order)
+            for draw, order in enumerate(self._orders())
         )
         return self._p(self._standardized(self.Z, self._pairs, scale), draws, scale)
 
     def centred(self) -> Agreement:
-        """Return the same with 0 at the mean of the treated wells of each plate."""
+        """Return the agreement of profiles with 0 at the mean of each plate's treated wells."""
         plate = self.wells.plate
-        means = np.zeros((int(plate.max()) + 1, self.Z.shape[1]))
-        np.add.at(means, plate, self.Z)
-        means /= np.bincount(plate)[:, None]
-        return replace(self, Z=np.asarray(self.Z - means[plate], dtype=np.float32))
+        return replace(self, Z=np.asarray(self.Z - group_means(self.Z, plate)[plate], dtype=np.float32))
 
     def dominance(self) -> float:
-        """Return the share of what replicates agree in that lies along one direction: near 1 if all vary along it.
+        """Return the share of the agreement that lies along one direction: near 1 if all treatments vary along it.
 
-        The direction along which the means of treatments vary most; 1 if replicates agree in nothing.
+        It is the direction along which the means of treatments vary most. 1 if replicates agree in nothing.
         """
-        means = np.zeros((int(self.wells.treatment.max()) + 1, self.Z.shape[1]))
-        np.add.at(means, self.wells.treatment, self.Z)
-        means /= np.bincount(self.wells.treatment)[:, None]
-        _, _, directions = np.linalg.svd(means, full_matrices=False)
+        _, _, directions = np.linalg.svd(group_means(self.Z, self.wells.treatment), full_matrices=False)
         a, b, _ = self._pairs
-        total = float(self._products(self.Z, a, b).mean())
+        total = float(pair_products(self.Z, a, b, block=_PAIRS).mean())
         along = (self.Z @ directions[0].astype(np.float32))[:, None]
-        return float(self._products(along, a, b).mean()) / total if total > 0 else 1.0
+        return float(pair_products(along, a, b, block=_PAIRS).mean()) / total if total > 0 else 1.0
 
     @cached_property
     def _pairs(self) -> tuple[Ints, Ints, Ints]:
-        """Rows of each pair once, and its treatment."""
+        """Rows of each pair of replicates, each pair once, and its treatment."""
         query, mate = self.wells.pairs(self.rule)
-        once = query < mate
-        return query[once], mate[once], self.wells.treatment[query[once]]
+        first_of_two = query < mate
+        return query[first_of_two], mate[first_of_two], self.wells.treatment[query[first_of_two]]
 
     @property
-    def _label(self) -> Ints:
+    def _treatment_of_pair(self) -> Ints:
+        """Treatment of each pair."""
         return self._pairs[2]
 
     def _residuals(self) -> Floats:
-        """Return wells less the mean of their treatment, as long as wells are: (n, p)."""
+        """Return wells minus the mean of their treatment, scaled to the variance of wells, (n, p)."""
         treatment = self.wells.treatment
         count = np.bincount(treatment)
-        total = np.zeros((len(count), self.Z.shape[1]))
-        np.add.at(total, treatment, self.Z)
-        rest = self.Z - (total / count[:, None])[treatment]
-        return np.asarray(rest * np.sqrt(count / np.maximum(count - 1, 1))[treatment, None], dtype=np.float32)
+        residuals = self.Z - group_means(self.Z, treatment)[treatment]
+        return np.asarray(residuals * np.sqrt(count / np.maximum(count - 1, 1))[treatment, None], dtype=np.float32)
 
-    def _dealt(self) -> Iterator[Ints]:
-        """Yield rows in another order within each plate, (n,) a draw."""
-        plate, n_treatments = self.wells.plate, len(np.unique(self._label))
+    def _orders(self) -> Iterator[Ints]:
+        """Yield, for each draw of the null, the rows in another order within each plate, (n,)."""
+        plate, n_treatments = self.wells.plate, len(np.unique(self._treatment_of_pair))
         for draw in range(int(np.clip(NULL_SIZE // n_treatments, *DRAWS))):
             key = generator(self.seed, "agreement", draw).random(len(plate))
-            moved = np.empty(len(plate), dtype=np.intp)
-            moved[np.lexsort((np.arange(len(key)), plate))] = np.lexsort((key, plate))
-            yield moved
+            order = np.empty(len(plate), dtype=np.intp)
+            order[np.lexsort((np.arange(len(key)), plate))] = np.lexsort((key, plate))
+            yield order
 
-    def _moved(self, moved: Ints) -> tuple[Ints, Ints, Ints]:
-        """Return pairs of wells that stand in for those of a treatment; none of one compound."""
+    def _stand_ins(self, order: Ints) -> tuple[Ints, Ints, Ints]:
+        """Return pairs of wells in place of those of each treatment, without pairs of one compound."""
         a, b, label = self._pairs
-        a, b = moved[a], moved[b]
+        a, b = order[a], order[b]
         differ = self.wells.compound[a] != self.wells.compound[b]
         return a[differ], b[differ], label[differ]
 
     def _standardized(self, Z: Floats, pairs: tuple[Ints, Ints, Ints], scale: _Scale) -> Doubles:
-        """Return sum over the pairs of a treatment, less its mean, over its sd, (n_treatments,); NaN without pairs."""
+        """Return the sum over the pairs of each treatment, minus its mean, over its sd; NaN without pairs."""
         a, b, label = pairs
         plates = self.wells.plate[a], self.wells.plate[b]
         n = int(self.wells.treatment.max()) + 1
-        total = np.bincount(label, self._products(Z, a, b) - scale.mean[plates], minlength=n)
+        total = np.bincount(label, pair_products(Z, a, b, block=_PAIRS) - scale.mean[plates], minlength=n)
         spread = np.sqrt(np.bincount(label, scale.variance[plates], minlength=n))
         return np.asarray(np.divide(total, spread, out=np.full(n, np.nan), where=spread > 0))
 
-    @staticmethod
-    def _products(Z: Floats, a: Ints, b: Ints) -> Doubles:
-        """Return products of rows a and b, pair by pair, (n_pairs,)."""
-        products = np.empty(len(a))
-        for start in range(0, len(a), _PAIRS):
-            part = slice(start, start + _PAIRS)
-            np.einsum("ij,ij->i", Z[a[part]], Z[b[part]], out=products[part], dtype=np.float64)
-        return products
-
     def _p(self, value: Doubles, draws: Iterator[tuple[Floats, Ints]], scale: _Scale) -> Doubles:
-        null = np.sort(np.concatenate([self._standardized(Z, self._moved(moved), scale) for Z, moved in draws]))
+        """Return the p of each value under the pooled null of all treatments, (n_treatments,)."""
+        null = np.sort(np.concatenate([self._standardized(Z, self._stand_ins(order), scale) for Z, order in draws]))
         null = null[~np.isnan(null)]
         p = (len(null) - np.searchsorted(null, value) + 1) / (len(null) + 1)
         return np.where(np.isnan(value), np.nan, p)
@@ -165,6 +153,7 @@ class _Scale:
 
     @classmethod
     def of(cls, Z: Floats, plate: Ints) -> _Scale:
+        """Measure mean and variance over all pairs of wells of two plates."""
         parts = [Z[plate == number] for number in range(plate.max() + 1)]
         means = np.array([part.mean(axis=0, dtype=np.float64) for part in parts])
         mean = means @ means.T
@@ -176,4 +165,5 @@ class _Scale:
         return cls(mean, variance)
 
     def around_zero(self) -> _Scale:
+        """Return the scale of products around 0 in place of their mean."""
         return _Scale(np.zeros_like(self.mean), self.variance + self.mean**2)

@@ -1,4 +1,4 @@
-"""Which control wells the whitened space is fitted on."""
+"""Sample of control wells that the whitened space is fitted on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ MOST_CONTROLS = 1_000  # more do not change the space, and cost the cube
 FEWEST_OF_PLATE = 4
 
 
-def spread_controls(wells: pd.DataFrame, seed: int) -> Mask:
-    """At most 1,000 of the control wells, as many of each plate, (n_wells,); whatever the order of rows."""
+def sample_controls(wells: pd.DataFrame, seed: int) -> Mask:
+    """Choose about 1,000 control wells at most, equally many from each plate, (n_wells,)."""
     controls = wells[wells["role"] == "negcon"].sort_values(["plate", "well"])
     order = generator(seed, "controls of the whitened space").permutation(len(controls))
     place = controls.iloc[order].groupby("plate").cumcount()

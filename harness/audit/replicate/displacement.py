@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.audit.replicate.controls import spread_controls
-from harness.audit.replicate.position import without_position
+from harness.audit.replicate.controls import sample_controls
+from harness.audit.replicate.position_effects import remove_position_effects
 from harness.audit.replicate.selection import Ints, ReplicateWells
-from harness.audit.shared.whitening import whitening
+from harness.audit.shared.group_sums import group_means
+from harness.audit.shared.whitening import fit_whitening
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
@@ -22,12 +23,12 @@ FEWEST_CONTROLS = 2
 
 @dataclass(frozen=True)
 class Displacements:
-    """Whitened displacements.
+    """Whitened displacements of treated wells from the controls of their plate.
 
     Attributes
     ----------
     treated : (n, p) of the selected wells, 0 at the controls.
-    controls : (m, p) of controls, less the mean of their plate; ``plate`` (m,) numbered as those of the treated wells.
+    controls : (m, p) of controls, minus the mean of their plate; ``plate`` (m,) numbered as for the treated wells.
     apart : share of the differences between plates in the mean of their treated wells that is more than noise, 0 to 1.
     """
 
@@ -35,26 +36,26 @@ class Displacements:
     controls: Floats
     plate: Ints
     n_plates: int
-    apart: float
+    real_share: float
     seed: int
 
     def origin_errors(self, draw: int) -> Doubles:
-        """Return draw by how much the mean of each plate's controls may miss their true mean, (n_plates, p)."""
+        """Draw by how much the mean of each plate's controls may miss their true mean, (n_plates, p)."""
         errors = np.zeros((self.n_plates, self.controls.shape[1]))
         for plate in range(self.n_plates):
             rows = np.flatnonzero(self.plate == plate)
             if len(rows) > 1:
                 again = generator(self.seed, "origin", draw, plate).choice(rows, len(rows))
                 errors[plate] = self.controls[again].mean(axis=0) * np.sqrt(len(rows) / (len(rows) - 1))
-        return np.asarray(self.apart * errors + (1 - self.apart) * errors.mean(axis=0))
+        return np.asarray(self.real_share * errors + (1 - self.real_share) * errors.mean(axis=0))
 
 
 def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Displacements:
-    """Subtract the mean of each plate's controls, divide by their sd over the batch, whiten, take off positions.
+    """Subtract the mean of each plate's controls, divide by their sd over the batch, whiten, and remove positions.
 
-    The mean of few controls is noisy, and its error common to all wells of a plate. So plates are drawn to one another
-    in the mean of their treated wells, as far as such errors explain that they differ (James-Stein): where plates are
-    alike all of it, where half of them are full of active wells nothing.
+    The mean of few controls is noisy, and its error is common to all wells of a plate. So the means of the plates'
+    treated wells are shrunk towards each other as far as such errors explain their differences (James-Stein): entirely
+    if plates are alike, not at all if half of them are full of active wells.
 
     Raises
     ------
@@ -62,21 +63,21 @@ def displacements(profiles: Profiles, selected: ReplicateWells, seed: int) -> Di
     """
     wells = profiles.wells
     _check_controls(wells, wells["plate"].iloc[selected.rows].unique())
-    control = spread_controls(wells, seed)
+    control = sample_controls(wells, seed)
     rows = np.concatenate([selected.rows, np.flatnonzero(control)])
     X, table = _centred(profiles, rows), wells.iloc[rows].reset_index(drop=True)
     n = len(selected.rows)
-    Z = whitening(X, table, np.arange(len(rows)) >= n)(X)
-    Z = without_position(Z, table)
+    Z = fit_whitening(X, table, np.arange(len(rows)) >= n)(X)
+    Z = remove_position_effects(Z, table)
     names = np.unique(table["plate"].iloc[:n].astype(str).to_numpy(dtype=str))
     plate = np.asarray(pd.Index(names).get_indexer(pd.Index(table["plate"].iloc[n:].astype(str))), dtype=np.intp)
     controls = Z[n:] - pd.DataFrame(Z[n:]).groupby(plate).transform("mean").to_numpy(dtype=np.float32)
-    treated, apart = _pooled(Z[:n], selected.plate, controls, plate)
-    return Displacements(treated, controls, plate, len(names), apart, seed)
+    treated, real_share = _pooled(Z[:n], selected.plate, controls, plate)
+    return Displacements(treated, controls, plate, len(names), real_share, seed)
 
 
 def _check_controls(wells: pd.DataFrame, plates: NDArray[np.object_]) -> None:
-    """Refuse a plate without controls."""
+    """Raise NotApplicable if a plate has too few controls."""
     count = wells.loc[wells["role"] == "negcon", "plate"].value_counts().reindex(plates, fill_value=0)
     if count.min() < FEWEST_CONTROLS:
         raise NotApplicable(
@@ -87,9 +88,7 @@ def _check_controls(wells: pd.DataFrame, plates: NDArray[np.object_]) -> None:
 
 
 def _centred(profiles: Profiles, rows: Ints) -> Floats:
-    """Return rows minus the mean of their plate's controls, in units of the controls' sd within the plates of the
-    batch.
-    """
+    """Return rows minus the mean of their plate's controls, in units of the controls' sd within plates of the batch."""
     wells = profiles.wells
     control = (wells["role"] == "negcon").to_numpy(dtype=bool)
     X = np.empty((len(rows), profiles.X.shape[1]), dtype=np.float32)
@@ -111,18 +110,14 @@ def _centred(profiles: Profiles, rows: Ints) -> Floats:
 
 
 def _pooled(treated: Floats, plate: Ints, controls: Floats, control_plate: Ints) -> tuple[Floats, float]:
-    """Return treated wells with the means of their plates drawn to one another, and the share of the difference that
-    stays.
-    """
+    """Shrink the plates' means of treated wells towards each other; also return the share of the difference kept."""
     count, n_controls = np.bincount(plate), np.bincount(control_plate[control_plate >= 0], minlength=plate.max() + 1)
-    means = np.zeros((len(count), treated.shape[1]))
-    np.add.at(means, plate, treated)
-    means /= count[:, None]
+    means = group_means(treated, plate)
     within = float(np.square(treated - means[plate].astype(np.float32), dtype=np.float64).sum() / len(treated))
     freedom = max(len(controls) - len(np.unique(control_plate)), 1)
     of_controls = float(np.square(controls, dtype=np.float64).sum() / freedom)
     noise = float(np.mean(of_controls / np.maximum(n_controls, 1) + within / count))
     difference = means - means.mean(axis=0)
     spread = float(np.square(difference).sum() / max(len(count) - 1, 1))
-    apart = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
-    return np.asarray(treated - ((1 - apart) * difference)[plate], dtype=np.float32), apart
+    real_share = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
+    return np.asarray(treated - ((1 - real_share) * difference)[plate], dtype=np.float32), real_share

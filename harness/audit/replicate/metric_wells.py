@@ -1,4 +1,4 @@
-"""Which wells the replicate metrics read, and in which units."""
+"""Wells that the replicate metrics read, and their units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.base import AuditContext
-from harness.audit.replicate.similarity import Ints, Replicates, ordinal
+from harness.audit.replicate.selection import Ints, ordinal
+from harness.audit.replicate.similarity import Replicates
 from harness.core.arrays import Mask
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
@@ -17,9 +18,11 @@ MOST_WELLS = 10_000  # treated wells that are compared with each other
 MOST_REPLICATES = 100  # wells of one treatment
 
 
-def replicates(context: AuditContext) -> Replicates:
-    """Replicate wells of the run; at most 10,000 treated wells (a seeded choice of treatments, the same for every
-    normalization) and 100 of one treatment.
+def metric_replicates(context: AuditContext) -> Replicates:
+    """Return the replicate wells of the run, with the controls of their plates.
+
+    At most 10,000 treated wells (a seeded choice of treatments, the same for every normalization) and 100 of a
+    treatment.
 
     Raises
     ------
@@ -30,6 +33,7 @@ def replicates(context: AuditContext) -> Replicates:
 
 
 def _replicates(normalized: Profiles, seed: int) -> Replicates:
+    """Select the wells and put their features on one scale."""
     wells = normalized.wells
     if "compound" not in wells:
         raise NotApplicable("no compound is known; replicates are wells of one compound")
@@ -38,8 +42,8 @@ def _replicates(normalized: Profiles, seed: int) -> Replicates:
     compound = np.where(treated, pd.factorize(wells["compound"])[0], -1)
     columns = ["compound", "dose"] if "dose" in wells else ["compound"]
     treatment = np.where(treated, wells.groupby(columns, dropna=False, sort=False).ngroup(), -1)
-    chosen = _choose(wells, treatment, seed)
-    rows = control & wells["plate"].isin(wells.loc[chosen, "plate"].unique()).to_numpy(dtype=bool) | chosen
+    selected = _choose(wells, treatment, seed)
+    rows = control & wells["plate"].isin(wells.loc[selected, "plate"].unique()).to_numpy(dtype=bool) | selected
     if not (control & rows).any():
         raise NotApplicable("no control well stands on a plate with replicates")
     Z = standardized(normalized.X[rows], origin=control[rows])
@@ -54,25 +58,25 @@ def _replicates(normalized: Profiles, seed: int) -> Replicates:
 
 
 def _choose(wells: pd.DataFrame, treatment: Ints, seed: int) -> Mask:
-    """Return wells of treatments that have replicates in different positions, no more than the limits."""
+    """Mark the wells of treatments with replicates in different positions, within the limits on their number."""
     table = pd.DataFrame({"treatment": treatment, "well": wells["well"], "plate": wells["plate"]})[treatment >= 0]
     if not table["treatment"].duplicated().any():
         raise NotApplicable(f"none of {len(table)} treated wells has a replicate")
     positions = table.groupby("treatment")["well"].transform("nunique")
     if not (positions > 1).any():
         raise NotApplicable(
-            "every compound stands in the same well on all its plates: replicates would be alike by their position too"
+            "every compound stands in the same well on all its plates: its replicates would be alike by position too"
         )
     table = table[positions > 1].sort_values(["plate", "well"])
     order = generator(seed, "replicates of a treatment", len(table)).permutation(len(table))
     table = table.iloc[order].groupby("treatment").head(MOST_REPLICATES)
     sizes = table.groupby("treatment").size()
     if sizes.sum() > MOST_WELLS:
-        drawn = sizes.iloc[generator(seed, "treatments", len(sizes)).permutation(len(sizes))]
-        table = table[table["treatment"].isin(drawn.index[drawn.cumsum() <= MOST_WELLS])]
-    chosen = np.zeros(len(wells), dtype=bool)
-    chosen[table.index.to_numpy()] = True
-    return chosen
+        sizes_in_order = sizes.iloc[generator(seed, "treatments", len(sizes)).permutation(len(sizes))]
+        table = table[table["treatment"].isin(sizes_in_order.index[sizes_in_order.cumsum() <= MOST_WELLS])]
+    selected = np.zeros(len(wells), dtype=bool)
+    selected[table.index.to_numpy()] = True
+    return selected
 
 
 def _codes(numbers: Ints) -> Ints:

@@ -1,4 +1,4 @@
-"""Average precision of replicates among other compounds, a block of queries at a time. Arrays in, arrays out."""
+"""Retrieval of replicates among other compounds: average precision, a block of wells at a time. Arrays in, out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.audit.replicate.chance import by_chance
+from harness.audit.replicate.chance import chance_average_precision
 from harness.audit.replicate.selection import Ints, PairRule, ReplicateWells
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.seeding import generator
@@ -19,35 +19,38 @@ FARTHEST = 6  # wells by which a label is moved for the null
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What each of n wells retrieves, NaN for a well without replicates or without wells of other compounds.
+    """Retrieval scores of n wells; NaN for a well without replicates or without wells of other compounds.
 
     Attributes
     ----------
-    average_precision, recall : (n,); recall is 1 if the nearest candidate is a replicate.
-    chance : (n,) average precision for labels that were dealt anew; of random ranking if those have no pairs.
+    average_precision : (n,). recall : (n,) 1 if the nearest candidate is a replicate.
+    chance : (n,) average precision under moved labels; of a random ranking if those have no pairs.
     """
 
     average_precision: Doubles
     recall: Doubles
     chance: Doubles
 
+    def take(self, rows: Mask) -> Retrieval:
+        """Return the wells of ``rows`` (n,)."""
+        return Retrieval(self.average_precision[rows], self.recall[rows], self.chance[rows])
+
 
 def retrieve(
     views: Sequence[Floats], wells: ReplicateWells, rule: PairRule, seed: int, *, n_null: int = 2
 ) -> list[Retrieval]:
-    """Return rank, for every well, its replicates by ``rule`` among wells of other compounds on the plates of its
-    replicates.
+    """Rank the replicates of every well by ``rule`` among wells of other compounds on the plates of its replicates.
 
-    Plates without a replicate take no part: of a compound that is in one batch only, replicates would stand out from
-    the wells of other batches by their batch. ``rule`` holds for the others as for replicates. Ties count half above
-    and half below, so that identical profiles score chance. For ``chance`` labels are moved to wells near by on their
-    plate, so that what a plate, a batch or a region of the plate makes alike stays alike, and pairs that are of one
-    compound in truth are left out.
+    Plates without a replicate take no part: the replicates of a compound that is in one batch only would stand out from
+    the wells of other batches by their batch. ``rule`` holds for wells of other compounds as it does for replicates.
+    Ties count half above and half below, so that identical profiles score chance. For ``chance`` labels are moved to
+    nearby wells of their plate, so that what a plate, a batch or a region of the plate makes alike stays alike; pairs
+    that truly are of one compound are left out.
 
     Parameters
     ----------
     views : (n, p) rows each; their products are the similarities, of rows of unit length cosines.
-    n_null : how often labels are dealt for ``chance``.
+    n_null : how often labels are moved for ``chance``.
     """
     n = len(wells.rows)
     labels = [np.arange(n), *(moved_labels(wells, seed, draw) for draw in range(n_null))]
@@ -56,20 +59,20 @@ def retrieve(
     for start in range(0, n, BLOCK):
         rows = np.arange(start, min(start + BLOCK, n))
         candidates = rule.allows(wells, rows[:, None], np.arange(n)[None, :])
-        questions = [_Question.of(wells, order, rows, candidates) for order in labels]
-        positives[rows], negatives[rows] = questions[0].count, _count(questions[0].negative)
+        blocks = [_Block.of(wells, order, rows, candidates) for order in labels]
+        positives[rows], negatives[rows] = blocks[0].count, _count(blocks[0].negative)
         for v, U in enumerate(views):
             similarity = U[rows] @ U.T
-            for k, question in enumerate(questions):
-                scores[v, k][:, rows] = question.scores(similarity)
-    random = by_chance(positives, negatives)
+            for k, block in enumerate(blocks):
+                scores[v, k][:, rows] = block.scores(similarity)
+    random = chance_average_precision(positives, negatives)
     return [Retrieval(view[0, 0], view[0, 1], _mean(view[1:, 0], random)) for view in scores]
 
 
 def moved_labels(wells: ReplicateWells, seed: int, draw: int) -> Ints:
-    """Give each row the number of the row whose labels it takes over: one a few wells on, on the same plate, (n,).
+    """Return for each row the row whose labels it takes over, a few wells further on the same plate, (n,).
 
-    Rows of a plate are sorted by position; plates move by 1 to 6 wells, in either direction.
+    Rows of a plate are sorted by position; the labels of a plate move by 1 to 6 wells, in either direction.
     """
     order = np.arange(len(wells.rows))
     rng = generator(seed, "moved labels", draw)
@@ -80,10 +83,13 @@ def moved_labels(wells: ReplicateWells, seed: int, draw: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class _Question:
-    """What a block of rows is asked for: ``negative`` (n_rows, n); its positives, by row, ``row`` and ``column``.
+class _Block:
+    """A block of rows with the positives and negatives of each.
 
-    ``place`` numbers the positives of a row, ``count`` (n_rows,) tells how many there are.
+    Attributes
+    ----------
+    negative : (n_rows, n). row, column : of each positive, sorted by row. place : number of a positive within its row.
+    count : (n_rows,) positives of each row.
     """
 
     negative: Mask
@@ -93,8 +99,8 @@ class _Question:
     count: Ints
 
     @classmethod
-    def of(cls, wells: ReplicateWells, order: Ints, rows: Ints, candidates: Mask) -> _Question:
-        """Ask ``rows`` with the labels of the rows in ``order``."""
+    def of(cls, wells: ReplicateWells, order: Ints, rows: Ints, candidates: Mask) -> _Block:
+        """Return the block of ``rows`` when each row has the labels of the row in ``order``."""
         treatment, compound = wells.treatment[order], wells.compound[order]
         positive = candidates & (treatment[rows, None] == treatment[None, :])
         negative = candidates & (compound[rows, None] != compound[None, :])
@@ -110,7 +116,7 @@ class _Question:
         return cls(negative, row, column, np.arange(len(row)) - (np.cumsum(count) - count)[row], count)
 
     def scores(self, similarity: Floats) -> Doubles:
-        """Return average precision and recall at 1 of each row, (2, n_rows)."""
+        """Return the average precision and recall at 1 of each row, (2, n_rows)."""
         most = int(self.count.max(initial=0))
         nearest = np.full((len(similarity), most), -np.inf, dtype=np.float32)
         nearest[self.row, self.place] = similarity[self.row, self.column]
@@ -129,12 +135,12 @@ class _Question:
 
 
 def _count(mask: Mask) -> Doubles:
-    """Return how many are true in each row, (n_rows,); 16 bits hold it, and add faster."""
+    """Return how many values are true in each row, (n_rows,); summed in 16 bits if they suffice, which is faster."""
     return np.asarray(mask.sum(axis=1, dtype=np.uint16 if mask.shape[1] < 1 << 16 else np.intp), dtype=np.float64)
 
 
 def _mean(draws: Doubles, otherwise: Doubles) -> Doubles:
-    """Return mean over draws (k, n) of what is defined, (n,); ``otherwise`` if nothing is."""
+    """Return the mean over draws (k, n) of the defined values, (n,); ``otherwise`` if there are none."""
     defined = ~np.isnan(draws)
     count = defined.sum(axis=0)
     total = np.where(defined, draws, 0.0).sum(axis=0)

@@ -1,4 +1,4 @@
-"""Wells that hold replicates of a treatment on several plates, and which of their pairs count."""
+"""Selection of wells with replicates on several plates, and the rules by which pairs of them count."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ENOUGH = 0.5  # of the treatments with replicates on other plates must have some
 
 @dataclass(frozen=True)
 class PairRule:
-    """What two wells of a treatment must differ in to count as replicates, beside their plate."""
+    """Whether two wells of a treatment must differ in batch and position, besides the plate, to count as replicates."""
 
     batch: bool
     position: bool
 
     def allows(self, wells: ReplicateWells, a: Ints, b: Ints) -> Mask:
-        """Return whether rows ``a`` and ``b`` (broadcast against each other) differ in all that is asked for."""
+        """Return whether rows ``a`` and ``b`` (broadcast against each other) differ in all that the rule requires."""
         differ = wells.plate[a] != wells.plate[b]
         if self.batch:
             differ &= wells.batch[a] != wells.batch[b]
@@ -44,14 +44,14 @@ RULES = tuple(PairRule(batch, position) for position in (True, False) for batch 
 
 @dataclass(frozen=True)
 class ReplicateWells:
-    """Treated wells of compounds that are known, sorted by plate and well, n rows.
+    """Treated wells of named compounds, sorted by plate and well, n rows.
 
     Attributes
     ----------
     rows : (n,) where they stand in the wells table.
     treatment, compound, plate, batch, position : (n,) numbers from 0 without gaps. A treatment is a compound at a
         dose; of a screen whose doses have no replicates a compound.
-    caveat : what was left out, for people; empty if nothing was.
+    caveat : what was left out, for readers; empty if nothing was.
     """
 
     rows: Ints
@@ -65,8 +65,8 @@ class ReplicateWells:
     def pairs(self, rule: PairRule) -> tuple[Ints, Ints]:
         """Return every ordered pair of replicates (query, mate) by ``rule``, sorted by query and mate."""
         table = pd.DataFrame({"treatment": self.treatment, "row": np.arange(len(self.rows))})
-        both = table.merge(table, on="treatment")
-        query, mate = (both[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
+        joined = table.merge(table, on="treatment")
+        query, mate = (joined[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
         allowed = rule.allows(self, query, mate)
         query, mate = query[allowed], mate[allowed]
         order = np.lexsort((mate, query))
@@ -91,26 +91,27 @@ class ReplicateWells:
         return next(rule for rule in RULES if self._n_treatments(rule) >= ENOUGH * weakest)
 
     def take(self, keep: Mask, caveat: str = "") -> ReplicateWells:
-        """Return the rows of ``keep`` (n,), renumbered."""
+        """Return the rows of ``keep`` (n,), with numbers without gaps."""
         return ReplicateWells(
             self.rows[keep],
-            _ordinal(self.treatment[keep]),
-            _ordinal(self.compound[keep]),
-            _ordinal(self.plate[keep]),
-            _ordinal(self.batch[keep]),
-            _ordinal(self.position[keep]),
+            ordinal(self.treatment[keep]),
+            ordinal(self.compound[keep]),
+            ordinal(self.plate[keep]),
+            ordinal(self.batch[keep]),
+            ordinal(self.position[keep]),
             caveat or self.caveat,
         )
 
     def _n_treatments(self, rule: PairRule) -> int:
+        """Return how many treatments have replicates by ``rule``."""
         return len(np.unique(self.treatment[self.pairs(rule)[0]]))
 
 
 def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -> ReplicateWells:
-    """Select the treated wells of known compounds; compounds that are controls somewhere do not take part.
+    """Select the treated wells of named compounds; compounds that are controls somewhere do not take part.
 
-    Of more than ``most`` wells a seeded choice of compounds, of a treatment at most 24 wells; neither depends on the
-    order of rows.
+    Of more than ``most`` wells a seeded choice of compounds is taken, and at most 24 wells of a treatment; neither
+    depends on the order of rows.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -
     if not len(rows):
         raise NotApplicable("no treated well holds a compound that is known", code="no_compounds")
     table = wells.iloc[rows].assign(compound=name.iloc[rows], row=rows).sort_values(["plate", "well"])
-    every = ReplicateWells(
+    all_wells = ReplicateWells(
         table["row"].to_numpy(dtype=np.intp),
         _treatments(table),
         _codes(table["compound"]),
@@ -132,11 +133,11 @@ def replicate_wells(wells: pd.DataFrame, seed: int, *, most: int = MOST_WELLS) -
         _codes(table["batch"]),
         _codes(table["well"]),
     )
-    return _limited(every, table, seed, most)
+    return _limited(all_wells, table, seed, most)
 
 
 def _treatments(table: pd.DataFrame) -> Ints:
-    """Return numbers of compounds at a dose; of compounds, if no dose has wells on two plates."""
+    """Return the number of each row's compound at its dose; of its compound if no dose has wells on two plates."""
     for columns in (["compound", "dose"], ["compound"]):
         if set(columns) <= set(table.columns):
             number = np.asarray(table.groupby(columns, dropna=False, sort=True).ngroup(), dtype=np.intp)
@@ -146,27 +147,31 @@ def _treatments(table: pd.DataFrame) -> Ints:
     raise NotApplicable(f"none of {table['compound'].nunique()} compounds stands on two plates", code="no_replicates")
 
 
-def _limited(every: ReplicateWells, table: pd.DataFrame, seed: int, most: int) -> ReplicateWells:
+def _limited(all_wells: ReplicateWells, table: pd.DataFrame, seed: int, most: int) -> ReplicateWells:
     """Leave out wells of treatments that stand on one plate, and draw compounds if there are too many wells."""
-    by_treatment = table.assign(treatment=every.treatment).groupby("treatment")
+    by_treatment = table.assign(treatment=all_wells.treatment).groupby("treatment")
     replicated = (by_treatment["plate"].transform("nunique") > 1).to_numpy()
     order = generator(seed, "replicates of a treatment", len(table)).permutation(len(table))
     place = np.empty(len(table), dtype=np.intp)
-    place[order] = pd.Series(every.treatment[order]).groupby(every.treatment[order]).cumcount()
+    place[order] = pd.Series(all_wells.treatment[order]).groupby(all_wells.treatment[order]).cumcount()
     keep = replicated & (place < MOST_REPLICATES)
-    size = np.bincount(every.compound[keep], minlength=every.compound.max() + 1)
+    size = np.bincount(all_wells.compound[keep], minlength=all_wells.compound.max() + 1)
     if size.sum() <= most:
-        return every.take(keep)
-    drawn = generator(seed, "compounds", len(size)).permutation(len(size))
-    drawn = drawn[size[drawn] > 0]
-    drawn = drawn[: max(2, int((size[drawn].cumsum() <= most).sum()))]
-    keep &= np.isin(every.compound, drawn)
-    return every.take(keep, f"{keep.sum():,} of {len(table):,} treated wells: a choice of {len(drawn):,} compounds")
+        return all_wells.take(keep)
+    compounds = generator(seed, "compounds", len(size)).permutation(len(size))
+    compounds = compounds[size[compounds] > 0]
+    compounds = compounds[: max(2, int((size[compounds].cumsum() <= most).sum()))]
+    keep &= np.isin(all_wells.compound, compounds)
+    return all_wells.take(
+        keep, f"{keep.sum():,} of {len(table):,} treated wells: a choice of {len(compounds):,} compounds"
+    )
 
 
 def _codes(names: pd.Series[str]) -> Ints:
+    """Return names as numbers from 0, in alphabetical order."""
     return np.asarray(np.unique(names.astype(str).to_numpy(dtype=str), return_inverse=True)[1], dtype=np.intp)
 
 
-def _ordinal(numbers: Ints) -> Ints:
+def ordinal(numbers: Ints) -> Ints:
+    """Return numbers replaced by their rank among the distinct ones, from 0 without gaps."""
     return np.asarray(np.unique(numbers, return_inverse=True)[1], dtype=np.intp)

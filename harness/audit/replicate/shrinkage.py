@@ -1,4 +1,4 @@
-"""Shares of plates drawn to the mean of their batch as far as their noise asks for."""
+"""Shrinkage of plates' shares towards the mean of their batch, as far as noise explains their differences."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from harness.core.arrays import Doubles
 
 
-def shrunk(estimate: Doubles, noise: Doubles, batch: NDArray[np.object_]) -> Doubles:
-    """Draw plates to their batch's mean, and batches' means to the mean of all, (n_plates,).
+def shrink_plate_shares(estimate: Doubles, noise: Doubles, batch: NDArray[np.object_]) -> Doubles:
+    """Shrink plates towards their batch's mean, and the means of batches towards the mean of all, (n_plates,).
 
-    By the share of their variance that noise explains (James-Stein; Efron & Morris 1975, J. Am. Stat. Assoc. 70).
+    Both by the share of the variance that noise explains (James-Stein; Efron & Morris 1975, J. Am. Stat. Assoc. 70).
 
     Parameters
     ----------
@@ -22,23 +22,28 @@ def shrunk(estimate: Doubles, noise: Doubles, batch: NDArray[np.object_]) -> Dou
     if not defined.any():
         return estimate
     names, codes = np.unique(batch, return_inverse=True)
-    here = codes[defined]
-    size = np.bincount(here, minlength=len(names))
+    batch_of_defined = codes[defined]
+    size = np.bincount(batch_of_defined, minlength=len(names))
     overall = float(estimate[defined].mean())
-    mean = np.divide(np.bincount(here, estimate[defined], minlength=len(names)), size, where=size > 0,
+    mean = np.divide(np.bincount(batch_of_defined, estimate[defined], minlength=len(names)), size, where=size > 0,
                      out=np.full(len(names), overall))  # fmt: skip
-    error = np.bincount(here, noise[defined], minlength=len(names)) / np.maximum(size, 1) ** 2
-    some = size > 0
+    error = np.bincount(batch_of_defined, noise[defined], minlength=len(names)) / np.maximum(size, 1) ** 2
+    has_plates = size > 0
     between = mean.copy()
-    between[some] = _drawn(mean[some], error[some], np.full(some.sum(), mean[some].mean()), int(some.sum()) - 1)
+    between[has_plates] = _shrink(
+        mean[has_plates],
+        error[has_plates],
+        np.full(has_plates.sum(), mean[has_plates].mean()),
+        int(has_plates.sum()) - 1,
+    )
     out = between[codes]
-    inside = _drawn(estimate[defined], noise[defined], mean[here], int(defined.sum() - some.sum()))
-    out[defined] += inside - mean[here]
+    inside = _shrink(estimate[defined], noise[defined], mean[batch_of_defined], int(defined.sum() - has_plates.sum()))
+    out[defined] += inside - mean[batch_of_defined]
     return np.asarray(out)
 
 
-def _drawn(value: Doubles, noise: Doubles, centre: Doubles, freedom: int) -> Doubles:
-    """Return ``value`` drawn to ``centre`` by the share of its variance around it that ``noise`` explains."""
+def _shrink(value: Doubles, noise: Doubles, centre: Doubles, freedom: int) -> Doubles:
+    """Return ``value`` shrunk towards ``centre`` by the share of its variance around it that ``noise`` explains."""
     if freedom < 1:
         return value
     real = max(0.0, float(np.square(value - centre).sum() / freedom - noise.mean()))

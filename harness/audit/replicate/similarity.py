@@ -1,4 +1,4 @@
-"""Replicate wells of compounds as the replicate metrics see them: their profiles, their pairs, means over compounds."""
+"""Replicate wells as the replicate metrics read them: profiles, pairs of replicates, means over treatments."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext
-from harness.audit.shared.intervals import crossed_interval
+from harness.audit.replicate.crossed_resamples import resample_crossed
+from harness.audit.replicate.selection import Ints, ordinal
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
-
-Ints = NDArray[np.intp]
-
-_PAIRS = 4096  # pairs of profiles at a time: 16 MB at 512 features
 
 
 @dataclass(frozen=True)
@@ -60,54 +56,41 @@ class Replicates:
 
     @cached_property
     def caveat(self) -> str:
-        """What else than biology could make replicates alike, or nothing."""
+        """What besides biology makes replicates alike; empty if most replicates are in different batches."""
         batch = self.wells["batch"].to_numpy()
         same = float((batch[self.pairs[0]] == batch[self.pairs[1]]).mean())
-        return f"{same:.0%} of replicate pairs lie in one batch: its effect makes them alike too" if same > 0.5 else ""
+        return (
+            f"{same:.0%} of replicate pairs lie in one batch, whose effect makes them alike too" if same > 0.5 else ""
+        )
 
     def mean(self, value: Doubles) -> float:
-        """Return mean over treatments of the mean over their wells; ``value`` is (n,), NaN where undefined."""
-        known = np.isfinite(value)
-        if not known.any():
+        """Return the mean over treatments of the mean over their wells; ``value`` is (n,), NaN where undefined."""
+        defined = np.isfinite(value)
+        if not defined.any():
             raise NotApplicable("the score is undefined for every well: too few controls or other compounds")
-        group = ordinal(self.treatment[known])
-        return float((np.bincount(group, value[known]) / np.bincount(group)).mean())
+        group = ordinal(self.treatment[defined])
+        return float((np.bincount(group, value[defined]) / np.bincount(group)).mean())
 
     def summary(self, value: Doubles, context: AuditContext) -> tuple[float, float, float, int]:
         """Return the mean, its interval (treatments, plates and batches resampled) and the number of treatments."""
-        mean, known = self.mean(value), np.isfinite(value)
-        group = ordinal(self.treatment[known])
-        lower, upper = crossed_interval(context, self.wells[known], value[known], group)
-        return mean, lower, upper, int(group.max()) + 1
+        mean, defined = self.mean(value), np.isfinite(value)
+        group = ordinal(self.treatment[defined])
+        estimate = resample_crossed(context, self.wells[defined], group, kind="groups").mean(value[defined])
+        return mean, estimate.lower, estimate.upper, int(group.max()) + 1
 
 
 def replicate_pairs(treatment: Ints, position: Ints) -> tuple[Ints, Ints]:
-    """Return ordered pairs (query, mate) of rows with the same treatment (>= 0) in different positions, sorted by
-    query.
-    """
+    """Return ordered pairs (query, mate) of rows of one treatment (>= 0) in different positions, sorted by query."""
     rows = pd.DataFrame({"treatment": treatment, "row": np.arange(len(treatment))})[treatment >= 0]
-    both = rows.merge(rows, on="treatment")
-    query, mate = (both[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
+    joined = rows.merge(rows, on="treatment")
+    query, mate = (joined[side].to_numpy(dtype=np.intp) for side in ("row_x", "row_y"))
     differ = position[query] != position[mate]
     order = np.argsort(query[differ], kind="stable")
     return query[differ][order], mate[differ][order]
 
 
-def similarities(U: Floats, a: Ints, b: Ints) -> Doubles:
-    """Return products of rows a and b of U, pair by pair, (n_pairs,)."""
-    out = np.empty(len(a))
-    for start in range(0, len(a), _PAIRS):
-        part = slice(start, start + _PAIRS)
-        np.einsum("ij,ij->i", U[a[part]], U[b[part]], out=out[part], dtype=np.float64)
-    return out
-
-
-def ordinal(numbers: Ints) -> Ints:
-    """Return numbers replaced by their rank among the distinct ones."""
-    return np.asarray(np.unique(numbers, return_inverse=True)[1], dtype=np.intp)
-
-
 def _unit(Z: Floats) -> Floats:
+    """Return rows scaled to unit length. Raises NotApplicable if one has none."""
     length = np.sqrt(np.einsum("ij,ij->i", Z, Z, dtype=np.float64))
     if not (length > 0).all():
         raise NotApplicable(f"{(length == 0).sum()} wells are at the mean of all controls: their angle is undefined")

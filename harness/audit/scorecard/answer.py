@@ -11,7 +11,7 @@ NAN = float("nan")
 
 
 class Reply(StrEnum):
-    """What can be said to a question."""
+    """The possible replies to a question."""
 
     YES = "yes"
     NO = "no"
@@ -38,24 +38,24 @@ class Question(StrEnum):
 
     @property
     def short(self) -> str:
-        """Two or three words for the head of a column."""
+        """Two or three words that head a column."""
         return _TEXT[self][1]
 
     @property
     def good(self) -> Reply:
-        """The reply that speaks for the normalization."""
+        """The reply that speaks in favour of the normalization."""
         return _TEXT[self][2]
 
 
 _TEXT: dict[Question, tuple[str, str, Reply]] = {
     Question.MANUFACTURES: ("Does it manufacture signal?", "no signal made", Reply.NO),
-    Question.POSITION: ("Could position on the plate do it?", "not position", Reply.NO),
+    Question.POSITION: ("Could position on the plate explain the scores?", "not position", Reply.NO),
     Question.BATCH: ("Is the batch gone?", "batch gone", Reply.YES),
-    Question.COST: ("Does a new batch cost scores?", "new batch free", Reply.NO),
+    Question.COST: ("Does a new batch cost scores?", "no batch cost", Reply.NO),
     Question.IDENTITY: ("Are replicates of a compound found as before?", "identity kept", Reply.YES),
     Question.EFFECTS: ("Are effects of many kinds kept?", "effects kept", Reply.YES),
     Question.COMMON: ("Are effects kept however common they are here?", "common kept", Reply.YES),
-    Question.SIGNAL: ("Is there anything to keep?", "signal there", Reply.YES),
+    Question.SIGNAL: ("Is there anything to keep?", "signal present", Reply.YES),
     Question.HELPS: ("Does it help?", "helps", Reply.YES),
 }
 
@@ -67,9 +67,9 @@ class Answer:
     Attributes
     ----------
     value, lower, upper : the number that decided it and its 95% interval; NaN if there is none.
-    limit : what the interval was held against.
+    limit : the value that the interval was compared with.
     key : of the finding that the number comes from.
-    code : one word for the reason, e.g. ``few_partitions``; empty if the number says it all.
+    code : one word for the reason, e.g. ``few_partitions``; empty if the number needs none.
     evidence : all findings that were read.
     """
 
@@ -86,7 +86,7 @@ class Answer:
 
     @property
     def good(self) -> bool | None:
-        """Whether it speaks for the normalization (True), against it (False), or neither (None)."""
+        """Whether the answer speaks for the normalization (True), against it (False), or neither (None)."""
         if self.reply is Reply.OPEN:
             return None
         return self.reply is self.question.good

@@ -1,4 +1,4 @@
-"""What a verdict says: the word, the answers behind it, and how they are shown."""
+"""The decision on a run: the word, the answers behind it, and the tables and text that show them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from enum import StrEnum
 import pandas as pd
 
 from harness.audit.scorecard.answer import Answer, Question, Reply
-from harness.audit.scorecard.evidence import Design
-from harness.audit.scorecard.page import page
+from harness.audit.scorecard.evidence import ScreenDesign
+from harness.audit.scorecard.page import verdict_page
 from harness.audit.scorecard.texts import ACTIONS, reason, sentence
 
 BIOLOGY = (Question.IDENTITY, Question.EFFECTS, Question.COMMON)
-SHOWN = (Question.MANUFACTURES, Question.BATCH, Question.SIGNAL, *BIOLOGY)  # that a sound method must have shown
+REQUIRED = (Question.MANUFACTURES, Question.BATCH, Question.SIGNAL, *BIOLOGY)  # a sound method has shown all of these
 COLUMNS = (
     "question",
     "text",
@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 class Call(StrEnum):
-    """What a verdict can say."""
+    """The words of a verdict."""
 
     LEAKS = "leaks"
     NO_SIGNAL = "no signal"
@@ -50,12 +50,12 @@ class Decision:
 
     Attributes
     ----------
-    note : on what the answers hold for, e.g. so few batches, or a sample of plates; may be empty.
+    note : what the answers hold for, e.g. few batches or a sample of plates; may be empty.
     """
 
     call: Call
     answers: Sequence[Answer]
-    design: Design
+    design: ScreenDesign
     note: str = ""
 
     @property
@@ -65,20 +65,21 @@ class Decision:
 
     @property
     def deciding(self) -> list[Answer]:
-        """The answers that the word comes from."""
+        """The answers that decided the word."""
         by_question = {answer.question: answer for answer in self.answers}
-        return [by_question[question] for question in _decides(self.call, by_question)]
+        return [by_question[question] for question in _deciding_questions(self.call, by_question)]
 
     @property
     def headline(self) -> str:
-        """The word, one sentence, one action."""
+        """The word, one sentence and one action."""
         return f"{self.call.value}: {self._sentence} {self.action}"
 
     @property
     def _sentence(self) -> str:
+        """The sentence of the headline."""
         match self.call:
             case Call.SOUND:
-                return "The batch is gone, known effects and replicates are kept, and no signal is made."
+                return "The batch is gone, added effects and replicates are kept, and no signal is manufactured."
             case Call.INCONCLUSIVE:
                 return f"Not shown: {', '.join(answer.question.short for answer in self.deciding)}."
             case _:
@@ -86,7 +87,7 @@ class Decision:
 
     @property
     def action(self) -> str:
-        """What to do."""
+        """The recommended action."""
         first = self.deciding[0]
         why = reason(first.code) if first.reply is Reply.OPEN else "see the scorecard"
         return ACTIONS[self.call.value].format(settle=f"{first.question.text} {why[0].upper()}{why[1:]}.")
@@ -127,10 +128,11 @@ class Decision:
 
     def page(self) -> str:
         """Return ``verdict.txt``: headline, scorecard, evidence; lines of at most 100 characters."""
-        return page(self.headline, self.answers, self.design, self.note)
+        return verdict_page(self.headline, self.answers, self.design, self.note)
 
 
-def _decides(call: Call, answers: Mapping[Question, Answer]) -> list[Question]:
+def _deciding_questions(call: Call, answers: Mapping[Question, Answer]) -> list[Question]:
+    """Return the questions whose answers decide a word."""
     match call:
         case Call.LEAKS:
             return [Question.MANUFACTURES]
@@ -141,6 +143,6 @@ def _decides(call: Call, answers: Mapping[Question, Answer]) -> list[Question]:
         case Call.NO_SIGNAL:
             return [Question.SIGNAL]
         case Call.SOUND:
-            return list(SHOWN)
+            return list(REQUIRED)
         case _:
-            return [question for question in SHOWN if not answers[question].good]
+            return [question for question in REQUIRED if not answers[question].good]

@@ -1,4 +1,4 @@
-"""Findings by key, as the questions read them, and the claims that an interval allows."""
+"""Evidence of the scorecard: findings by key, and the claims that their intervals allow."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from fnmatch import fnmatchcase
 import numpy as np
 from scipy.stats import norm
 
-from harness.audit.shared.bounded import freedom_of
+from harness.audit.shared.bounded_interval import freedom_of
 from harness.core.finding import Finding
 
 ONE_SIDED = float(norm.ppf(0.95) / norm.ppf(0.975))  # a bound of 95% from the half width of a 95% interval
 
 
 @dataclass(frozen=True)
-class Design:
-    """What a verdict rests on.
+class ScreenDesign:
+    """Size of the audited screen, on which a verdict rests.
 
     Attributes
     ----------
     n_batches, n_plates, n_wells : of the wells that were audited.
-    identity : the normalization gives profiles as they are: ``raw``.
+    identity : whether the normalization returns profiles unchanged: ``raw``.
     freedom : degrees of freedom behind intervals over batches, or over plates if batches are few.
     """
 
@@ -33,13 +33,14 @@ class Design:
 
     @property
     def freedom(self) -> int:
+        """Degrees of freedom behind intervals over batches, or over plates if batches are few."""
         return freedom_of(self.n_batches, self.n_plates)
 
 
 class Evidence:
-    """The findings of an audit."""
+    """The findings of an audit, by key."""
 
-    def __init__(self, findings: Sequence[Finding], design: Design) -> None:
+    def __init__(self, findings: Sequence[Finding], design: ScreenDesign) -> None:
         self._findings = {finding.key: finding for finding in findings}
         self.design = design
 
@@ -49,11 +50,11 @@ class Evidence:
         return None if finding is None or np.isnan(finding.value) else finding
 
     def matching(self, pattern: str) -> list[Finding]:
-        """Return findings with a value whose keys match ``pattern``, in which ``*`` stands for one or more parts."""
+        """Return the findings with a value whose keys match ``pattern``; ``*`` stands for one or more parts."""
         return [f for key, f in self._findings.items() if fnmatchcase(key, pattern) and not np.isnan(f.value)]
 
     def code(self, *checks: str) -> str:
-        """Return why the first of ``checks`` that has no numbers does not apply: a code; ``off`` if none was made."""
+        """Return the code of the first of ``checks`` that does not apply; ``off`` if none of them was made."""
         for check in checks:
             finding = self._findings.get(f"audit/{check}")
             if finding is not None:

@@ -1,4 +1,4 @@
-"""``verdict.txt``: what was decided, the scorecard, and the evidence, as plain text."""
+"""The page ``verdict.txt``: the decision, the scorecard and the evidence as plain text."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from math import isnan
 from textwrap import fill
 
 from harness.audit.scorecard.answer import Answer
-from harness.audit.scorecard.evidence import Design
+from harness.audit.scorecard.evidence import ScreenDesign
 from harness.audit.scorecard.texts import number, sentence, span
 
 WIDTH = 100
 MARKS = {True: "+", False: "-", None: "?"}
 
 
-def page(headline: str, answers: Sequence[Answer], design: Design, note: str) -> str:
+def verdict_page(headline: str, answers: Sequence[Answer], design: ScreenDesign, note: str) -> str:
     """Return the page; every line is at most 100 characters wide."""
     lines = [fill(headline, WIDTH), ""]
     if note:
         lines += [fill(note, WIDTH), ""]
-    lines.append(f"Scorecard ({design.n_batches} batches, {design.n_plates} plates); + good, - bad, ? neither")
+    lines.append(f"Scorecard ({design.n_batches} batches, {design.n_plates} plates); + good, - bad, ? cannot tell")
     for a in answers:
         lines.append(f"{MARKS[a.good]} {a.question.text} {a.reply.value}")
         lines.append(fill(sentence(a), WIDTH, initial_indent="    ", subsequent_indent="    "))
-    lines += ["", "Evidence (tables scorecard, verdict and audit have all of it)"]
+    lines += ["", "Evidence (all of it is in the tables scorecard, verdict and audit)"]
     for a in answers:
         if a.key:
-            limit = "" if isnan(a.limit) else f", held against {number(a.limit)}"
+            limit = "" if isnan(a.limit) else f", compared with {number(a.limit)}"
             lines.append(f"  {a.key} {number(a.value)}{span(a)}{limit}"[:WIDTH])
     return "\n".join(lines)

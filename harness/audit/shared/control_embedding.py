@@ -1,4 +1,4 @@
-"""Control wells as the batch-effect metrics see them: standardized, on principal components, with their neighbours."""
+"""Embedding of control wells for the batch-effect metrics: principal components and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ MIN_WELLS = 10
 
 @dataclass(frozen=True)
 class ControlEmbedding:
-    """The n control wells: ``Z`` (n, <= 50) principal components, ``wells`` their rows, ``batch`` (n,) 0..B-1."""
+    """The n normalized control wells of a run.
+
+    ``Z`` : (n, <= 50) principal components. ``wells`` : their rows. ``batch`` : (n,) 0..B-1.
+    """
 
     Z: Floats
     wells: pd.DataFrame
@@ -35,7 +38,7 @@ class ControlEmbedding:
 
 
 def embed_controls(context: AuditContext) -> ControlEmbedding:
-    """Return normalized control wells of the run.
+    """Embed the normalized control wells of the run, once for all metrics.
 
     Raises
     ------
@@ -46,11 +49,12 @@ def embed_controls(context: AuditContext) -> ControlEmbedding:
 
 
 def _controls(normalized: Profiles) -> ControlEmbedding:
-    chosen = (normalized.wells["role"] == "negcon").to_numpy(dtype=bool)
-    wells = normalized.wells[chosen].reset_index(drop=True)
+    """Embed the control wells of normalized profiles."""
+    controls = (normalized.wells["role"] == "negcon").to_numpy(dtype=bool)
+    wells = normalized.wells[controls].reset_index(drop=True)
     batch, names = pd.factorize(wells["batch"])
     if len(names) < 2:
         raise NotApplicable(f"control wells lie in {len(names)} batch; a batch effect needs 2")
     if len(wells) < MIN_WELLS:
         raise NotApplicable(f"{len(wells)} control wells; batch metrics need {MIN_WELLS}")
-    return ControlEmbedding(components(normalized.X[chosen], N_COMPONENTS), wells, np.asarray(batch, dtype=np.intp))
+    return ControlEmbedding(components(normalized.X[controls], N_COMPONENTS), wells, np.asarray(batch, dtype=np.intp))

@@ -1,4 +1,4 @@
-"""A neighbour model for nulls: is a well closer to controls or to treated wells of the training batches?"""
+"""Neighbour model of the null tests: is a well closer to controls or to treated wells of the training batches?"""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class NearestWells(ClassifierMixin, BaseEstimator):
     """Compare the distances to the k-th nearest well of either class, on principal components of the training wells.
 
     The log ratio of two such distances is, but for a factor, the estimate of the log ratio of the classes' densities
-    (Loftsgaarden & Quesenberry 1965, Ann. Math. Stat. 36). It sees wells that are drawn together or spread apart in any
-    shape, of which a linear model sees nothing.
+    (Loftsgaarden & Quesenberry 1965, Ann. Math. Stat. 36). It sees wells that are contracted or spread in any shape, of
+    which a linear model sees nothing.
 
     Parameters
     ----------
-    k : the neighbour whose distance is taken, counted from 1. n_components : of features in units of their sd.
+    k : the neighbour whose distance counts, from 1. n_components : principal components of features in units of their
+        sd.
     """
 
     def __init__(self, *, k: int = 5, n_components: int = 50) -> None:
@@ -31,6 +32,7 @@ class NearestWells(ClassifierMixin, BaseEstimator):
         self.n_components = n_components
 
     def fit(self, X: Floats, y: NDArray[np.int8]) -> Self:
+        """Keep the training wells of both classes on their principal components."""
         self.classes_ = np.array([0, 1])
         self.mean_ = X.mean(axis=0, dtype=np.float64).astype(np.float32)
         sd = X.std(axis=0, dtype=np.float64)
@@ -42,7 +44,7 @@ class NearestWells(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Floats) -> Doubles:
-        """Return (n, 2), of which the order of the second column is the score."""
+        """Return probabilities (n, 2), meant for ranking only: the second column rises with the score."""
         Z = ((X - self.mean_) / self.scale_) @ self.axes_
         control, treated = (_distance(Z, side, self.k) for side in self.sides_)
         positive = expit(np.log(control) - np.log(treated))
@@ -50,7 +52,7 @@ class NearestWells(ClassifierMixin, BaseEstimator):
 
 
 def _leading_axes(Z: Floats, n: int) -> Floats:
-    """Return eigenvectors of the features' products with the n largest eigenvalues, (n_features, <= n)."""
+    """Return the eigenvectors of the features' products with the n largest eigenvalues, (n_features, <= n)."""
     if Z.shape[1] <= n:
         return np.eye(Z.shape[1], dtype=np.float32)
     if Z.shape[1] <= len(Z):
@@ -61,7 +63,7 @@ def _leading_axes(Z: Floats, n: int) -> Floats:
 
 
 def _distance(Z: Floats, side: Floats, k: int) -> Doubles:
-    """Return squared distance from each row of ``Z`` to its k-th nearest row of ``side``, (n,)."""
+    """Return the squared distance from each row of ``Z`` to its k-th nearest row of ``side``, (n,)."""
     squares = np.square(Z).sum(axis=1)[:, None] + np.square(side).sum(axis=1) - 2 * (Z @ side.T)
     k = min(k, len(side)) - 1
     return np.maximum(np.partition(squares, k, axis=1)[:, k].astype(np.float64), _TINY)

@@ -1,4 +1,4 @@
-"""Where roles stand on plates: what position alone tells of them."""
+"""Positions of controls and treated wells on plates, and how well position alone tells them apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.audit.shared.relabelled import Scored, resamples, summarize
+from harness.audit.shared.auroc_bootstrap import BootstrappedAuroc, bootstrap_auroc, resample_units
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import NotApplicable
@@ -17,12 +17,12 @@ PLACES = {"position": "well", "row": "row", "column": "column", "edge": "edge"}
 STRENGTH = 2.0  # wells that a prior counts for
 
 
-def places(wells: pd.DataFrame, *, extent: pd.DataFrame) -> pd.DataFrame:
-    """Add the column ``edge``: whether a well stands in an outermost row or column of all plates in ``extent``.
+def with_edge(wells: pd.DataFrame, *, extent: pd.DataFrame) -> pd.DataFrame:
+    """Add the column ``edge``: whether a well lies in an outermost row or column of the plates in ``extent``.
 
-    Without complete rows and columns the table is returned as it is.
+    A table without complete rows and columns is returned unchanged.
     """
-    if not positioned(extent):
+    if not has_positions(extent):
         return wells
     edge = np.zeros(len(wells), dtype=bool)
     for name in ("row", "column"):
@@ -31,7 +31,7 @@ def places(wells: pd.DataFrame, *, extent: pd.DataFrame) -> pd.DataFrame:
     return wells.assign(edge=np.where(edge, "edge", "inside"))
 
 
-def positioned(wells: pd.DataFrame) -> bool:
+def has_positions(wells: pd.DataFrame) -> bool:
     """Return whether every well has a numeric row and column."""
     return all(
         name in wells and pd.api.types.is_numeric_dtype(wells[name]) and bool(wells[name].notna().all())
@@ -39,10 +39,12 @@ def positioned(wells: pd.DataFrame) -> bool:
     )
 
 
-def held_out(wells: pd.DataFrame, splits: Sequence[Split], *, seed: int, n_resamples: int) -> Scored:
-    """Score held-out wells by how often controls stand where they stand on the training plates, and nothing else.
+def score_position_alone(
+    wells: pd.DataFrame, splits: Sequence[Split], *, seed: int, n_resamples: int
+) -> BootstrappedAuroc:
+    """Score held-out wells by nothing but how often controls stand at their position on the training plates.
 
-    Frequencies of a well are shrunken towards those of its row and column, and these towards that of all wells.
+    The frequency at a well is shrunk towards those of its row and column, and these towards that of all wells.
 
     Raises
     ------
@@ -54,19 +56,19 @@ def held_out(wells: pd.DataFrame, splits: Sequence[Split], *, seed: int, n_resam
         train, test = split.train & ~np.isnan(y), split.test & ~np.isnan(y)
         if len(np.unique(y[train])) < 2 or len(np.unique(y[test])) < 2:
             continue
-        score = treated_frequency(wells[train], y[train], wells[test])
-        held = wells.loc[test, ["plate", "well", "batch", "role"]].reset_index(drop=True)
-        evaluations.append(Evaluation(y[test].astype(np.int8), score, 0.5, held, split, seed))
+        frequencies = treated_frequency(wells[train], y[train], wells[test])
+        held_out_wells = wells.loc[test, ["plate", "well", "batch", "role"]].reset_index(drop=True)
+        evaluations.append(Evaluation(y[test].astype(np.int8), frequencies, 0.5, held_out_wells, split, seed))
     if not evaluations:
         raise NotApplicable("no fold has controls and treated wells on both sides", code="one_role")
-    return summarize(evaluations, resamples(evaluations, n_resamples))
+    return bootstrap_auroc(evaluations, resample_units(evaluations, n_resamples))
 
 
 def treated_frequency(train: pd.DataFrame, y: Doubles, test: pd.DataFrame) -> Doubles:
     """Return the share of treated wells at the positions of ``test``, (n_test,), among training wells labelled y."""
     overall = float(y.mean())
     prior_train, prior_test = np.full(len(train), overall), np.full(len(test), overall)
-    if positioned(train) and positioned(test):
+    if has_positions(train) and has_positions(test):
         for name in ("row", "column"):
             frequency = _shrunken(train[name], y, np.full(len(train), overall))
             prior_train += train[name].map(frequency).to_numpy() - overall
@@ -77,7 +79,7 @@ def treated_frequency(train: pd.DataFrame, y: Doubles, test: pd.DataFrame) -> Do
 
 
 def _shrunken(place: pd.Series[Any], y: Doubles, prior: Doubles) -> pd.Series[Any]:
-    """Return frequency by place, as if :data:`STRENGTH` more wells stood there with the frequency of the prior."""
+    """Return the frequency by place, as if it had :data:`STRENGTH` more wells with the frequency of the prior."""
     table = pd.DataFrame({"y": y, "prior": prior}).groupby(place.to_numpy()).agg(["sum", "size"])
     n = table["y", "size"]
     mean_prior = table["prior", "sum"] / n

@@ -1,4 +1,7 @@
-"""How many treated wells score higher than nearly all controls: what a mean over all wells hides if few are active."""
+"""Strong wells: the share of treated wells that score higher than nearly all controls.
+
+A mean over all wells hides them if few wells are active.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from harness.audit.shared.bounded import degrees_of_freedom
+from harness.audit.shared.bounded_interval import degrees_of_freedom
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Evaluation
 from harness.metric.shared.weights import BootstrapWeights
@@ -21,10 +24,10 @@ BEYOND = 0.05  # of the controls of a fold
 def strong_wells(evaluations: Sequence[Evaluation], *, n_resamples: int) -> tuple[float, float, float]:
     """Return the share of treated wells that stand out from their fold's controls, beyond chance, and its interval.
 
-    A treated well stands out if it scores above the j-th highest of k controls, j nearest to 5%; were it a control, it
-    would with probability j / (k + 1), which is taken off and the rest rescaled, so that 0 is nothing and 1 is all.
-    The mean over folds; the interval adds what resampled plates vary by to what the limit itself does, which has a
-    Beta(j, k + 1 - j) distribution. NaN, NaN, NaN if no fold has both classes.
+    A treated well stands out if it scores above the j-th highest of k controls, j nearest to 5%. A control would do so
+    with probability j / (k + 1), which is subtracted and the rest rescaled, so that 0 means none and 1 all. The value
+    is the mean over folds. The interval adds the variance over resampled plates to that of the limit itself, which has
+    a Beta(j, k + 1 - j) distribution. NaN, NaN, NaN if no fold has both classes.
     """
     folds = [fold for fold in evaluations if 0 < fold.y.sum() < len(fold.y)]
     if not folds:
@@ -47,7 +50,7 @@ def strong_wells(evaluations: Sequence[Evaluation], *, n_resamples: int) -> tupl
 
 
 def _limit(fold: Evaluation) -> tuple[float, float, float]:
-    """Return the score that few controls exceed, the chance of a control to exceed it, and that chance's variance."""
+    """Return the score that few controls exceed, the chance of a control to exceed it, and the chance's variance."""
     controls = np.sort(fold.score[fold.y == 0])
     k = len(controls)
     j = max(1, round(BEYOND * (k + 1)))
@@ -56,6 +59,7 @@ def _limit(fold: Evaluation) -> tuple[float, float, float]:
 
 
 def _beyond(fold: Evaluation, limit: float, chance: float, weight: BootstrapWeights) -> Doubles:
+    """Return the share of treated wells above the limit, corrected for chance, under each weighting."""
     treated = (fold.y == 1).astype(float)
     total = weight.total(treated)
     share = np.full(len(total), np.nan)

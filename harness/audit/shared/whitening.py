@@ -1,4 +1,7 @@
-"""Profiles in units of how control wells vary within plates, decorrelated: one scale for every normalization."""
+"""Control-whitened space: profiles decorrelated, in units of how control wells vary within plates.
+
+It puts every normalization on one scale.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.audit.shared.group_sums import group_means
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.exceptions import NotApplicable
 from harness.numerics.mahalanobis import ledoit_wolf_shrinkage
@@ -17,7 +21,7 @@ FEWEST_RESIDUALS = 3
 
 @dataclass(frozen=True)
 class Whitening:
-    """A linear map of profiles to where control wells vary alike, about 1, in every direction within plates.
+    """A linear map of profiles to a space in which control wells vary alike, by about 1, in every direction.
 
     Lengths there are Mahalanobis distances, so that constants, scales and (but for the shrinkage) rotations of the
     features do not change angles and lengths.
@@ -50,9 +54,8 @@ class Whitening:
         return Z
 
 
-def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
-    """Return fit on control wells, each minus the mean of its plate's: Ledoit-Wolf covariance of features in their own
-    sd.
+def fit_whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
+    """Fit the map on control wells minus the mean of their plate's: Ledoit-Wolf covariance of features in units of sd.
 
     Parameters
     ----------
@@ -65,7 +68,7 @@ def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
     Notes
     -----
     Ledoit & Wolf 2004, J. Multivar. Anal. 88. A feature that is constant on the controls of every plate is scaled by
-    its sd over all wells: the least that can be said of its noise.
+    its sd over all wells, the only estimate of its noise that there is.
     """
     rows = np.flatnonzero(controls)
     residual, freedom = _within_plates(X[rows], pd.factorize(wells["plate"].iloc[rows])[0])
@@ -85,8 +88,8 @@ def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
     product = (residual @ residual.T if n < p else residual.T @ residual) / n
     shrinkage = ledoit_wolf_shrinkage(residual, product)
     values, vectors = np.linalg.eigh(product)
-    kept = values > values[-1] * max(n, p) * np.finfo(np.float64).eps
-    values, vectors = values[kept], vectors[:, kept]
+    spanned = values > values[-1] * max(n, p) * np.finfo(np.float64).eps
+    values, vectors = values[spanned], vectors[:, spanned]
     axes = residual.T @ vectors / np.sqrt(n * values) if n < p else vectors
     floor = shrinkage * np.trace(product) / p
     gain = 1 / np.sqrt((1 - shrinkage) * values + floor)
@@ -95,8 +98,6 @@ def whitening(X: Floats, wells: pd.DataFrame, controls: Mask) -> Whitening:
 
 
 def _within_plates(X: Floats, plate: NDArray[np.intp]) -> tuple[Doubles, int]:
-    """Return rows minus the mean of their plate, (n, n_features), and their degrees of freedom."""
-    count = np.bincount(plate)
-    total = np.zeros((len(count), X.shape[1]))
-    np.add.at(total, plate, X.astype(np.float64))
-    return X - (total / count[:, None])[plate], int(len(X) - len(count))
+    """Return rows minus the mean of their plate, (n, n_features), and the degrees of freedom of these residuals."""
+    means = group_means(X, plate)
+    return X - means[plate], int(len(X) - len(means))

@@ -1,4 +1,4 @@
-"""One direction in many wells: how far they stand from the others, relative to what the yardstick makes of them."""
+"""Arms of the spike-in: an effect in the wells of a design, and its contrast relative to the yardstick's."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ import pandas as pd
 
 from harness.audit.base import AuditContext
 from harness.audit.confounding import cramers_v
-from harness.audit.spike.design import COMMON, SPARSE, UNSPIKED, Design, by_batch, everywhere, half_of_plates
-from harness.audit.spike.draws import Draws, draws_at
+from harness.audit.spike.design import (
+    COMMON,
+    SPARSE,
+    UNSPIKED,
+    SpikeDesign,
+    by_batch,
+    half_of_plates,
+    same_on_all_plates,
+)
+from harness.audit.spike.effect_size import EffectSizes, effect_sizes
 from harness.audit.spike.measurement import spike_in_experiment
-from harness.audit.spike.size import Sizes, sizes
-from harness.audit.spike.sparse import clear_readings, plate_halves, relative, spike_levels
-from harness.audit.spike.turning import Bounded
+from harness.audit.spike.plate_resamples import PlateResamples, resample_alike_plates
+from harness.audit.spike.readings import clear_readings, plate_halves, ratio_to_yardstick, strengths_of_run
+from harness.audit.spike.turning_point import ValueAndBounds
 from harness.core.arrays import Doubles
 from harness.core.seeding import derive
 
@@ -27,9 +35,14 @@ KINDS = ("contrast", "retention", "spillover")
 
 @dataclass(frozen=True)
 class Arm:
-    """d' of an arm over the yardstick's contrast, (1 + R, n_directions) each: of the first row no plate is resampled.
+    """Measured contrast of an arm, as d' over the yardstick's, (1 + R, n_directions) each.
 
-    ``n_wells`` : spiked. ``prevalence`` : mean share of treated wells that are spiked. ``draws`` : of plates.
+    In the first row no plate is resampled.
+
+    Attributes
+    ----------
+    contrast, retention, spillover : see :class:`harness.audit.spike_in.SpikeIn`.
+    n_wells : spiked. prevalence : mean share of treated wells that are spiked. resamples : of plates.
     """
 
     contrast: Doubles
@@ -37,36 +50,40 @@ class Arm:
     spillover: Doubles
     n_wells: int
     prevalence: float
-    draws: Draws
+    resamples: PlateResamples
 
-    def bounded(self, kind: str) -> Bounded:
+    def bounded(self, kind: str) -> ValueAndBounds:
         """Return the mean over directions and its interval over directions and plates."""
-        values = self.draws.mean(getattr(self, kind))
-        return float(values[0]), *self.draws.interval(values)
+        values = self.resamples.mean(getattr(self, kind))
+        return float(values[0]), *self.resamples.interval(values)
 
 
-def measure(context: AuditContext, design: Design, numbers: Sequence[int], rare: Arm) -> Arm:
-    """Spike the wells of a design with some of the run's directions, one after the other: a pass for each.
+def measure_arm(context: AuditContext, design: SpikeDesign, numbers: Sequence[int], rare: Arm) -> Arm:
+    """Spike the wells of a design with some of the run's directions, one after the other, a normalization for each.
 
-    What is special about these few directions is taken off: by how much their contrast as ``rare`` effects differs from
-    the mean of all directions (a ratio estimator).
+    The measured contrast is corrected for what is special about these few directions: how much their contrast as
+    ``rare`` effects differs from the mean of all directions (a ratio estimator).
     """
     n = rare.contrast.shape[1]
-    place = spike_in_experiment(context)
-    wells = place.base.wells
+    experiment = spike_in_experiment(context)
+    wells = experiment.base.wells
     level = np.array([design.prevalence[str(plate)] for plate in wells["plate"].unique()])
     halves = plate_halves(context, level)
-    draws = draws_at(wells, level, halves, context.n_resamples, context.seed)
-    own, yardstick, n_wells = [], [], 0
+    resamples = resample_alike_plates(wells, level, halves, context.n_resamples, context.seed)
+    by_run, yardstick, n_wells = [], [], 0
     for number in numbers:
-        effect = spike_levels(context, n).clear[[number]]
+        effect = strengths_of_run(context, n).clear[[number]]
         spiked = design.pick(wells, derive(context.seed, "spiked", number))
         code = np.where(spiked, 0, UNSPIKED).astype(np.intp)
-        own.append(sizes(place.moved(place.normalized(code, effect), code, 1), halves, draws.plates))
-        moves = place.moved_by_yardstick(place.by_yardstick(code, effect), code, 1)
-        yardstick.append(sizes(moves, halves, draws.plates).contrast)
+        by_run.append(
+            effect_sizes(
+                experiment.displacement_by_plate(experiment.normalized(code, effect), code, 1), halves, resamples.plates
+            )
+        )
+        moves = experiment.yardstick_displacement_by_plate(experiment.by_yardstick(code, effect), code, 1)
+        yardstick.append(effect_sizes(moves, halves, resamples.plates).contrast)
         n_wells += int(spiked.sum())
-    arm = _arm(own, np.hstack(yardstick), n_wells, design.mean_prevalence, draws)
+    arm = _combine(by_run, np.hstack(yardstick), n_wells, design.mean_prevalence, resamples)
     factor = _typical(rare.contrast[0])[list(numbers)]
     parts = {name: getattr(arm, name) * factor for name in KINDS}
     return replace(arm, **parts)
@@ -75,13 +92,13 @@ def measure(context: AuditContext, design: Design, numbers: Sequence[int], rare:
 def sparse_arm(context: AuditContext, n: int, n_passes: int) -> Arm:
     """Return the arm with many directions in few wells each, as strong as in the other arms."""
     readings = clear_readings(context, n, n_passes)
-    own, yardstick = readings.sizes
+    by_run, yardstick = readings.sizes
     share = readings.n_wells / n_passes / float(spike_in_experiment(context).treated.sum())
-    return _arm([own], yardstick.contrast, readings.n_wells, share, readings.draws)
+    return _combine([by_run], yardstick.contrast, readings.n_wells, share, readings.resamples)
 
 
 def _typical(contrast: Doubles) -> Doubles:
-    """Return mean contrast over directions by that of each, (n,), within bounds; 1 if rare effects are lost."""
+    """Return the mean contrast over directions divided by that of each, (n,), within bounds; 1 if effects are lost."""
     mean = float(np.nanmean(contrast)) if np.isfinite(contrast).any() else 0.0
     if mean < LOST:
         return np.ones(len(contrast))
@@ -89,13 +106,16 @@ def _typical(contrast: Doubles) -> Doubles:
         return np.asarray(np.clip(mean / np.nan_to_num(contrast, nan=mean), *MOST_SPECIAL))
 
 
-def _arm(own: Sequence[Sizes], yardstick: Doubles, n_wells: int, prevalence: float, draws: Draws) -> Arm:
-    parts = {name: relative(np.hstack([getattr(s, name) for s in own]), yardstick) for name in KINDS}
-    return Arm(**parts, n_wells=n_wells, prevalence=prevalence, draws=draws)
+def _combine(
+    by_run: Sequence[EffectSizes], yardstick: Doubles, n_wells: int, prevalence: float, resamples: PlateResamples
+) -> Arm:
+    """Return an arm from the sizes of each direction, relative to the yardstick's contrast."""
+    parts = {name: ratio_to_yardstick(np.hstack([getattr(s, name) for s in by_run]), yardstick) for name in KINDS}
+    return Arm(**parts, n_wells=n_wells, prevalence=prevalence, resamples=resamples)
 
 
 def is_tied(context: AuditContext, above: float) -> bool:
-    """Return whether compounds stand at the same positions on all plates: bias-corrected Cramer's V, remembered."""
+    """Return whether compounds are tied to positions: bias-corrected Cramer's V, computed once, exceeds ``above``."""
 
     def make() -> float:
         wells = spike_in_experiment(context).base.wells
@@ -108,18 +128,18 @@ def is_tied(context: AuditContext, above: float) -> bool:
     return context.profiles.cached("compound x position", make) > above
 
 
-def others_of(wells: pd.DataFrame, seed: int) -> list[Design]:
-    """Return designs that a screen may not have: what would happen."""
+def other_designs(wells: pd.DataFrame, seed: int) -> list[SpikeDesign]:
+    """Return the designs of the arms that do not depend on the screen's own prevalence."""
     return [
-        Design("common", half_of_plates(wells, COMMON, 0.0, seed)),
-        Design("batch_bound", by_batch(wells, SPARSE, COMMON, seed)),
-        Design("position_bound", everywhere(wells, POSITION_BOUND), same_positions=True),
+        SpikeDesign("common", half_of_plates(wells, COMMON, 0.0, seed)),
+        SpikeDesign("batch_bound", by_batch(wells, SPARSE, COMMON, seed)),
+        SpikeDesign("position_bound", same_on_all_plates(wells, POSITION_BOUND), same_positions=True),
     ]
 
 
-def at_share(context: AuditContext, share: float, *, tied: bool) -> Design:
-    """Return the design in which a share of wells is active on half of the plates; if tied, on all, same positions."""
+def design_at_share(context: AuditContext, share: float, *, tied: bool) -> SpikeDesign:
+    """Return the design with a share of active wells on half of the plates; if tied, at the same positions on all."""
     wells, seed = spike_in_experiment(context).base.wells, derive(context.seed, "spikes")
     if tied:
-        return Design("tied", everywhere(wells, share), same_positions=True)
-    return Design("common", half_of_plates(wells, share, 0.0, seed))
+        return SpikeDesign("tied", same_on_all_plates(wells, share), same_positions=True)
+    return SpikeDesign("common", half_of_plates(wells, share, 0.0, seed))

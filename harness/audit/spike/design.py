@@ -1,4 +1,4 @@
-"""Which wells carry a spike: one direction in many wells, or many directions in few wells each."""
+"""Designs of spikes: the wells that carry one, as one direction in many wells or many directions in few wells each."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ UNSPIKED = -1
 
 
 def candidates(wells: pd.DataFrame) -> Mask:
-    """Return the wells that may be spiked, (n_wells,): treated ones."""
+    """Mark the wells that may be spiked, (n_wells,): the treated ones."""
     return (wells["role"] == "treated").to_numpy(dtype=bool)
 
 
 @dataclass(frozen=True)
-class Design:
-    """Which wells an arm spikes: share of treated wells by plate, and whether at the same positions everywhere."""
+class SpikeDesign:
+    """The wells that an arm spikes: a share of treated wells by plate, at the same positions everywhere or not."""
 
     name: str
     prevalence: Mapping[str, float]
@@ -36,19 +36,19 @@ class Design:
         return float(np.mean(list(self.prevalence.values())))
 
     def pick(self, wells: pd.DataFrame, seed: int) -> Mask:
-        """Choose the wells, (n_wells,) bool; see :func:`pick`."""
-        return pick(wells, self.prevalence, same_positions=self.same_positions, seed=seed)
+        """Choose the wells, (n_wells,) bool; see :func:`pick_wells`."""
+        return pick_wells(wells, self.prevalence, same_positions=self.same_positions, seed=seed)
 
 
-def pick(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions: bool, seed: int) -> Mask:
-    """Choose on each plate the given share of treated wells, (n_wells,) bool; at least one if the share is positive.
+def pick_wells(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions: bool, seed: int) -> Mask:
+    """Choose the ``prevalence`` of each plate's treated wells, (n_wells,) bool; at least one if it is positive.
 
-    Of two shares the smaller one's wells are among the larger one's.
+    The wells of a smaller share are among those of a larger one.
 
     Parameters
     ----------
     prevalence : share by plate, 0 to 1.
-    same_positions : take wells in one order of positions on every plate, so that the same positions are spiked.
+    same_positions : choose wells in one order of positions on every plate, so that the same positions are spiked.
     """
     spiked = np.zeros(len(wells), dtype=bool)
     positions = np.sort(wells["well"].unique())
@@ -63,10 +63,10 @@ def pick(wells: pd.DataFrame, prevalence: Mapping[str, float], *, same_positions
     return spiked
 
 
-def deal(wells: pd.DataFrame, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
+def deal_wells(wells: pd.DataFrame, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
     """Deal ``share`` of each plate's treated wells to the directions, in turn: (n_wells,) codes, -1 for no spike.
 
-    On a plate with enough wells each direction has at least one; no plate gives away more than a quarter.
+    On a plate with enough wells each direction has at least one well; at most a quarter of a plate's wells are dealt.
     """
     codes = np.full(len(wells), UNSPIKED, dtype=np.intp)
     for plate, rows in _treated_rows(wells):
@@ -78,13 +78,13 @@ def deal(wells: pd.DataFrame, n_directions: int, share: float, seed: int) -> NDA
 
 
 def deal_plates(wells: pd.DataFrame, halves: Mask, n_directions: int, share: float, seed: int) -> NDArray[np.intp]:
-    """Give ``share`` of each plate's treated wells, 3 at least, one direction: (n_wells,) codes, -1 for no spike.
+    """Give one direction to ``share`` of each plate's treated wells, 3 at least: (n_wells,) codes, -1 for no spike.
 
     Directions change from plate to plate, in turn within each half of the plates, so that both halves have them all.
 
     Parameters
     ----------
-    halves : (n_plates,) which plates, in order of first appearance, are in the first half.
+    halves : (n_plates,) the plates of the first half, in order of first appearance.
     """
     codes = np.full(len(wells), UNSPIKED, dtype=np.intp)
     names = wells["plate"].astype(str).unique()
@@ -101,7 +101,7 @@ def deal_plates(wells: pd.DataFrame, halves: Mask, n_directions: int, share: flo
 def half_of_plates(wells: pd.DataFrame, share: float, rest: float, seed: int) -> dict[str, float]:
     """Return ``share`` for a random half of each batch's plates, ``rest`` for the others.
 
-    If batches have odd numbers of plates, halves are rounded up in every second one of them.
+    The half of an odd number of plates is rounded up in every second such batch.
     """
     prevalence: dict[str, float] = {}
     plates = wells.drop_duplicates("plate")
@@ -109,8 +109,8 @@ def half_of_plates(wells: pd.DataFrame, share: float, rest: float, seed: int) ->
     for batch, names in plates.groupby("batch")["plate"]:
         order = generator(seed, "rich plates", batch).permutation(np.sort(names.to_numpy()))
         n_odd += len(order) % 2
-        rich = set(order[: len(order) // 2 + (len(order) % 2) * (n_odd % 2)])
-        prevalence |= {str(p): share if p in rich else rest for p in names}
+        with_share = set(order[: len(order) // 2 + (len(order) % 2) * (n_odd % 2)])
+        prevalence |= {str(p): share if p in with_share else rest for p in names}
     return prevalence
 
 
@@ -122,13 +122,13 @@ def by_batch(wells: pd.DataFrame, low: float, high: float, seed: int, *, most: i
     return {str(p): float(level[b]) for p, b in wells.drop_duplicates("plate")[["plate", "batch"]].to_numpy()}
 
 
-def everywhere(wells: pd.DataFrame, share: float) -> dict[str, float]:
+def same_on_all_plates(wells: pd.DataFrame, share: float) -> dict[str, float]:
     """Return the same share for every plate."""
     return dict.fromkeys(wells["plate"].astype(str).unique(), share)
 
 
 def _treated_rows(wells: pd.DataFrame) -> list[tuple[str, NDArray[np.intp]]]:
-    """Return rows of the wells that may be spiked by plate, in order of their names, whatever the order of rows."""
+    """Return the rows of the wells that may be spiked, by plate and in order of well names."""
     by_name = np.argsort(wells["well"].to_numpy(), kind="stable")
     treated = by_name[candidates(wells)[by_name]]
     by_plate = pd.Series(treated).groupby(wells["plate"].to_numpy()[treated])

@@ -1,28 +1,28 @@
-"""In which direction a spike moves its wells: those of single real compounds, and random ones."""
+"""Directions of spikes: those of single real compounds, and random ones."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from harness.audit.shared.whitening import Whitening, whitening
+from harness.audit.shared.whitening import Whitening, fit_whitening
 from harness.audit.spike.design import candidates
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 from harness.core.seeding import generator
 
-REPEATED = 0.01  # of the mean variance of control wells: the difference of two features that correlate by 0.99
-MOST = 10.0  # control sd of one feature, of which a single well may have hundreds
+REPEATED = 0.01  # of the mean variance of controls: that of the difference of two features with a correlation of 0.99
+MOST = 10.0  # control sd of one feature; a single well may have hundreds
 
 
-def directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
+def spike_directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
     """Return ``n`` directions in control sd of a plate, root mean square 1 over the features that vary, (n_features,).
 
-    In turn that of a random single compound, noise and all, and a random one that is isotropic where control wells
-    vary alike in every direction. None is a mean over compounds. Directions in which control wells hardly vary, the
-    differences of features that repeat each other, are left out of both: no effect lies there, and a normalization may
-    drop them.
+    They alternate between that of a random single compound, noise included, and a random one that is isotropic in the
+    space in which control wells vary alike in every direction. None is a mean over compounds. Directions in which
+    control wells hardly vary, the differences of features that repeat each other, are removed from both: no effect lies
+    there, and a normalization may drop them.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
         raise NotApplicable("no treated wells: there are none to spike", code="no_treated")
     deviation = np.where(varies, deviation, 0).astype(np.float32)
     controls = (profiles.wells["role"] == "negcon").to_numpy(dtype=bool)
-    white = whitening(deviation, profiles.wells, controls)
+    white = fit_whitening(deviation, profiles.wells, controls)
     sources = _sources(profiles.wells)
     order = generator(seed, "compounds").permutation(len(sources))
     result: list[Doubles] = []
@@ -54,7 +54,7 @@ def directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
 
 
 def deviations(profiles: Profiles) -> Floats:
-    """Return wells minus the mean of their plate's controls in units of their sd, (n_wells, n_features).
+    """Return wells minus the mean of their plate's controls, in units of the controls' sd, (n_wells, n_features).
 
     NaN for features that do not vary over the controls of the plate.
 
@@ -81,7 +81,7 @@ def deviations(profiles: Profiles) -> Floats:
 
 
 def _sources(wells: pd.DataFrame) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
-    """Return rows of each compound among the treated wells; each well for itself if compounds are not named."""
+    """Return the rows of each compound among the treated wells; each well on its own if compounds are not named."""
     rows = np.flatnonzero(candidates(wells))
     table = wells.iloc[rows]
     named = table["compound"].notna() & (table["compound"] != "") if "compound" in table else pd.Series(False, rows)
@@ -94,7 +94,7 @@ def _sources(wells: pd.DataFrame) -> list[np.ndarray[tuple[int], np.dtype[np.int
 
 
 def _without_repeats(white: Whitening, direction: Doubles) -> Doubles:
-    """Remove what lies in directions of features, in units of their sd, in which control wells hardly vary."""
+    """Remove the part of a direction along which control wells hardly vary, in features in units of their sd."""
     variance = 1 / white.gain**2 - (1 / white.rest**2 if white.rest > 0 else 0.0)
     quiet = white.axes[:, variance < REPEATED * variance.sum() / len(white.scale)]
     scale = np.where(np.isfinite(white.scale), white.scale, 0)

@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.audit.base import AuditContext, BySplit
-from harness.audit.shared.views import normalized_wells, once_per_run, raw_wells
+from harness.audit.shared.views import cached_per_run, normalized_wells, raw_wells
+from harness.audit.spike.control_scale import control_sd, plate_control_sd, shrink_scale
 from harness.audit.spike.design import UNSPIKED, candidates
+from harness.audit.spike.displacements import DisplacementSums, sum_displacements
 from harness.audit.spike.noise import NoiseWells, noise_wells
-from harness.audit.spike.scale import control_sd, plate_control_sd, steadied
-from harness.audit.spike.sums import Moved, moved
-from harness.audit.spike.yardstick import Yardstick, yardstick
+from harness.audit.spike.yardstick import Yardstick, spike_yardstick
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
@@ -27,17 +27,21 @@ TURNED = 0.2  # sd by which unspiked wells move if a method turns its axes
 
 @dataclass(frozen=True, eq=False)
 class SpikeInExperiment:
-    """Wells of a screen, normalized without spikes, and what a spike does to them.
+    """Wells of a screen, normalized without spikes, and what spikes do to them.
 
     Attributes
     ----------
-    base : raw wells. plain : the same normalized by the run's method, (n_wells, n_features). normalize : that method.
-    scale : (n_plates, n_features) control sd of the raw plates, 0 for features that do not vary there; ``plate``
-        (n_wells,) the plate of each well. noise : wells that show the noise. yardstick : what to compare with.
+    base : raw wells.
+    baseline : the same wells normalized by the run's method without spikes, (n_wells, n_features).
+    normalize : the run's method, see :class:`harness.audit.base.AuditContext`.
+    scale : (n_plates, n_features) control sd of the raw plates, 0 for features that do not vary there.
+    plate : (n_wells,) the number of each well's plate.
+    noise : the wells that show the noise.
+    yardstick : the method that effects are compared with.
     """
 
     base: Profiles
-    plain: Floats
+    baseline: Floats
     normalize: Callable[[Profiles], BySplit]
     scale: Doubles
     plate: NDArray[np.intp]
@@ -61,62 +65,74 @@ class SpikeInExperiment:
         return self.base.replace(X=X, planted=planted)
 
     def normalized(self, code: NDArray[np.intp], effects: Doubles) -> Floats:
-        """Normalize the spiked wells by the run's method, fitted on every row, (n_wells, n_features): one pass."""
+        """Normalize the spiked wells by the run's method, fitted on every row, (n_wells, n_features).
+
+        One such normalization is a pass.
+        """
         return self.normalize(self.spiked(code, effects))(None).X
 
     def by_yardstick(self, code: NDArray[np.intp], effects: Doubles) -> Floats:
-        """Return what the yardstick makes of the spiked wells, (n_wells, n_features)."""
+        """Return the spiked wells as the yardstick normalizes them, (n_wells, n_features)."""
         rows = np.flatnonzero(code != UNSPIKED)
-        X = self.yardstick.plain.copy()
-        X[rows] += self.yardstick.moved(rows, self._added(rows, code, effects))
+        X = self.yardstick.baseline.copy()
+        X[rows] += self.yardstick.displacement(rows, self._added(rows, code, effects))
         return X
 
     def _added(self, rows: NDArray[np.intp], code: NDArray[np.intp], effects: Doubles) -> Doubles:
+        """Return what is added to the raw profiles of ``rows``, (n_rows, n_features)."""
         return np.asarray(effects[code[rows]] * self.scale[self.plate[rows]])
 
-    def moved(self, after: Floats, code: NDArray[np.intp], n_directions: int, *, plain: Floats | None = None) -> Moved:
-        """Sum the displacements from the plain to the spiked wells of the run's method."""
+    def displacement_by_plate(
+        self, after: Floats, code: NDArray[np.intp], n_directions: int, *, baseline: Floats | None = None
+    ) -> DisplacementSums:
+        """Sum over each plate how far the run's method moves wells from the baseline when spikes are added."""
         noise = self.noise.residuals(after, code)
-        return moved(self.plain if plain is None else plain, after, code, n_directions, self.base.wells, noise)
+        before = self.baseline if baseline is None else baseline
+        return sum_displacements(before, after, code, n_directions, self.base.wells, noise)
 
-    def turned(self, before: Floats, after: Floats, code: NDArray[np.intp]) -> Floats:
-        """Return one pass in the axes of another one with sparse spikes, (n_wells, n_features).
+    def align_axes(self, before: Floats, after: Floats, code: NDArray[np.intp]) -> Floats:
+        """Return the wells of one pass in the axes of another pass with sparse spikes, (n_wells, n_features).
 
-        A method that is fitted anew may turn its axes a little, which moves all wells and is no effect of a spike on
-        its well: the linear map that does most of that to unspiked wells is applied to all. If
-        unspiked wells hardly move, or there are too many features to fit a map, they are left as they are.
+        A method that is fitted again may turn its axes a little, which moves all wells and is no effect of a spike on
+        its well. The linear map that reproduces most of that on unspiked wells is applied to all wells. If unspiked
+        wells hardly move, or there are too many features to fit a map, wells are returned as they are.
         """
         rows = np.flatnonzero((code == UNSPIKED) & (self.base.wells["role"] != "empty").to_numpy(dtype=bool))
-        unspiked, turned = before[rows], after[rows]
-        unit = turned.std(axis=0, dtype=np.float64)
-        moves = np.sqrt(np.square(turned - unspiked, dtype=np.float64).mean(axis=0))
-        n_features = unspiked.shape[1]
-        if n_features > MOST_TURNED or len(rows) < 2 * n_features or (moves <= TURNED * unit).all():
+        source, target = before[rows], after[rows]
+        unit = target.std(axis=0, dtype=np.float64)
+        displacement = np.sqrt(np.square(target - source, dtype=np.float64).mean(axis=0))
+        n_features = source.shape[1]
+        if n_features > MOST_TURNED or len(rows) < 2 * n_features or (displacement <= TURNED * unit).all():
             return before
-        centre = unspiked.mean(axis=0, dtype=np.float64)
-        change = np.linalg.lstsq(unspiked - centre, turned - turned.mean(axis=0, dtype=np.float64), rcond=1e-6)[0]
-        return np.asarray((before - centre) @ change + turned.mean(axis=0), dtype=np.float32)
+        centre = source.mean(axis=0, dtype=np.float64)
+        change = np.linalg.lstsq(source - centre, target - target.mean(axis=0, dtype=np.float64), rcond=1e-6)[0]
+        return np.asarray((before - centre) @ change + target.mean(axis=0), dtype=np.float32)
 
-    def moved_by_yardstick(self, after: Floats, code: NDArray[np.intp], n_directions: int) -> Moved:
-        """Sum the displacements that the yardstick makes."""
+    def yardstick_displacement_by_plate(
+        self, after: Floats, code: NDArray[np.intp], n_directions: int
+    ) -> DisplacementSums:
+        """Sum over each plate how far the yardstick moves wells from its baseline when spikes are added."""
         noise = self.noise.residuals(after, code)
-        return moved(self.yardstick.plain, after, code, n_directions, self.base.wells, noise)
+        return sum_displacements(self.yardstick.baseline, after, code, n_directions, self.base.wells, noise)
 
 
 def spike_in_experiment(context: AuditContext) -> SpikeInExperiment:
-    """Return the bench of a run, remembered for all checks of a process.
+    """Return the experiment of a run, made once for all checks of a process.
 
     Raises
     ------
     NotApplicable : too few controls for a scale; no treated wells.
     """
-    return once_per_run(context, "bench", lambda: _bench(context))
+    return cached_per_run(context, "spike-in experiment", lambda: _spike_in_experiment(context))
 
 
-def _bench(context: AuditContext) -> SpikeInExperiment:
+def _spike_in_experiment(context: AuditContext) -> SpikeInExperiment:
+    """Prepare the experiment of a run."""
     raw = raw_wells(context)
     if len(raw) < 2:
-        raise NotApplicable(f"{len(raw)} plate: effects are learned on one and measured on another", code="few_plates")
+        raise NotApplicable(
+            f"{len(raw)} plate: effects are learned on one plate and measured on another", code="few_plates"
+        )
     try:
         plate, scale = plate_control_sd(raw.X, raw.wells)
     except InputError as error:
@@ -128,10 +144,10 @@ def _bench(context: AuditContext) -> SpikeInExperiment:
     n_controls = np.bincount(plate[raw.wells["role"] == "negcon"], minlength=len(plates))
     return SpikeInExperiment(
         base=raw,
-        plain=normalized_wells(context).X,
+        baseline=normalized_wells(context).X,
         normalize=context.normalize,
-        scale=steadied(scale, n_controls, pd.factorize(plates["batch"])[0]),
+        scale=shrink_scale(scale, n_controls, pd.factorize(plates["batch"])[0]),
         plate=plate,
         noise=noise_wells(raw.wells, plate, context.seed),
-        yardstick=yardstick(context, plate),
+        yardstick=spike_yardstick(context, plate),
     )

@@ -1,4 +1,4 @@
-"""How treated wells vary that are alike: the noise that an effect has to be seen in."""
+"""Noise of treated wells: how wells vary that hold the same treatment."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class NoiseWells:
 
     @property
     def has_replicates(self) -> bool:
-        """Whether effects of compounds are taken off."""
+        """Whether effects of compounds are subtracted."""
         return len(self.group) > 0
 
     def residuals(self, X: Floats, code: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
         """Return unspiked wells minus the effects of their plate and compound, (m, n_features), and their plates.
 
-        Scaled by what the fit of these effects took from their variance. If too few are unspiked, spiked wells serve
-        too: those with the same spike, on the same plate, differ by noise as well.
+        They are scaled up by what the fit of these effects took from their variance. If too few wells are unspiked,
+        spiked wells are used too: wells with the same spike on the same plate also differ by noise.
 
         Raises
         ------
@@ -60,9 +60,7 @@ class NoiseWells:
             return self._residuals(X, np.ones(len(spike), dtype=bool), spike)
 
     def _residuals(self, X: Floats, usable: Mask, spike: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
-        """Return residuals of the ``usable`` rows; of a plate, and of a compound, spiked and unspiked wells count
-        apart.
-        """
+        """Return residuals of the ``usable`` rows; wells of a plate or compound with different spikes are set apart."""
         usable = usable.copy()
         number = spike - spike.min(initial=0)
         plate = (self.plate * (number.max(initial=0) + 1) + number)[usable]
@@ -84,7 +82,7 @@ class NoiseWells:
 
 
 def noise_wells(wells: pd.DataFrame, plate: NDArray[np.intp], seed: int) -> NoiseWells:
-    """Choose at most 1,500 treated wells: of whole groups of replicates, in random order, if there are any.
+    """Choose at most 1,500 treated wells: whole groups of replicates in random order, if there are any.
 
     Parameters
     ----------
@@ -106,19 +104,19 @@ def noise_wells(wells: pd.DataFrame, plate: NDArray[np.intp], seed: int) -> Nois
 
 
 def _groups(table: pd.DataFrame) -> NDArray[np.intp]:
-    """Return number of the compound and dose of each row; -1 without a name, or alone."""
+    """Return the number of each row's compound and dose; -1 without a name or without a replicate."""
     if "compound" not in table:
         return np.full(len(table), -1, dtype=np.intp)
     named = table["compound"].notna() & (table["compound"] != "")
     label = table["compound"].astype(str) + ("\x1f" + table["dose"].astype(str) if "dose" in table else "")
     codes = pd.factorize(label.where(named), sort=True)[0]
     count = np.bincount(codes[codes >= 0], minlength=int(codes.max(initial=-1)) + 1)
-    alone = (codes >= 0) & (count[np.maximum(codes, 0)] < 2) if len(count) else np.zeros(len(codes), dtype=bool)
-    return np.where(alone, -1, codes).astype(np.intp)
+    unreplicated = (codes >= 0) & (count[np.maximum(codes, 0)] < 2) if len(count) else np.zeros(len(codes), dtype=bool)
+    return np.where(unreplicated, -1, codes).astype(np.intp)
 
 
 def _means(code: NDArray[np.intp]) -> tuple[coo_array, coo_array, int]:
-    """Return matrices that average rows by code and that hand averages back to rows, and the number of codes."""
+    """Return a matrix that averages rows by code, one that hands averages back to rows, and the number of codes."""
     names, number = np.unique(code, return_inverse=True)
     shape = (len(names), len(code))
     weight = 1.0 / np.bincount(number)[number]

@@ -1,5 +1,4 @@
-"""The yardstick: each plate scaled by its controls, which loses nothing that lies within a plate; and what it makes of
-spikes."""
+"""The yardstick of spikes: each plate scaled by its controls, which loses nothing that lies within a plate."""
 
 from __future__ import annotations
 
@@ -20,31 +19,31 @@ from harness.norm.engine.exchangeable import FEW_CONTROLS, control_wells, left_o
 class Yardstick:
     """``dmso_within``, or ``raw`` if half of the plates have fewer than 8 controls: too few to divide by their sd.
 
-    Affine on every plate with factors that only control wells decide, and these are not spiked: so no spike needs a
-    pass of its own.
+    It is affine on every plate, with factors that depend on control wells only, and these are not spiked: so its result
+    on spiked wells follows without normalizing them.
 
     Attributes
     ----------
-    plain : wells without spikes, (n_wells, n_features). plate : (n_wells,) their plates.
-    factors : for each plate what raw differences are multiplied by, (n_references, n_features); empty for ``raw``.
-    reference : (n_wells,) the row of ``factors``. is_noisy : some plate has fewer than 8 controls and is scaled.
+    baseline : wells without spikes, (n_wells, n_features). plate : (n_wells,) their plates.
+    factors : for each plate the factors of raw differences, (n_references, n_features); empty for ``raw``.
+    reference : (n_wells,) the row of ``factors``. is_noisy : whether a plate with fewer than 8 controls is scaled.
     """
 
-    plain: Floats
+    baseline: Floats
     plate: NDArray[np.intp]
     factors: Sequence[Floats]
     reference: NDArray[np.intp]
     is_noisy: bool
 
-    def moved(self, rows: NDArray[np.intp], difference: Doubles) -> Floats:
-        """Return how far wells move by raw differences, (n_rows, n_features)."""
+    def displacement(self, rows: NDArray[np.intp], difference: Doubles) -> Floats:
+        """Return how far wells move if their raw profiles change by ``difference``, (n_rows, n_features)."""
         if not self.factors:
             return difference.astype(np.float32)
         factor = np.stack([self.factors[self.plate[row]][self.reference[row]] for row in rows])
         return np.asarray(difference * factor, dtype=np.float32)
 
 
-def yardstick(context: AuditContext, plate: NDArray[np.intp]) -> Yardstick:
+def spike_yardstick(context: AuditContext, plate: NDArray[np.intp]) -> Yardstick:
     """Return the yardstick of a run's wells; ``plate`` (n_wells,) numbers in order of first appearance."""
     raw = raw_wells(context)
     reference = np.zeros(len(raw.wells), dtype=np.intp)

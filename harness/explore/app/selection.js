@@ -17,7 +17,7 @@ function fields(view) {
 
 const number = (value, digits) => (Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : "");
 
-// A spreadsheet takes text that begins like a formula for one; see harness/spreadsheet.py.
+// A spreadsheet takes text that begins like a formula for one; see harness/utils/spreadsheet_csv.py.
 const isNumber = (text) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
 
 function csv(view) {

@@ -1,7 +1,9 @@
 // Bundles regl-scatterplot and what it needs into scatterplot.min.js, which defines the globals createScatterplot and
 // createRenderer.
 // The licences of everything inside stand at the head of the file, which goes into every page, and in LICENSES.txt.
+// SHA256SUMS holds the checksums of all files here; a test compares them.
 // kdbush and simplify-js are here for their licences: regl-scatterplot holds copies of their code.
+import { createHash } from "node:crypto";
 import { build } from "esbuild";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -40,3 +42,7 @@ const inside = Object.keys(packages).filter((folder) => folder && !TOOL.test(fol
 const licenses = [...inside.sort().map(license), SHADER].join(RULE);
 writeFileSync("LICENSES.txt", licenses);
 writeFileSync("scatterplot.min.js", `/*!\n${licenses.replaceAll("*/", "* /")}*/\n${result.outputFiles[0].text}`);
+
+const checksum = (name) => `${createHash("sha256").update(readFileSync(name)).digest("hex")}  ${name}\n`;
+const names = readdirSync(".").filter((name) => !["SHA256SUMS", "node_modules"].includes(name));
+writeFileSync("SHA256SUMS", names.sort().map(checksum).join(""));

@@ -1,4 +1,4 @@
-"""Plates whose controls lie far from those of their batch, in raw profiles, whatever named the batches."""
+"""Plates whose raw control profiles lie far from those of their batch."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from harness.figure.shared.raw_profiles import align_raw_profiles
 if TYPE_CHECKING:
     from harness.figure.base import FigureContext
 
-FEWEST = 4  # plates: the median of fewer distances is no yardstick
+MIN_PLATES = 4  # the median of fewer distances means little
 
 
 def outlier_plates(run: FigureContext) -> pd.DataFrame:
-    """Return plate, outlier, distance: robust distance of the plate's control medians to its batch, as
-    ``batch=inferred``.
+    """Return plate, outlier, distance: robust distance of the plate's control medians to its batch.
 
-    Where ``batch=inferred`` named the batches, its own answer. The distance is NaN for a plate without control
-    wells, and for one whose batch holds no two plates that resemble any other: there a plate is an outlier where
-    it lies far from every plate. Raises NotApplicable with the reason where plates cannot be compared.
+    These are the values of ``batch=inferred`` if it named the batches, else they are computed as there. The distance
+    is NaN for a plate without control wells, and if the plate's batch holds no two plates that resemble any other: such
+    a plate is an outlier if it lies far from every plate. Raises NotApplicable with the reason if plates cannot be
+    compared.
     """
-    found = run.batch_tables
-    if "inferred_batches" in found:
-        return found["inferred_batches"][["plate", "outlier", "distance"]]
-    return run.normalized.cached("outlying plates", lambda: _outlying(run))
+    batch_tables = run.batch_tables
+    if "inferred_batches" in batch_tables:
+        return batch_tables["inferred_batches"][["plate", "outlier", "distance"]]
+    return run.normalized.cached("outlying plates", lambda: _find_outliers(run))
 
 
-def _outlying(run: FigureContext) -> pd.DataFrame:
-    chosen = has_role(run.normalized.wells, "negcon")
-    wells = run.normalized.wells[chosen].reset_index(drop=True)
-    if (n := wells["plate"].nunique()) < FEWEST:
-        raise NotApplicable(f"{n} plates with control wells; outliers among them need {FEWEST}")
+def _find_outliers(run: FigureContext) -> pd.DataFrame:
+    is_control = has_role(run.normalized.wells, "negcon")
+    wells = run.normalized.wells[is_control].reset_index(drop=True)
+    if (n := wells["plate"].nunique()) < MIN_PLATES:
+        raise NotApplicable(f"{n} plates with control wells; outliers among them need {MIN_PLATES}")
     try:
-        controls = control_profiles(Profiles(align_raw_profiles(run, chosen), wells))
+        controls = control_profiles(Profiles(align_raw_profiles(run, is_control), wells))
     except InputError as same_everywhere:
         raise NotApplicable(str(same_everywhere)) from same_everywhere
     X, batch_of = controls.components, dict(wells[["plate", "batch"]].to_numpy())

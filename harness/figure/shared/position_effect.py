@@ -1,4 +1,4 @@
-"""How much of a value on a plate its row and column explain."""
+"""Share of the variance on a plate that rows and columns explain."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from harness.plotting.control_units import MAD_TO_SD
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.core.arrays import Doubles
 
-WINSOR = 6.0  # robust sd; one bright well is no row
-MAD_TO_SD = 1.4826
+CLIP_AT = 6.0  # robust sd; one bright well is no row
 
 
 def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
@@ -21,12 +22,12 @@ def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
 
     Values are centred by the median of their plate and clipped at 6 robust sd. Adjusted for the number of rows and
     columns, so that 0 is expected without an effect (Theil 1961) and may be negative. NaN for features that do not
-    vary, and everywhere with fewer than two wells for each row or column to tell apart: R^2 is then high by chance.
+    vary, and everywhere with fewer than two wells for each row or column: R^2 is then high by chance.
     """
     codes = [pd.factorize(wells[column])[0] for column in ("plate", "row", "column")]
-    Z = centred(X, codes[0])
+    Z = center_by_plate(X, codes[0])
     spread = MAD_TO_SD * np.median(np.abs(Z), axis=0)
-    limit = np.where(spread > 0, WINSOR * spread, np.inf)
+    limit = np.where(spread > 0, CLIP_AT * spread, np.inf)
     Z = np.clip(Z, -limit, limit)
     Z -= Z.mean(axis=0)
     design = np.hstack([np.eye(code.max() + 1)[code] for code in codes[1:]])
@@ -41,9 +42,7 @@ def position_effect(X: Doubles, wells: pd.DataFrame) -> Doubles:
     return np.asarray(1 - (1 - share) * (n - 1) / (n - p - 1))
 
 
-def centred(X: Doubles, plate: NDArray[np.int64]) -> Doubles:
-    """Return X (n, n_features) less the median of each feature over the wells of the same ``plate`` (n,), NaN left
-    out.
-    """
+def center_by_plate(X: Doubles, plate: NDArray[np.int64]) -> Doubles:
+    """Return X (n, n_features) minus the median of each feature over wells of the same ``plate`` (n,), NaN left out."""
     middle = pd.DataFrame(np.asarray(X, dtype=np.float64)).groupby(plate).transform("median")
     return np.asarray(X - middle.to_numpy(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Wells that were not embedded, placed on a map by their neighbours that were."""
+"""Positions on a map of wells that were not embedded, from their embedded neighbours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK = 20_000  # rows at a time
 def project_points(X: Floats, at: Doubles, others: Floats, *, seed: int, n_neighbors: int = 5) -> Doubles:
     """Return coordinates of ``others`` (m, G) on a map of X (n, G) at ``at`` (n, 2): (m, 2).
 
-    Each is put at the mean of its ``n_neighbors`` nearest rows of X, weighted by inverse distance, in the space that
+    Each position is the mean of its ``n_neighbors`` nearest rows of X, weighted by inverse distance, in the space that
     :func:`harness.figure.umap.embed` sees: features standardized over X, at most 50 principal components. This is where
     UMAP's own transform begins (McInnes 2018, arXiv 1802.03426); it does not push points apart afterwards.
     """

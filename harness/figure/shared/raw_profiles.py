@@ -1,4 +1,4 @@
-"""The wells of a normalization as they were before it."""
+"""Raw profiles of the wells of a normalization."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from harness.figure.base import FigureContext
 
 
-def align_raw_profiles(run: FigureContext, chosen: Mask, *, columns: Sequence[int] | None = None) -> Floats:
-    """Return profiles before normalization of the wells ``chosen`` (n_wells,) of ``run.normalized.wells``.
+def align_raw_profiles(run: FigureContext, selected: Mask, *, columns: Sequence[int] | None = None) -> Floats:
+    """Return profiles before normalization of the wells ``selected`` (n_wells,) of ``run.normalized.wells``.
 
-    Sites of a well count as one well, by their median. Read plate by plate; only the chosen rows, and ``columns``
+    Sites of a well count as one well, by their median. Read plate by plate; only the selected rows, and ``columns``
     (default: all features), are kept.
 
     Returns
     -------
-    (n_chosen, n_columns) float32, in the order of ``run.normalized.wells``.
+    (n_selected, n_columns) float32, in the order of ``run.normalized.wells``.
 
     Raises
     ------
@@ -34,12 +34,12 @@ def align_raw_profiles(run: FigureContext, chosen: Mask, *, columns: Sequence[in
         raise NotApplicable("profiles before normalization were not kept")
     n_wells = len(run.normalized.wells)
     raw = run.raw if len(run.raw.wells) == n_wells else raw_wells(run.raw, "median")
-    if raw is None or len(raw.wells) != n_wells or len(chosen) != n_wells:
-        found = "a view" if raw is None else f"{len(raw.wells)} wells"
+    if raw is None or len(raw.wells) != n_wells or len(selected) != n_wells:
+        raw_size = "a view" if raw is None else f"{len(raw.wells)} wells"
         raise InputError(
-            f"figure: {found} before normalization and {n_wells} after, {len(chosen)} of them chosen or not; "
+            f"figure: {raw_size} before normalization and {n_wells} after, {len(selected)} of them chosen or not; "
             "expected the same number: draw figures on profiles of the same wells"
         )
-    kept = np.arange(len(raw.features)) if columns is None else np.asarray(columns)
-    parts = [plate.X[np.flatnonzero(chosen[plate.rows])[:, None], kept] for plate in raw]
+    features = np.arange(len(raw.features)) if columns is None else np.asarray(columns)
+    parts = [plate.X[np.flatnonzero(selected[plate.rows])[:, None], features] for plate in raw]
     return np.concatenate(parts)
