@@ -6,8 +6,8 @@ import ast
 import re
 
 import pytest
+from layers import LAYERS
 from places import ROOT
-from test_layers import LAYERS
 
 PAGE = (ROOT / "docs/architecture.md").read_text("utf-8")
 WALKS, _, TABLE = PAGE.partition("## Where do I find")
