@@ -31,6 +31,8 @@ from harness.store.store import load
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.utils.worker_pool import background_tasks
 
+pytestmark = pytest.mark.slow
+
 HERE = os.getpid()
 
 

@@ -11,6 +11,8 @@ import pytest
 from strangers import no_hang
 from sweeps import FAST, command, environment, runs, sweep
 
+pytestmark = pytest.mark.slow
+
 N_JOBS = 16
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
