@@ -18,6 +18,7 @@ from harness.cli.load_screen import LoadedScreen, leak_guard_level
 from harness.cli.screen_error import about_screen
 from harness.cli.search_spaces import fill_search_spaces
 from harness.cli.skip_finished import acquire_evaluation
+from harness.cli.sweep_counts import SKIPPED
 from harness.core.evaluation import Split
 from harness.core.profiles import Profiles
 from harness.model.encode import encoded
@@ -37,21 +38,22 @@ from harness.utils.redaction import redacted_config, redacted_value
 _UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
 
 
-def record_evaluation(cfg: DictConfig, name: str, data: str) -> None:
-    """Evaluate and record what ``cfg`` describes, unless that is done already.
+def record_evaluation(cfg: DictConfig, name: str, data: str) -> str:
+    """Evaluate and record what ``cfg`` describes, unless that is done already; return the outcome.
 
     Parameters
     ----------
     name : of the normalization.
     data : key of the screen's content (:func:`harness.cli.screen_key.screen_key`).
     """
-    tracking, asked = instantiate(cfg.tracking), RunKey.of(_resolved(cfg), data=data)
-    with acquire_evaluation(cfg, tracking, name, asked) as to_be_made:
-        if to_be_made:
-            _make(cfg, name, tracking, asked)
+    tracking, key = instantiate(cfg.tracking), RunKey.of(_resolved(cfg), data=data)
+    with acquire_evaluation(cfg, tracking, name, key) as outcome:
+        if outcome != SKIPPED:
+            _evaluate(cfg, name, tracking, key)
+    return outcome
 
 
-def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: RunKey) -> None:
+def _evaluate(cfg: DictConfig, name: str, tracking: Tracking, key: RunKey) -> None:
     """Load, split, evaluate and record."""
     with held_back():  # the members import their libraries
         plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
@@ -64,10 +66,10 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: RunKey) -> None
         wells, splits = plan_splits(plan, profiles)
     screen.join_scores(plan, wells)
     audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
-    tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: asked.run, PROCESS: " ".join(owner())}
+    tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: key.run, PROCESS: " ".join(owner())}
     params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if key not in _UNTRACKED}))
     content = (profiles.fingerprint, tags["split_fingerprint"])
-    units = FileCheckpoints(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
+    units = FileCheckpoints(Path(cfg.units), key, content=content, fresh=cfg.force) if cfg.resume else None
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", OmegaConf.to_yaml(OmegaConf.create(redacted_config(_resolved(cfg)))))
