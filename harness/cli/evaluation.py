@@ -28,14 +28,13 @@ from harness.run.checkpoint.keys import RunKey
 from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan, plan_splits, split_fingerprint
 from harness.scoring.bootstrap import FEWEST_BATCHES
+from harness.settings.number_neutral import changes_numbers
 from harness.task.labels.base import LABELS, TakesLabels
 from harness.tracking.run_lookup import PROCESS, RUN_KEY
 from harness.tracking.tracking import Tracking
 from harness.utils.interruption import held_back
 from harness.utils.process_identity import owner
 from harness.utils.redaction import redacted_config, redacted_value
-
-_UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
 
 
 def record_evaluation(cfg: DictConfig, name: str, data: str) -> str:
@@ -67,7 +66,7 @@ def _evaluate(cfg: DictConfig, name: str, tracking: Tracking, key: RunKey) -> No
     screen.join_scores(plan, wells)
     audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
     tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: key.run, PROCESS: " ".join(owner())}
-    params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if key not in _UNTRACKED}))
+    params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if changes_numbers(key)}))
     content = (profiles.fingerprint, tags["split_fingerprint"])
     units = FileCheckpoints(Path(cfg.units), key, content=content, fresh=cfg.force) if cfg.resume else None
     dataset = (profiles.name, profiles.fingerprint)

@@ -26,11 +26,10 @@ from harness.run.plan import EvaluationPlan, split_fingerprint
 from harness.scoring.evaluate import evaluate_groups
 from harness.tuning.base import TuningRequest, params_signature
 from harness.tuning.engine.results import TuningResults
-from harness.utils.cpu_count import cores
+from harness.utils.parallel import n_threads
 from harness.utils.progress import Step
 
 Pair = tuple[str, str]  # a task and a model
-WORKERS = 2  # models trained at the same time, where there are as many cores
 
 
 @dataclass
@@ -73,7 +72,7 @@ class Training:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
         models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
-        with InterruptibleThreads(min(WORKERS, cores())) as pool:
+        with InterruptibleThreads(n_threads()) as pool:
             shared = fold_pca_factory(self.normalized, self.splits)
             for split in self.splits:
                 answers = self._taken_over(split, pairs, step)

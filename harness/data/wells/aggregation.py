@@ -15,7 +15,7 @@ from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
 from harness.numerics.median import halfway, middle
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
@@ -153,8 +153,8 @@ def aggregate(profiles: Profiles, how: str, *, glance: Callable[[Plate], None] |
             return sites_to_wells(plate.X, own - own.min(), how)
 
         def parts() -> Iterator[Floats]:
-            with ThreadPoolExecutor(WORKERS) as pool:
-                yield from ordered(pool, part, profiles.replace(X=X, planted=None), WORKERS)
+            with ThreadPoolExecutor(n_threads()) as pool:
+                yield from ordered(pool, part, profiles.replace(X=X, planted=None), n_threads())
 
         kept: KeepsWells | None = getattr(X, "kept", None)
         if kept is not None:

@@ -12,7 +12,7 @@ from harness.core.arrays import Floats
 from harness.core.profiles import Plate, Profiles, has_role
 from harness.norm.base import Normalizer
 from harness.norm.engine.stage import check_finite
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 
 class AffineNormalizer(Normalizer):
@@ -45,5 +45,5 @@ def from_raw_wells(raw: Profiles, profiles: Profiles, fitted: AffineNormalizer) 
         check_finite(Z, wells, profiles.features)
         return wells.rows, Z
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        yield from ordered(pool, part, range(len(raw)), WORKERS)
+    with ThreadPoolExecutor(n_threads()) as pool:
+        yield from ordered(pool, part, range(len(raw)), n_threads())

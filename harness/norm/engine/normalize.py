@@ -31,7 +31,7 @@ from harness.norm.base import Normalizer, check_scope, permitted
 from harness.norm.engine.affine import AffineNormalizer, from_raw_wells
 from harness.norm.engine.stage import FittedStage, TransformedProfiles, check_finite
 from harness.numerics.median import halfway
-from harness.utils.parallel import ordered
+from harness.utils.parallel import n_threads, ordered
 
 Result = TypeVar("Result")
 Report = Callable[[pd.DataFrame], None]
@@ -76,7 +76,7 @@ def stream(
     fitted: bool = False,
     reduce: Callable[[Plate], Plate] | None = None,
     finish: Callable[[Plate, Floats], Result],
-    workers: int = 2,
+    workers: int | None = None,
 ) -> Iterator[tuple[Plate, Result]]:
     """Normalize plate by plate, batch after batch where one is fitted; at most ``workers + 1`` plates in memory.
 
@@ -90,6 +90,7 @@ def stream(
     fitted : ``normalizer`` comes from :func:`fit`, perhaps on other plates, and is frozen.
     reduce : applied to each plate before its last transform, in the worker thread.
     finish : applied to each normalized plate in the worker thread (e.g. aggregation to wells).
+    workers : threads; by default :func:`harness.utils.parallel.n_threads`.
 
     Raises
     ------
@@ -111,6 +112,7 @@ def stream(
             before, plate = plate, replace(plate, X=Z)
         return before, finish(before, Z), used
 
+    workers = workers or n_threads()
     told: set[tuple[int, str]] = set()
     with ThreadPoolExecutor(workers) as pool:
         for plate, result, used in ordered(pool, work, _plates_by_batch(profiles, steps[-1]), workers):

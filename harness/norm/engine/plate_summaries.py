@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from harness.core.profiles import Plate, Profiles
 from harness.norm.base import Normalizer
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 
 class PlateSummaryNormalizer(Normalizer):
@@ -21,8 +21,8 @@ class PlateSummaryNormalizer(Normalizer):
     def fit(self, plates: Sequence[Plate]) -> Self:
         if not isinstance(plates, Profiles):
             return self.learn({plate.name: self.summarize(plate) for plate in plates})
-        with ThreadPoolExecutor(WORKERS) as pool:
-            return self.learn(dict(ordered(pool, lambda rows: self._one(plates, rows), plates._present, WORKERS)))
+        with ThreadPoolExecutor(n_threads()) as pool:
+            return self.learn(dict(ordered(pool, lambda rows: self._one(plates, rows), plates._present, n_threads())))
 
     @abstractmethod
     def summarize(self, plate: Plate) -> Any:

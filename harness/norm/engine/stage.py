@@ -15,7 +15,7 @@ from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
 from harness.core.scope import FitScope
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 if TYPE_CHECKING:
     from harness.norm.base import Normalizer
@@ -111,8 +111,8 @@ class TransformedProfiles(Profiles):
         return view
 
     def __iter__(self) -> Iterator[Plate]:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for plate in ordered(pool, self._select, self._present, WORKERS):
+        with ThreadPoolExecutor(n_threads()) as pool:
+            for plate in ordered(pool, self._select, self._present, n_threads()):
                 assert plate is not None
                 yield plate
 

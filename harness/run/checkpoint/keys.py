@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.run.checkpoint.source_fingerprint import source_fingerprint
+from harness.settings.number_neutral import changes_numbers
 from harness.utils.hashing import file_sha256
 
-NO_NUMBER = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")  # settings that change no number
 _UNREAD = ("audit", "data", "figure", "formats", "metric")  # by checks; the data are known by their content
-_NO_TRIAL = ("workers", "log_trials", "storage")  # the same of tuning
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class RunKey:
         ------
         InputError : a file that is named cannot be read.
         """
-        config = {key: value for key, value in resolved.items() if key not in NO_NUMBER}
-        config["tuning"] = {key: value for key, value in config["tuning"].items() if key not in _NO_TRIAL}
+        config = {key: value for key, value in resolved.items() if changes_numbers(key)}
+        config["tuning"] = {key: value for key, value in config["tuning"].items() if changes_numbers(f"tuning.{key}")}
         config["formats"] = sorted({"png", *resolved["tracking"].get("figure_formats", ())})
         return cls({key: node if key == "data" else _with_content(node) for key, node in config.items()}, data)
 
