@@ -10,8 +10,10 @@ from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
+from omegaconf import AnyNode, Container, DictConfig, ListConfig
 
 from harness.core.exceptions import InputError
+from harness.core.moved_modules import present_target
 from harness.settings.members import CONF
 from harness.settings.yaml_file import YamlError, compose
 
@@ -32,8 +34,20 @@ class FileConfigSource(file_config_source.FileConfigSource):
                 raise InputError(str(error)) from error
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-            return super().load_config(config_path)
+            result = super().load_config(config_path)
+            _rename_targets(result.config, path)
+            return result
         return deepcopy(_packaged(self.provider, self.path, config_path))
+
+
+def _rename_targets(node: Container, path: Path) -> None:
+    """Replace old names of classes in ``_target_`` at and below ``node``, read from ``path``."""
+    for key in range(len(node)) if isinstance(node, ListConfig) else list(node):
+        value = node._get_node(key)
+        if isinstance(value, DictConfig | ListConfig) and not (value._is_none() or value._is_missing()):
+            _rename_targets(value, path)
+        elif key == "_target_" and isinstance(value, AnyNode) and isinstance(target := value._value(), str):
+            node[key] = present_target(target, path)
 
 
 @cache

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
+from harness.core.moved_modules import MovedWarning
 from harness.utils.redaction import redacted
 
 WARNING = "harness: warning: "
@@ -32,6 +33,7 @@ def configure_process() -> None:
     handler.setFormatter(_Formatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     warnings.showwarning = _show_warning
+    warnings.simplefilter("default", MovedWarning)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors arrive in the command as they are
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     _say.cache_clear()
