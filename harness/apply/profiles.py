@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from harness.apply.writers import metadata_first, writer_of
-from harness.cli.chosen_norm import chosen_norm
+from harness.cli.chosen_norm import resolve_norm
 from harness.cli.load_screen import LoadedScreen
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
@@ -31,7 +31,7 @@ from harness.norm.base import Normalizer, check_scope
 from harness.norm.engine.normalize import fit, output_table, stream_wells
 from harness.norm.engine.serialization import encode, existing, load_with_extra, replacing, save
 from harness.utils.file_kinds import refuse_all_but_files
-from harness.utils.progress import bar
+from harness.utils.progress import progress_bar
 from harness.utils.redaction import redacted_config, redacted_value
 from harness.utils.text import preview
 
@@ -59,7 +59,7 @@ class ByPlate:
             self.statistics.setdefault(str(stage), {})[key] = own
 
 
-class Columns:
+class SelectedColumns:
     """Some columns of an array (n, m), in another order; rows are only read when asked for."""
 
     ndim = 2
@@ -76,7 +76,7 @@ class Columns:
         return np.ascontiguousarray(self.X[rows][:, self.columns])
 
 
-def with_features(profiles: Profiles, features: list[str], source: str) -> Profiles:
+def select_features(profiles: Profiles, features: list[str], source: str) -> Profiles:
     """Return ``profiles`` with exactly ``features``, in their order; others are left out.
 
     Raises
@@ -93,10 +93,10 @@ def with_features(profiles: Profiles, features: list[str], source: str) -> Profi
     if list(profiles.features) == features:
         return profiles
     columns = np.array([place[name] for name in features], dtype=np.int64)
-    return profiles.replace(X=cast(Floats, Columns(profiles.X, columns)), features=features, planted=None)
+    return profiles.replace(X=cast(Floats, SelectedColumns(profiles.X, columns)), features=features, planted=None)
 
 
-def fitted_on(stage: Normalizer, before: str) -> str:
+def describe_fit(stage: Normalizer, before: str) -> str:
     """In words, what a stage's statistics come from; ``before`` are the rows that were there to train on."""
     if type(stage).fit is Normalizer.fit and type(stage).adapt is Normalizer.adapt:
         return "nothing is fitted"
@@ -112,7 +112,7 @@ def fitted_on(stage: Normalizer, before: str) -> str:
 def apply_config(cfg: DictConfig) -> None:
     """Normalize what ``cfg`` describes and write profiles, statistics and provenance, all or none."""
     if not OmegaConf.is_missing(cfg, "norm"):
-        name = chosen_norm(cfg)
+        name = resolve_norm(cfg)
     check_method(cfg.aggregate)
     out = Path(cfg.out)
     writer = writer_of(out)
@@ -134,12 +134,12 @@ def apply_config(cfg: DictConfig) -> None:
         name, origin = before["name"], f"{before['data']} ({before['fingerprint'][:8]}), frozen"
         profiles = LoadedScreen(cfg).profiles
         _check_plates(profiles, before)
-        profiles = with_features(profiles, before["features"], str(cfg.fitted))
-    lines = [f"{type(stage).__name__} ({stage.scope}): {fitted_on(stage, origin)}" for stage in ready.stages()]
+        profiles = select_features(profiles, before["features"], str(cfg.fitted))
+    lines = [f"{type(stage).__name__} ({stage.scope}): {describe_fit(stage, origin)}" for stage in ready.stages()]
     wells = metadata_first(output_table(profiles, cfg.aggregate), profiles.features)
     kept = ByPlate()
     with replacing(targets[0]) as data, replacing(targets[1]) as statistics, replacing(targets[2]) as provenance:
-        with bar("apply", len(profiles)) as step, writer(data, wells, profiles.features) as write:
+        with progress_bar("apply", len(profiles)) as step, writer(data, wells, profiles.features) as write:
             for rows, Z in stream_wells(profiles, ready, aggregate=cfg.aggregate, keep=kept, fitted=True):
                 write(wells.iloc[rows], Z)
                 step(str(wells["plate"].iloc[rows.start]))

@@ -34,7 +34,7 @@ def metadata_first(wells: pd.DataFrame, features: tuple[str, ...]) -> pd.DataFra
 
 
 @contextmanager
-def parquet(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator[Write]:
+def write_parquet(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator[Write]:
     """Write plates to a Parquet file in row groups; ``wells`` is the whole table, for its types."""
     types = pa.Schema.from_pandas(wells, preserve_index=False).remove_metadata()
     schema = pa.schema([*types, *(pa.field(name, pa.float32()) for name in features)])
@@ -60,7 +60,7 @@ def parquet(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Itera
 
 
 @contextmanager
-def h5ad(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator[Write]:  # noqa: ARG001
+def write_h5ad(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> Iterator[Write]:  # noqa: ARG001
     """Write an AnnData file, wells x features; all profiles are in memory. Text becomes categories."""
     import anndata
 
@@ -83,7 +83,7 @@ def writer_of(path: Path) -> Writer:
     InputError : another ending, or a package that is not installed.
     """
     if path.suffix == ".parquet":
-        return parquet
+        return write_parquet
     if path.suffix == ".h5ad":
         try:
             import anndata  # noqa: F401
@@ -91,5 +91,5 @@ def writer_of(path: Path) -> Writer:
             raise InputError(
                 f"out={path}: writing .h5ad needs anndata; pip install 'harness[anndata]', or take out=NAME.parquet"
             ) from None
-        return h5ad
+        return write_h5ad
     raise InputError(f"out={path}: ends in {path.suffix!r}; expected NAME.parquet or NAME.h5ad")

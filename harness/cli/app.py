@@ -5,23 +5,23 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from harness.cli.check_settings import check_settings
-from harness.cli.chosen_norm import chosen_norm
+from harness.cli.chosen_norm import resolve_norm
 from harness.cli.command import command
 from harness.cli.search_spaces import fill_search_spaces
 from harness.cli.sweep_counts import format_counts
 from harness.cli.worker_channel import JobResult
-from harness.utils.interruption import held_back
+from harness.utils.interruption import defer_interrupts
 
 
 def evaluate_config(cfg: DictConfig) -> str:
     """Evaluate and record what ``cfg`` describes, unless that is done already; return the outcome."""
-    name = chosen_norm(cfg)
+    name = resolve_norm(cfg)
     check_settings(cfg, "config")
     fill_search_spaces(cfg)  # they are a part of what makes two runs the same
-    with held_back():
+    with defer_interrupts():
         from harness.cli.screen_key import screen_key
     data = screen_key(cfg)
-    with held_back():
+    with defer_interrupts():
         from harness.cli.evaluation import record_evaluation
     return record_evaluation(cfg, name, data)
 

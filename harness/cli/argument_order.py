@@ -27,7 +27,7 @@ class Arguments:
     values: Mapping[str, str | None]
 
 
-def arguments(words: Sequence[str]) -> Arguments:
+def parse_arguments(words: Sequence[str]) -> Arguments:
     """Return the options, with the values they take, and the overrides; each in the order it was given.
 
     Words behind ``--`` are overrides.

@@ -10,10 +10,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
-from harness.cli.literal_overrides import task_words, texts
+from harness.cli.literal_overrides import literal_texts, task_overrides
 from harness.cli.screen_error import ScreenError
 from harness.core.exceptions import InputError
-from harness.settings.check import problems, restored
+from harness.settings.check import find_problems, restore_text
 from harness.settings.commands import command_fields
 from harness.settings.members import CONF, Groups
 from harness.settings.problem import Problem
@@ -32,10 +32,10 @@ def check_settings(cfg: DictConfig, command: str) -> None:
     ------
     InputError : the first setting that is wrong, unknown, or refers to one that there is not.
     """
-    words = task_words()
+    words = task_overrides()
     restore_texts(cfg, command, words)
     settings = plain_settings(cfg)
-    problem = next(problems(settings, command, groups()), None)
+    problem = next(find_problems(settings, command, groups()), None)
     if problem is not None:
         error = InputError if problem.key.split(".")[0] == "norm" else ScreenError
         raise error(redacted(f"{problem}{_place(problem, words)}"))
@@ -45,8 +45,8 @@ def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[s
     """Put text back as it was written; returns the dotted keys whose values changed."""
     settings, schema = plain_settings(cfg), command_fields(command)
     changed = settings
-    for tree in [*(file_texts(file, group) for file, group in added_files()), texts(words)]:
-        changed = restored(schema, changed, tree)
+    for tree in [*(file_texts(file, group) for file, group in added_files()), literal_texts(words)]:
+        changed = restore_text(schema, changed, tree)
     keys = list(_differences("", settings, changed))
     with open_dict(cfg):
         for key, value in keys:

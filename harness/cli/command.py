@@ -12,21 +12,21 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.cli.argument_order import arguments
-from harness.cli.check_overrides import check_sizes, check_words
-from harness.cli.config_source import check_files
+from harness.cli.argument_order import parse_arguments
+from harness.cli.check_overrides import check_overrides, check_sizes
+from harness.cli.config_source import register_config_source
 from harness.cli.disk_errors import translate_disk_errors
 from harness.cli.error_messages import CONF, format_error
 from harness.cli.hydra_plugins import register_plugins
 from harness.cli.job import Body, run_job, run_job_in_worker
-from harness.cli.notices import configure_process, say_once
+from harness.cli.notices import configure_process, print_once
 from harness.cli.sweep import relay_job_output
 from harness.cli.sweep_counts import FAILED
 from harness.cli.worker_channel import JobResult, WorkerChannel
 from harness.core.exceptions import InputError
 from harness.program.run_program import BAD_INPUT, CRASHED
-from harness.utils.file_kinds import is_working_folder_gone
-from harness.utils.interruption import INTERRUPTED, TERMINATED, sentence, status_of
+from harness.utils.file_kinds import is_working_folder_deleted
+from harness.utils.interruption import INTERRUPTED, TERMINATED, interrupt_message, status_of
 
 _WORST_FIRST = (TERMINATED, INTERRUPTED, CRASHED, BAD_INPUT)
 _KILLED = (
@@ -65,17 +65,17 @@ def command(config_name: str, body: Body, results: list[JobResult] | None = None
             run_job_in_worker(cfg, body, channel)
 
     try:
-        line = arguments(sys.argv[1:])
+        line = parse_arguments(sys.argv[1:])
         check_sizes(line.overrides)
         overrides = [_readable(word) for word in line.overrides]
         sys.argv[1:] = [*line.options, *overrides]
-        check_files()
+        register_config_source()
         if "help" in line.values:
             from harness.cli.help_text import help_text
 
             print(help_text(config_name, overrides, line.values.get("config_dir")))
             return 0
-        check_words(sys.argv[1:])
+        check_overrides(sys.argv[1:])
         register_plugins()
         with relay_job_output(channel, results):
             job()
@@ -89,7 +89,7 @@ def command(config_name: str, body: Body, results: list[JobResult] | None = None
         return _report(_KILLED, CRASHED)
     except KeyboardInterrupt as interrupt:
         status = status_of(interrupt)
-        return _report(sentence(status), status)
+        return _report(interrupt_message(status), status)
     return _worst_status(results)
 
 
@@ -100,7 +100,7 @@ def _worst_status(results: Sequence[JobResult]) -> int:
 
 def _folder_error(error: OSError) -> str:
     """Return what is wrong with the working folder, or with those that Hydra makes."""
-    if is_working_folder_gone():
+    if is_working_folder_deleted():
         return "the working folder was deleted; change into one that exists"
     folder = f"the folder {error.filename} cannot be made or read ({error.strerror})"
     return f"{folder}; leave hydra.run.dir and hydra.sweep.dir out, or set them to other folders"
@@ -108,7 +108,7 @@ def _folder_error(error: OSError) -> str:
 
 def _report(line: str, status: int) -> int:
     """Print the line of an error and return the exit status."""
-    say_once(f"harness: {line}")
+    print_once(f"harness: {line}")
     return status
 
 

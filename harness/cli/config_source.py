@@ -15,7 +15,7 @@ from omegaconf import AnyNode, Container, DictConfig, ListConfig
 from harness.core.exceptions import InputError
 from harness.core.moved_modules import present_target
 from harness.settings.members import CONF
-from harness.settings.yaml_file import YamlError, compose
+from harness.settings.yaml_file import YamlError, compose_yaml
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
@@ -29,7 +29,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
         path = Path(self.path, self._normalize_file_name(config_path))
         if path.is_file() and Path(self.path).resolve() != CONF:
             try:
-                compose(path)
+                compose_yaml(path)
             except YamlError as error:
                 raise InputError(str(error)) from error
             except OSError as error:
@@ -56,7 +56,7 @@ def _packaged(provider: str, path: str, config_path: str) -> ConfigResult:
     return file_config_source.FileConfigSource(provider, path).load_config(config_path)
 
 
-def check_files() -> None:
+def register_config_source() -> None:
     """Let Hydra read every configuration in a file by :class:`FileConfigSource`."""
     Plugins.instance()  # registers Hydra's own sources
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, MissingMandatoryValue
 
-from harness.cli.literal_overrides import parsed
+from harness.cli.literal_overrides import parse_override
 from harness.core.exceptions import InputError
 from harness.settings.commands import command_fields
 from harness.settings.describe import settings_of
@@ -21,14 +21,14 @@ from harness.settings.problem import hint
 _PLUS = ("norm", "experiment")
 
 
-def available(group: str) -> list[str]:
+def member_names(group: str) -> list[str]:
     """Return members of a configuration group."""
     return Groups().members(group)
 
 
 def list_members(group: str) -> str:
     """Return the same in one line."""
-    return ", ".join(available(group))
+    return ", ".join(member_names(group))
 
 
 def format_error(error: BaseException, command: str = "config") -> str:
@@ -143,7 +143,7 @@ def _unreadable(word: str) -> str:
 
 def _mapping_keys(word: str) -> list[str]:
     """Return keys of the mapping that an override assigns; none if it assigns something else."""
-    override = parsed(word)
+    override = parse_override(word)
     value = None if override is None else override.value()
     return [str(key) for key in value] if isinstance(value, dict) else []
 
@@ -166,7 +166,7 @@ def _several_values(_: str, argument: str) -> str:
 
 
 def _no_member(_: str, group: str, member: str) -> str:
-    return f"{group}: there is no {member!r}; {hint(member, available(group))}choose one of {list_members(group)}"
+    return f"{group}: there is no {member!r}; {hint(member, member_names(group))}choose one of {list_members(group)}"
 
 
 _HYDRA: dict[str, Callable[..., str]] = {  # Hydra's own texts run over several lines and speak of defaults lists

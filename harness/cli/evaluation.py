@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
 from harness.cli.load_screen import LoadedScreen, leak_guard_level
-from harness.cli.screen_error import about_screen
+from harness.cli.screen_error import as_screen_error
 from harness.cli.search_spaces import fill_search_spaces
 from harness.cli.skip_finished import acquire_evaluation
 from harness.cli.sweep_counts import SKIPPED
@@ -32,7 +32,7 @@ from harness.settings.number_neutral import changes_numbers
 from harness.task.labels.base import LABELS, TakesLabels
 from harness.tracking.run_lookup import PROCESS, RUN_KEY
 from harness.tracking.tracking import Tracking
-from harness.utils.interruption import held_back
+from harness.utils.interruption import defer_interrupts
 from harness.utils.process_identity import owner
 from harness.utils.redaction import redacted_config, redacted_value
 
@@ -54,11 +54,11 @@ def record_evaluation(cfg: DictConfig, name: str, data: str) -> str:
 
 def _evaluate(cfg: DictConfig, name: str, tracking: Tracking, key: RunKey) -> None:
     """Load, split, evaluate and record."""
-    with held_back():  # the members import their libraries
+    with defer_interrupts():  # the members import their libraries
         plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
     plan.tuning.check(encoded(plan.models, plan.encode))
     level = leak_guard_level(cfg)
-    with about_screen():
+    with as_screen_error():
         screen = LoadedScreen(cfg)
         screen.guard(level)
         profiles, plan = screen.profiles, screen.bind(plan)
@@ -80,10 +80,10 @@ def _evaluate(cfg: DictConfig, name: str, tracking: Tracking, key: RunKey) -> No
         scores = run.execute()
         verdict = "" if run.decision is None else f"{plan.name} is {run.decision.headline}\n"
         taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
-        recorder.note(f"{verdict}{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
-        print(f"{verdict}{summary(plan, scores)}{taken}")
+        recorder.note(f"{verdict}{format_summary(plan, scores)}{taken}\n\n`{tags['command']}`")
+        print(f"{verdict}{format_summary(plan, scores)}{taken}")
         if int(tags["held_out_batches"]) < FEWEST_BATCHES:
-            print(by_fold(plan, scores))
+            print(format_folds(plan, scores))
     if units:
         units.forget()
 
@@ -155,7 +155,7 @@ def _tags(plan: EvaluationPlan, profiles: Profiles, wells: pd.DataFrame, splits:
     }
 
 
-def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
+def format_summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """Return one line: the mean held-out AUROC of each model with its interval."""
     scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
@@ -165,7 +165,7 @@ def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     return f"{plan.name} ({plan.split_name}): {'; '.join(parts)}"
 
 
-def by_fold(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
+def format_folds(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
     """Return AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
     scores = scores[scores["group"] == ""]
     shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]

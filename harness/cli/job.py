@@ -16,12 +16,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.cli.error_messages import format_error
-from harness.cli.notices import configure_process, say_once
+from harness.cli.notices import configure_process, print_once
 from harness.cli.screen_error import ScreenError
 from harness.cli.sweep_counts import FAILED
 from harness.cli.worker_channel import JobResult, WorkerChannel
 from harness.core.exceptions import InputError, NotApplicable
-from harness.program.out_of_memory import is_want_of_memory, memory_sentence
+from harness.program.out_of_memory import is_out_of_memory, memory_message
 from harness.program.run_program import BAD_INPUT, CRASHED, traceback_of
 from harness.utils.interruption import status_of
 
@@ -30,7 +30,7 @@ _POLL_INTERVAL = 0.3  # seconds between checks for a stop of the sweep
 Body = Callable[[DictConfig], str | None]  # returns the outcome of an evaluation (harness.cli.sweep_counts)
 
 
-def mistakes() -> tuple[type[Exception], ...]:
+def user_errors() -> tuple[type[Exception], ...]:
     """Return the exceptions raised for mistakes of the user; scikit-learn's own only if it was imported."""
     validation = sys.modules.get("sklearn.utils._param_validation")
     parameters = () if validation is None else (validation.InvalidParameterError,)
@@ -44,13 +44,13 @@ def run_job(cfg: DictConfig, body: Body) -> JobResult:
     """
     try:
         return JobResult(0, body(cfg) or "")
-    except mistakes() as error:
+    except user_errors() as error:
         text, label = format_error(error), "" if isinstance(error, ScreenError) else _label()
-        say_once(f"harness: {label}{text.removeprefix(label)}")
+        print_once(f"harness: {label}{text.removeprefix(label)}")
         return JobResult(BAD_INPUT, FAILED)
     except Exception as error:
         if sentence := _explained(error):
-            say_once(f"harness: {_label()}{sentence}")
+            print_once(f"harness: {_label()}{sentence}")
             return JobResult(BAD_INPUT, FAILED)
         print(traceback_of(error), end="", file=sys.stderr)
         return JobResult(CRASHED, FAILED)
@@ -106,8 +106,8 @@ def _interrupted_by(channel: WorkerChannel) -> Iterator[None]:
 
 def _explained(error: Exception) -> str:
     """Return a sentence on an error of this installation or machine; empty for any other."""
-    if is_want_of_memory(error):
-        return memory_sentence(error)
+    if is_out_of_memory(error):
+        return memory_message(error)
     package = str(getattr(error, "name", None) or "").partition(".")[0]
     if not isinstance(error, ModuleNotFoundError) or package in ("", "harness"):
         return ""

@@ -18,7 +18,7 @@ _BEFORE = (OverrideLexer.EQUAL, OverrideLexer.BRACKET_OPEN, OverrideLexer.COMMA,
 _AFTER = (OverrideLexer.BRACKET_CLOSE, OverrideLexer.BRACE_CLOSE, OverrideLexer.COMMA, Token.EOF)
 
 
-def task_words() -> list[str]:
+def task_overrides() -> list[str]:
     """Return the overrides of this job as they were given, ``${..}`` in them not resolved."""
     if not HydraConfig.initialized():
         return []
@@ -26,7 +26,7 @@ def task_words() -> list[str]:
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def parsed(word: str) -> Override | None:
+def parse_override(word: str) -> Override | None:
     """Return an override as Hydra reads it; None for what Hydra cannot read."""
     try:
         return OverridesParser.create().parse_override(word)
@@ -34,7 +34,7 @@ def parsed(word: str) -> Override | None:
         return None
 
 
-def quoted(word: str) -> str:
+def quote_values(word: str) -> str:
     """Return the override with quotes around everything that Hydra would read as a number or as true or false."""
     lexer = OverrideLexer(InputStream(word))
     lexer.removeErrorListeners()
@@ -53,11 +53,11 @@ def quoted(word: str) -> str:
     return word
 
 
-def texts(words: Iterable[str]) -> dict[str, Any]:
+def literal_texts(words: Iterable[str]) -> dict[str, Any]:
     """Return what overrides assign, by key and nested like a configuration, with numbers as they were written."""
     tree: dict[str, Any] = {}
     for word in words:
-        override = parsed(quoted(word))
+        override = parse_override(quote_values(word))
         if override is None or override.is_delete() or override.is_sweep_override():
             continue
         *parents, last = override.key_or_group.split(".")

@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from harness.batch import assign_batches
-from harness.cli.notices import WARNING, say_once
-from harness.cli.screen_key import chosen_cache, reader
+from harness.cli.notices import WARNING, print_once
+from harness.cli.screen_key import make_cache, make_reader
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.known_effects.scores import KnownEffectSource
@@ -50,7 +50,7 @@ class LoadedScreen:
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        self._source, self._cache = reader(cfg), chosen_cache(cfg.cache)
+        self._source, self._cache = make_reader(cfg), make_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
         self.found: Any = getattr(batch, "found_", None)
@@ -58,9 +58,9 @@ class LoadedScreen:
         self._truth = cache(lambda: read_truth(folder()))
         self.report: ReadingReport = read_report(folder())
         for line in self.report.notes:
-            say_once(f"harness: {line}")
+            print_once(f"harness: {line}")
         for line in self.report.warnings:
-            say_once(f"{WARNING}{line}")
+            print_once(f"{WARNING}{line}")
 
     def guard(self, level: str) -> None:
         """Look for features that give labels away; what was found is the table ``leak_guard`` of the report.
@@ -73,7 +73,7 @@ class LoadedScreen:
         if leaks.leaks:
             self.report.add_rows("leak_guard", leaks.rows())
         for line in leaks.warnings(refused_too=True):
-            say_once(f"{WARNING}{line}")
+            print_once(f"{WARNING}{line}")
 
     def bind(self, plan: EvaluationPlan) -> EvaluationPlan:
         """Return the plan with labels given to the tasks that need them, known scores to what reads them, and found

@@ -39,16 +39,16 @@ def configure_process() -> None:
     _say.cache_clear()
 
 
-def say_once(line: str) -> None:
+def print_once(line: str) -> None:
     """Print a line on stderr, without secrets, unless the same line was printed since :func:`configure_process`."""
     _say(redacted(line))
 
 
-def relay(text: str) -> None:
+def relay_stderr(text: str) -> None:
     """Print what a worker wrote to stderr: lines that begin with the name of a package tracebacks as they are."""
     for line in text.splitlines():
         if _NOTICE.match(line):
-            say_once(line)
+            print_once(line)
         else:
             print(redacted(line), file=sys.stderr)
 
@@ -69,7 +69,7 @@ def _show_warning(
     """Print a warning without the source line that raised it; what libraries tell developers is not for users."""
     package = _package(category, filename)
     if package == "harness" or not issubclass(category, _OF_DEVELOPERS):
-        say_once(f"{package}: warning: {message}")
+        print_once(f"{package}: warning: {message}")
 
 
 def _package(category: type[Warning], filename: str) -> str:

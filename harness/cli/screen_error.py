@@ -16,7 +16,7 @@ class ScreenError(InputError):
 
 
 @contextmanager
-def about_screen() -> Iterator[None]:
+def as_screen_error() -> Iterator[None]:
     """Raise ScreenError in place of InputError, and of what Hydra raises for settings that a reader refuses."""
     try:
         yield

@@ -9,11 +9,11 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
-from harness.cli.screen_error import about_screen
+from harness.cli.screen_error import as_screen_error
 from harness.core.exceptions import InputError
 from harness.store.lru_cache import DirectoryCache
 from harness.store.store import store_folder
-from harness.utils.interruption import held_back
+from harness.utils.interruption import defer_interrupts
 
 
 def screen_key(cfg: DictConfig) -> str:
@@ -23,13 +23,13 @@ def screen_key(cfg: DictConfig) -> str:
     ------
     InputError : settings that the reader refuses, or files that are not there.
     """
-    with about_screen():
-        with held_back():
-            source = reader(cfg)
-        return store_folder(source, chosen_cache(cfg.cache)).name
+    with as_screen_error():
+        with defer_interrupts():
+            source = make_reader(cfg)
+        return store_folder(source, make_cache(cfg.cache)).name
 
 
-def chosen_cache(cache: DictConfig | str) -> DirectoryCache:
+def make_cache(cache: DictConfig | str) -> DirectoryCache:
     """Return the cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
 
     Raises
@@ -43,7 +43,7 @@ def chosen_cache(cache: DictConfig | str) -> DirectoryCache:
     return DirectoryCache(Path(cache.folder), cache.max_gb)
 
 
-def reader(cfg: DictConfig) -> Any:
+def make_reader(cfg: DictConfig) -> Any:
     """Return the reader that ``cfg.data`` describes; ``data.leak_guard`` is no setting of a reader."""
     node = copy.copy(cfg.data)
     with open_dict(node):

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from harness.cli.check_settings import groups
 from harness.core.exceptions import InputError
 from harness.settings.problem import hint
-from harness.settings.yaml_file import YamlError, compose
+from harness.settings.yaml_file import YamlError, compose_yaml
 
 
 def fill_search_spaces(cfg: DictConfig) -> Any:
@@ -44,7 +44,7 @@ def _space(model: str) -> DictConfig:
     if path is None:
         return OmegaConf.create()
     try:
-        compose(path)
+        compose_yaml(path)
     except YamlError as error:
         raise InputError(str(error)) from error
     node = OmegaConf.load(path)

@@ -19,8 +19,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from harness.cli.error_messages import format_error
-from harness.cli.job import mistakes
-from harness.cli.notices import relay, say_once
+from harness.cli.job import user_errors
+from harness.cli.notices import print_once, relay_stderr
 from harness.cli.sweep_overrides import prepare_sweep
 from harness.cli.worker_channel import JobResult, WorkerChannel
 from harness.core.exceptions import InputError
@@ -57,8 +57,8 @@ class SweepCallback(Callback):
         HydraConfig.instance().set_config(config)
         try:
             prepare_sweep(config)
-        except mistakes() as error:
-            say_once(f"harness: {format_error(error)}")
+        except user_errors() as error:
+            print_once(f"harness: {format_error(error)}")
             raise SystemExit(BAD_INPUT) from error
         if config.hydra.launcher._target_.endswith(".BasicLauncher"):
             return
@@ -68,12 +68,12 @@ class SweepCallback(Callback):
         tracking = None
         try:
             if "tracking" in config:
-                with interruption.held_back():
+                with interruption.defer_interrupts():
                     tracking = instantiate(config.tracking)
                 tracking.open()
             n_cores = cores_per_job(config.hydra.launcher, cores())
-        except mistakes() as error:
-            say_once(f"harness: {format_error(error)}")
+        except user_errors() as error:
+            print_once(f"harness: {format_error(error)}")
             raise SystemExit(BAD_INPUT) from error
         if n_cores is not None:
             with read_write(config.hydra):
@@ -82,7 +82,7 @@ class SweepCallback(Callback):
             sweep.tracking = tracking
             sweep.channel.open(Path(config.hydra.sweep.dir))
             if "joblib" in config.hydra.launcher._target_:
-                sweep.stack.enter_context(interruption.blocked())
+                sweep.stack.enter_context(interruption.block_signals())
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         """Remove secrets from the files that Hydra writes for a job, if it writes any."""
@@ -107,7 +107,7 @@ def relay_job_output(channel: WorkerChannel, results: list[JobResult]) -> Iterat
             is_last = ended.wait(_POLL_INTERVAL)
             for result in channel.receive() if channel.folder is not None else []:
                 results.append(result)
-                relay(result.err)
+                relay_stderr(result.err)
                 print(result.out, end="", flush=True)
 
     thread = threading.Thread(target=poll, daemon=True)
@@ -117,7 +117,10 @@ def relay_job_output(channel: WorkerChannel, results: list[JobResult]) -> Iterat
         sweep = _Sweep(channel, stack)
         _sweeps.append(sweep)
         try:
-            with interruption.before_raise(lambda: _forward_interrupt(channel)), interruption.last_act(_kill_workers):
+            with (
+                interruption.before_raise(lambda: _forward_interrupt(channel)),
+                interruption.before_forced_exit(_kill_workers),
+            ):
                 yield
             close = True
         except KeyboardInterrupt:
@@ -162,4 +165,4 @@ def _close_runs(sweep: _Sweep) -> None:
     try:
         close_orphaned_runs(sweep.tracking)
     except InputError as error:
-        say_once(f"harness: {error}")
+        print_once(f"harness: {error}")

@@ -10,8 +10,8 @@ from harness.cli.check_settings import check_settings
 from harness.cli.command import command
 from harness.core.exceptions import InputError
 from harness.data.tables import Tables
-from harness.inspect.applicable import members
-from harness.inspect.duration import about, expected_seconds
+from harness.inspect.applicable import judge_members
+from harness.inspect.duration import expected_seconds, format_duration
 from harness.inspect.facts import facts_of
 from harness.inspect.page import Page
 from harness.inspect.reading import ScreenOutline, read_screen
@@ -43,7 +43,7 @@ def page_of(cfg: DictConfig) -> Page:
             print("\n".join(columns_of_first_file(source, text_width())))
         raise
     facts = facts_of(outline.wells, outline.values, simulated=outline.simulated)
-    applicable = {group: members(group, facts) for group in GROUPS}
+    applicable = {group: judge_members(group, facts) for group in GROUPS}
     choices = HydraConfig.get().runtime.choices
     split = split_to_choose(applicable["split"])
     words = suggested_words(
@@ -59,7 +59,8 @@ def page_of(cfg: DictConfig) -> Page:
 def _duration(outline: ScreenOutline, facts: dict[str, int], split: str) -> str:
     n_folds = {"leave_batch_out": facts["batches"], "leave_plate_out": facts["plates"]}.get(split, 5)
     seconds = expected_seconds(outline.wells, len(outline.features), n_folds)
-    return f"{about(seconds)} for one normalization with the default models, checks and figures ({n_folds} folds)"
+    duration = format_duration(seconds)
+    return f"{duration} for one normalization with the default models, checks and figures ({n_folds} folds)"
 
 
 def cli() -> int:

@@ -14,20 +14,20 @@ _BODY = re.compile(r"^(?:class |def |async def |@|if )", re.MULTILINE)  # what f
 _METHOD = re.compile(r"^    (?:def |async def |@)", re.MULTILINE)  # what follows the attributes of a class
 
 
-def targets(node: object) -> Iterator[str]:
+def targets_of(node: object) -> Iterator[str]:
     """Yield every ``_target_`` of a member's configuration, those of inner members included."""
     if isinstance(node, Mapping):
         if "_target_" in node:
             yield str(node["_target_"])
         for value in node.values():
-            yield from targets(value)
+            yield from targets_of(value)
     elif isinstance(node, list):
         for value in node:
-            yield from targets(value)
+            yield from targets_of(value)
 
 
 @cache
-def declared(target: str, attribute: str) -> Any:
+def declared_attribute(target: str, attribute: str) -> Any:
     """Return a class attribute of ``target`` (``module.Class``) that is a literal, own or inherited, or None.
 
     Attributes stand before the methods of a class. Bases of another package are not looked at: that would import it.
@@ -44,7 +44,7 @@ def declared(target: str, attribute: str) -> Any:
         if isinstance(base, ast.Name):
             inherited = _imports(module).get(base.id, f"{module}.{base.id}")
             is_ours = inherited.partition(".")[0] == module.partition(".")[0]
-            value = declared(inherited, attribute) if is_ours else None
+            value = declared_attribute(inherited, attribute) if is_ours else None
             if value is not None:
                 return value
     return None

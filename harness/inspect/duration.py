@@ -22,7 +22,7 @@ def expected_seconds(wells: pd.DataFrame, n_features: int, n_folds: int) -> floa
     return START + n_folds * PER_FOLD * math.pow(million_values, GROWTH)
 
 
-def about(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration in words, e.g. ``about 40 seconds``, ``about 3 minutes``."""
     if seconds < 90:
         return f"about {max(10, round(seconds, -1)):.0f} seconds"

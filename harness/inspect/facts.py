@@ -64,7 +64,7 @@ def facts_of(wells: pd.DataFrame, parts: Sequence[Floats], *, simulated: bool) -
     }
 
 
-def lacking(need: str, facts: Facts) -> str | None:
+def unmet_need(need: str, facts: Facts) -> str | None:
     """Return why ``need`` (``FACT >= NUMBER`` or ``FACT <= NUMBER``) is not fulfilled, or None if it is.
 
     Raises

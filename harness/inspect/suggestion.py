@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from harness.inspect.applicable import Member, unset
+from harness.inspect.applicable import Member, required_settings
 from harness.inspect.reading import ScreenOutline
 
 NORM = "dmso_within"  # the method of the field, if it applies
@@ -29,7 +29,7 @@ def suggested_words(
     ``given``: overrides of this command. ``data``, ``on_missing``: the chosen reader, and what its setting says.
     """
     applying = [member.name for member in norms if not member.reason]
-    norm = NORM if NORM in applying else next((name for name in applying if not unset("norm", name)), NORM)
+    norm = NORM if NORM in applying else next((name for name in applying if not required_settings("norm", name)), NORM)
     words = ["python", "-m", "harness", f"+norm={norm}"]
     if not any(word.startswith("data=") for word in given):
         words.append(f"data={data}")

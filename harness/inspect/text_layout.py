@@ -15,7 +15,7 @@ def text_width() -> int:
     return min(max(shutil.get_terminal_size((80, 24)).columns, NARROWEST), WIDEST)
 
 
-def columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2, last: int = 26) -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2, last: int = 26) -> list[str]:
     """Return rows as aligned columns; the last one is wrapped, and the one before it to leave ``last`` for that."""
     if not rows:
         return []
@@ -34,7 +34,7 @@ def columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2, last:
     return lines
 
 
-def paragraph(label: str, text: str, *, width: int, indent: int = 2) -> list[str]:
+def wrap_paragraph(label: str, text: str, *, width: int, indent: int = 2) -> list[str]:
     """Return ``label`` and a text beside it, wrapped under itself."""
     first = " " * indent + label
     return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
-from harness.montage.image import FOUND, REFUSED, Channel, read
+from harness.montage.image import FOUND, REFUSED, Channel, read_channel
 from harness.montage.template import Refused, Template
 
 COLUMNS = ["plate", "well", "site", "channel", "status", "reason", "size", "depth", "path"]
@@ -29,7 +29,7 @@ class Tile:
     absent: dict[str, str] = field(default_factory=dict)  # channel: status
 
 
-def collect(
+def collect_tiles(
     wells: pd.DataFrame, template: Template, *, channels: Sequence[str], sites: Sequence[str], longest: int
 ) -> tuple[list[Tile], pd.DataFrame]:
     """Return tiles in the order of ``wells`` and sites, and a row per image (:data:`COLUMNS`).
@@ -70,4 +70,4 @@ def _one(template: Template, values: dict[str, str], longest: int) -> tuple[Chan
         path = template.path(values)
     except Refused as reason:
         return Channel(REFUSED, reason=str(reason)), ""
-    return read(path, longest), str(path)
+    return read_channel(path, longest), str(path)

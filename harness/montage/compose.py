@@ -36,13 +36,13 @@ def colours_of(channels: Sequence[str], given: Sequence[str] | None) -> list[tup
     return found
 
 
-def limits(images: Sequence[Floats], percentiles: tuple[float, float]) -> tuple[float, float]:
+def display_range(images: Sequence[Floats], percentiles: tuple[float, float]) -> tuple[float, float]:
     """Return the percentiles of all pixels of a channel: what is shown as black and as full colour."""
     low, high = np.percentile(np.concatenate([image.ravel() for image in images]), percentiles)
     return float(low), float(high)
 
 
-def compose(
+def blend_channels(
     images: Mapping[str, Floats],
     colours: Mapping[str, tuple[int, int, int]],
     scale: Mapping[str, tuple[float, float]],

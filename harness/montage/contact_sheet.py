@@ -8,12 +8,12 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from harness.core.exceptions import InputError
-from harness.montage.collect import collect
-from harness.montage.compose import colours_of, limits
+from harness.montage.collect import collect_tiles
+from harness.montage.compose import colours_of, display_range
 from harness.montage.image import FOUND
-from harness.montage.sheet import sheet
+from harness.montage.sheet import draw_sheet
 from harness.montage.template import Template
-from harness.montage.wells import listed, recorded, run_of
+from harness.montage.wells import listed_wells, recorded_wells, select_run
 from harness.norm.engine.serialization import existing, replacing
 from harness.utils.file_kinds import refuse_all_but_files
 from harness.utils.spreadsheet_csv import spreadsheet_csv
@@ -22,7 +22,7 @@ from harness.utils.text import as_list as as_list
 MOST = 1000  # tiles: more are no sheet that anyone looks at
 
 
-def montage(cfg: DictConfig) -> pd.DataFrame:
+def write_contact_sheet(cfg: DictConfig) -> pd.DataFrame:
     """Write the sheet (PNG) and the table of its images (CSV beside it); prints what was not read.
 
     Returns the table: plate, well, site, channel, status, reason, size, depth, path.
@@ -42,14 +42,16 @@ def montage(cfg: DictConfig) -> pd.DataFrame:
     wells, source = _wells(cfg)
     if len(wells) * len(sites) > MOST:
         raise InputError(f"{len(wells)} wells x {len(sites)} sites are over {MOST:,} tiles; lower n, or list fewer")
-    tiles, table = collect(wells, template, channels=channels, sites=sites, longest=cfg.size)
+    tiles, table = collect_tiles(wells, template, channels=channels, sites=sites, longest=cfg.size)
     low, high = cfg.images.percentiles
     shown = {name: [tile.images[name] for tile in tiles if name in tile.images] for name in channels}
-    scale = {name: limits(images, (low, high)) for name, images in shown.items() if images}
+    scale = {name: display_range(images, (low, high)) for name, images in shown.items() if images}
     said = _said(table)
     notes = [f"black to full colour: percentiles {low:g} to {high:g} of each channel over the whole sheet", *said]
     title = f"{len(tiles)} tiles of {len(wells)} wells{source}"
-    picture = sheet(tiles, title=title, notes=notes, colours=colours, scale=scale, size=cfg.size, columns=cfg.columns)
+    picture = draw_sheet(
+        tiles, title=title, notes=notes, colours=colours, scale=scale, size=cfg.size, columns=cfg.columns
+    )
     with replacing(targets[0]) as png, replacing(targets[1]) as csv:
         with png.open("wb") as file:
             picture.save(file, format="PNG")
@@ -89,15 +91,15 @@ def _check(cfg: DictConfig, targets: list[Path]) -> None:
 def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:
     """Return the wells, and where they come from."""
     if cfg.wells:
-        return listed([str(entry) for entry in cfg.wells]), ""
+        return listed_wells([str(entry) for entry in cfg.wells]), ""
     from harness.tracking.tracking import Tracking
 
     tracking = Tracking(uri=cfg.tracking.uri, experiment=cfg.tracking.experiment or "")
     if cfg.tracking.experiment is None:
         tracking.experiment = tracking.only_experiment()
     tables = [str(name) for name in as_list(OmegaConf.to_object(cfg.tables))]
-    key, run = run_of({record.run.info.run_id: record for record in tracking.records()}, cfg.run, tables)
-    return recorded(run, tables, n=cfg.n, score=cfg.score), f" of run {run.name} ({key[:8]})"
+    key, run = select_run({record.run.info.run_id: record for record in tracking.records()}, cfg.run, tables)
+    return recorded_wells(run, tables, n=cfg.n, score=cfg.score), f" of run {run.name} ({key[:8]})"
 
 
 def _said(table: pd.DataFrame) -> list[str]:

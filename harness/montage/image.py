@@ -36,7 +36,7 @@ class Channel:
     reason: str = ""
 
 
-def read(path: Path, longest: int) -> Channel:
+def read_channel(path: Path, longest: int) -> Channel:
     """Return the first page of an image, in grey, with at most ``longest`` pixels a side.
 
     Larger ones are averaged over blocks, which keeps their counts; samples of colour images are averaged. What Pillow

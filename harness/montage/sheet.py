@@ -11,7 +11,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from harness.montage.collect import Tile
-from harness.montage.compose import compose
+from harness.montage.compose import blend_channels
 
 GAP = 8  # pixels
 INK, PALE, BLANK = "black", "#555555", "#e4e4e4"
@@ -19,7 +19,7 @@ Colours = Mapping[str, tuple[int, int, int]]
 Scale = Mapping[str, tuple[float, float]]
 
 
-def sheet(
+def draw_sheet(
     tiles: Sequence[Tile], *, title: str, notes: Sequence[str], colours: Colours, scale: Scale, size: int, columns: int
 ) -> Image.Image:
     """Return tiles of ``size`` pixels a side, ``columns`` in a row, each section under its heading.
@@ -79,7 +79,7 @@ def _draw_tile(
     if len({image.shape for image in tile.images.values()}) > 1:
         remarks.append("channels differ in size")
     if tile.images:
-        picture.paste(Image.fromarray(compose(tile.images, colours, scale, shape)), place)
+        picture.paste(Image.fromarray(blend_channels(tile.images, colours, scale, shape)), place)
     else:
         draw.rectangle((x, y, x + size - 1, y + high - 1), fill=BLANK, outline=PALE)
         draw.line((x, y, x + size - 1, y + high - 1), fill="white", width=2)

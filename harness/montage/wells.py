@@ -13,7 +13,7 @@ from harness.utils.text import as_text
 LISTED = "listed wells"
 
 
-def listed(wells: Sequence[str]) -> pd.DataFrame:
+def listed_wells(wells: Sequence[str]) -> pd.DataFrame:
     """Return columns section, plate, well of ``PLATE:WELL``, in their order.
 
     Raises
@@ -27,7 +27,7 @@ def listed(wells: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"section": LISTED, "plate": [p for p, _, _ in pairs], "well": [w for _, _, w in pairs]})
 
 
-def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None) -> pd.DataFrame:
+def recorded_wells(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None) -> pd.DataFrame:
     """Return the first ``n`` rows of each of a run's tables: section, plate, well and, where known, batch, compound,
     score.
 
@@ -52,7 +52,7 @@ def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None
     return pd.concat(parts, ignore_index=True)
 
 
-def run_of(runs: Mapping[str, StoredRun], wanted: str | None, tables: Sequence[str] = ()) -> tuple[str, StoredRun]:
+def select_run(runs: Mapping[str, StoredRun], wanted: str | None, tables: Sequence[str] = ()) -> tuple[str, StoredRun]:
     """Return the finished run whose id starts so, or the newest that kept ``tables``; ``runs`` by id, newest first.
 
     Raises

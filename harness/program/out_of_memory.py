@@ -26,7 +26,7 @@ REMEDY = "raise the limit (ulimit -v, Slurm's --mem), or ask for less: processes
 LEAST = 3 << 30  # bytes of address space that the libraries and their threads take, before any data
 
 
-def refused_limit() -> str:
+def refuse_low_limit() -> str:
     """Return what is said of a limit below :data:`LEAST`, empty if there is none.
 
     Under such a limit libraries of linear algebra interrupt the process, wait for ever or end it without a word.
@@ -42,7 +42,7 @@ def refused_limit() -> str:
     )
 
 
-def is_want_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Return whether ``error``, or one that it came from, says that memory or threads were refused."""
     cause: BaseException | None = error
     while cause is not None:
@@ -58,14 +58,14 @@ def is_want_of_memory(error: BaseException) -> bool:
 _refusals: list[str] = []  # of this process
 
 
-def memory_sentence(error: BaseException) -> str:
-    """Return one line: what was refused, and what to do; remembered for :func:`lacks_memory`."""
+def memory_message(error: BaseException) -> str:
+    """Return one line: what was refused, and what to do; remembered for :func:`ran_out_of_memory`."""
     _refusals.append(type(error).__name__)
     lines = str(error).strip().splitlines()
     detail = f" ({lines[0][:200]})" if lines else ""
     return f"not enough memory{detail}; {REMEDY}"
 
 
-def lacks_memory() -> bool:
+def ran_out_of_memory() -> bool:
     """Return whether this process was refused memory: it may not be able to wait for its threads and helpers."""
     return bool(_refusals)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 
-from harness.program.out_of_memory import is_want_of_memory, lacks_memory, memory_sentence, refused_limit
+from harness.program.out_of_memory import is_out_of_memory, memory_message, ran_out_of_memory, refuse_low_limit
 from harness.program.safe_output import SafeOutput, guarded_output
 from harness.utils import interruption
 from harness.utils.redaction import redacted
@@ -30,7 +30,7 @@ def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
     load : imports the command and returns it, so that nothing heavy is imported before signals are handled.
     """
     output = guarded_output()
-    if refusal := refused_limit():
+    if refusal := refuse_low_limit():
         _say(name, refusal)
         return BAD_INPUT
     interruption.install()
@@ -38,17 +38,17 @@ def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
     threading.excepthook = partial(_show_of_thread, name)
     try:
         command = load()
-        with interruption.raising():
+        with interruption.raise_interrupts():
             status = command()
     except KeyboardInterrupt as interrupt:
         status = interruption.status_of(interrupt)
-        _say(name, interruption.sentence(status))
+        _say(name, interruption.interrupt_message(status))
     except SystemExit as end:
         status = _status_of(end)
     except Exception as error:
         status = _failed(name, error)
     status = _after_output(name, status, output)
-    if status in (interruption.INTERRUPTED, interruption.TERMINATED) or lacks_memory():
+    if status in (interruption.INTERRUPTED, interruption.TERMINATED) or ran_out_of_memory():
         interruption.end_now(status)
     return status
 
@@ -59,8 +59,8 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _failed(name: str, error: Exception) -> int:
-    if is_want_of_memory(error):
-        _say(name, memory_sentence(error))
+    if is_out_of_memory(error):
+        _say(name, memory_message(error))
         return BAD_INPUT
     print(traceback_of(error), end="", file=sys.stderr)
     return CRASHED

@@ -42,7 +42,7 @@ from harness.run.training import Training
 from harness.scoring.score_tables import score_run
 from harness.tuning.none import NoTuning
 from harness.utils.cpu_count import cores
-from harness.utils.progress import Step, bar
+from harness.utils.progress import Step, progress_bar
 from harness.utils.worker_pool import beside
 
 
@@ -144,7 +144,7 @@ class EvaluationRun:
                 names=others,
                 n=helpers,
             ) as elsewhere,
-            bar(plan.name, n_steps) as step,
+            progress_bar(plan.name, n_steps) as step,
         ):
             warm = [first.submit(figure.prepare) for figure in plan.figures.values() if hasattr(figure, "prepare")]
             early = [name for name, check in plan.checks.items() if check.before_training]

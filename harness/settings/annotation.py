@@ -6,17 +6,30 @@ import ast
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.settings.kinds import Either, Field, Fields, Kind, Listed, Mapped, Node, Nothing, Real, Text, Truth, Whole
+from harness.settings.kinds import (
+    AnyOf,
+    Boolean,
+    Field,
+    Fields,
+    Integer,
+    Kind,
+    ListOf,
+    MappingOf,
+    Node,
+    Null,
+    Number,
+    Text,
+)
 from harness.settings.limits import LIMITS, Limit, OneOf
 from harness.settings.source import Module, constant, lookup
 
 _PLAIN: dict[str, Callable[[], Kind]] = {
-    "bool": Truth, "int": Whole, "float": Real, "str": Text, "Node": Node, "list": Listed, "Sequence": Listed,
-    "dict": Mapped, "Mapping": Mapped, "Any": Kind, "object": Kind,
+    "bool": Boolean, "int": Integer, "float": Number, "str": Text, "Node": Node, "list": ListOf, "Sequence": ListOf,
+    "dict": MappingOf, "Mapping": MappingOf, "Any": Kind, "object": Kind,
 }  # fmt: skip
 _LISTS = ("list", "tuple", "Sequence", "Iterable", "Collection")
 _MAPPINGS = ("dict", "Mapping")
-_LIMITED = (Whole, Real, Text, Listed, Mapped)
+_LIMITED = (Integer, Number, Text, ListOf, MappingOf)
 
 
 def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
@@ -27,7 +40,7 @@ def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
         return Kind()
     if isinstance(annotation, ast.Constant):
         if annotation.value is None:
-            return Nothing()
+            return Null()
         return kind_of(ast.parse(str(annotation.value), mode="eval").body, module)
     if isinstance(annotation, ast.BinOp):
         return _either([kind_of(side, module) for side in (annotation.left, annotation.right)])
@@ -61,11 +74,11 @@ def _subscripted(node: ast.Subscript, module: Module) -> Kind:
         return Text((OneOf(*(constant(module, part) for part in parts)),))
     if name in ("Optional", "Union"):
         options = [kind_of(part, module) for part in parts]
-        return _either([*options, *([Nothing()] if name == "Optional" else [])])
+        return _either([*options, *([Null()] if name == "Optional" else [])])
     if name in _LISTS:
-        return Listed(kind_of(parts[0], module))
+        return ListOf(kind_of(parts[0], module))
     if name in _MAPPINGS:
-        return Mapped(kind_of(parts[-1], module))
+        return MappingOf(kind_of(parts[-1], module))
     return Kind()
 
 
@@ -94,5 +107,5 @@ def _limit(node: ast.expr, module: Module) -> Limit | None:
 
 
 def _either(options: list[Kind]) -> Kind:
-    flat = [part for option in options for part in (option.options if isinstance(option, Either) else [option])]
-    return Kind() if any(type(option) is Kind for option in flat) else Either(tuple(flat))
+    flat = [part for option in options for part in (option.options if isinstance(option, AnyOf) else [option])]
+    return Kind() if any(type(option) is Kind for option in flat) else AnyOf(tuple(flat))

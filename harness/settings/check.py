@@ -18,7 +18,7 @@ Settings = Mapping[str, Any]
 _SPACE = ": spaces are not chosen: conf/space/<model>.yaml goes with its model; tuning=optuna reads it"
 
 
-def problems(settings: Settings, command: str, groups: Groups) -> Iterator[Problem]:
+def find_problems(settings: Settings, command: str, groups: Groups) -> Iterator[Problem]:
     """Whatever is wrong with ``settings``, the resolved configuration of ``conf/<command>.yaml``."""
     schema = command_fields(command)
     if "space" in settings:
@@ -33,7 +33,7 @@ def problems(settings: Settings, command: str, groups: Groups) -> Iterator[Probl
     yield from _node_problems("", settings)
 
 
-def restored(kind: Kind, value: Any, text: Any) -> Any:
+def restore_text(kind: Kind, value: Any, text: Any) -> Any:
     """Return ``value`` with what is text as it was written: ``text`` has the same shape, None where nothing is
     known.
     """
@@ -43,7 +43,7 @@ def restored(kind: Kind, value: Any, text: Any) -> Any:
         return value
     if isinstance(value.get("_target_"), str):
         kind = fields_of(value["_target_"]) or Fields(extra=Kind())
-    return {name: restored(kind.child(str(name)), part, text.get(str(name))) for name, part in value.items()}
+    return {name: restore_text(kind.child(str(name)), part, text.get(str(name))) for name, part in value.items()}
 
 
 def kind_at(kind: Kind, settings: Settings, path: Sequence[str]) -> Kind:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from harness.settings.kinds import Either, Field, Fields, Kind, Node, Nodes, Text
+from harness.settings.kinds import AnyOf, Field, Fields, Kind, Node, Nodes, Text
 from harness.settings.limits import (
     Above,
     Address,
@@ -28,7 +28,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 @dataclass
-class Cache:
+class CacheSettings:
     """Packed screens on disk."""
 
     folder: Annotated[str, FilePath()]
@@ -36,7 +36,7 @@ class Cache:
 
 
 @dataclass
-class Evaluation:
+class EvaluationSettings:
     """``python -m harness``."""
 
     audit_wells: Annotated[int, AtLeast(1)] | None
@@ -51,7 +51,7 @@ class Evaluation:
 
 
 @dataclass
-class Application:
+class ApplySettings:
     """``python -m harness.apply``."""
 
     fitted: Annotated[str, FilePath()] | None
@@ -63,7 +63,7 @@ class Application:
 
 
 @dataclass
-class Images:
+class ImageSettings:
     """``images`` of ``python -m harness.montage``."""
 
     template: Annotated[str, NotEmpty()] | None
@@ -74,7 +74,7 @@ class Images:
 
 
 @dataclass
-class Store:
+class TrackingSettings:
     """``tracking`` of commands that only read runs."""
 
     uri: Annotated[str, Address()]
@@ -82,7 +82,7 @@ class Store:
 
 
 @dataclass
-class Montage:
+class MontageSettings:
     """``python -m harness.montage``."""
 
     images: Any
@@ -99,28 +99,33 @@ class Montage:
 
 
 @dataclass
-class Models:
+class ModelSettings:
     """Settings of ``model`` beside the models."""
 
     encode: Annotated[str, OneOf("batch", "plate")] | None
 
 
 @dataclass
-class Screens:
+class DataSettings:
     """Settings of ``data`` beside the reader's own; YAML reads ``off`` as false."""
 
     leak_guard: Annotated[str, OneOf("error", "warn", "off")] | bool
 
 
 @dataclass
-class Inspection:
+class InspectSettings:
     """``python -m harness.inspect``."""
 
     seed: Annotated[int, Between(0, LARGEST_SEED)]
 
 
-_BESIDE = {"model": "Models", "data": "Screens"}
-_COMMANDS = {"config": "Evaluation", "apply": "Application", "montage": "Montage", "inspect": "Inspection"}
+_GROUP_SETTINGS = {"model": "ModelSettings", "data": "DataSettings"}
+_COMMANDS = {
+    "config": "EvaluationSettings",
+    "apply": "ApplySettings",
+    "montage": "MontageSettings",
+    "inspect": "InspectSettings",
+}
 _OPTIONAL = {"apply": ("norm",)}
 
 
@@ -129,9 +134,9 @@ def command_fields(command: str) -> Fields:
     content = read(CONF / f"{command}.yaml")
     typed = _settings(_COMMANDS[command])
     parts: dict[str, Kind] = {
-        "cache": Either((Text((FilePath(),)), _settings("Cache"))),
-        "images": _settings("Images"),
-        "tracking": _settings("Store"),
+        "cache": AnyOf((Text((FilePath(),)), _settings("CacheSettings"))),
+        "images": _settings("ImageSettings"),
+        "tracking": _settings("TrackingSettings"),
     }
     fields = {name: Field(parts.get(name, field.kind), required=True) for name, field in typed.fields.items()}
     optional = _OPTIONAL.get(command, ())
@@ -147,7 +152,7 @@ def command_fields(command: str) -> Fields:
 
 def group_settings(group: str) -> Fields:
     """Return the settings that stand beside the members, or the one member, of a group."""
-    return _settings(_BESIDE[group]) if group in _BESIDE else Fields()
+    return _settings(_GROUP_SETTINGS[group]) if group in _GROUP_SETTINGS else Fields()
 
 
 def _settings(name: str) -> Fields:

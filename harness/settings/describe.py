@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from harness.settings.kinds import MISSING, RESERVED, Field
 from harness.settings.members import Groups
-from harness.settings.problem import written
+from harness.settings.problem import format_value
 from harness.settings.signature import fields_of
 
 
@@ -64,6 +64,6 @@ def _is_node(value: Any) -> bool:
 def _row(member: str, setting: Setting) -> Row:
     field = setting.field
     required = setting.value == MISSING or (not setting.in_yaml and field is not None and field.required)
-    default = "" if required else written(setting.value).strip("'")
+    default = "" if required else format_value(setting.value).strip("'")
     plus = "" if setting.in_yaml else "+"
     return Row(member, f"{plus}{setting.key}", default, "" if field is None else field.kind.expected)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.settings.limits import Keys, Limit, NotEmpty, OneOf
-from harness.settings.problem import Problem, not_set, unknown_key, written, wrong_value
+from harness.settings.problem import Problem, format_value, not_set, unknown_key, wrong_value
 
 MISSING = "???"  # what a yaml writes for a setting that the user must give
 RESERVED = ("_target_", "_convert_", "_recursive_")  # keys of a node that are Hydra's
@@ -59,7 +59,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Nothing(Kind):
+class Null(Kind):
     """``null``."""
 
     name = "null"
@@ -69,7 +69,7 @@ class Nothing(Kind):
 
 
 @dataclass(frozen=True)
-class Truth(Kind):
+class Boolean(Kind):
     """``true`` or ``false``, and no other word for it: ``no`` and ``off`` are text, which counts as true."""
 
     name = "true or false"
@@ -79,7 +79,7 @@ class Truth(Kind):
 
 
 @dataclass(frozen=True)
-class Whole(Kind):
+class Integer(Kind):
     """A whole number."""
 
     limits: tuple[Limit, ...] = ()
@@ -90,7 +90,7 @@ class Whole(Kind):
 
 
 @dataclass(frozen=True)
-class Real(Kind):
+class Number(Kind):
     """A finite number."""
 
     limits: tuple[Limit, ...] = ()
@@ -149,7 +149,7 @@ def _stands_for(text: str, value: float | bool) -> bool:
 
 
 @dataclass(frozen=True)
-class Listed(Kind):
+class ListOf(Kind):
     """A list whose entries are of one kind."""
 
     item: Kind = field(default_factory=Kind)
@@ -179,7 +179,7 @@ class Listed(Kind):
 
 
 @dataclass(frozen=True)
-class Mapped(Kind):
+class MappingOf(Kind):
     """A mapping whose values are of one kind."""
 
     item: Kind = field(default_factory=Kind)
@@ -274,7 +274,7 @@ class Fields(Kind):
 
 
 @dataclass(frozen=True)
-class Either(Kind):
+class AnyOf(Kind):
     """One of several kinds."""
 
     options: tuple[Kind, ...] = ()
@@ -297,7 +297,7 @@ class Either(Kind):
         if isinstance(value, list | tuple):
             return next((option for option in self.options if option.fits(value)), Kind()).restored(value, text)
         others = [option for option in self.options if not isinstance(option, Text)]
-        if any(option.fits(value) for option in others) and (self._words or text == written(value)):
+        if any(option.fits(value) for option in others) and (self._words or text == format_value(value)):
             return value
         return next((o.restored(value, text) for o in self.options if isinstance(o, Text)), value)
 

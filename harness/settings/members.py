@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness.settings.yaml_file import YamlError, compose
+from harness.settings.yaml_file import YamlError, compose_yaml
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -79,7 +79,7 @@ def _has_own_key(content: Mapping[str, Any]) -> bool:
 def read(path: Path) -> Mapping[str, Any]:
     """Return settings of a yaml, interpolations as they are written; empty if it cannot be read."""
     try:
-        compose(path)
+        compose_yaml(path)
         content = yaml.load(path.read_bytes(), Loader=_LOADER)
     except (YamlError, OSError, yaml.YAMLError):
         return {}

@@ -22,7 +22,7 @@ class Problem:
         return f"{self.key}{self.text}"
 
 
-def written(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as a user would write it, cut where it is long; text in quotes."""
     words = {True: "true", False: "false", None: "null"}
     if value is None or isinstance(value, bool):
@@ -32,16 +32,16 @@ def written(value: Any) -> str:
     if isinstance(value, str):
         text = repr(value[: _MOST + 1])
     elif isinstance(value, list):
-        text = f"[{', '.join(map(written, value[:5]))}{', ...' if len(value) > 5 else ''}]"
+        text = f"[{', '.join(map(format_value, value[:5]))}{', ...' if len(value) > 5 else ''}]"
     elif isinstance(value, dict):
-        text = f"{{{', '.join(f'{key}: {written(part)}' for key, part in list(value.items())[:3])}"
+        text = f"{{{', '.join(f'{key}: {format_value(part)}' for key, part in list(value.items())[:3])}"
         text += ", ...}" if len(value) > 3 else "}"
     else:
         text = repr(value)
     return text if len(text) <= _MOST else f"{text[:_MOST]}..."
 
 
-def nearest(name: object, names: Iterable[str]) -> str | None:
+def nearest_name(name: object, names: Iterable[str]) -> str | None:
     """Return the name that ``name`` was most likely meant to be; None if none is near."""
     text = str(name)[:200]
     candidates = list(names)
@@ -58,14 +58,14 @@ def _folded(name: str) -> str:
 
 def hint(name: object, names: Iterable[str], prefix: str = "") -> str:
     """Return ``did you mean X? `` or nothing."""
-    near = nearest(name, names)
+    near = nearest_name(name, names)
     return "" if near is None else f"did you mean {prefix}{near}? "
 
 
 def wrong_value(key: str, value: Any, expected: str, names: Iterable[str] = ()) -> Problem:
     """Return a value that is not what is expected; ``names`` are the words that it may have been meant to be."""
     guess = hint(value, names) if isinstance(value, str) else ""
-    return Problem(key, f"={written(value)}: {guess}expected {expected}")
+    return Problem(key, f"={format_value(value)}: {guess}expected {expected}")
 
 
 def unknown_key(key: str, name: object, names: Iterable[str]) -> Problem:

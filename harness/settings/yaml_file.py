@@ -21,7 +21,7 @@ class YamlError(ValueError):
     """A yaml that cannot be used; the message is one line with the file and, if there is one, the line."""
 
 
-def compose(path: Path) -> yaml.Node | None:
+def compose_yaml(path: Path) -> yaml.Node | None:
     """Return the tree of a yaml file; None if it holds nothing.
 
     Raises
@@ -71,7 +71,7 @@ def _described(error: yaml.YAMLError, text: str) -> str:
 def key_lines(path: Path) -> dict[tuple[str, ...], int]:
     """Return the line of each key of a yaml file by its path within the file; empty if the file cannot be read."""
     try:
-        node = compose(path)
+        node = compose_yaml(path)
     except (YamlError, OSError):
         return {}
     return dict(_keys(node, ()))
@@ -161,7 +161,7 @@ def file_texts(path: Path, group: str) -> dict[str, Any]:
     ``group``: of the file, below which its settings stand unless it says ``# @package _global_``.
     """
     try:
-        node = compose(path)
+        node = compose_yaml(path)
     except (YamlError, OSError):
         return {}
     tree = _texts(node)

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from harness.utils.file_kinds import is_working_folder_gone
+from harness.utils.file_kinds import is_working_folder_deleted
 from harness.utils.redaction import redacted
 
 STORE_ERRORS = (OSError, MlflowException, SQLAlchemyError)
@@ -76,7 +76,7 @@ def _number(text: str) -> int:
 
 def short_reason(error: BaseException) -> str:
     """Return what happened, in one line without passwords."""
-    if is_working_folder_gone():
+    if is_working_folder_deleted():
         return "the working folder was deleted"
     text = str(error).strip() or type(error).__name__
     line = next((short for sign, short in _SHORT.items() if sign in text), text.splitlines()[0])
@@ -89,7 +89,7 @@ def suggest_fix(error: BaseException) -> str:
         return _ACCOUNT
     if "out-of-date database schema" in str(error):
         return _SCHEMA
-    if is_working_folder_gone():
+    if is_working_folder_deleted():
         return "change into a folder that exists"
     if short_reason(error) == _LOCKED:
         return _UNLOCK

@@ -37,7 +37,7 @@ from harness.tracking.requests import (
 from harness.tracking.server_client import client_of
 from harness.tracking.transport import BufferedTransport, DirectTransport, Transport
 from harness.tracking.ui_view import QUERY
-from harness.utils.interruption import last_act
+from harness.utils.interruption import before_forced_exit
 from harness.utils.redaction import redacted, redacted_value, without_account
 from harness.utils.sqlite_url import SQLITE
 
@@ -189,7 +189,7 @@ class Tracking:
         outlet = self._begin(name, tags)
         recorder = MlflowRecorder(outlet, self.figure_formats)
         try:
-            with last_act(lambda: _break_off(outlet, "KILLED", "interrupted")):
+            with before_forced_exit(lambda: _break_off(outlet, "KILLED", "interrupted")):
                 outlet.put(params_call({key: redacted_value(str(value)) for key, value in params.items()}))
                 outlet.put(TrackingRequest("input", {"name": dataset[0], "fingerprint": dataset[1]}))
                 yield recorder

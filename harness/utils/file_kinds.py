@@ -92,7 +92,7 @@ def replaced_file(path: Path, what: str) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def is_working_folder_gone() -> bool:
+def is_working_folder_deleted() -> bool:
     """Return whether the folder that one works in was deleted."""
     try:
         Path.cwd()

@@ -60,7 +60,7 @@ def status_of(error: KeyboardInterrupt) -> int:
     return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 
-def sentence(status: int) -> str:
+def interrupt_message(status: int) -> str:
     """Return what is said of an interrupt: one line without a prefix."""
     return "terminated by SIGTERM" if status == TERMINATED else "interrupted"
 
@@ -96,7 +96,7 @@ def _restore() -> None:
 
 
 @contextmanager
-def raising() -> Iterator[None]:
+def raise_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt or :class:`Terminated` in the block; outside of it a signal ends the process at once."""
     _state.at_once = False
     try:
@@ -106,7 +106,7 @@ def raising() -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Raise what arrives during the block at its end: imports swallow exceptions, or stop half-way."""
     _state.held_back += 1
     try:
@@ -128,7 +128,7 @@ def before_raise(act: Act) -> Iterator[None]:
 
 
 @contextmanager
-def last_act(act: Act) -> Iterator[None]:
+def before_forced_exit(act: Act) -> Iterator[None]:
     """Do ``act`` before a process that did not end by itself is ended during the block."""
     _state.last_acts.append(act)
     try:
@@ -138,7 +138,7 @@ def last_act(act: Act) -> Iterator[None]:
 
 
 @contextmanager
-def blocked() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Start processes in the block that never see SIGINT and SIGTERM: a terminal and Slurm send these to all."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -178,7 +178,7 @@ def _watch(reading: int) -> None:
 def _end(signum: int) -> None:
     """End the process now, in one line."""
     status = TERMINATED if signum == signal.SIGTERM else INTERRUPTED
-    os.write(2, f"harness: {sentence(status)}\n".encode())
+    os.write(2, f"harness: {interrupt_message(status)}\n".encode())
     end_now(status)
 
 

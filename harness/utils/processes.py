@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from harness.utils.interruption import blocked
+from harness.utils.interruption import block_signals
 
 _WITH_THREADS = ("scipy.linalg", "sklearn.utils")  # a limit holds for libraries that are loaded when it is set
 Arguments = ParamSpec("Arguments")
@@ -27,7 +27,7 @@ class _Helpers(ProcessPoolExecutor):
     def submit(
         self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
-        with blocked():
+        with block_signals():
             return super().submit(work, *args, **kwargs)
 
 

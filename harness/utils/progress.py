@@ -13,7 +13,7 @@ Step = Callable[[str], None]
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Step]:
+def progress_bar(title: str, total: int) -> Iterator[Step]:
     """A bar of ``total`` steps on stderr; the yielded function finishes a step and names the next.
 
     Prints nothing where stderr is not a terminal.

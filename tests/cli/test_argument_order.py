@@ -9,7 +9,7 @@ import pytest
 from command import run_command
 from hydra._internal.utils import get_args_parser
 
-from harness.cli.argument_order import arguments
+from harness.cli.argument_order import parse_arguments
 from harness.core.exceptions import InputError
 
 
@@ -29,14 +29,14 @@ from harness.core.exceptions import InputError
     ],
 )
 def test_options_come_first(words: list[str], options: list[str], overrides: list[str]) -> None:
-    given = arguments(words)
+    given = parse_arguments(words)
     assert (given.options, given.overrides) == (options, overrides)
 
 
 def test_every_order_is_the_same_to_hydra() -> None:
     expected = get_args_parser().parse_args(["-m", "-cd", "MINE", "a=1", "b=2"])
     for words in itertools.permutations([("-m",), ("-cd", "MINE"), ("a=1",), ("b=2",)]):
-        given = arguments([word for pair in words for word in pair])
+        given = parse_arguments([word for pair in words for word in pair])
         parsed = get_args_parser().parse_args([*given.options, *given.overrides])
         assert sorted(parsed.overrides) == sorted(expected.overrides)
         assert {**vars(parsed), "overrides": []} == {**vars(expected), "overrides": []}
@@ -56,7 +56,7 @@ def test_every_order_is_the_same_to_hydra() -> None:
 )
 def test_what_there_is_not_is_one_line(words: list[str], line: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="^" + line.split(";")[0]):
-        arguments(words)
+        parse_arguments(words)
     outcome = run_command(tmp_path, *words)
     assert outcome.status == 2
     assert outcome.line.startswith(f"harness: {line}")

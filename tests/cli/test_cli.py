@@ -15,10 +15,10 @@ from command import MAPPING, SMALL, TABLES, client_of, run_command, runs_of, wid
 from hydra import compose, initialize_config_dir
 from places import ROOT
 
-from harness.cli.error_messages import CONF, available
+from harness.cli.error_messages import CONF, member_names
 from harness.data.demo import Demo
 
-NORMS = available("norm")
+NORMS = member_names("norm")
 
 
 def test_one_norm_in_an_empty_folder(tmp_path: Path) -> None:
