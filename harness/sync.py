@@ -1,4 +1,4 @@
-"""``python -m harness.sync``: send to a server what it could not be told."""
+"""``python -m harness.sync``: send results to a server that did not answer during a run."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    """Return the parser of the command line."""
+    commands = argparse.ArgumentParser(
         prog="python -m harness.sync",
         description="Send results to a server that did not answer during a run.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
-    p.add_argument("--outbox", help="the outbox itself, of runs with tracking.outbox=FOLDER (default: FOLDER/outbox)")
-    p.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
-    p.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
-    return p
+    commands.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
+    commands.add_argument(
+        "--outbox", help="the outbox itself, of runs with tracking.outbox=FOLDER (default: FOLDER/outbox)"
+    )
+    commands.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
+    commands.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
+    return commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0 where nothing is left to send, 2 with one line on stderr for each run that could not be sent."""
+    """Send pending results; return 0 if none is left, 2 with a line on stderr for each run that could not be sent."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     options = parser().parse_args(argv)
     from harness.tracking.resend import resend_pending

@@ -21,5 +21,5 @@ def apply(cfg: DictConfig) -> None:
 
 
 def cli() -> int:
-    """Exit status as for ``python -m harness``."""
+    """Run ``python -m harness.apply`` and return its exit status (:func:`harness.cli.command.command`)."""
     return command("apply", apply)

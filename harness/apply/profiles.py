@@ -1,4 +1,4 @@
-"""Normalize a screen, or new plates by what was fitted before, and write profiles, statistics and provenance."""
+"""Normalize a screen, or new plates with saved statistics, and write profiles, statistics and provenance."""
 
 from __future__ import annotations
 
@@ -36,31 +36,32 @@ from harness.utils.redaction import redacted_config, redacted_value
 from harness.utils.text import preview
 
 logger = logging.getLogger(__name__)
-KEPT_BYTES = 1 << 28  # statistics by plate or batch are kept for the record, unless they are larger together
+MOST_BYTES = 1 << 28  # of all statistics of plates and batches, which are saved for the record unless larger
 
 
 @dataclass
-class ByPlate:
-    """Statistics of single plates and batches, by stage of the normalization; none where they grow too large."""
+class PlateStatistics:
+    """Collector of the statistics of single plates and batches, by stage; it drops all if they grow too large."""
 
     statistics: dict[str, dict[str, Normalizer]] = field(default_factory=dict)
     complete: bool = True
     _arrays: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self, stage: int, key: str, own: Normalizer) -> None:
+    def __call__(self, stage: int, key: str, normalizer: Normalizer) -> None:
+        """Add the normalizer that a stage fitted to a plate or batch."""
         if not self.complete:
             return
-        encode(own, self._arrays)
-        if sum(array.nbytes for array in self._arrays.values()) > KEPT_BYTES:
+        encode(normalizer, self._arrays)
+        if sum(array.nbytes for array in self._arrays.values()) > MOST_BYTES:
             self.complete = False
             self.statistics.clear()
             self._arrays.clear()
         else:
-            self.statistics.setdefault(str(stage), {})[key] = own
+            self.statistics.setdefault(str(stage), {})[key] = normalizer
 
 
 class SelectedColumns:
-    """Some columns of an array (n, m), in another order; rows are only read when asked for."""
+    """Some columns of an array (n, m), in another order; rows are read on access."""
 
     ndim = 2
 
@@ -96,16 +97,16 @@ def select_features(profiles: Profiles, features: list[str], source: str) -> Pro
     return profiles.replace(X=cast(Floats, SelectedColumns(profiles.X, columns)), features=features, planted=None)
 
 
-def describe_fit(stage: Normalizer, before: str) -> str:
-    """In words, what a stage's statistics come from; ``before`` are the rows that were there to train on."""
+def describe_fit(stage: Normalizer, training: str) -> str:
+    """Return in words which data a stage's statistics come from; ``training`` names the rows to train on."""
     if type(stage).fit is Normalizer.fit and type(stage).adapt is Normalizer.adapt:
         return "nothing is fitted"
     return {
         FitScope.PLATE: "fitted on each of these plates itself",
         FitScope.BATCH: "fitted on each of these batches itself",
-        FitScope.TRAIN: f"fitted on {before}",
-        FitScope.TRAIN_AND_CONTROLS: f"fitted on {before}, then adapted to the controls of each of these batches",
-        FitScope.TRANSDUCTIVE: f"fitted on {before}",
+        FitScope.TRAIN: f"fitted on {training}",
+        FitScope.TRAIN_AND_CONTROLS: f"fitted on {training}, then adapted to the controls of each of these batches",
+        FitScope.TRANSDUCTIVE: f"fitted on {training}",
     }[check_scope(stage.scope)]
 
 
@@ -137,7 +138,7 @@ def apply_config(cfg: DictConfig) -> None:
         profiles = select_features(profiles, before["features"], str(cfg.fitted))
     lines = [f"{type(stage).__name__} ({stage.scope}): {describe_fit(stage, origin)}" for stage in ready.stages()]
     wells = metadata_first(output_table(profiles, cfg.aggregate), profiles.features)
-    kept = ByPlate()
+    kept = PlateStatistics()
     with replacing(targets[0]) as data, replacing(targets[1]) as statistics, replacing(targets[2]) as provenance:
         with progress_bar("apply", len(profiles)) as step, writer(data, wells, profiles.features) as write:
             for rows, Z in stream_wells(profiles, ready, aggregate=cfg.aggregate, keep=kept, fitted=True):
@@ -151,7 +152,7 @@ def apply_config(cfg: DictConfig) -> None:
         extra = {**trained_on, "name": name, "features": list(profiles.features), "by_plate": kept.statistics}
         save(ready, statistics, extra=extra)
         record = _record(cfg, name, ready, lines, profiles, len(wells))
-        record["statistics_by_plate_or_batch"] = "kept" if kept.complete else f"left out: over {KEPT_BYTES:,} bytes"
+        record["statistics_by_plate_or_batch"] = "kept" if kept.complete else f"left out: over {MOST_BYTES:,} bytes"
         record["sha256"] = {t.name: _sha256(f) for t, f in zip(targets, (data, statistics), strict=False)}
         provenance.write_text(json.dumps(record, indent=1, default=str) + "\n", "utf-8")
     level = "rows" if cfg.aggregate == "none" else "wells"
@@ -160,8 +161,8 @@ def apply_config(cfg: DictConfig) -> None:
 
 
 def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
-    there = existing(targets)
-    for target in there:
+    present = existing(targets)
+    for target in present:
         refuse_all_but_files(target, f"out={cfg.out}")
     if not targets[0].parent.is_dir():
         raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
@@ -172,14 +173,14 @@ def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
             raise InputError("both +norm and fitted are given; fitted already says which normalization: leave one out")
         if Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:
             raise InputError(f"out={cfg.out} would overwrite fitted={cfg.fitted}; choose another name")
-    if there and not cfg.force:
+    if present and not cfg.force:
         raise InputError(
-            f"{', '.join(map(str, there))} exists already; choose another out, or add force=true to overwrite"
+            f"{', '.join(map(str, present))} exists already; choose another out, or add force=true to overwrite"
         )
 
 
 def _check_plates(profiles: Profiles, before: dict[str, Any]) -> None:
-    """A plate that was fitted is taken for the same plate wherever its name comes up again."""
+    """Warn if other data have names of fitted plates: they are taken for the same plates."""
     again = sorted(set(before["plates"]) & set(profiles.wells["plate"]))
     if again and profiles.fingerprint != before["fingerprint"]:
         logger.warning(
@@ -192,7 +193,7 @@ def _check_plates(profiles: Profiles, before: dict[str, Any]) -> None:
 def _record(
     cfg: DictConfig, name: str, ready: Normalizer, lines: list[str], profiles: Profiles, n_rows: int
 ) -> dict[str, Any]:
-    """Where the profiles come from."""
+    """Return the provenance of the profiles."""
     fitted = None if cfg.fitted is None else {"path": cfg.fitted, "sha256": _sha256(Path(cfg.fitted))}
     wells, words = profiles.wells, map(redacted_value, HydraConfig.get().overrides.task)
     return {

@@ -1,4 +1,4 @@
-"""Normalized profiles as files: metadata first, then one column per feature, plate after plate."""
+"""Write normalized profiles to files: metadata first, then one column per feature, plate after plate."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def write_parquet(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) ->
     """Write plates to a Parquet file in row groups; ``wells`` is the whole table, for its types."""
     types = pa.Schema.from_pandas(wells, preserve_index=False).remove_metadata()
     schema = pa.schema([*types, *(pa.field(name, pa.float32()) for name in features)])
-    held: list[pa.Table] = []
+    buffer: list[pa.Table] = []
 
     with pq.ParquetWriter(path, schema, use_dictionary=list(types.names)) as writer:
 
         def flush() -> None:
-            if held:
-                table = pa.concat_tables(held).combine_chunks()
-                held.clear()
+            if buffer:
+                table = pa.concat_tables(buffer).combine_chunks()
+                buffer.clear()
                 writer.write_table(table, row_group_size=len(table))
 
         def write(part: pd.DataFrame, X: Floats) -> None:
             metadata = pa.Table.from_pandas(part, schema=types, preserve_index=False)
             values = [pa.array(column) for column in np.ascontiguousarray(X.T)]
-            held.append(pa.Table.from_arrays([*metadata.columns, *values], schema=schema))
-            if sum(table.nbytes for table in held) > _GROUP_BYTES:
+            buffer.append(pa.Table.from_arrays([*metadata.columns, *values], schema=schema))
+            if sum(table.nbytes for table in buffer) > _GROUP_BYTES:
                 flush()
 
         yield write
@@ -64,19 +64,19 @@ def write_h5ad(path: Path, wells: pd.DataFrame, features: tuple[str, ...]) -> It
     """Write an AnnData file, wells x features; all profiles are in memory. Text becomes categories."""
     import anndata
 
-    held: list[tuple[pd.DataFrame, Floats]] = []
-    yield lambda part, X: held.append((part, X))
-    obs = pd.concat([part for part, _ in held], ignore_index=True)
+    plates: list[tuple[pd.DataFrame, Floats]] = []
+    yield lambda part, X: plates.append((part, X))
+    obs = pd.concat([part for part, _ in plates], ignore_index=True)
     for column in obs.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in obs.dtypes]]:
         text = obs[column].astype(object).where(obs[column].notna(), None)
         obs[column] = pd.Categorical(text.map(str, na_action="ignore"))
     obs.index = obs.index.astype(str)
     var = pd.DataFrame(index=pd.Index(list(features), dtype=object))
-    anndata.AnnData(X=np.concatenate([X for _, X in held]), obs=obs, var=var).write_h5ad(path)
+    anndata.AnnData(X=np.concatenate([X for _, X in plates]), obs=obs, var=var).write_h5ad(path)
 
 
 def writer_of(path: Path) -> Writer:
-    """Return the writer for a file's ending.
+    """Return the writer for the ending of a file name.
 
     Raises
     ------

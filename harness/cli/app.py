@@ -1,4 +1,4 @@
-"""From a Hydra configuration to its evaluation: nothing heavy is imported before the configuration was checked."""
+"""The command ``python -m harness``; nothing heavy is imported before the configuration was checked."""
 
 from __future__ import annotations
 

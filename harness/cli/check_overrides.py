@@ -1,4 +1,4 @@
-"""The words of a command line, checked before Hydra composes: what it would answer with a traceback, or not at all."""
+"""Check the words of a command line before Hydra composes, which would answer with a traceback or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_JOBS = 100_000  # of one sweep
 
 
 def check_overrides(words: Sequence[str]) -> None:
-    """Refuse members that are no names, sweeps over nothing, and folders that cannot be.
+    """Refuse members that are no names, sweeps over nothing, and impossible folders.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def check_overrides(words: Sequence[str]) -> None:
 
 
 def check_sizes(words: Sequence[str]) -> None:
-    """Refuse words that Hydra's grammar would take minutes or the whole stack to read.
+    """Refuse words on which Hydra's grammar would spend minutes or the whole stack.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def check_sizes(words: Sequence[str]) -> None:
 
 
 def _folders(words: Iterable[str]) -> Iterator[Path]:
-    """Yield folders of ``--config-dir`` and ``hydra.searchpath``.
+    """Yield the folders of ``--config-dir`` and ``hydra.searchpath``.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _folders(words: Iterable[str]) -> Iterator[Path]:
 
 
 def _values(override: Override, groups: Groups) -> Iterator[Any]:
-    """Yield the values of an override, one unless it is a sweep.
+    """Yield the values of an override: one, unless it is a sweep.
 
     Raises
     ------
@@ -122,8 +122,8 @@ def _values(override: Override, groups: Groups) -> Iterator[Any]:
         members = groups.members(key)
         matching = [name for name in members if value.filter([name])]
         if not matching:
-            near = hint(value.include[0].strip("*?") if value.include else "", members)
-            raise InputError(f"{line}: matches no member of {key}; {near}choose from {', '.join(members)}")
+            suggestion = hint(value.include[0].strip("*?") if value.include else "", members)
+            raise InputError(f"{line}: matches no member of {key}; {suggestion}choose from {', '.join(members)}")
         yield from matching
     elif isinstance(value, ChoiceSweep):
         if not value.list:
@@ -150,12 +150,14 @@ def _check_member(group: str, value: Any, groups: Groups) -> None:
                 f"{group}={format_value(value)}: {format_value(entry)} is the name of no member; {expected}"
             )
         if entry not in members and not any(mark in entry for mark in "/@$"):
-            near = _elsewhere(entry, groups) or hint(entry, members)
-            raise InputError(f"{group}: there is no {format_value(entry)}; {near}choose one of {', '.join(members)}")
+            suggestion = _in_other_group(entry, groups) or hint(entry, members)
+            raise InputError(
+                f"{group}: there is no {format_value(entry)}; {suggestion}choose one of {', '.join(members)}"
+            )
 
 
-def _elsewhere(name: str, groups: Groups) -> str:
-    """Say how to choose a member that another group has, or nothing."""
+def _in_other_group(name: str, groups: Groups) -> str:
+    """Return how to choose a member of another group; empty if there is none."""
     others = [group for group in groups.groups() if name in groups.members(group) and groups.takes_list(group)]
     return f"{name} is a member of {others[0]}: {others[0]}=[{name}]; " if others else ""
 

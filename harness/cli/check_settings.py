@@ -1,4 +1,4 @@
-"""The check of a composed configuration: text as it was written, every setting against its schema, files with lines."""
+"""Check every setting of a composed configuration against its schema; name file and line of what is wrong."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _FILE = "file://"
 def check_settings(cfg: DictConfig, command: str) -> None:
     """Refuse settings that cannot be used, before anything is read or computed.
 
-    Settings that are text are put back into ``cfg`` as they were written where Hydra read a number.
+    Text that Hydra read as a number is put back into ``cfg`` as it was written.
 
     Raises
     ------
-    InputError : the first setting that is wrong, unknown, or refers to one that there is not.
+    InputError : the first setting that is wrong, unknown, or refers to one that does not exist.
     """
     words = task_overrides()
     restore_texts(cfg, command, words)
@@ -42,7 +42,7 @@ def check_settings(cfg: DictConfig, command: str) -> None:
 
 
 def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[str]:
-    """Put text back as it was written; returns the dotted keys whose values changed."""
+    """Put text back into ``cfg`` as it was written; return the dotted keys whose values changed."""
     settings, schema = plain_settings(cfg), command_fields(command)
     changed = settings
     for tree in [*(file_texts(file, group) for file, group in added_files()), literal_texts(words)]:
@@ -55,12 +55,12 @@ def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[s
 
 
 def groups() -> Groups:
-    """Return members of ``conf/`` and of the folders that the command line added."""
+    """Return the members of ``conf/`` and of the folders that the command line added."""
     return Groups.of(added_folders())
 
 
 def added_folders() -> list[Path]:
-    """Return folders with configurations beside ``conf/``, from ``--config-dir`` and ``hydra.searchpath``."""
+    """Return the folders of configurations other than ``conf/``: of ``--config-dir`` and ``hydra.searchpath``."""
     if not HydraConfig.initialized():
         return []
     paths = [str(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
@@ -69,9 +69,7 @@ def added_folders() -> list[Path]:
 
 
 def added_files() -> Iterator[tuple[Path, str]]:
-    """Yield yamls of the chosen members that lie in added folders, each with its group, in the order of their
-    choice.
-    """
+    """Yield the yamls of chosen members that lie in added folders, each with its group, in order of choice."""
     choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
     for group, choice in choices.items():
         for member in [choice] if isinstance(choice, str) else choice or []:
@@ -99,7 +97,7 @@ def plain_settings(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _unresolved(key: str, node: Any) -> Iterator[str]:
-    """Yield dotted keys whose interpolation cannot be resolved."""
+    """Yield the dotted keys whose interpolation cannot be resolved."""
     names: Iterable[Any] = node.keys() if isinstance(node, DictConfig) else ()
     for name in range(len(node)) if isinstance(node, ListConfig) else names:
         place = f"{key}[{name}]" if isinstance(node, ListConfig) else f"{key}.{name}".lstrip(".")
@@ -120,7 +118,7 @@ def _differences(key: str, before: Any, after: Any) -> Iterator[tuple[str, Any]]
 
 
 def _place(problem: Problem, words: Sequence[str]) -> str:
-    """Return `` (FILE, line N)`` if the setting was written in a yaml of the user's, and not on the command line."""
+    """Return `` (FILE, line N)`` if the setting stands in a yaml of the user and not on the command line."""
     key = problem.key.partition("[")[0]
     if any(word.lstrip("+~").partition("=")[0] == key for word in words):
         return ""

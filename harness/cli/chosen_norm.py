@@ -1,4 +1,4 @@
-"""The normalization that a configuration chose, by its name or as a chain of names."""
+"""Resolve the chosen normalization, by its name or as a chain of names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _EXAMPLE = "dmso_within_then_sphering.yaml there"
 
 
 def resolve_norm(cfg: DictConfig) -> str:
-    """Return name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
+    """Return the name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
 
-    Members are looked for in ``conf/`` and in the folders of ``--config-dir``.
+    Members are searched in ``conf/`` and in the folders of ``--config-dir``.
 
     Raises
     ------
-    InputError : none was chosen, or settings of a chain that is given as names.
+    InputError : none was chosen, or a setting of a chain that is a list of names.
     """
     members = groups()
     if "norm" not in cfg or OmegaConf.is_missing(cfg, "norm"):

@@ -1,4 +1,4 @@
-"""A command whose settings are Hydra's: once or for each job of a sweep, every error in one plain line."""
+"""Run a command with Hydra's configuration, once or for each job of a sweep; every error is one plain line."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _report(line: str, status: int) -> int:
 
 
 def _readable(argument: str) -> str:
-    """Return ``key=value`` as Hydra's grammar can read it: a regular expression or a query is put in quotes."""
+    """Return ``key=value`` in a form that Hydra's grammar reads: a regular expression or a query in quotes."""
     key, equals, value = argument.partition("=")
     if not equals:
         return argument

@@ -1,4 +1,4 @@
-"""Check yamls that are not ours before Hydra reads them, so that a broken one is one line."""
+"""Check the yamls of users before Hydra reads them, so that a broken one is one line."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from harness.settings.yaml_file import YamlError, compose_yaml
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
-    """Configurations in a folder; raises InputError with file and line for a yaml that cannot be used.
+    """Hydra's source of configurations in a folder, with checked yamls.
 
-    It has the name of Hydra's class: a worker of a sweep is sent the registry with this one in it and then registers
-    Hydra's own, which is refused if a class of another name is there.
+    It has the name of Hydra's class: a worker of a sweep receives the registry with this one in it and then registers
+    Hydra's own, which is refused if a class of another name is registered.
     """
 
     def load_config(self, config_path: str) -> ConfigResult:
+        """Return a configuration.
+
+        Raises
+        ------
+        InputError : a yaml that cannot be used, with file and line.
+        """
         path = Path(self.path, self._normalize_file_name(config_path))
         if path.is_file() and Path(self.path).resolve() != CONF:
             try:
@@ -52,11 +58,11 @@ def _rename_targets(node: Container, path: Path) -> None:
 
 @cache
 def _packaged(provider: str, path: str, config_path: str) -> ConfigResult:
-    """Return a configuration of ours, read once: a sweep composes it for every job."""
+    """Return a configuration of ``conf/``, read once: a sweep composes it for every job."""
     return file_config_source.FileConfigSource(provider, path).load_config(config_path)
 
 
 def register_config_source() -> None:
-    """Let Hydra read every configuration in a file by :class:`FileConfigSource`."""
+    """Make Hydra read files by :class:`FileConfigSource`."""
     Plugins.instance()  # registers Hydra's own sources
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource

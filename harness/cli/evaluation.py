@@ -1,4 +1,4 @@
-"""An evaluation, from the members that a configuration describes to a recorded run: what is heavy is imported here."""
+"""Make an evaluation: from the members that a configuration describes to a recorded run. Imports what is heavy."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def _evaluate(cfg: DictConfig, name: str, tracking: Tracking, key: RunKey) -> No
     level = leak_guard_level(cfg)
     with as_screen_error():
         screen = LoadedScreen(cfg)
-        screen.guard(level)
-        profiles, plan = screen.profiles, screen.bind(plan)
+        screen.check_leaks(level)
+        profiles, plan = screen.profiles, screen.bind_labels(plan)
         wells, splits = plan_splits(plan, profiles)
-    screen.join_scores(plan, wells)
-    audited = screen.some(wells, cfg.audit_wells, plan.seed) if plan.checks else None
+    screen.join_known_effects(plan, wells)
+    audited = screen.audit_subset(wells, cfg.audit_wells, plan.seed) if plan.checks else None
     tags = {**_tags(plan, profiles, wells, splits), RUN_KEY: key.run, PROCESS: " ".join(owner())}
     params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if changes_numbers(key)}))
     content = (profiles.fingerprint, tags["split_fingerprint"])
@@ -72,16 +72,16 @@ def _evaluate(cfg: DictConfig, name: str, tracking: Tracking, key: RunKey) -> No
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", OmegaConf.to_yaml(OmegaConf.create(redacted_config(_resolved(cfg)))))
-        for file, text in (screen.found.files() if screen.found else {}).items():
+        for file, text in (screen.batch_inference.files() if screen.batch_inference else {}).items():
             recorder.text(file, text)
         for table, rows in screen.report.tables.items():
             recorder.table(table, pd.DataFrame(rows))
         run = EvaluationRun(plan, profiles, recorder, units=units, audited=audited)
         scores = run.execute()
         verdict = "" if run.decision is None else f"{plan.name} is {run.decision.headline}\n"
-        taken = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
-        recorder.note(f"{verdict}{format_summary(plan, scores)}{taken}\n\n`{tags['command']}`")
-        print(f"{verdict}{format_summary(plan, scores)}{taken}")
+        restored = f"; {units.taken} parts taken over from an earlier attempt" if units and units.taken else ""
+        recorder.note(f"{verdict}{format_summary(plan, scores)}{restored}\n\n`{tags['command']}`")
+        print(f"{verdict}{format_summary(plan, scores)}{restored}")
         if int(tags["held_out_batches"]) < FEWEST_BATCHES:
             print(format_folds(plan, scores))
     if units:
@@ -95,18 +95,18 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def make_plan(cfg: DictConfig, name: str, split_name: str) -> EvaluationPlan:
-    """Return the members that a configuration chose."""
+    """Return the plan with the members that a configuration chose."""
 
     def members(group: str, *settings: str) -> dict[str, Any]:
-        found = {}
+        chosen_members = {}
         for key, node in (cfg.get(group) or {}).items():
             if isinstance(node, DictConfig) and "_target_" not in node and key not in settings:
                 warnings.warn(
                     f"{group}.{key} is set but not chosen: ignored; choose it by {group}=[..,{key}]", stacklevel=2
                 )
             elif key not in settings:
-                found[str(key)] = make(node)
-        return found
+                chosen_members[str(key)] = make(node)
+        return chosen_members
 
     def make(node: Any) -> Any:
         return instantiate(node, _convert_="all")
@@ -134,7 +134,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> EvaluationPlan:
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested configuration as dotted keys; lists stay values."""
+    """Return a nested configuration by dotted keys; lists stay values."""
     if not isinstance(node, dict):
         return {prefix: node}
     return {k: v for key, value in node.items() for k, v in flatten(value, f"{prefix}.{key}".lstrip(".")).items()}
@@ -156,22 +156,22 @@ def _tags(plan: EvaluationPlan, profiles: Profiles, wells: pd.DataFrame, splits:
 
 
 def format_summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
-    """Return one line: the mean held-out AUROC of each model with its interval."""
+    """Return a line with the mean held-out AUROC of each model and its interval."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
+    means = scores[(scores["metric"] == "auroc") & (scores["over"] == "mean") & scores["model"].isin(plan.models)]
     parts = [
-        f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in shown.itertuples()
+        f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in means.itertuples()
     ]
     return f"{plan.name} ({plan.split_name}): {'; '.join(parts)}"
 
 
 def format_folds(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
-    """Return AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
+    """Return the AUROC of each held-out fold, for so few batches that the interval of the mean says little."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
+    folds = scores[(scores["metric"] == "auroc") & (scores["over"] == "fold") & scores["model"].isin(plan.models)]
     lines = [
         f"  {task}/{model}: " + ", ".join(f"{row.fold} {row.value:.3f}" for row in rows.itertuples())
-        for (task, model), rows in shown.groupby(["task", "model"], sort=False)
+        for (task, model), rows in folds.groupby(["task", "model"], sort=False)
     ]
     few = f"Fewer than {FEWEST_BATCHES} held-out batches: intervals resample plates only. AUROC by held-out fold:"
     return "\n".join([few, *lines])

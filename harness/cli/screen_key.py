@@ -1,4 +1,4 @@
-"""The key of the screen that a configuration names: known before anything heavy is imported, or read."""
+"""Key of the screen that a configuration names, without importing or reading anything heavy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from harness.utils.interruption import defer_interrupts
 
 
 def screen_key(cfg: DictConfig) -> str:
-    """Return the key of the screen's content, as the store has it.
+    """Return the key of the screen's content in the store.
 
     Raises
     ------
-    InputError : settings that the reader refuses, or files that are not there.
+    InputError : settings that the reader refuses, or missing files.
     """
     with as_screen_error():
         with defer_interrupts():
@@ -30,7 +30,7 @@ def screen_key(cfg: DictConfig) -> str:
 
 
 def make_cache(cache: DictConfig | str) -> DirectoryCache:
-    """Return the cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
+    """Return the cache of a configuration; a folder alone, ``cache=FOLDER``, has the default bound.
 
     Raises
     ------

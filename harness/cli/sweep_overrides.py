@@ -1,4 +1,4 @@
-"""The words of a sweep before its jobs are made: Hydra writes them anew for each job, numbers without underscores."""
+"""Overrides of a sweep before its jobs are made: Hydra rewrites them for each job, numbers without underscores."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from harness.settings.kinds import Kind
 
 
 def prepare_sweep(config: DictConfig) -> None:
-    """Check what a sweep goes over, also where an experiment says so, and put quotes around numbers that are text.
+    """Check the values of a sweep, also those of an experiment, and put quotes around numbers that are text.
 
-    ``config`` is the sweep's configuration with ``hydra`` in it, as Hydra's callbacks receive it.
+    ``config`` is the sweep's configuration with ``hydra``, as Hydra's callbacks receive it.
 
     Raises
     ------
-    InputError : a sweep over nothing, or over what are no members.
+    InputError : a sweep over nothing, or over words that are no members.
     """
     words = task_overrides()
-    given = {word.lstrip("+").partition("=")[0] for word in words}
+    keys = {word.lstrip("+").partition("=")[0] for word in words}
     params = OmegaConf.to_container(config.hydra.sweeper.get("params") or OmegaConf.create(), resolve=False)
     assert isinstance(params, dict)
     named = {str(key): value for key, value in params.items()}
-    swept = [f"{key}={value}" for key, value in named.items() if key.lstrip("+") not in given]
+    swept = [f"{key}={value}" for key, value in named.items() if key.lstrip("+") not in keys]
     check_overrides([*swept, *words])
     if config.hydra.job.config_name is None:
         return

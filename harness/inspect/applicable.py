@@ -1,4 +1,4 @@
-"""Tell which members of a group apply to a screen, and why the others do not."""
+"""Decide which members of a group apply to a screen, and why the others do not."""
 
 from __future__ import annotations
 

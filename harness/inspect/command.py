@@ -33,7 +33,7 @@ def page_of(cfg: DictConfig) -> Page:
 
     Raises
     ------
-    InputError : the screen cannot be read, or its batches cannot be told.
+    InputError : the screen cannot be read, or its batches cannot be assigned.
     """
     source = instantiate(cfg.data, _convert_="all")
     try:
@@ -64,5 +64,5 @@ def _duration(outline: ScreenOutline, facts: dict[str, int], split: str) -> str:
 
 
 def cli() -> int:
-    """Exit status as for ``python -m harness``."""
+    """Run ``python -m harness.inspect`` and return its exit status (:func:`harness.cli.command.command`)."""
     return command("inspect", inspect_config)

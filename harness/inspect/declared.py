@@ -1,4 +1,4 @@
-"""Read what members declare of themselves from their source, without importing them: scikit-learn takes seconds."""
+"""Read class attributes of members from their source, without importing them: scikit-learn takes seconds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _source(module: str) -> str:
 
 @cache
 def _imports(module: str) -> dict[str, str]:
-    """Return the full name of what the module imports by ``from ... import``."""
+    """Return the full names of the names that the module imports by ``from ... import``."""
     source = _source(module)
     body = _BODY.search(source)
     head = ast.parse(source[: body.start()] if body else source)

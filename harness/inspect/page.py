@@ -1,4 +1,4 @@
-"""The page that ``python -m harness.inspect`` prints."""
+"""Page printed by ``python -m harness.inspect``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLES = {"norm": "Normalizations (+norm=)", "split": "Splits (split=)", "audit"
 
 @dataclass(frozen=True)
 class Page:
-    """What is printed: the screen, the members of each group, how long an evaluation takes, and the command."""
+    """Printed page: the screen, the members of each group, the duration of an evaluation, and the command."""
 
     outline: ScreenOutline
     batches_from: str
@@ -32,14 +32,14 @@ class Page:
         """Return the page, each line at most ``width`` long where its words allow."""
         sections = [
             wrap_paragraph("", f"{self.outline.name}: {_ABOUT}", width=width, indent=0),
-            self._taken(width), self._plates(width), self._features(width), self._warnings(width),
+            self._columns(width), self._plates(width), self._features(width), self._warnings(width),
             *(self._group(group, width) for group in self.members),
             ["Expected time", *wrap_paragraph("", self.duration, width=width)],
             ["Command", *command_lines(self.command, width=width)],
         ]  # fmt: skip
         return [line for i, section in enumerate(s for s in sections if s) for line in ([""] if i else []) + section]
 
-    def _taken(self, width: int) -> list[str]:
+    def _columns(self, width: int) -> list[str]:
         rows = self.outline.report.tables.get("conventions")
         if not rows:
             return []

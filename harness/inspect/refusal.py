@@ -1,4 +1,4 @@
-"""Show the columns of a table that cannot be read as it is, so that the settings can be described."""
+"""Show the columns of a table that cannot be read with the present settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read of large tables what describes them: the columns that are no features in all rows, features in a few."""
+"""Read large tables partly: metadata columns in all rows, features in a few."""
 
 from __future__ import annotations
 

@@ -18,5 +18,5 @@ def write_montage(cfg: DictConfig) -> None:
 
 
 def cli() -> int:
-    """Exit status as for ``python -m harness``; images that are missing are said, not an error."""
+    """Run ``python -m harness.montage`` and return its exit status; missing images are reported and no error."""
     return command("montage", write_montage)

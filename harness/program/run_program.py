@@ -1,4 +1,4 @@
-"""The frame around every command: ``sys.exit(run_program("harness", load))``."""
+"""Run a command as a program, with signals, output and errors handled: ``sys.exit(run_program("harness", load))``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ BAD_INPUT = 2
 
 
 def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
-    """Do the command that ``load`` imports and return its exit status; what goes wrong is said in one line.
+    """Run the command that ``load`` imports and return its exit status; an error becomes one line on stderr.
 
     Status: what the command returns; 130 interrupted, 143 terminated; 2 if it lacked memory, or if its standard output
-    could not be written; 1 with a traceback, without secrets, for an error that nobody expected.
+    could not be written; 1 with a traceback, without secrets, for an unexpected error.
 
     Parameters
     ----------
-    name : stands before every line on stderr.
+    name : the beginning of every line on stderr.
     load : imports the command and returns it, so that nothing heavy is imported before signals are handled.
     """
     output = guarded_output()
@@ -54,7 +54,7 @@ def run_program(name: str, load: Callable[[], Callable[[], int]]) -> int:
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the traceback of ``error`` and of the errors that it came from, without secrets."""
+    """Return the traceback of ``error`` and of its causes, without secrets."""
     return redacted("".join(traceback.format_exception(error)))
 
 
@@ -88,7 +88,7 @@ def _say(name: str, line: str) -> None:
 
 
 def _show_of_thread(name: str, raised: threading.ExceptHookArgs) -> None:
-    if not interruption.is_ending():  # what its work was cut off from, it complains of
+    if not interruption.is_ending():  # else its errors come from the interrupt
         _say(name, f"{type(raised.exc_value).__name__}: {raised.exc_value}")
 
 

@@ -1,4 +1,4 @@
-"""From an annotation, as it stands in the source, to the kind of value that it describes."""
+"""Translate an annotation, as it stands in the source, into the kind of value that it describes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ import ast
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.settings.kinds import (
-    AnyOf,
-    Boolean,
-    Field,
-    Fields,
-    Integer,
-    Kind,
-    ListOf,
-    MappingOf,
-    Node,
-    Null,
-    Number,
-    Text,
-)
+from harness.settings.composite_kinds import AnyOf, Field, Fields, ListOf, MappingOf, Node
+from harness.settings.kinds import Boolean, Integer, Kind, Null, Number, Text
 from harness.settings.limits import LIMITS, Limit, OneOf
 from harness.settings.source import Module, constant, lookup
 
@@ -33,9 +21,7 @@ _LIMITED = (Integer, Number, Text, ListOf, MappingOf)
 
 
 def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
-    """Return the kind that ``annotation`` describes in ``module``; anything goes if it says nothing that is known
-    here.
-    """
+    """Return the kind that ``annotation`` describes in ``module``; any value is right if it is not understood."""
     if annotation is None:
         return Kind()
     if isinstance(annotation, ast.Constant):
@@ -83,7 +69,7 @@ def _subscripted(node: ast.Subscript, module: Module) -> Kind:
 
 
 def _shape(node: ast.expr, module: Module) -> Fields | None:
-    """Return keys and kinds of a TypedDict; None for anything else."""
+    """Return the keys and kinds of a TypedDict; None for anything else."""
     definition = lookup(module, node.id) if isinstance(node, ast.Name) else None
     if definition is None or not isinstance(definition.node, ast.ClassDef):
         return None
@@ -99,11 +85,11 @@ def _shape(node: ast.expr, module: Module) -> Fields | None:
 
 
 def _limit(node: ast.expr, module: Module) -> Limit | None:
-    """Return ``AtLeast(2)`` and the like; None for anything else that stands in ``Annotated``."""
+    """Return the limit of ``Annotated[..., AtLeast(2)]`` and the like; None for any other expression."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LIMITS):
         return None
     arguments = constant(module, ast.Tuple(node.args, ast.Load()))
-    return LIMITS[node.func.id](*arguments)  # type: ignore[no-any-return]
+    return LIMITS[node.func.id](*arguments)
 
 
 def _either(options: list[Kind]) -> Kind:

@@ -1,4 +1,4 @@
-"""Settings of each command that belong to no member: types and ranges."""
+"""Settings of each command that belong to no member, with types and ranges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from harness.settings.kinds import AnyOf, Field, Fields, Kind, Node, Nodes, Text
+from harness.settings.composite_kinds import AnyOf, Field, Fields, Node, Nodes
+from harness.settings.kinds import Kind, Text
 from harness.settings.limits import (
     Above,
     Address,
@@ -100,14 +101,14 @@ class MontageSettings:
 
 @dataclass
 class ModelSettings:
-    """Settings of ``model`` beside the models."""
+    """Settings of ``model`` next to the models."""
 
     encode: Annotated[str, OneOf("batch", "plate")] | None
 
 
 @dataclass
 class DataSettings:
-    """Settings of ``data`` beside the reader's own; YAML reads ``off`` as false."""
+    """Settings of ``data`` next to those of the reader; YAML reads ``off`` as false."""
 
     leak_guard: Annotated[str, OneOf("error", "warn", "off")] | bool
 
@@ -130,7 +131,7 @@ _OPTIONAL = {"apply": ("norm",)}
 
 
 def command_fields(command: str) -> Fields:
-    """Return settings of the command whose configuration is ``conf/<command>.yaml``."""
+    """Return the settings of the command whose configuration is ``conf/<command>.yaml``."""
     content = read(CONF / f"{command}.yaml")
     typed = _settings(_COMMANDS[command])
     parts: dict[str, Kind] = {
@@ -151,7 +152,7 @@ def command_fields(command: str) -> Fields:
 
 
 def group_settings(group: str) -> Fields:
-    """Return the settings that stand beside the members, or the one member, of a group."""
+    """Return the settings of a group itself, which stand next to its members."""
     return _settings(_GROUP_SETTINGS[group]) if group in _GROUP_SETTINGS else Fields()
 
 

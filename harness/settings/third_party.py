@@ -1,8 +1,8 @@
-"""Settings of estimators that are not ours: facts from their documentation, so that they need not be imported.
+"""Settings of estimators of other packages: facts from their documentation, so that nothing is imported.
 
 Sources: https://lightgbm.readthedocs.io/en/stable/Parameters.html (names, aliases, constraints) and the reference of
 ``LGBMClassifier``; https://scikit-learn.org/stable/modules/generated/sklearn.linear_model.LogisticRegression.html and
-``sklearn.preprocessing.StandardScaler``. What a model would only read from a file or a network is left out.
+``sklearn.preprocessing.StandardScaler``. Settings that name files or network addresses are left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.settings.kinds import AnyOf, Boolean, Field, Fields, Integer, Kind, ListOf, MappingOf, Null, Number, Text
+from harness.settings.composite_kinds import AnyOf, Field, Fields, ListOf, MappingOf
+from harness.settings.kinds import Boolean, Integer, Kind, Null, Number, Text
 from harness.settings.limits import Above, AtLeast, Between, Limit, OneOf
 from harness.settings.problem import Problem
 
@@ -34,7 +35,7 @@ def _word(*words: str) -> Kind:
 
 @dataclass(frozen=True)
 class Alias(Kind):
-    """Another name of a parameter that is always set, so that one of the two would silently be ignored."""
+    """Another name of a parameter that is always set: one of the two would silently be ignored."""
 
     of: str = ""
     is_listed = False
@@ -153,7 +154,7 @@ def _lightgbm() -> Fields:
 
 
 def _logistic_rule(node: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with settings of LogisticRegression that are right one by one."""
+    """Return the problem with a combination of LogisticRegression's settings, if any."""
     penalty, solver = node.get("penalty", "deprecated"), node.get("solver", "lbfgs")
     share = node.get("l1_ratio") or 0
     l1_alone = penalty == "l1" or (penalty == "deprecated" and share == 1)
@@ -167,7 +168,7 @@ def _logistic_rule(node: Mapping[str, Any]) -> str | None:
 
 
 def _lightgbm_rule(node: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with settings of LGBMClassifier that are right one by one."""
+    """Return the problem with a combination of LGBMClassifier's settings, if any."""
     if node.get("force_row_wise") is True and node.get("force_col_wise") is True:
         return "force_col_wise=true: expected one of force_row_wise and force_col_wise, not both"
     draws = node.get("subsample_freq", 0) > 0 and node.get("subsample", 1.0) < 1

@@ -1,4 +1,4 @@
-"""CSV files that people open in a spreadsheet, which takes text from data for a formula and runs it."""
+"""CSV files for spreadsheets, which take text from data for formulas and run them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FULL_WIDTH = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def escape_formula(cell: Any) -> Any:
-    """Return ``cell`` as it is, but text that a spreadsheet would take for a formula with an apostrophe before it.
+    """Return ``cell``, with an apostrophe before text that a spreadsheet would take for a formula.
 
     Numbers stay numbers, also those written as text: ``-3.5`` is no formula.
     """

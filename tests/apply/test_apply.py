@@ -16,7 +16,7 @@ from command import MAPPING, Outcome, _as_process, wide
 
 from harness.apply import writers
 from harness.apply.command import cli
-from harness.apply.profiles import ByPlate, select_features
+from harness.apply.profiles import PlateStatistics, select_features
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
@@ -251,11 +251,11 @@ def test_statistics_of_plates_are_kept_for_the_record_unless_they_are_large(
     plate = tiny[1]
     by_hand = DmsoWithin().fit([plate])
     np.testing.assert_array_equal(kept["0"][plate.name].mean_, by_hand.mean_)
-    monkeypatch.setattr("harness.apply.profiles.KEPT_BYTES", 1000)
+    monkeypatch.setattr("harness.apply.profiles.MOST_BYTES", 1000)
     done(tmp_path, "+norm=dmso_within", *TINY, "force=true")
     assert serialization.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"] == {}
     assert "left out" in json.loads((tmp_path / "x.provenance.json").read_text())["statistics_by_plate_or_batch"]
-    assert ByPlate().complete
+    assert PlateStatistics().complete
 
 
 def test_nothing_is_overwritten_unless_asked_to(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ REFUSED = {
     "no plus in a sweep": (("-m", "norm=raw,noise"), ["+norm=NAME"]),
     "no -m": (("+norm=raw,noise",), ["add -m"]),
     "unknown in a sweep": (("-m", "+norm=raw,bogus", *SMALL), ["'bogus'", *NORMS]),
-    "norm twice": (("+norm=raw", "+norm=noise"), ["norm is given twice"]),
+    "norm twice": (("+norm=raw", "+norm=noise"), ["norm is set twice"]),
     "unknown experiment": (("+experiment=bogus",), ["experiment", "'bogus'", "origin_four"]),
     "unknown setting of norm": (("+norm=raw", "norm.foo=1", *SMALL), ["norm.foo"]),
     "unknown option of norm": (("+norm=raw", "+norm.foo=1", *SMALL), ["raw: norm.foo: there is no such setting"]),

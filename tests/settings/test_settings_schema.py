@@ -15,8 +15,9 @@ from hydra.utils import get_class, get_method
 
 from harness.settings.check import find_problems, kind_at, restore_text
 from harness.settings.commands import command_fields
+from harness.settings.composite_kinds import AnyOf, Fields, ListOf
 from harness.settings.describe import describe
-from harness.settings.kinds import MISSING, AnyOf, Fields, Integer, Kind, ListOf, Text
+from harness.settings.kinds import MISSING, Integer, Kind, Text
 from harness.settings.limits import Address, FilePath, Keys, OneOf
 from harness.settings.members import CONF, Groups, read
 from harness.settings.problem import format_value, nearest_name
