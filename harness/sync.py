@@ -23,19 +23,19 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    commands = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m harness.sync",
         description="Send results to a server that did not answer during a run.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
-    commands.add_argument(
+    arguments.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
+    arguments.add_argument(
         "--outbox", help="the outbox itself, of runs with tracking.outbox=FOLDER (default: FOLDER/outbox)"
     )
-    commands.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
-    commands.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
-    return commands
+    arguments.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
+    arguments.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,8 @@ from command import MAPPING, Outcome, _as_process, wide
 
 from harness.apply import writers
 from harness.apply.command import cli
-from harness.apply.profiles import PlateStatistics, select_features
+from harness.apply.fitted_normalization import select_features
+from harness.apply.profiles import PlateStatistics
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles

@@ -49,7 +49,7 @@ def test_every_order_is_the_same_to_hydra() -> None:
         (["--bogus"], "there is no option --bogus; --hydra-help lists them, settings are written key=value"),
         (["-x", "a=1"], "there is no option -x"),
         (["a=1", "--config-dir"], "--config-dir needs a value after it"),
-        (["--cfg"], "--cfg needs one of job, hydra, all behind it"),
+        (["--cfg"], "--cfg needs one of job, hydra, all after it"),
         (["--cfg", "nope"], "--cfg nope: expected one of job, hydra, all"),
         (["--config"], "--config can mean --config-dir, --config-name, --config-path; write it in full"),
     ],
