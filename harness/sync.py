@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.program.run_program import run_program
 
-EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends what was
-left there, in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
+EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends the pending
+results in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
 it is safe. Deleting a folder in the outbox gives its run up.
 
 examples:

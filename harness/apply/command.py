@@ -11,7 +11,7 @@ from harness.utils.interruption import defer_interrupts
 
 
 def apply(cfg: DictConfig) -> None:
-    """Normalize what ``cfg`` describes and write profiles, statistics and provenance, all or none."""
+    """Normalize the screen of ``cfg`` and write profiles, statistics and provenance, all or none."""
     if not OmegaConf.is_missing(cfg, "norm"):
         resolve_norm(cfg)
     check_settings(cfg, "apply")

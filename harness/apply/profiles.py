@@ -13,6 +13,7 @@ from harness.apply.fitted_normalization import fit_normalization, load_normaliza
 from harness.apply.provenance import provenance_of, sha256_of
 from harness.apply.writers import metadata_first, writer_of
 from harness.cli.chosen_norm import resolve_norm
+from harness.cli.output_targets import check_targets
 from harness.core.exceptions import InputError
 from harness.data.wells.aggregation import check_method
 from harness.norm.base import Normalizer
@@ -46,13 +47,15 @@ class PlateStatistics:
 
 
 def apply_config(cfg: DictConfig) -> None:
-    """Normalize what ``cfg`` describes and write profiles, statistics and provenance, all or none."""
+    """Normalize the screen of ``cfg`` and write profiles, statistics and provenance, all or none."""
     name = "" if OmegaConf.is_missing(cfg, "norm") else resolve_norm(cfg)
     check_method(cfg.aggregate)
     out = Path(cfg.out)
     writer = writer_of(out)
     targets = [out, out.with_suffix(".statistics.npz"), out.with_suffix(".provenance.json")]
-    _check_targets(targets, cfg)
+    if cfg.fitted is not None:
+        _check_fitted(cfg, targets)
+    check_targets(targets, force=cfg.force)
     fitted = fit_normalization(cfg, name) if cfg.fitted is None else load_normalization(cfg)
     profiles, lines = fitted.profiles, fitted.lines()
     wells = metadata_first(output_table(profiles, cfg.aggregate), profiles.features)
@@ -75,20 +78,12 @@ def apply_config(cfg: DictConfig) -> None:
     print("\n".join(lines))
 
 
-def _check_targets(targets: list[Path], cfg: DictConfig) -> None:
-    present = existing(targets)
-    for target in present:
-        refuse_all_but_files(target, f"out={cfg.out}")
-    if not targets[0].parent.is_dir():
-        raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
-    if cfg.fitted is not None:
-        existing([Path(cfg.fitted)])
-        refuse_all_but_files(Path(cfg.fitted), f"fitted={cfg.fitted}")
-        if not OmegaConf.is_missing(cfg, "norm"):
-            raise InputError("both +norm and fitted are given; fitted already says which normalization: leave one out")
-        if Path(cfg.fitted).resolve() in [target.resolve() for target in targets]:
-            raise InputError(f"out={cfg.out} would overwrite fitted={cfg.fitted}; choose another name")
-    if present and not cfg.force:
-        raise InputError(
-            f"{', '.join(map(str, present))} exists already; choose another out, or add force=true to overwrite"
-        )
+def _check_fitted(cfg: DictConfig, targets: list[Path]) -> None:
+    """Refuse ``fitted`` if it is no file, would be overwritten, or leaves no choice to ``+norm``."""
+    file = Path(cfg.fitted)
+    existing([file])
+    refuse_all_but_files(file, f"fitted={cfg.fitted}")
+    if not OmegaConf.is_missing(cfg, "norm"):
+        raise InputError("both +norm and fitted are set; fitted already has a normalization: leave one out")
+    if file.resolve() in [target.resolve() for target in targets]:
+        raise InputError(f"out={cfg.out} would overwrite fitted={cfg.fitted}; choose another name")

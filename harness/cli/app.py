@@ -14,7 +14,7 @@ from harness.utils.interruption import defer_interrupts
 
 
 def evaluate_config(cfg: DictConfig) -> str:
-    """Evaluate and record what ``cfg`` describes, unless that is done already; return the outcome."""
+    """Make and record the evaluation that ``cfg`` describes, unless it is finished; return the outcome."""
     name = resolve_norm(cfg)
     check_settings(cfg, "config")
     fill_search_spaces(cfg)  # they are a part of what makes two runs the same

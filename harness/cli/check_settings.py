@@ -1,4 +1,4 @@
-"""Check every setting of a composed configuration against its schema; name file and line of what is wrong."""
+"""Check every setting of a composed configuration against its schema; name the file and line of a problem."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.cli.argument_order import parse_arguments
+from harness.cli.argument_order import Arguments, parse_arguments
 from harness.cli.check_overrides import check_overrides, check_sizes
 from harness.cli.config_source import register_config_source
 from harness.cli.disk_errors import translate_disk_errors
@@ -56,24 +57,16 @@ def command(config_name: str, body: Body, results: list[JobResult] | None = None
     def job(cfg: DictConfig) -> None:
         started.append(1)
         if channel.is_local:
-            try:
-                results.append(run_job(cfg, body))
-            except KeyboardInterrupt as interrupt:
-                results.append(JobResult(status_of(interrupt), FAILED))
-                raise
+            _run_locally(cfg, body, results)
         else:
             run_job_in_worker(cfg, body, channel)
 
     try:
-        line = parse_arguments(sys.argv[1:])
-        check_sizes(line.overrides)
-        overrides = [_readable(word) for word in line.overrides]
-        sys.argv[1:] = [*line.options, *overrides]
-        register_config_source()
+        line = _parse_command_line()
         if "help" in line.values:
             from harness.cli.help_text import help_text
 
-            print(help_text(config_name, overrides, line.values.get("config_dir")))
+            print(help_text(config_name, line.overrides, line.values.get("config_dir")))
             return 0
         check_overrides(sys.argv[1:])
         register_plugins()
@@ -93,13 +86,32 @@ def command(config_name: str, body: Body, results: list[JobResult] | None = None
     return _worst_status(results)
 
 
+def _run_locally(cfg: DictConfig, body: Body, results: list[JobResult]) -> None:
+    """Run a job in this process; one that is interrupted counts as failed."""
+    try:
+        results.append(run_job(cfg, body))
+    except KeyboardInterrupt as interrupt:
+        results.append(JobResult(status_of(interrupt), FAILED))
+        raise
+
+
+def _parse_command_line() -> Arguments:
+    """Parse the command line, and rewrite ``sys.argv`` in a form that Hydra reads."""
+    line = parse_arguments(sys.argv[1:])
+    check_sizes(line.overrides)
+    line = replace(line, overrides=[_readable(word) for word in line.overrides])
+    sys.argv[1:] = [*line.options, *line.overrides]
+    register_config_source()
+    return line
+
+
 def _worst_status(results: Sequence[JobResult]) -> int:
     statuses = {result.status for result in results}
     return next((status for status in _WORST_FIRST if status in statuses), 0)
 
 
 def _folder_error(error: OSError) -> str:
-    """Return what is wrong with the working folder, or with those that Hydra makes."""
+    """Return the line about an error of the working folder, or of a folder that Hydra makes."""
     if is_working_folder_deleted():
         return "the working folder was deleted; change into one that exists"
     folder = f"the folder {error.filename} cannot be made or read ({error.strerror})"

@@ -33,7 +33,7 @@ def list_members(group: str) -> str:
 
 
 def format_error(error: BaseException, command: str = "config") -> str:
-    """Return one line: the value, what was expected, what to do.
+    """Return one line: the value, the expectation, the remedy.
 
     ``command``: name of the composed configuration, ``conf/<command>.yaml``, whose names are suggested.
     """

@@ -1,4 +1,4 @@
-"""Make an evaluation: from the members that a configuration describes to a recorded run. Imports what is heavy."""
+"""Make an evaluation, from the members that a configuration describes to a recorded run. Its imports are heavy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from harness.utils.redaction import redacted_config, redacted_value
 
 
 def record_evaluation(cfg: DictConfig, name: str, data: str) -> str:
-    """Evaluate and record what ``cfg`` describes, unless that is done already; return the outcome.
+    """Make and record the evaluation that ``cfg`` describes, unless it is finished; return the outcome.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def run_job(cfg: DictConfig, body: Body) -> JobResult:
 
 
 def run_job_in_worker(cfg: DictConfig, body: Body, channel: WorkerChannel) -> None:
-    """Call ``body`` in a worker on its share of the cores, and send the result with what it printed."""
+    """Call ``body`` in a worker on its share of the cores, and send the result with its output."""
     if not channel.is_open:
         return
     number = int(HydraConfig.get().job.num)

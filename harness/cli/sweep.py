@@ -35,7 +35,7 @@ _HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 
 @dataclass
 class _Sweep:
-    """A running sweep: the channel of its workers, what to undo at its end, and where its jobs record."""
+    """A running sweep: the channel of its workers, actions to undo at its end, and the tracking of its jobs."""
 
     channel: WorkerChannel
     stack: ExitStack

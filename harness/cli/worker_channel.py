@@ -19,7 +19,7 @@ _MESSAGE = re.compile(r"[0-9]+\.(json|running)")
 
 @dataclass(frozen=True)
 class JobResult:
-    """Result of a job: its exit status, its outcome (:mod:`harness.cli.sweep_counts`) and what it printed."""
+    """Result of a job: its exit status, its outcome (:mod:`harness.cli.sweep_counts`) and its output."""
 
     status: int
     outcome: str = ""

@@ -17,7 +17,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # OmegaConf's own 
 
 @dataclass(frozen=True)
 class Member:
-    """A member of a configuration group; ``reason`` says why it does not apply, ``""`` if it does."""
+    """A member of a configuration group; ``reason`` tells why it does not apply; empty if it does."""
 
     name: str
     reason: str

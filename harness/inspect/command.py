@@ -23,7 +23,7 @@ GROUPS = ("norm", "split", "audit", "baseline")
 
 
 def inspect_config(cfg: DictConfig) -> None:
-    """Print what is in the screen that ``cfg`` names and what applies to it."""
+    """Print the description of the screen that ``cfg`` names."""
     check_settings(cfg, "inspect")
     print("\n".join(page_of(cfg).lines(text_width())))
 

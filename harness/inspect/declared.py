@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_BODY = re.compile(r"^(?:class |def |async def |@|if )", re.MULTILINE)  # what follows the imports of a module
-_METHOD = re.compile(r"^    (?:def |async def |@)", re.MULTILINE)  # what follows the attributes of a class
+_BODY = re.compile(r"^(?:class |def |async def |@|if )", re.MULTILINE)  # begins the part after the imports of a module
+_METHOD = re.compile(r"^    (?:def |async def |@)", re.MULTILINE)  # begins the part after the attributes of a class
 
 
 def targets_of(node: object) -> Iterator[str]:

@@ -29,7 +29,7 @@ class Page:
     command: list[str]
 
     def lines(self, width: int) -> list[str]:
-        """Return the page, each line at most ``width`` long where its words allow."""
+        """Return the page, each line at most ``width`` long unless a word is longer."""
         sections = [
             wrap_paragraph("", f"{self.outline.name}: {_ABOUT}", width=width, indent=0),
             self._columns(width), self._plates(width), self._features(width), self._warnings(width),

@@ -92,7 +92,7 @@ def read_header(path: Path) -> Header | None:
                 line = file.readline()
             return Header(max(",\t;", key=line.count), line)
     except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException):
-        return None  # the reader says what is wrong with it
+        return None  # the reader reports the problem
     return None
 
 

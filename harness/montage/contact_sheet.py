@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
+from harness.cli.output_targets import check_targets
 from harness.core.exceptions import InputError
 from harness.montage.collect import collect_tiles
 from harness.montage.compose import colours_of, display_range
@@ -14,8 +15,7 @@ from harness.montage.image import READ
 from harness.montage.sheet import draw_sheet
 from harness.montage.template import Template
 from harness.montage.wells import listed_wells, recorded_wells, select_run
-from harness.norm.engine.serialization import existing, replacing
-from harness.utils.file_kinds import refuse_all_but_files
+from harness.norm.engine.serialization import replacing
 from harness.utils.spreadsheet_csv import spreadsheet_csv
 from harness.utils.text import as_list as as_list
 
@@ -77,15 +77,7 @@ def _check(cfg: DictConfig, targets: list[Path]) -> None:
             raise InputError(f"{name}={cfg[name]}: expected at least {least}")
     if targets[0].suffix.lower() != ".png":
         raise InputError(f"out={cfg.out}: expected a name that ends with .png")
-    present = existing(targets)
-    for target in present:
-        refuse_all_but_files(target, f"out={cfg.out}")
-    if not targets[0].parent.is_dir():
-        raise InputError(f"out={cfg.out}: there is no folder {str(targets[0].parent)!r}; make it, or choose another")
-    if present and not cfg.force:
-        raise InputError(
-            f"{', '.join(map(str, present))} exists already; choose another out, or add force=true to overwrite"
-        )
+    check_targets(targets, force=cfg.force)
 
 
 def _wells(cfg: DictConfig) -> tuple[pd.DataFrame, str]:

@@ -18,7 +18,7 @@ _NO_PADDING = re.compile(r"[{/]|\d{3}")
 
 
 class Refused(Exception):  # noqa: N818 - the status of one image, drawn in its place
-    """A value from data that may not stand in a path; the message says which and why."""
+    """Refusal of a value from data in a path; the message names the value and the reason."""
 
 
 class Template:

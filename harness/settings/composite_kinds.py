@@ -70,7 +70,7 @@ class MappingOf(Kind):
 
 @dataclass(frozen=True)
 class Node(Kind):
-    """A member: a mapping with ``_target_``; what its settings may be is checked with its own schema."""
+    """A member: a mapping with ``_target_``, whose settings are checked with its own schema."""
 
     name = "a member with _target_, see conf/"
 

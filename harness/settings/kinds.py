@@ -1,4 +1,4 @@
-"""Kinds of single values that a setting may take: each knows what it expects and what is wrong with a value."""
+"""Kinds of single values of a setting: each describes the values that it expects, and the problem with others."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Kind:
 
     name = "anything"
     limits: tuple[Limit, ...] = ()
-    is_listed = True  # among the settings that there are
+    is_listed = True  # among the names of settings
 
     @property
     def expected(self) -> str:
-        """In words, what a value should be."""
+        """Words for the expected value."""
         return " ".join([self.name, *(limit.words for limit in self.limits if limit.words)])
 
     def expected_of(self, value: Any) -> str:
-        """Return the words for what was expected in place of ``value``."""
+        """Return words for the value that was expected in place of ``value``."""
         empty = value in ("", [], {}) and any(isinstance(limit, NotEmpty) for limit in self.all_limits)
         return f"{self.expected}, not empty" if empty else self.expected
 

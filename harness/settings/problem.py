@@ -1,4 +1,4 @@
-"""Problems of settings in one line: the value, what was expected, the nearest name."""
+"""Problems of settings in one line: the value, the expectation, the nearest name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Problem:
 
 
 def format_value(value: Any) -> str:
-    """Return a value as a user would write it, cut where it is long; text in quotes."""
+    """Return a value as a user would write it, shortened if long; text in quotes."""
     words = {True: "true", False: "false", None: "null"}
     if value is None or isinstance(value, bool):
         return words[value]

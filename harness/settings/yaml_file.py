@@ -158,7 +158,7 @@ def _entries(node: yaml.Node) -> list[yaml.Node]:
 def file_texts(path: Path, group: str) -> dict[str, Any]:
     """Return the values of a yaml as they are written, nested as in the configuration; empty if it cannot be read.
 
-    ``group``: of the file, below which its settings stand unless it says ``# @package _global_``.
+    ``group``: of the file; its settings belong below it unless the file begins with ``# @package _global_``.
     """
     try:
         node = compose_yaml(path)
