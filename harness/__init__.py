@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from harness.core.moved_modules import register_moved_modules
+
 if TYPE_CHECKING:
     from harness.core.exceptions import InputError, NotApplicable
     from harness.core.profiles import Profiles
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = ["InputError", "NotApplicable", "Profiles", "evaluate", "normalize", "profiles_from_frame", "score_table"]
+
+register_moved_modules()
 
 _MODULES = {
     "InputError": "harness.core.exceptions",

@@ -1,4 +1,4 @@
-"""``python -m harness.sync``: send to a server what it could not be told."""
+"""``python -m harness.sync``: send results to a server that did not answer during a run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.program.run_program import run_program
 
-EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends what was
-left there, in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
+EPILOG = """Runs against a server keep their results in FOLDER/outbox until the server has them. This sends the pending
+results in order, ends each run as it ended (a run that was killed as KILLED) and empties the outbox. Repeating
 it is safe. Deleting a folder in the outbox gives its run up.
 
 examples:
@@ -22,21 +22,24 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    """Return the parser of the command line."""
+    arguments = argparse.ArgumentParser(
         prog="python -m harness.sync",
         description="Send results to a server that did not answer during a run.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
-    p.add_argument("--outbox", help="the outbox itself, of runs with tracking.outbox=FOLDER (default: FOLDER/outbox)")
-    p.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
-    p.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
-    return p
+    arguments.add_argument("--folder", default="mlruns", help="folder that holds the outbox (default: %(default)s)")
+    arguments.add_argument(
+        "--outbox", help="the outbox itself, of runs with tracking.outbox=FOLDER (default: FOLDER/outbox)"
+    )
+    arguments.add_argument("--uri", help="address of the server (default: the one that each run was made on)")
+    arguments.add_argument("--timeout", type=float, default=60.0, help="seconds for each call (default: %(default)s)")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0 where nothing is left to send, 2 with one line on stderr for each run that could not be sent."""
+    """Send pending results; return 0 if none is left, 2 with a line on stderr for each run that could not be sent."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     options = parser().parse_args(argv)
     from harness.tracking.resend import resend_pending

@@ -1,1 +1,1 @@
-"""Normalized profiles as files: ``python -m harness.apply``."""
+"""Write normalized profiles to files: ``python -m harness.apply``."""

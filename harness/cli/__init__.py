@@ -1,1 +1,1 @@
-"""From a command line to what it asks for: the only package that reads Hydra configurations, but for entry points."""
+"""Commands: from a command line by Hydra's configuration to a recorded evaluation."""

@@ -1,4 +1,4 @@
-"""Options and overrides of a command line in any order; Hydra's parser wants all overrides in one place."""
+"""Parse options and overrides of a command line in any order; Hydra's parser expects all overrides in one place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.core.exceptions import InputError
 
 @dataclass(frozen=True)
 class Arguments:
-    """A command line.
+    """A parsed command line.
 
     Attributes
     ----------
@@ -27,14 +27,14 @@ class Arguments:
     values: Mapping[str, str | None]
 
 
-def arguments(words: Sequence[str]) -> Arguments:
-    """Return the options, with the values they take, and the overrides; each in the order it was given.
+def parse_arguments(words: Sequence[str]) -> Arguments:
+    """Separate options with their values from overrides, each in the order of the command line.
 
-    Words behind ``--`` are overrides.
+    Words after ``--`` are overrides.
 
     Raises
     ------
-    InputError : an option that there is not, or one without its value or with another than it takes.
+    InputError : an unknown option, or one without its value or with a value that it does not take.
     """
     actions = _actions()
     options: list[str] = []
@@ -49,49 +49,50 @@ def arguments(words: Sequence[str]) -> Arguments:
         if not word.startswith("-") or word == "-":
             overrides.append(word)
             continue
-        name, equals, given = word.partition("=")
+        name, equals, value = word.partition("=")
         action = _action(actions, name)
         options.append(word)
-        values[action.dest] = given if equals else None
+        values[action.dest] = value if equals else None
         if action.nargs == 0:
             continue
         if not equals and rest and _is_value(action, rest[0]):
-            given, equals = rest.pop(0), "="
-            options.append(given)
-            values[action.dest] = given
-        _check(action, name, given if equals else None)
+            value, equals = rest.pop(0), "="
+            options.append(value)
+            values[action.dest] = value
+        _check(action, name, value if equals else None)
     return Arguments(options, overrides, values)
 
 
 def _actions() -> Mapping[str, Action]:
-    """Return hydra's options by their spellings."""
+    """Return Hydra's options by their spellings."""
     return {name: action for action in get_args_parser()._actions for name in action.option_strings}
 
 
 def _action(actions: Mapping[str, Action], name: str) -> Action:
-    """Return the option of a spelling, or of a beginning that only one option has."""
+    """Return the option with a spelling, or with a prefix that only one option has."""
     if name in actions:
         return actions[name]
     matching = {id(action): action for key, action in actions.items() if name[:2] == "--" and key.startswith(name)}
     if len(matching) == 1:
         return next(iter(matching.values()))
     if matching:
-        meant = ", ".join(sorted(key for key in actions if key.startswith(name)))
-        raise InputError(f"{name} can mean {meant}; write it in full")
+        candidates = ", ".join(sorted(key for key in actions if key.startswith(name)))
+        raise InputError(f"{name} can mean {candidates}; write it in full")
     raise InputError(f"there is no option {name}; --hydra-help lists them, settings are written key=value")
 
 
 def _is_value(action: Action, word: str) -> bool:
-    """Return whether ``word`` belongs to the option before it; of an option that needs none, only a choice of its own
-    does.
+    """Return whether ``word`` is the value of the option before it.
+
+    An option with an optional value takes only one of its choices.
     """
     return not word.startswith("-") and (action.nargs != "?" or action.choices is None or word in action.choices)
 
 
-def _check(action: Action, name: str, given: str | None) -> None:
+def _check(action: Action, name: str, value: str | None) -> None:
     choices = None if action.choices is None else [str(choice) for choice in action.choices]
-    wanted = f"one of {', '.join(choices)}" if choices else "a value"
-    if given is None and action.nargs != "?":
-        raise InputError(f"{name} needs {wanted} behind it")
-    if given is not None and choices and given not in choices:
-        raise InputError(f"{name} {given}: expected {wanted}")
+    expected = f"one of {', '.join(choices)}" if choices else "a value"
+    if value is None and action.nargs != "?":
+        raise InputError(f"{name} needs {expected} after it")
+    if value is not None and choices and value not in choices:
+        raise InputError(f"{name} {value}: expected {expected}")

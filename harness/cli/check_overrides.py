@@ -1,4 +1,4 @@
-"""The words of a command line, checked before Hydra composes: what it would answer with a traceback, or not at all."""
+"""Check the words of a command line before Hydra composes, which would answer with a traceback or not at all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 
-from harness.cli.literal_overrides import parsed
+from harness.cli.literal_overrides import parse_override
 from harness.core.exceptions import InputError
 from harness.settings.limits import FilePath
 from harness.settings.members import Groups
-from harness.settings.problem import hint, written
+from harness.settings.problem import format_value, hint
 
 CHAINS = "norm"  # the group whose list is a chain
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
@@ -25,8 +25,8 @@ _DEEPEST = 20  # levels of lists and mappings
 _MOST_JOBS = 100_000  # of one sweep
 
 
-def check_words(words: Sequence[str]) -> None:
-    """Refuse members that are no names, sweeps over nothing, and folders that cannot be.
+def check_overrides(words: Sequence[str]) -> None:
+    """Refuse members that are no names, sweeps over nothing, and impossible folders.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def check_words(words: Sequence[str]) -> None:
     names = [*groups.groups(), "experiment"]
     jobs = 1
     for word in words:
-        override = None if word.startswith("-") else parsed(word)
+        override = None if word.startswith("-") else parse_override(word)
         if override is None or override.is_delete():
             continue
         key = override.key_or_group
@@ -55,11 +55,11 @@ def check_words(words: Sequence[str]) -> None:
         for value in values if key == _JOBS else ():
             if not isinstance(value, int) or isinstance(value, bool) or not -1024 <= value <= 1024 or value == 0:
                 expected = "a whole number of workers from 1 to 1,024, or -1 for one on each core"
-                raise InputError(f"{_JOBS}={written(value)}: expected {expected}")
+                raise InputError(f"{_JOBS}={format_value(value)}: expected {expected}")
 
 
 def check_sizes(words: Sequence[str]) -> None:
-    """Refuse words that Hydra's grammar would take minutes or the whole stack to read.
+    """Refuse words on which Hydra's grammar would spend minutes or the whole stack.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def check_sizes(words: Sequence[str]) -> None:
 
 
 def _folders(words: Iterable[str]) -> Iterator[Path]:
-    """Yield folders of ``--config-dir`` and ``hydra.searchpath``.
+    """Yield the folders of ``--config-dir`` and ``hydra.searchpath``.
 
     Raises
     ------
@@ -95,13 +95,13 @@ def _folders(words: Iterable[str]) -> Iterator[Path]:
                 raise InputError(f"--config-dir {folder}: there is no such folder")
             yield folder.absolute()
         elif option.lstrip("+") == "hydra.searchpath":
-            override = parsed(word)
+            override = parse_override(word)
             paths = override.value() if override is not None else []
             yield from (Path(str(path).removeprefix("file://")) for path in (paths if isinstance(paths, list) else []))
 
 
 def _values(override: Override, groups: Groups) -> Iterator[Any]:
-    """Yield the values of an override, one unless it is a sweep.
+    """Yield the values of an override: one, unless it is a sweep.
 
     Raises
     ------
@@ -122,8 +122,8 @@ def _values(override: Override, groups: Groups) -> Iterator[Any]:
         members = groups.members(key)
         matching = [name for name in members if value.filter([name])]
         if not matching:
-            near = hint(value.include[0].strip("*?") if value.include else "", members)
-            raise InputError(f"{line}: matches no member of {key}; {near}choose from {', '.join(members)}")
+            suggestion = hint(value.include[0].strip("*?") if value.include else "", members)
+            raise InputError(f"{line}: matches no member of {key}; {suggestion}choose from {', '.join(members)}")
         yield from matching
     elif isinstance(value, ChoiceSweep):
         if not value.list:
@@ -140,27 +140,31 @@ def _check_member(group: str, value: Any, groups: Groups) -> None:
     form = f"{plus}{group}=NAME" + (f" or {plus}{group}=[NAME,...]" if listed else "")
     entries = value if isinstance(value, list) else [value]
     if isinstance(value, list) and not listed:
-        raise InputError(f"{group}={written(value)}: {group} takes one member, not a list; expected {form}")
+        raise InputError(f"{group}={format_value(value)}: {group} takes one member, not a list; expected {form}")
     if group == CHAINS and value == []:
         raise InputError(f"{group}=[]: no normalization in the list; expected {form} with {', '.join(members)}")
     for entry in entries:
         if not isinstance(entry, str) or not entry.strip():
             expected = f"expected {form} with {', '.join(members)}"
-            raise InputError(f"{group}={written(value)}: {written(entry)} is the name of no member; {expected}")
+            raise InputError(
+                f"{group}={format_value(value)}: {format_value(entry)} is the name of no member; {expected}"
+            )
         if entry not in members and not any(mark in entry for mark in "/@$"):
-            near = _elsewhere(entry, groups) or hint(entry, members)
-            raise InputError(f"{group}: there is no {written(entry)}; {near}choose one of {', '.join(members)}")
+            suggestion = _in_other_group(entry, groups) or hint(entry, members)
+            raise InputError(
+                f"{group}: there is no {format_value(entry)}; {suggestion}choose one of {', '.join(members)}"
+            )
 
 
-def _elsewhere(name: str, groups: Groups) -> str:
-    """Say how to choose a member that another group has, or nothing."""
+def _in_other_group(name: str, groups: Groups) -> str:
+    """Return how to choose a member of another group; empty if there is none."""
     others = [group for group in groups.groups() if name in groups.members(group) and groups.takes_list(group)]
     return f"{name} is a member of {others[0]}: {others[0]}=[{name}]; " if others else ""
 
 
 def _check_folder(key: str, value: Any) -> None:
     if not isinstance(value, str) or not FilePath().holds(value):
-        raise InputError(f"{key}={written(value)}: expected a folder")
+        raise InputError(f"{key}={format_value(value)}: expected a folder")
     path = Path(value).absolute()
     blocking = next((part for part in (path, *path.parents) if part.exists()), path)
     if not blocking.is_dir():

@@ -1,4 +1,4 @@
-"""The check of a composed configuration: text as it was written, every setting against its schema, files with lines."""
+"""Check every setting of a composed configuration against its schema; name the file and line of a problem."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
-from harness.cli.literal_overrides import task_words, texts
+from harness.cli.literal_overrides import literal_texts, task_overrides
 from harness.cli.screen_error import ScreenError
 from harness.core.exceptions import InputError
-from harness.settings.check import problems, restored
+from harness.settings.check import find_problems, restore_text
 from harness.settings.commands import command_fields
 from harness.settings.members import CONF, Groups
 from harness.settings.problem import Problem
@@ -26,27 +26,27 @@ _FILE = "file://"
 def check_settings(cfg: DictConfig, command: str) -> None:
     """Refuse settings that cannot be used, before anything is read or computed.
 
-    Settings that are text are put back into ``cfg`` as they were written where Hydra read a number.
+    Text that Hydra read as a number is put back into ``cfg`` as it was written.
 
     Raises
     ------
-    InputError : the first setting that is wrong, unknown, or refers to one that there is not.
+    InputError : the first setting that is wrong, unknown, or refers to one that does not exist.
     """
-    words = task_words()
+    words = task_overrides()
     restore_texts(cfg, command, words)
     settings = plain_settings(cfg)
-    problem = next(problems(settings, command, groups()), None)
+    problem = next(find_problems(settings, command, groups()), None)
     if problem is not None:
         error = InputError if problem.key.split(".")[0] == "norm" else ScreenError
         raise error(redacted(f"{problem}{_place(problem, words)}"))
 
 
 def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[str]:
-    """Put text back as it was written; returns the dotted keys whose values changed."""
+    """Put text back into ``cfg`` as it was written; return the dotted keys whose values changed."""
     settings, schema = plain_settings(cfg), command_fields(command)
     changed = settings
-    for tree in [*(file_texts(file, group) for file, group in added_files()), texts(words)]:
-        changed = restored(schema, changed, tree)
+    for tree in [*(file_texts(file, group) for file, group in added_files()), literal_texts(words)]:
+        changed = restore_text(schema, changed, tree)
     keys = list(_differences("", settings, changed))
     with open_dict(cfg):
         for key, value in keys:
@@ -55,12 +55,12 @@ def restore_texts(cfg: DictConfig, command: str, words: Sequence[str]) -> list[s
 
 
 def groups() -> Groups:
-    """Return members of ``conf/`` and of the folders that the command line added."""
+    """Return the members of ``conf/`` and of the folders that the command line added."""
     return Groups.of(added_folders())
 
 
 def added_folders() -> list[Path]:
-    """Return folders with configurations beside ``conf/``, from ``--config-dir`` and ``hydra.searchpath``."""
+    """Return the folders of configurations other than ``conf/``: of ``--config-dir`` and ``hydra.searchpath``."""
     if not HydraConfig.initialized():
         return []
     paths = [str(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
@@ -69,9 +69,7 @@ def added_folders() -> list[Path]:
 
 
 def added_files() -> Iterator[tuple[Path, str]]:
-    """Yield yamls of the chosen members that lie in added folders, each with its group, in the order of their
-    choice.
-    """
+    """Yield the yamls of chosen members that lie in added folders, each with its group, in order of choice."""
     choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
     for group, choice in choices.items():
         for member in [choice] if isinstance(choice, str) else choice or []:
@@ -99,7 +97,7 @@ def plain_settings(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _unresolved(key: str, node: Any) -> Iterator[str]:
-    """Yield dotted keys whose interpolation cannot be resolved."""
+    """Yield the dotted keys whose interpolation cannot be resolved."""
     names: Iterable[Any] = node.keys() if isinstance(node, DictConfig) else ()
     for name in range(len(node)) if isinstance(node, ListConfig) else names:
         place = f"{key}[{name}]" if isinstance(node, ListConfig) else f"{key}.{name}".lstrip(".")
@@ -120,7 +118,7 @@ def _differences(key: str, before: Any, after: Any) -> Iterator[tuple[str, Any]]
 
 
 def _place(problem: Problem, words: Sequence[str]) -> str:
-    """Return `` (FILE, line N)`` if the setting was written in a yaml of the user's, and not on the command line."""
+    """Return `` (FILE, line N)`` if the setting stands in a yaml of the user and not on the command line."""
     key = problem.key.partition("[")[0]
     if any(word.lstrip("+~").partition("=")[0] == key for word in words):
         return ""

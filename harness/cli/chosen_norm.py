@@ -1,4 +1,4 @@
-"""The normalization that a configuration chose, by its name or as a chain of names."""
+"""Resolve the chosen normalization, by its name or as a chain of names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.check_settings import groups
-from harness.cli.literal_overrides import parsed, task_words
+from harness.cli.literal_overrides import parse_override, task_overrides
 from harness.core.exceptions import InputError
 from harness.settings.members import Groups
 from harness.settings.problem import hint
@@ -15,20 +15,20 @@ _CHAIN = "harness.norm.chain.Chain"
 _EXAMPLE = "dmso_within_then_sphering.yaml there"
 
 
-def chosen_norm(cfg: DictConfig) -> str:
-    """Return name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
+def resolve_norm(cfg: DictConfig) -> str:
+    """Return the name of the chosen normalization; a list of names, ``+norm=[a,b]``, becomes a chain in ``cfg``.
 
-    Members are looked for in ``conf/`` and in the folders of ``--config-dir``.
+    Members are searched in ``conf/`` and in the folders of ``--config-dir``.
 
     Raises
     ------
-    InputError : none was chosen, or settings of a chain that is given as names.
+    InputError : none was chosen, or a setting of a chain that is a list of names.
     """
     members = groups()
     if "norm" not in cfg or OmegaConf.is_missing(cfg, "norm"):
         listed = ", ".join(members.members("norm"))
         raise InputError(f"no normalization was chosen; add +norm=NAME with one of {listed}")
-    words = [word for text in task_words() if (word := parsed(text)) is not None]
+    words = [word for text in task_overrides() if (word := parse_override(text)) is not None]
     names = next((word.value() for word in reversed(words) if word.key_or_group == "norm"), None)
     if not isinstance(names, list):
         return str(HydraConfig.get().runtime.choices.get("norm", "norm"))

@@ -1,4 +1,4 @@
-"""Hydra's basic sweeper, but for the passwords that it writes to ``multirun.yaml``."""
+"""Hydra's basic sweeper without the passwords that it writes to ``multirun.yaml``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.utils.redaction import redacted_config
 
 
 class DiscreetSweeper(BasicSweeper):
-    """Write a copy of the configuration without secrets; jobs are launched with the configuration as it is."""
+    """Sweeper that writes the configuration without secrets and launches jobs with the complete one."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the configuration to validate jobs with, and a copy to write."""

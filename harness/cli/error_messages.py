@@ -1,4 +1,4 @@
-"""Turn each of Hydra's errors into one plain line, the nearest name first."""
+"""Turn each of Hydra's errors into one plain line that begins with the nearest name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, MissingMandatoryValue
 
-from harness.cli.literal_overrides import parsed
+from harness.cli.literal_overrides import parse_override
 from harness.core.exceptions import InputError
 from harness.settings.commands import command_fields
+from harness.settings.composite_kinds import Node, Nodes
 from harness.settings.describe import settings_of
-from harness.settings.kinds import RESERVED, Node, Nodes
+from harness.settings.kinds import RESERVED
 from harness.settings.members import CONF as CONF
 from harness.settings.members import Groups, read
 from harness.settings.problem import hint
@@ -21,30 +22,30 @@ from harness.settings.problem import hint
 _PLUS = ("norm", "experiment")
 
 
-def available(group: str) -> list[str]:
-    """Return members of a configuration group."""
+def member_names(group: str) -> list[str]:
+    """Return the names of the members of a configuration group."""
     return Groups().members(group)
 
 
 def list_members(group: str) -> str:
-    """Return the same in one line."""
-    return ", ".join(available(group))
+    """Return the names of the members of a configuration group in one line."""
+    return ", ".join(member_names(group))
 
 
 def format_error(error: BaseException, command: str = "config") -> str:
-    """Return one line: what was got, what was expected, what to do.
+    """Return one line: the value, the expectation, the remedy.
 
-    ``command``: name of the configuration that was composed, ``conf/<command>.yaml``, for the names that it has.
+    ``command``: name of the composed configuration, ``conf/<command>.yaml``, whose names are suggested.
     """
     cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
     text = re.sub(r"\s+", " ", str(cause)).strip()
     if isinstance(error, InstantiationException) and not isinstance(cause, InputError):
-        where = re.search(r"full_key: (\S+)", str(error))
-        return f"{where.group(1) if where else 'configuration'}: {text}"
+        key = re.search(r"full_key: (\S+)", str(error))
+        return f"{key.group(1) if key else 'configuration'}: {text}"
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, member = error.missing_cfg_file.rpartition("/")
-        near = hint(member, error.options)
-        return f"{group}: there is no {member!r}; {near}choose one of {', '.join(error.options)}"
+        suggestion = hint(member, error.options)
+        return f"{group}: there is no {member!r}; {suggestion}choose one of {', '.join(error.options)}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is not set; add {error.full_key}=VALUE"
     if isinstance(error, InterpolationKeyError | InterpolationResolutionError):
@@ -66,9 +67,7 @@ def _unresolved(error: InterpolationKeyError | InterpolationResolutionError, com
 
 
 def setting_keys(command: str) -> Iterator[tuple[str, str]]:
-    """Yield dotted keys of all settings, each with what stands before ``=VALUE``: the key, or ``+key`` if no yaml has
-    it.
-    """
+    """Yield the dotted key of each setting and the word before ``=VALUE``: the key, or ``+key`` if no yaml has it."""
     content = read(CONF / f"{command}.yaml")
     for key in _keys({name: part for name, part in content.items() if name not in ("defaults", "hydra")}):
         yield key, key
@@ -95,8 +94,8 @@ def _without_plus(command: str, group: str) -> str:
     return f"there is no group {group!r} here; {hint(group, groups)}groups are {', '.join(groups)}"
 
 
-def _given_twice(_: str, group: str) -> str:
-    return f"{group} is given twice, or with a plus that it does not take; write it once"
+def _set_twice(_: str, group: str) -> str:
+    return f"{group} is set twice, or with a plus that it does not take; write it once"
 
 
 def _unknown_setting(command: str, key: str, addition: str) -> str:
@@ -104,22 +103,22 @@ def _unknown_setting(command: str, key: str, addition: str) -> str:
     names = _mapping_keys(addition)
     if names:
         settings = [place.removeprefix(f"{key}.") for place in places if place.startswith(f"{key}.")]
-        stranger = next((name for name in names if name not in settings), names[0])
+        unknown = next((name for name in names if name not in settings), names[0])
         if not settings:
-            return f"{key}.{stranger}: a mapping cannot add settings; write each as +{key}.{stranger}=VALUE"
-        return f"there is no setting '{key}.{stranger}'; {hint(stranger, settings, f'{key}.')}--help lists them"
+            return f"{key}.{unknown}: a mapping cannot add settings; write each as +{key}.{unknown}=VALUE"
+        return f"there is no setting '{key}.{unknown}'; {hint(unknown, settings, f'{key}.')}--help lists them"
     if "/" in key:
         return f"there is no group {key!r}; --help lists them"
     if places.get(key, key) != key:
-        return f"{key} is not in the configuration; with a plus it is taken: {places[key]}=VALUE"
+        return f"{key} is not in the configuration; add it with a plus: {places[key]}=VALUE"
     if key in places:
         return f"{key}: its member is not chosen here; choose it by {_choice(key)}"
     parent, _, name = key.rpartition(".")
     siblings = [place.removeprefix(f"{parent}.") for place in places if place.rpartition(".")[0] == parent]
-    near = hint(name, siblings, f"{parent}." if parent else "") or hint(
+    suggestion = hint(name, siblings, f"{parent}." if parent else "") or hint(
         key, [place for place in places if not key.startswith(f"{place}.")]
     )
-    return f"there is no setting {key!r}; {near}--help lists them"
+    return f"there is no setting {key!r}; {suggestion}--help lists them"
 
 
 def _choice(key: str) -> str:
@@ -142,14 +141,14 @@ def _unreadable(word: str) -> str:
 
 
 def _mapping_keys(word: str) -> list[str]:
-    """Return keys of the mapping that an override assigns; none if it assigns something else."""
-    override = parsed(word)
+    """Return the keys of the mapping that an override assigns; empty if it assigns something else."""
+    override = parse_override(word)
     value = None if override is None else override.value()
     return [str(key) for key in value] if isinstance(value, dict) else []
 
 
-def _nothing_to_leave_out(_: str, key: str) -> str:
-    return f"~{key}: there is nothing of that name to leave out; --help lists what there is"
+def _cannot_leave_out(_: str, key: str) -> str:
+    return f"~{key}: there is no such setting to leave out; --help lists them"
 
 
 def _cannot_merge(_: str, name: str) -> str:
@@ -158,7 +157,7 @@ def _cannot_merge(_: str, name: str) -> str:
 
 
 def _of_another_type(_: str, key: str) -> str:
-    return f"{key}: a mapping and a list or a single value cannot take each other's place; --help shows what it is"
+    return f"{key}: a mapping cannot replace a list or a single value, nor the reverse; --help shows its form"
 
 
 def _several_values(_: str, argument: str) -> str:
@@ -166,16 +165,16 @@ def _several_values(_: str, argument: str) -> str:
 
 
 def _no_member(_: str, group: str, member: str) -> str:
-    return f"{group}: there is no {member!r}; {hint(member, available(group))}choose one of {list_members(group)}"
+    return f"{group}: there is no {member!r}; {hint(member, member_names(group))}choose one of {list_members(group)}"
 
 
 _HYDRA: dict[str, Callable[..., str]] = {  # Hydra's own texts run over several lines and speak of defaults lists
     r"In '[^']+': Could not (?:load|find) '(\w+)/([^']+)'": _no_member,
     r"Could not override '([^']+)'\. No match in the defaults list": _without_plus,
     r"Could not override '([^']+)'\. To append to your (?:config|default list) use (.+)": _unknown_setting,
-    r"Could not delete (?:from config\. )?'?([^\s']+)'?": _nothing_to_leave_out,
+    r"Could not delete (?:from config\. )?'?([^\s']+)'?": _cannot_leave_out,
     r"In '([^']+)': ConfigTypeError raised while composing config: Cannot merge": _cannot_merge,
     r"Error merging override ([^\s=]+)=": _of_another_type,
-    r"Multiple values for (\S+?)\. ": _given_twice,
+    r"Multiple values for (\S+?)\. ": _set_twice,
     r"Ambiguous value for argument '(.+?)' 1\.": _several_values,
 }

@@ -1,4 +1,4 @@
-"""An evaluation, from the members that a configuration describes to a recorded run: what is heavy is imported here."""
+"""Make an evaluation, from the members that a configuration describes to a recorded run. Its imports are heavy."""
 
 from __future__ import annotations
 
@@ -14,74 +14,75 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.audit.verdict import Verdict
 from harness.cli.load_screen import LoadedScreen, leak_guard_level
-from harness.cli.screen_error import about_screen
+from harness.cli.screen_error import as_screen_error
 from harness.cli.search_spaces import fill_search_spaces
 from harness.cli.skip_finished import acquire_evaluation
+from harness.cli.sweep_counts import SKIPPED
 from harness.core.profiles import Profiles
 from harness.core.score_schema import Over
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.run.checkpoint.checkpoint import FileCheckpoints
-from harness.run.checkpoint.keys import SETTINGS_WITHOUT_EFFECT, RunKey
+from harness.run.checkpoint.keys import RunKey
 from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan, PlannedFolds, plan_splits, split_fingerprint
 from harness.scoring.bootstrap import FEWEST_BATCHES
+from harness.settings.number_neutral import changes_numbers
 from harness.task.labels.base import LABELS, TakesLabels
 from harness.tracking.run_lookup import PROCESS, RUN_KEY
 from harness.tracking.tracking import Tracking
-from harness.utils.interruption import held_back
+from harness.utils.interruption import defer_interrupts
 from harness.utils.process_identity import this_process
 from harness.utils.redaction import redacted_config, redacted_value
 
 
-def record_evaluation(cfg: DictConfig, name: str, data: str) -> None:
-    """Evaluate and record what ``cfg`` describes, unless that is done already.
+def record_evaluation(cfg: DictConfig, name: str, data: str) -> str:
+    """Make and record the evaluation that ``cfg`` describes, unless it is finished; return the outcome.
 
     Parameters
     ----------
     name : of the normalization.
     data : key of the screen's content (:func:`harness.cli.screen_key.screen_key`).
     """
-    tracking, asked = instantiate(cfg.tracking), RunKey.from_config(_resolved(cfg), data=data)
-    with acquire_evaluation(cfg, tracking, name, asked) as to_be_made:
-        if to_be_made:
-            _make(cfg, name, tracking, asked)
+    tracking, key = instantiate(cfg.tracking), RunKey.from_config(_resolved(cfg), data=data)
+    with acquire_evaluation(cfg, tracking, name, key) as outcome:
+        if outcome != SKIPPED:
+            _evaluate(cfg, name, tracking, key)
+    return outcome
 
 
-def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: RunKey) -> None:
+def _evaluate(cfg: DictConfig, name: str, tracking: Tracking, key: RunKey) -> None:
     """Load, split, evaluate and record."""
-    with held_back():  # the members import their libraries
+    with defer_interrupts():  # the members import their libraries
         plan = make_plan(cfg, name, str(HydraConfig.get().runtime.choices["split"]))
     plan.tuning.check(encoded(plan.models, plan.encode))
     level = leak_guard_level(cfg)
-    with about_screen():
+    with as_screen_error():
         screen = LoadedScreen(cfg)
-        screen.guard(level)
-        profiles, plan = screen.profiles, screen.bind(plan)
+        screen.check_leaks(level)
+        profiles, plan = screen.profiles, screen.bind_labels(plan)
         folds = plan_splits(plan, profiles)
-    screen.join_scores(plan, folds.wells)
-    audited = screen.some(folds.wells, cfg.audit_wells, plan.seed) if plan.checks else None
-    tags = {**_tags(plan, profiles, folds), RUN_KEY: asked.run_key, PROCESS: " ".join(this_process())}
-    params = flatten(
-        redacted_config({key: value for key, value in _resolved(cfg).items() if key not in SETTINGS_WITHOUT_EFFECT})
-    )
+    screen.join_known_effects(plan, folds.wells)
+    audited = screen.audit_subset(folds.wells, cfg.audit_wells, plan.seed) if plan.checks else None
+    tags = {**_tags(plan, profiles, folds), RUN_KEY: key.run_key, PROCESS: " ".join(this_process())}
+    params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if changes_numbers(key)}))
     content = (profiles.fingerprint, tags["split_fingerprint"])
-    units = FileCheckpoints(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
+    units = FileCheckpoints(Path(cfg.units), key, content=content, fresh=cfg.force) if cfg.resume else None
     dataset = (profiles.name, profiles.fingerprint)
     with tracking.run(plan.name, params=params, tags=tags, dataset=dataset) as recorder:
         recorder.text("config.yaml", OmegaConf.to_yaml(OmegaConf.create(redacted_config(_resolved(cfg)))))
-        for file, text in (screen.found.files() if screen.found else {}).items():
+        for file, text in (screen.batch_inference.files() if screen.batch_inference else {}).items():
             recorder.text(file, text)
         for table, rows in screen.report.tables.items():
             recorder.table(table, pd.DataFrame(rows))
         run = EvaluationRun(plan, profiles, recorder, folds=folds, checkpoints=units, audited=audited)
         scores = run.execute()
         verdict = "" if run.decision is None else f"{plan.name} is {run.decision.headline}\n"
-        taken = f"; {units.n_restored} parts restored from an earlier attempt" if units and units.n_restored else ""
-        recorder.note(f"{verdict}{summary(plan, scores)}{taken}\n\n`{tags['command']}`")
-        print(f"{verdict}{summary(plan, scores)}{taken}")
+        restored = f"; {units.n_restored} parts restored from an interrupted run" if units and units.n_restored else ""
+        recorder.note(f"{verdict}{format_summary(plan, scores)}{restored}\n\n`{tags['command']}`")
+        print(f"{verdict}{format_summary(plan, scores)}{restored}")
         if int(tags["held_out_batches"]) < FEWEST_BATCHES:
-            print(by_fold(plan, scores))
+            print(format_folds(plan, scores))
     if units:
         units.clear()
 
@@ -93,18 +94,18 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def make_plan(cfg: DictConfig, name: str, split_name: str) -> EvaluationPlan:
-    """Return the members that a configuration chose."""
+    """Return the plan with the members that a configuration chose."""
 
     def members(group: str, *settings: str) -> dict[str, Any]:
-        found = {}
+        chosen_members = {}
         for key, node in (cfg.get(group) or {}).items():
             if isinstance(node, DictConfig) and "_target_" not in node and key not in settings:
                 warnings.warn(
                     f"{group}.{key} is set but not chosen: ignored; choose it by {group}=[..,{key}]", stacklevel=2
                 )
             elif key not in settings:
-                found[str(key)] = make(node)
-        return found
+                chosen_members[str(key)] = make(node)
+        return chosen_members
 
     def make(node: Any) -> Any:
         return instantiate(node, _convert_="all")
@@ -132,7 +133,7 @@ def make_plan(cfg: DictConfig, name: str, split_name: str) -> EvaluationPlan:
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested configuration as dotted keys; lists stay values."""
+    """Return a nested configuration by dotted keys; lists stay values."""
     if not isinstance(node, dict):
         return {prefix: node}
     return {k: v for key, value in node.items() for k, v in flatten(value, f"{prefix}.{key}".lstrip(".")).items()}
@@ -153,23 +154,23 @@ def _tags(plan: EvaluationPlan, profiles: Profiles, folds: PlannedFolds) -> dict
     }
 
 
-def summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
-    """Return one line: the mean held-out AUROC of each model with its interval."""
+def format_summary(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
+    """Return a line with the mean held-out AUROC of each model and its interval."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.MEAN) & scores["model"].isin(plan.models)]
+    means = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.MEAN) & scores["model"].isin(plan.models)]
     parts = [
-        f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in shown.itertuples()
+        f"{row.task}/{row.model} AUROC {row.value:.3f} [{row.lower:.3f}, {row.upper:.3f}]" for row in means.itertuples()
     ]
     return f"{plan.name} ({plan.split_name}): {'; '.join(parts)}"
 
 
-def by_fold(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
-    """Return AUROC of each held-out fold: for so few batches that the interval of the mean says little."""
+def format_folds(plan: EvaluationPlan, scores: pd.DataFrame) -> str:
+    """Return the AUROC of each held-out fold, for so few batches that the interval of the mean says little."""
     scores = scores[scores["group"] == ""]
-    shown = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.FOLD) & scores["model"].isin(plan.models)]
+    folds = scores[(scores["metric"] == "auroc") & (scores["over"] == Over.FOLD) & scores["model"].isin(plan.models)]
     lines = [
         f"  {task}/{model}: " + ", ".join(f"{row.fold} {row.value:.3f}" for row in rows.itertuples())
-        for (task, model), rows in shown.groupby(["task", "model"], sort=False)
+        for (task, model), rows in folds.groupby(["task", "model"], sort=False)
     ]
     few = f"Fewer than {FEWEST_BATCHES} held-out batches: intervals resample plates only. AUROC by held-out fold:"
     return "\n".join([few, *lines])

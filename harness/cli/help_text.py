@@ -1,4 +1,4 @@
-"""The text of ``--help``. Hydra's own copies its repository of configurations for each group, which takes a second."""
+"""Text of ``--help``; Hydra's own copies its repository of configurations for each group, which takes a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.utils.redaction import redacted
 
 
 def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None) -> str:
-    """Return the help of a command with its groups and its settings, as ``overrides`` change them.
+    """Return the help of a command: its groups, and its settings with ``overrides`` applied.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def help_text(config_name: str, overrides: Sequence[str], config_dir: str | None
 
 
 def _groups(folders: Sequence[Path]) -> dict[str, list[str]]:
-    """Return names of the members of each group but Hydra's own, sorted."""
+    """Return the sorted names of the members of each group, without Hydra's own."""
     members: dict[str, set[str]] = {}
     for folder in folders:
         for path in folder.rglob("*.yaml"):

@@ -1,4 +1,4 @@
-"""Hydra plugins of this project."""
+"""Registration of this project's Hydra plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def register_plugins() -> None:
     registered here need no folder of that name.
     """
     plugins = Plugins.instance()
-    # Only now: finding its plugins, Hydra executes its own modules once more, and their classes are others then.
+    # Only now: while it searches plugins, Hydra executes its own modules once more, which makes new classes of theirs.
     from harness.cli.discreet_sweeper import DiscreetSweeper
     from harness.cli.launchers.ray import RayLauncher
 

@@ -1,4 +1,4 @@
-"""One job, with every error in one plain line: here, or in a worker of a sweep that tells how it ended."""
+"""One job, in this process or in a worker of a sweep, with every error as one plain line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
@@ -15,65 +16,66 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.cli.error_messages import format_error
-from harness.cli.notices import configure_process, say_once
+from harness.cli.notices import configure_process, print_once
 from harness.cli.screen_error import ScreenError
+from harness.cli.sweep_counts import FAILED
 from harness.cli.worker_channel import JobResult, WorkerChannel
 from harness.core.exceptions import InputError, NotApplicable
-from harness.program.out_of_memory import is_want_of_memory, memory_sentence
+from harness.program.out_of_memory import is_out_of_memory, memory_message
 from harness.program.run_program import BAD_INPUT, CRASHED, traceback_of
 from harness.utils.interruption import status_of
 
-_LOOK = 0.3  # seconds between looks at whether the sweep was stopped
+_POLL_INTERVAL = 0.3  # seconds between checks for a stop of the sweep
 
-Body = Callable[[DictConfig], None]
+Body = Callable[[DictConfig], str | None]  # returns the outcome of an evaluation (harness.cli.sweep_counts)
 
 
-def mistakes() -> tuple[type[Exception], ...]:
-    """Return what is raised for a mistake in what was asked for; of scikit-learn's only if it was imported."""
+def user_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions raised for mistakes of the user; scikit-learn's own only if it was imported."""
     validation = sys.modules.get("sklearn.utils._param_validation")
     parameters = () if validation is None else (validation.InvalidParameterError,)
     return (InputError, NotApplicable, OmegaConfBaseException, InstantiationException, *parameters)
 
 
-def run_job(cfg: DictConfig, body: Body) -> int:
-    """Do ``body`` and return the exit status; what goes wrong is a line on stderr, the unexpected a traceback.
+def run_job(cfg: DictConfig, body: Body) -> JobResult:
+    """Call ``body`` and return the result; mistakes become a line on stderr, unexpected errors a traceback.
 
     Hydra sees no exception: it would print the overrides, with the passwords in them.
     """
     try:
-        body(cfg)
-    except mistakes() as error:
+        return JobResult(0, body(cfg) or "")
+    except user_errors() as error:
         text, label = format_error(error), "" if isinstance(error, ScreenError) else _label()
-        say_once(f"harness: {label}{text.removeprefix(label)}")
-        return BAD_INPUT
+        print_once(f"harness: {label}{text.removeprefix(label)}")
+        return JobResult(BAD_INPUT, FAILED)
     except Exception as error:
         if sentence := _explained(error):
-            say_once(f"harness: {_label()}{sentence}")
-            return BAD_INPUT
+            print_once(f"harness: {_label()}{sentence}")
+            return JobResult(BAD_INPUT, FAILED)
         print(traceback_of(error), end="", file=sys.stderr)
-        return CRASHED
-    return 0
+        return JobResult(CRASHED, FAILED)
 
 
-def run_job_in_worker(cfg: DictConfig, body: Body, mailbox: WorkerChannel) -> None:
-    """The same in a worker, on its share of the cores: what it prints and how it ends goes to ``mailbox``."""
-    if not mailbox.is_open:
+def run_job_in_worker(cfg: DictConfig, body: Body, channel: WorkerChannel) -> None:
+    """Call ``body`` in a worker on its share of the cores, and send the result with its output."""
+    if not channel.is_open:
         return
     number = int(HydraConfig.get().job.num)
     out, err = io.StringIO(), io.StringIO()
-    mailbox.begin(number)
+    channel.start_job(number)
     with redirect_stdout(out), redirect_stderr(err):
         configure_process()
         try:
-            with _stopped_with(mailbox), _share_of_cores():
-                status = run_job(cfg, body)
+            with _interrupted_by(channel), _limited_threads():
+                result = run_job(cfg, body)
         except KeyboardInterrupt as interrupt:
-            status = status_of(interrupt)
-    mailbox.put(number, JobResult(status, out.getvalue(), err.getvalue()))
+            result = JobResult(status_of(interrupt), FAILED)
+    channel.send(number, replace(result, out=out.getvalue(), err=err.getvalue()))
 
 
 @contextmanager
-def _share_of_cores() -> Iterator[None]:
+def _limited_threads() -> Iterator[None]:
+    """Limit the threads of linear algebra to this process's share of the cores."""
     from threadpoolctl import threadpool_limits
 
     from harness.utils.cpu_count import cores
@@ -83,17 +85,17 @@ def _share_of_cores() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_with(mailbox: WorkerChannel) -> Iterator[None]:
-    """Interrupt the block when the sweep is stopped, wherever that happens."""
+def _interrupted_by(channel: WorkerChannel) -> Iterator[None]:
+    """Interrupt the block when the sweep is stopped."""
     done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(_LOOK):
-            if not mailbox.is_open:
+    def poll() -> None:
+        while not done.wait(_POLL_INTERVAL):
+            if not channel.is_open:
                 _thread.interrupt_main()
                 return
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=poll, daemon=True)
     thread.start()
     try:
         yield
@@ -104,8 +106,8 @@ def _stopped_with(mailbox: WorkerChannel) -> Iterator[None]:
 
 def _explained(error: Exception) -> str:
     """Return a sentence on an error of this installation or machine; empty for any other."""
-    if is_want_of_memory(error):
-        return memory_sentence(error)
+    if is_out_of_memory(error):
+        return memory_message(error)
     package = str(getattr(error, "name", None) or "").partition(".")[0]
     if not isinstance(error, ModuleNotFoundError) or package in ("", "harness"):
         return ""
@@ -114,6 +116,6 @@ def _explained(error: Exception) -> str:
 
 
 def _label() -> str:
-    """Return the normalization as it was asked for."""
-    asked = [word.partition("=")[2] for word in HydraConfig.get().overrides.task if word.startswith("+norm=")]
-    return f"{asked[0]}: " if asked else ""
+    """Return the normalization as the command line names it, as the beginning of a line."""
+    names = [word.partition("=")[2] for word in HydraConfig.get().overrides.task if word.startswith("+norm=")]
+    return f"{names[0]}: " if names else ""

@@ -1,4 +1,4 @@
-"""Overrides as they were written: Hydra reads ``2021_08`` as the number 202108, which is no plate of any screen."""
+"""Read overrides literally: Hydra takes ``2021_08`` for the number 202108, which is no plate of any screen."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _BEFORE = (OverrideLexer.EQUAL, OverrideLexer.BRACKET_OPEN, OverrideLexer.COMMA,
 _AFTER = (OverrideLexer.BRACKET_CLOSE, OverrideLexer.BRACE_CLOSE, OverrideLexer.COMMA, Token.EOF)
 
 
-def task_words() -> list[str]:
-    """Return the overrides of this job as they were given, ``${..}`` in them not resolved."""
+def task_overrides() -> list[str]:
+    """Return the overrides of this job as on the command line, ``${..}`` not resolved."""
     if not HydraConfig.initialized():
         return []
     words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def parsed(word: str) -> Override | None:
-    """Return an override as Hydra reads it; None for what Hydra cannot read."""
+def parse_override(word: str) -> Override | None:
+    """Return an override as Hydra reads it; None if it cannot."""
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException:
         return None
 
 
-def quoted(word: str) -> str:
-    """Return the override with quotes around everything that Hydra would read as a number or as true or false."""
+def quote_values(word: str) -> str:
+    """Return the override with quotes around numbers and truth values, so that Hydra reads text."""
     lexer = OverrideLexer(InputStream(word))
     lexer.removeErrorListeners()
     stream = CommonTokenStream(lexer)
@@ -53,11 +53,11 @@ def quoted(word: str) -> str:
     return word
 
 
-def texts(words: Iterable[str]) -> dict[str, Any]:
-    """Return what overrides assign, by key and nested like a configuration, with numbers as they were written."""
+def literal_texts(words: Iterable[str]) -> dict[str, Any]:
+    """Return the values that overrides assign, nested like a configuration, with numbers as they were written."""
     tree: dict[str, Any] = {}
     for word in words:
-        override = parsed(quoted(word))
+        override = parse_override(quote_values(word))
         if override is None or override.is_delete() or override.is_sweep_override():
             continue
         *parents, last = override.key_or_group.split(".")

@@ -1,4 +1,4 @@
-"""The screen that a configuration names, and what its members need to know of it before anything is computed."""
+"""Load the screen that a configuration names, and bind to it the members that read its wells."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from harness.batch import assign_batches
-from harness.cli.notices import WARNING, say_once
-from harness.cli.screen_key import chosen_cache, reader
+from harness.cli.notices import WARNING, print_once
+from harness.cli.screen_key import make_cache, make_reader
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.known_effects.scores import KnownEffectSource
@@ -39,31 +39,31 @@ def leak_guard_level(cfg: DictConfig) -> str:
 
 
 class LoadedScreen:
-    """Profiles with their batches, and the truth that a simulated screen comes with.
+    """Profiles with their batches, and the truth of a simulated screen.
 
     Attributes
     ----------
     profiles : packed; X stays on disk.
-    report : what the reader made of its input (:class:`harness.store.reading_report.ReadingReport`).
-    found : of a batch member that infers batches, how it did
-        (:class:`harness.batch.inference.assignment.BatchInference`), else None.
+    report : notes and warnings of the reader (:class:`harness.store.reading_report.ReadingReport`).
+    batch_inference : how batches were inferred (:class:`harness.batch.inference.assignment.BatchInference`); None if
+        they were not.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        self._source, self._cache = reader(cfg), chosen_cache(cfg.cache)
+        self._source, self._cache = make_reader(cfg), make_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
         self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
-        self.found: Any = getattr(batch, "result_", None)
+        self.batch_inference: Any = getattr(batch, "result_", None)
         folder = cache(lambda: store_folder(self._source, self._cache))
         self._truth = cache(lambda: read_truth(folder()))
         self.report: ReadingReport = read_report(folder())
         for line in self.report.notes:
-            say_once(f"harness: {line}")
+            print_once(f"harness: {line}")
         for line in self.report.warnings:
-            say_once(f"{WARNING}{line}")
+            print_once(f"{WARNING}{line}")
 
-    def guard(self, level: str) -> None:
-        """Look for features that give labels away; what was found is the table ``leak_guard`` of the report.
+    def check_leaks(self, level: str) -> None:
+        """Search features that give labels away and add them to the report as table ``leak_guard``.
 
         Raises
         ------
@@ -73,21 +73,20 @@ class LoadedScreen:
         if leaks.leaks:
             self.report.add_rows("leak_guard", leaks.rows())
         for line in leaks.warnings(refused_too=True):
-            say_once(f"{WARNING}{line}")
+            print_once(f"{WARNING}{line}")
 
-    def bind(self, plan: EvaluationPlan) -> EvaluationPlan:
-        """Return the plan with labels given to the tasks that need them, known scores to what reads them, and found
-        batches.
+    def bind_labels(self, plan: EvaluationPlan) -> EvaluationPlan:
+        """Return the plan with labels joined to the tasks that need them, and the tables of inferred batches.
 
-        Says what matched, and which batches were found.
+        Prints how many labels matched, and the inferred batches.
 
         Raises
         ------
         InputError : labels or scores that do not fit the wells.
         """
-        if self.found is not None:
-            print(self.found.sentence(), file=sys.stderr)
-            plan = replace(plan, batch_tables=self.found.tables())
+        if self.batch_inference is not None:
+            print(self.batch_inference.sentence(), file=sys.stderr)
+            plan = replace(plan, batch_tables=self.batch_inference.tables())
         tasks = {name: task for name, task in plan.tasks.items() if isinstance(task, TakesLabels)}
         if tasks:
             bound = {n: task.bind(self.profiles.wells, self._truth().get("assays")) for n, task in tasks.items()}
@@ -96,13 +95,12 @@ class LoadedScreen:
             plan = replace(plan, tasks={**plan.tasks, **bound})
         return plan
 
-    def some(self, wells: pd.DataFrame, most: int | None, seed: int) -> Profiles | None:
-        """Return profiles of plates with about ``most`` wells, packed; None where there are no more, or ``most`` is
-        None.
+    def audit_subset(self, wells: pd.DataFrame, most: int | None, seed: int) -> Profiles | None:
+        """Return packed profiles of some plates with about ``most`` wells; None if all wells are audited.
 
         Raises
         ------
-        InputError : no whole number, or too few for the batches there are.
+        InputError : ``most`` is no whole number, or too small for the number of batches.
         """
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
             raise InputError(f"audit_wells={most!r}: expected a whole number of wells, or null for all")
@@ -110,8 +108,8 @@ class LoadedScreen:
             return None
         return load(PlateSubset(self.profiles, sample_plates(wells, most, seed)), self._cache)
 
-    def join_scores(self, plan: EvaluationPlan, wells: pd.DataFrame) -> None:
-        """Give known scores of compounds to what reads them; refuses a table that does not fit."""
+    def join_known_effects(self, plan: EvaluationPlan, wells: pd.DataFrame) -> None:
+        """Join known scores of compounds to the members that read them; refuse a table that does not fit."""
         for member in (*plan.checks.values(), *plan.figures.values()):
             if isinstance(member, KnownEffectSource):
                 member.join(wells, self._truth())

@@ -1,4 +1,4 @@
-"""Warnings, logs and errors on stderr: one plain line each, named after the package that they come from."""
+"""Warnings, logs and errors on stderr: one plain line each, beginning with the package that they come from."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
+from harness.core.moved_modules import MovedWarning
 from harness.utils.redaction import redacted
 
 WARNING = "harness: warning: "
-_NOTICE = re.compile(r"(harness|[a-z]\w*: warning): \S")  # how a line begins that is said once
+_NOTICE = re.compile(r"(harness|[a-z]\w*: warning): \S")  # the beginning of a line that is printed once
 _OF_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)
 
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, of others than this package with their name."""
+        """Return one line that begins with the package of the logger."""
         package = record.name.partition(".")[0]
         label = "harness" if package in ("root", "harness", "__main__") else package
         return redacted(f"{label}: {record.getMessage()}")
 
 
 def configure_process() -> None:
-    """Print warnings and logs of this process as one plain line each, and forget what was said before."""
+    """Print warnings and logs of this process as one plain line each, and forget the lines printed before."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     warnings.showwarning = _show_warning
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors arrive in the command as they are
+    warnings.simplefilter("default", MovedWarning)
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach the command unchanged
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    _say.cache_clear()
+    _print_cached.cache_clear()
 
 
-def say_once(line: str) -> None:
+def print_once(line: str) -> None:
     """Print a line on stderr, without secrets, unless the same line was printed since :func:`configure_process`."""
-    _say(redacted(line))
+    _print_cached(redacted(line))
 
 
-def relay(text: str) -> None:
-    """Print what a worker wrote to stderr: lines that begin with the name of a package tracebacks as they are."""
+def relay_stderr(text: str) -> None:
+    """Print the stderr of a worker: lines of packages once, tracebacks as they are."""
     for line in text.splitlines():
         if _NOTICE.match(line):
-            say_once(line)
+            print_once(line)
         else:
             print(redacted(line), file=sys.stderr)
 
 
 @cache
-def _say(line: str) -> None:
+def _print_cached(line: str) -> None:
     print(line, file=sys.stderr)
 
 
@@ -64,10 +66,10 @@ def _show_warning(
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    """Print a warning without the source line that raised it; what libraries tell developers is not for users."""
+    """Print a warning without the source line that raised it, unless it is a library's warning to developers."""
     package = _package(category, filename)
     if package == "harness" or not issubclass(category, _OF_DEVELOPERS):
-        say_once(f"{package}: warning: {message}")
+        print_once(f"{package}: warning: {message}")
 
 
 def _package(category: type[Warning], filename: str) -> str:

@@ -1,4 +1,4 @@
-"""Errors of the screen itself: in a sweep every normalization meets them, and they are said once."""
+"""Errors of the screen itself: every normalization of a sweep meets them, and they are printed once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.core.exceptions import InputError
 
 
 class ScreenError(InputError):
-    """Bad input that every normalization of a sweep meets: of the screen, or a setting of something else."""
+    """Bad input that every normalization of a sweep meets: the screen, or a setting of another group."""
 
 
 @contextmanager
-def about_screen() -> Iterator[None]:
-    """Raise ScreenError in place of InputError, and of what Hydra raises for settings that a reader refuses."""
+def as_screen_error() -> Iterator[None]:
+    """Raise ScreenError in place of InputError, and of Hydra's error for settings that a reader refuses."""
     try:
         yield
     except (InputError, InstantiationException) as error:

@@ -1,4 +1,4 @@
-"""The key of the screen that a configuration names: known before anything heavy is imported, or read."""
+"""Key of the screen that a configuration names, without importing or reading anything heavy."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
-from harness.cli.screen_error import about_screen
+from harness.cli.screen_error import as_screen_error
 from harness.core.exceptions import InputError
 from harness.store.lru_cache import DirectoryCache
 from harness.store.store import store_folder
-from harness.utils.interruption import held_back
+from harness.utils.interruption import defer_interrupts
 
 
 def screen_key(cfg: DictConfig) -> str:
-    """Return the key of the screen's content, as the store has it.
+    """Return the key of the screen's content in the store.
 
     Raises
     ------
-    InputError : settings that the reader refuses, or files that are not there.
+    InputError : settings that the reader refuses, or missing files.
     """
-    with about_screen():
-        with held_back():
-            source = reader(cfg)
-        return store_folder(source, chosen_cache(cfg.cache)).name
+    with as_screen_error():
+        with defer_interrupts():
+            source = make_reader(cfg)
+        return store_folder(source, make_cache(cfg.cache)).name
 
 
-def chosen_cache(cache: DictConfig | str) -> DirectoryCache:
-    """Return the cache of a configuration; a folder alone, ``cache=FOLDER``, has the usual bound.
+def make_cache(cache: DictConfig | str) -> DirectoryCache:
+    """Return the cache of a configuration; a folder alone, ``cache=FOLDER``, has the default bound.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def chosen_cache(cache: DictConfig | str) -> DirectoryCache:
     return DirectoryCache(Path(cache.folder), cache.max_gb)
 
 
-def reader(cfg: DictConfig) -> Any:
+def make_reader(cfg: DictConfig) -> Any:
     """Return the reader that ``cfg.data`` describes; ``data.leak_guard`` is no setting of a reader."""
     node = copy.copy(cfg.data)
     with open_dict(node):

@@ -1,4 +1,4 @@
-"""Search spaces beside the models: ``space/<model>.yaml`` of ``conf/`` or of a folder that the command line added."""
+"""Search spaces of chosen models: ``space/<model>.yaml`` of ``conf/`` or of a folder that the command line added."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 from harness.cli.check_settings import groups
 from harness.core.exceptions import InputError
 from harness.settings.problem import hint
-from harness.settings.yaml_file import YamlError, compose
+from harness.settings.yaml_file import YamlError, compose_yaml
 
 
 def fill_search_spaces(cfg: DictConfig) -> Any:
-    """Return the tuning of ``cfg`` with the search spaces of the chosen models filled in; what is set there already
-    wins.
+    """Fill the search spaces of the chosen models into ``cfg`` and return its tuning; existing settings win.
 
-    A space of the user's own, ``MINE/space/<model>.yaml`` of ``--config-dir MINE``, takes the place of the one in
-    ``conf/space``.
+    A user's own space, ``MINE/space/<model>.yaml`` of ``--config-dir MINE``, replaces the one in ``conf/space``.
 
     Raises
     ------
@@ -27,9 +25,9 @@ def fill_search_spaces(cfg: DictConfig) -> Any:
         models = [str(name) for name, node in cfg.model.items() if isinstance(node, DictConfig)]
         for name in cfg.tuning.spaces or {}:
             if name not in models:
-                near = hint(name, models)
+                suggestion = hint(name, models)
                 names = ", ".join(models)
-                raise InputError(f"tuning.spaces.{name}: there is no such model here; {near}chosen are {names}")
+                raise InputError(f"tuning.spaces.{name}: no such model is chosen; {suggestion}chosen are {names}")
         for name in models:
             merged = OmegaConf.merge(_space(name), (cfg.tuning.spaces or {}).get(name) or {})
             OmegaConf.update(cfg, f"tuning.spaces.{name}", merged, merge=False, force_add=True)
@@ -44,7 +42,7 @@ def _space(model: str) -> DictConfig:
     if path is None:
         return OmegaConf.create()
     try:
-        compose(path)
+        compose_yaml(path)
     except YamlError as error:
         raise InputError(str(error)) from error
     node = OmegaConf.load(path)

@@ -1,4 +1,4 @@
-"""Whether an evaluation is to be made: what is finished is skipped, what failed or was cut off is made again."""
+"""Skip evaluations that are finished; re-run those that failed or were interrupted."""
 
 from __future__ import annotations
 
@@ -8,66 +8,55 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from harness.cli.sweep_counts import count
+from harness.cli.sweep_counts import NEW, RERUN, SKIPPED
 from harness.run.checkpoint.checkpoint import prepare_folder, remove_superseded, run_lock
 from harness.run.checkpoint.keys import RunKey
-from harness.tracking.run_lookup import PROCESS_ENDED, PreviousRun, close_orphaned_runs, find_previous_runs, has_results
+from harness.tracking.run_lookup import PreviousRun, close_orphaned_runs, find_previous_runs, has_results
 from harness.tracking.tracking import Tracking
 
 
 @contextmanager
-def acquire_evaluation(cfg: DictConfig, tracking: Tracking, name: str, asked: RunKey) -> Iterator[bool]:
-    """Whether the caller is to evaluate; says what was found. Another process that does the same is waited for.
+def acquire_evaluation(cfg: DictConfig, tracking: Tracking, name: str, key: RunKey) -> Iterator[str]:
+    """Yield ``new``, ``re-run`` or ``skipped``, and print the reason for the latter two.
+
+    Only one process at a time makes the same evaluation: the others wait, and then skip it.
 
     Raises
     ------
-    InputError : the tracking store cannot be reached, or the folder of units not be written.
+    InputError : the tracking store cannot be reached, or the folder of checkpoints not be written.
     """
     if not cfg.resume:
-        with _counted("new"):
-            yield True
+        yield NEW
         return
     units = Path(cfg.units)
     prepare_folder(units)
-    with run_lock(units, asked, on_wait=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
+    with run_lock(units, key, on_wait=lambda: print(f"waiting: another process evaluates {name}", flush=True)):
         close_orphaned_runs(tracking)
-        earlier = find_previous_runs(tracking, asked.run_key)
-        finished = next((attempt for attempt in earlier if attempt.status == "FINISHED"), None)
-        whole = finished is not None and has_results(tracking, finished.run_id)
-        if finished is not None and whole and not cfg.force:
+        previous = find_previous_runs(tracking, key.run_key)
+        finished = next((run for run in previous if run.status == "FINISHED"), None)
+        is_complete = finished is not None and has_results(tracking, finished.run_id)
+        if finished is not None and is_complete and not cfg.force:
             assert finished.ended is not None
-            remove_superseded(units, asked, finished.ended)
-            print(f"skipped: {name} is {_finished(finished)}; force=true runs it again\n{finished.summary}", flush=True)
-            count("skipped")
-            yield False
+            remove_superseded(units, key, finished.ended)
+            print(f"skipped: {name} {_finished(finished)}; force=true re-runs it\n{finished.summary}", flush=True)
+            yield SKIPPED
             return
-        if earlier:
-            files_gone = "" if whole or finished is None else ", but its files are gone"
-            print(f"again: {name} {_described(finished or earlier[0])}{files_gone}", flush=True)
-        with _counted("again" if earlier else "new"):
-            yield True
+        if previous:
+            reason = _describe(finished or previous[0], is_complete=is_complete)
+            print(f"re-running {name}: the previous run {reason}", flush=True)
+        yield RERUN if previous else NEW
 
 
-@contextmanager
-def _counted(outcome: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        count("failed")
-        raise
-    count(outcome)
+def _finished(run: PreviousRun) -> str:
+    return f"finished on {run.ended:%Y-%m-%d at %H:%M} (run {run.run_id})"
 
 
-def _finished(attempt: PreviousRun) -> str:
-    return f"finished as run {attempt.run_id} ({attempt.ended:%Y-%m-%d %H:%M})"
-
-
-def _described(attempt: PreviousRun) -> str:
-    if attempt.status == "FINISHED":
-        return f"is {_finished(attempt)}"
-    if attempt.status == "RUNNING":
-        return f"is shown as running on {attempt.host or 'an unknown machine'} as run {attempt.run_id}"
-    if attempt.failure == PROCESS_ENDED:
-        return f"was cut off as run {attempt.run_id}"
-    how = "failed" if attempt.status == "FAILED" else "was interrupted"
-    return f"{how} as run {attempt.run_id} ({attempt.failure})"
+def _describe(run: PreviousRun, *, is_complete: bool) -> str:
+    """Return how a previous run ended, if it did."""
+    if run.status == "FINISHED":
+        return _finished(run) if is_complete else f"{_finished(run)}, but its files are gone"
+    if run.status == "RUNNING":
+        return f"is shown as running on {run.host or 'an unknown machine'} (run {run.run_id})"
+    if run.status == "FAILED":
+        return f"failed: {run.failure} (run {run.run_id})"
+    return f"was interrupted (run {run.run_id})"

@@ -1,42 +1,14 @@
-"""What became of the jobs of a sweep, counted over all processes that do them."""
+"""Counts of the evaluations of a sweep by their outcomes."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable
 
-from harness.utils.temporary_folder import temporary_folder, writing_to
-
-OUTCOMES = ("new", "again", "skipped", "failed")
-_FILE = "HARNESS_TALLY"  # an environment variable, which processes that help inherit
+NEW, RERUN, SKIPPED, FAILED = OUTCOMES = ("new", "re-run", "skipped", "failed")
 
 
-@contextmanager
-def count_outcomes() -> Iterator[Counter[str]]:
-    """Yield a counter that is filled, from all processes that began within the block, when the block ends."""
-    counts: Counter[str] = Counter()
-    with temporary_folder() as folder:
-        path = folder / "tally"
-        with writing_to(folder):
-            path.touch()
-        os.environ[_FILE] = str(path)
-        try:
-            yield counts
-        finally:
-            del os.environ[_FILE]
-            counts.update(path.read_text("utf-8").split())
-
-
-def count(outcome: str) -> None:
-    """One more of ``outcome``; nowhere outside a :func:`count_outcomes`."""
-    if path := os.environ.get(_FILE):
-        with Path(path).open("a", encoding="utf-8") as file:  # one write of a few bytes at the end: never torn
-            file.write(f"{outcome}\n")
-
-
-def format_counts(counts: Counter[str]) -> str:
-    """Return E.g. ``4 evaluations: 1 new, 1 again, 2 skipped, 0 failed``."""
+def format_counts(outcomes: Iterable[str]) -> str:
+    """Return e.g. ``4 evaluations: 1 new, 1 re-run, 2 skipped, 0 failed``."""
+    counts = Counter(outcomes)
     return f"{counts.total()} evaluations: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)

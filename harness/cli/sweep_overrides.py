@@ -1,4 +1,4 @@
-"""The words of a sweep before its jobs are made: Hydra writes them anew for each job, numbers without underscores."""
+"""Overrides of a sweep before its jobs are made: Hydra rewrites them for each job, numbers without underscores."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 from hydra.core.override_parser.types import ChoiceSweep
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from harness.cli.check_overrides import check_words
+from harness.cli.check_overrides import check_overrides
 from harness.cli.check_settings import plain_settings
-from harness.cli.literal_overrides import parsed, quoted, task_words
-from harness.settings.check import kind_at, restored
+from harness.cli.literal_overrides import parse_override, quote_values, task_overrides
+from harness.settings.check import kind_at, restore_text
 from harness.settings.commands import command_fields
 from harness.settings.kinds import Kind
 
 
 def prepare_sweep(config: DictConfig) -> None:
-    """Check what a sweep goes over, also where an experiment says so, and put quotes around numbers that are text.
+    """Check the values of a sweep, also those of an experiment, and put quotes around numbers that are text.
 
-    ``config`` is the sweep's configuration with ``hydra`` in it, as Hydra's callbacks receive it.
+    ``config`` is the sweep's configuration with ``hydra``, as Hydra's callbacks receive it.
 
     Raises
     ------
-    InputError : a sweep over nothing, or over what are no members.
+    InputError : a sweep over nothing, or over words that are no members.
     """
-    words = task_words()
-    given = {word.lstrip("+").partition("=")[0] for word in words}
+    words = task_overrides()
+    keys = {word.lstrip("+").partition("=")[0] for word in words}
     params = OmegaConf.to_container(config.hydra.sweeper.get("params") or OmegaConf.create(), resolve=False)
     assert isinstance(params, dict)
     named = {str(key): value for key, value in params.items()}
-    swept = [f"{key}={value}" for key, value in named.items() if key.lstrip("+") not in given]
-    check_words([*swept, *words])
+    swept = [f"{key}={value}" for key, value in named.items() if key.lstrip("+") not in keys]
+    check_overrides([*swept, *words])
     if config.hydra.job.config_name is None:
         return
     command = str(config.hydra.job.config_name)
@@ -41,12 +41,12 @@ def prepare_sweep(config: DictConfig) -> None:
 
 def _as_text(word: str, command: str, settings: dict[str, Any]) -> str:
     """Return the word with its numbers in quotes if its setting is text that Hydra would change."""
-    override, text = parsed(word), parsed(quoted(word))
+    override, text = parse_override(word), parse_override(quote_values(word))
     if override is None or text is None or override.is_delete():
         return word
     kind = kind_at(command_fields(command), settings, override.key_or_group.split("."))
     pairs = zip(_parts(override.value()), _parts(text.value()), strict=True)
-    return quoted(word) if any(_changes(kind, value, part) for value, part in pairs) else word
+    return quote_values(word) if any(_changes(kind, value, part) for value, part in pairs) else word
 
 
 def _parts(value: Any) -> list[Any]:
@@ -54,7 +54,7 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _changes(kind: Kind, value: Any, text: Any) -> bool:
-    return repr(restored(kind, value, _plain(text))) != repr(value)
+    return repr(restore_text(kind, value, _plain(text))) != repr(value)
 
 
 def _plain(text: Any) -> Any:

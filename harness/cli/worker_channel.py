@@ -1,4 +1,4 @@
-"""What the jobs of a sweep tell the process that began it, from whatever process or machine they run on."""
+"""Files through which the jobs of a sweep report to the process that launched it, from any process or machine."""
 
 from __future__ import annotations
 
@@ -13,38 +13,41 @@ from pathlib import Path
 from harness.utils.file_kinds import is_plain_file
 
 _STOP = "stop"
-_ENDED = re.compile(r"([0-9]+)\.json")
-_OURS = re.compile(r"[0-9]+\.(json|part|begun)")
+_RUNNING, _FINISHED = ".running", ".json"
+_MESSAGE = re.compile(r"[0-9]+\.(json|running)")
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job that came to its end: its exit status and what it printed."""
+    """Result of a job: its exit status, its outcome (:mod:`harness.cli.sweep_counts`) and its output."""
 
     status: int
-    out: str
-    err: str
+    outcome: str = ""
+    out: str = ""
+    err: str = ""
 
 
 class WorkerChannel:
-    """A folder that all workers reach; its path is pickled with the job.
+    """A folder that all workers reach, with one file for each job; its path is pickled with the job.
 
-    A worker that does not find it does nothing: its sweep is over.
+    ``N.running`` exists while job N runs and becomes ``N.json``, its result, by a rename, which is atomic on network
+    file systems too; appending to one file is not. A worker that does not find the folder does nothing: its sweep is
+    over.
     """
 
     def __init__(self) -> None:
         self.folder: Path | None = None
-        self._owner = _process()
+        self._process = _this_process()
 
     @property
-    def is_here(self) -> bool:
-        """Whether this process made the mailbox, so that nothing needs to be sent."""
-        return self._owner == _process()
+    def is_local(self) -> bool:
+        """Whether this process made the channel, so that nothing needs to be sent."""
+        return self._process == _this_process()
 
     @property
     def is_open(self) -> bool:
-        """Whether jobs are to begin, and to go on."""
-        folder = self._found()
+        """Whether jobs should start, and go on."""
+        folder = self._opened_folder()
         return folder.is_dir() and not (folder / _STOP).exists()
 
     def open(self, parent: Path) -> None:
@@ -53,14 +56,14 @@ class WorkerChannel:
         self.folder.mkdir(parents=True)
 
     def stop(self) -> None:
-        """Ask jobs that run to end early, and others not to begin."""
-        (self._found() / _STOP).touch()
+        """Ask running jobs to end early, and others not to start."""
+        (self._opened_folder() / _STOP).touch()
 
     def close(self) -> None:
-        """Remove the folder. One that holds something else stays, and says that its sweep is over."""
-        folder = self._found()
+        """Remove the folder. One that holds foreign files stays, with a mark that its sweep is over."""
+        folder = self._opened_folder()
         for path in list(folder.iterdir()):
-            if _OURS.fullmatch(path.name) and is_plain_file(path):
+            if _MESSAGE.fullmatch(path.name) and is_plain_file(path):
                 path.unlink(missing_ok=True)
         if [path.name for path in folder.iterdir()] not in ([], [_STOP]):
             self.stop()
@@ -68,33 +71,38 @@ class WorkerChannel:
         (folder / _STOP).unlink(missing_ok=True)
         folder.rmdir()
 
-    def begin(self, job: int) -> None:
-        (self._found() / f"{job}.begun").touch()
+    def start_job(self, number: int) -> None:
+        """Record that a job runs."""
+        (self._opened_folder() / f"{number}{_RUNNING}").touch()
 
-    def put(self, job: int, ended: JobResult) -> None:
-        part, begun = (self._found() / f"{job}.{what}" for what in ("part", "begun"))
-        part.write_text(json.dumps(asdict(ended)), encoding="utf-8")
-        part.replace(part.with_suffix(".json"))
-        begun.unlink()
+    def send(self, number: int, result: JobResult) -> None:
+        """Write the result of a job that was started."""
+        path = self._opened_folder() / f"{number}{_RUNNING}"
+        path.write_text(json.dumps(asdict(result)), encoding="utf-8")
+        path.replace(path.with_suffix(_FINISHED))
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a job has begun and not ended."""
-        return any(self._found().glob("*.begun"))
+    def has_running_jobs(self) -> bool:
+        """Whether a job has started and not ended."""
+        return any(self._opened_folder().glob(f"*{_RUNNING}"))
 
-    def take(self) -> list[JobResult]:
-        """Return what arrived since the last time, by the number of the job."""
-        found = []
-        paths = [path for path in self._found().iterdir() if _ENDED.fullmatch(path.name) and is_plain_file(path)]
-        for path in sorted(paths, key=lambda path: int(path.stem)):
-            found.append(JobResult(**json.loads(path.read_text(encoding="utf-8"))))
+    def receive(self) -> list[JobResult]:
+        """Return the results that arrived since the last call, in the order of the jobs."""
+        messages = [path for path in self._opened_folder().iterdir() if _is_result(path)]
+        results = []
+        for path in sorted(messages, key=lambda path: int(path.stem)):
+            results.append(JobResult(**json.loads(path.read_text(encoding="utf-8"))))
             path.unlink()
-        return found
+        return results
 
-    def _found(self) -> Path:
-        assert self.folder is not None, "the mailbox was not opened"
+    def _opened_folder(self) -> Path:
+        assert self.folder is not None, "the channel was not opened"
         return self.folder
 
 
-def _process() -> tuple[str, int]:
+def _is_result(path: Path) -> bool:
+    return bool(_MESSAGE.fullmatch(path.name)) and path.suffix == _FINISHED and is_plain_file(path)
+
+
+def _this_process() -> tuple[str, int]:
     return socket.gethostname(), os.getpid()

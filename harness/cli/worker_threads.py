@@ -1,4 +1,4 @@
-"""How a launcher's workers share the cores of a machine."""
+"""Division of the cores of a machine among the workers of a launcher."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 from harness.core.exceptions import InputError
 
 
-def share(launcher: Mapping[str, Any], available: int) -> int | None:
-    """Return cores for each job: ``available`` divided by joblib's ``n_jobs``; what a job of submitit or Ray asks for,
-    else 1.
+def cores_per_job(launcher: Mapping[str, Any], available: int) -> int | None:
+    """Return the number of cores for each job; None for a scheduler (Slurm), which sets it itself.
 
-    None of a scheduler (Slurm), which tells its jobs itself.
+    It is ``available`` divided by joblib's ``n_jobs``, and the request of a job of submitit or Ray, else 1.
 
     Raises
     ------

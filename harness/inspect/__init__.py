@@ -1,1 +1,1 @@
-"""What a screen holds and what can be done with it, told without computing or recording anything."""
+"""Describe a screen and the members that apply to it, without computing or recording anything."""

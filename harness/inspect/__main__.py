@@ -1,4 +1,4 @@
-"""``python -m harness.inspect``: what is in the files of a screen, what applies to it, and the command to copy."""
+"""``python -m harness.inspect``: describe a screen, the members that apply to it, and a command to copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell which members of a group apply to a screen, and why the others do not."""
+"""Decide which members of a group apply to a screen, and why the others do not."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 import yaml
 
-from harness.cli.error_messages import CONF, available
-from harness.inspect.declared import declared, targets
-from harness.inspect.facts import Facts, lacking
+from harness.cli.error_messages import CONF, member_names
+from harness.inspect.declared import declared_attribute, targets_of
+from harness.inspect.facts import Facts, unmet_need
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # OmegaConf's own takes ten times as long
 
 
 @dataclass(frozen=True)
 class Member:
-    """A member of a configuration group; ``reason`` says why it does not apply, ``""`` if it does."""
+    """A member of a configuration group; ``reason`` tells why it does not apply; empty if it does."""
 
     name: str
     reason: str
 
 
-def members(group: str, facts: Facts) -> list[Member]:
+def judge_members(group: str, facts: Facts) -> list[Member]:
     """Return the members of ``group``, each with the first of its needs that the screen does not fulfil."""
-    return [Member(name, _reason(_node(group, name), facts)) for name in available(group)]
+    return [Member(name, _reason(_node(group, name), facts)) for name in member_names(group)]
 
 
-def unset(group: str, name: str) -> list[str]:
+def required_settings(group: str, name: str) -> list[str]:
     """Return the settings of a member that have no default."""
     node = _node(group, name)
     return [f"{group}.{key}" for key, value in node.items() if value == "???"]
@@ -42,12 +42,12 @@ def _node(group: str, name: str) -> dict[str, Any]:
 
 
 def _reason(node: dict[str, Any], facts: Facts) -> str:
-    for target in targets(node):
-        for module in declared(target, "requires") or ():
+    for target in targets_of(node):
+        for module in declared_attribute(target, "requires") or ():
             if find_spec(module) is None:
                 return f"{module} is not installed"
-        for need in declared(target, "needs") or ():
-            reason = lacking(need, facts)
+        for need in declared_attribute(target, "needs") or ():
+            reason = unmet_need(need, facts)
             if reason:
                 return reason
     return ""

@@ -10,8 +10,8 @@ from harness.cli.check_settings import check_settings
 from harness.cli.command import command
 from harness.core.exceptions import InputError
 from harness.data.tables import Tables
-from harness.inspect.applicable import members
-from harness.inspect.duration import about, expected_seconds
+from harness.inspect.applicable import judge_members
+from harness.inspect.duration import expected_seconds, format_duration
 from harness.inspect.facts import facts_of
 from harness.inspect.page import Page
 from harness.inspect.reading import ScreenOutline, read_screen
@@ -23,7 +23,7 @@ GROUPS = ("norm", "split", "audit", "baseline")
 
 
 def inspect_config(cfg: DictConfig) -> None:
-    """Print what is in the screen that ``cfg`` names and what applies to it."""
+    """Print the description of the screen that ``cfg`` names."""
     check_settings(cfg, "inspect")
     print("\n".join(page_of(cfg).lines(text_width())))
 
@@ -33,7 +33,7 @@ def page_of(cfg: DictConfig) -> Page:
 
     Raises
     ------
-    InputError : the screen cannot be read, or its batches cannot be told.
+    InputError : the screen cannot be read, or its batches cannot be assigned.
     """
     source = instantiate(cfg.data, _convert_="all")
     try:
@@ -43,7 +43,7 @@ def page_of(cfg: DictConfig) -> Page:
             print("\n".join(columns_of_first_file(source, text_width())))
         raise
     facts = facts_of(outline.wells, outline.values, simulated=outline.simulated)
-    applicable = {group: members(group, facts) for group in GROUPS}
+    applicable = {group: judge_members(group, facts) for group in GROUPS}
     choices = HydraConfig.get().runtime.choices
     split = split_to_choose(applicable["split"])
     words = suggested_words(
@@ -59,9 +59,10 @@ def page_of(cfg: DictConfig) -> Page:
 def _duration(outline: ScreenOutline, facts: dict[str, int], split: str) -> str:
     n_folds = {"leave_batch_out": facts["batches"], "leave_plate_out": facts["plates"]}.get(split, 5)
     seconds = expected_seconds(outline.wells, len(outline.features), n_folds)
-    return f"{about(seconds)} for one normalization with the default models, checks and figures ({n_folds} folds)"
+    duration = format_duration(seconds)
+    return f"{duration} for one normalization with the default models, checks and figures ({n_folds} folds)"
 
 
 def cli() -> int:
-    """Exit status as for ``python -m harness``."""
+    """Run ``python -m harness.inspect`` and return its exit status (:func:`harness.cli.command.command`)."""
     return command("inspect", inspect_config)

@@ -1,4 +1,4 @@
-"""Read what members declare of themselves from their source, without importing them: scikit-learn takes seconds."""
+"""Read class attributes of members from their source, without importing them: scikit-learn takes seconds."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_BODY = re.compile(r"^(?:class |def |async def |@|if )", re.MULTILINE)  # what follows the imports of a module
-_METHOD = re.compile(r"^    (?:def |async def |@)", re.MULTILINE)  # what follows the attributes of a class
+_BODY = re.compile(r"^(?:class |def |async def |@|if )", re.MULTILINE)  # begins the part after the imports of a module
+_METHOD = re.compile(r"^    (?:def |async def |@)", re.MULTILINE)  # begins the part after the attributes of a class
 
 
-def targets(node: object) -> Iterator[str]:
+def targets_of(node: object) -> Iterator[str]:
     """Yield every ``_target_`` of a member's configuration, those of inner members included."""
     if isinstance(node, Mapping):
         if "_target_" in node:
             yield str(node["_target_"])
         for value in node.values():
-            yield from targets(value)
+            yield from targets_of(value)
     elif isinstance(node, list):
         for value in node:
-            yield from targets(value)
+            yield from targets_of(value)
 
 
 @cache
-def declared(target: str, attribute: str) -> Any:
+def declared_attribute(target: str, attribute: str) -> Any:
     """Return a class attribute of ``target`` (``module.Class``) that is a literal, own or inherited, or None.
 
     Attributes stand before the methods of a class. Bases of another package are not looked at: that would import it.
@@ -44,7 +44,7 @@ def declared(target: str, attribute: str) -> Any:
         if isinstance(base, ast.Name):
             inherited = _imports(module).get(base.id, f"{module}.{base.id}")
             is_ours = inherited.partition(".")[0] == module.partition(".")[0]
-            value = declared(inherited, attribute) if is_ours else None
+            value = declared_attribute(inherited, attribute) if is_ours else None
             if value is not None:
                 return value
     return None
@@ -63,7 +63,7 @@ def _source(module: str) -> str:
 
 @cache
 def _imports(module: str) -> dict[str, str]:
-    """Return the full name of what the module imports by ``from ... import``."""
+    """Return the full names of the names that the module imports by ``from ... import``."""
     source = _source(module)
     body = _BODY.search(source)
     head = ast.parse(source[: body.start()] if body else source)

@@ -1,4 +1,4 @@
-"""Tell about how long one evaluation takes."""
+"""Estimate how long one evaluation takes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ GROWTH = 0.4
 
 
 def expected_seconds(wells: pd.DataFrame, n_features: int, n_folds: int) -> float:
-    """Return seconds of one evaluation of ``n_features`` features with ``n_folds`` held-out groups."""
+    """Return the seconds of one evaluation of ``n_features`` features with ``n_folds`` held-out groups."""
     n_wells = len(wells.drop_duplicates(["plate", "well"]))
     million_values: float = n_wells * n_features / 1e6
     return START + n_folds * PER_FOLD * math.pow(million_values, GROWTH)
 
 
-def about(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration in words, e.g. ``about 40 seconds``, ``about 3 minutes``."""
     if seconds < 90:
         return f"about {max(10, round(seconds, -1)):.0f} seconds"

@@ -1,4 +1,4 @@
-"""Facts of a screen that decide which members apply: named numbers, and the sentence that says what is lacking."""
+"""Facts of a screen that decide which members apply: named counts, and a sentence for each unmet need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.core.exceptions import InputError
 
 Facts = dict[str, int]
 _NEED = re.compile(r"(\w+) (>=|<=) (\d+)")
-# What a fact counts, and what to do if it does not suffice.
+# What a fact counts, and the remedy if there is too little.
 COUNTED: dict[str, tuple[str, str]] = {
     "plates": ("plates", ""),
     "batches": ("batches", "batch.column, batch=regex or batch=ranges name batches"),
@@ -64,12 +64,12 @@ def facts_of(wells: pd.DataFrame, parts: Sequence[Floats], *, simulated: bool) -
     }
 
 
-def lacking(need: str, facts: Facts) -> str | None:
+def unmet_need(need: str, facts: Facts) -> str | None:
     """Return why ``need`` (``FACT >= NUMBER`` or ``FACT <= NUMBER``) is not fulfilled, or None if it is.
 
     Raises
     ------
-    InputError : a need of another form, or of an unknown fact.
+    InputError : a need of another form, or with an unknown fact.
     """
     parsed = _NEED.fullmatch(need)
     if not parsed or parsed[1] not in facts:

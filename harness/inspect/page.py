@@ -1,4 +1,4 @@
-"""The page that ``python -m harness.inspect`` prints."""
+"""Page printed by ``python -m harness.inspect``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from harness.data.conventions.table import cells
 from harness.inspect.applicable import Member
 from harness.inspect.reading import ScreenOutline
-from harness.inspect.text_layout import columns, command_lines, paragraph
+from harness.inspect.text_layout import align_columns, command_lines, wrap_paragraph
 
 MOST_BATCHES = 12  # lines
 _ABOUT = "what is in it and what can be done with it; nothing was computed or recorded"
@@ -20,7 +20,7 @@ TITLES = {"norm": "Normalizations (+norm=)", "split": "Splits (split=)", "audit"
 
 @dataclass(frozen=True)
 class Page:
-    """What is printed: the screen, the members of each group, how long an evaluation takes, and the command."""
+    """Printed page: the screen, the members of each group, the duration of an evaluation, and the command."""
 
     outline: ScreenOutline
     batches_from: str
@@ -29,17 +29,17 @@ class Page:
     command: list[str]
 
     def lines(self, width: int) -> list[str]:
-        """Return the page, each line at most ``width`` long where its words allow."""
+        """Return the page, each line at most ``width`` long unless a word is longer."""
         sections = [
-            paragraph("", f"{self.outline.name}: {_ABOUT}", width=width, indent=0),
-            self._taken(width), self._plates(width), self._features(width), self._warnings(width),
+            wrap_paragraph("", f"{self.outline.name}: {_ABOUT}", width=width, indent=0),
+            self._columns(width), self._plates(width), self._features(width), self._warnings(width),
             *(self._group(group, width) for group in self.members),
-            ["Expected time", *paragraph("", self.duration, width=width)],
+            ["Expected time", *wrap_paragraph("", self.duration, width=width)],
             ["Command", *command_lines(self.command, width=width)],
         ]  # fmt: skip
         return [line for i, section in enumerate(s for s in sections if s) for line in ([""] if i else []) + section]
 
-    def _taken(self, width: int) -> list[str]:
+    def _columns(self, width: int) -> list[str]:
         rows = self.outline.report.tables.get("conventions")
         if not rows:
             return []
@@ -49,7 +49,7 @@ class Page:
                 n = self.outline.wells["batch"].nunique()
                 row[1:] = [self.batches_from or row[1], f"{n} {'batch' if n == 1 else 'batches'}"]
         title = "Columns (data.columns.NAME=COLUMN, data.controls, data.poscon, data.empty and batch= decide otherwise)"
-        return [*paragraph("", title, width=width, indent=0), *columns(table, width=width)]
+        return [*wrap_paragraph("", title, width=width, indent=0), *align_columns(table, width=width)]
 
     def _plates(self, width: int) -> list[str]:
         wells = self.outline.wells.drop_duplicates(["plate", "well"])
@@ -59,7 +59,7 @@ class Page:
         more = [f"  and {len(batches) - MOST_BATCHES} more batches"] if len(batches) > MOST_BATCHES else []
         sites = f", {len(self.outline.wells):,} images" if len(wells) < len(self.outline.wells) else ""
         total = f"Plates: {wells['plate'].nunique():,} with {len(wells):,} wells{sites}"
-        return [*paragraph("", total, width=width, indent=0), *columns([header, *rows], width=width), *more]
+        return [*wrap_paragraph("", total, width=width, indent=0), *align_columns([header, *rows], width=width), *more]
 
     def _features(self, width: int) -> list[str]:
         outline = self.outline
@@ -71,11 +71,13 @@ class Page:
             notes.append(f"{outline.missing_features:,} hold missing or infinite values ({outline.extent} were read)")
         elif outline.extent != "all rows":
             notes.append(f"values: {outline.extent} were read")
-        return [*lines, *(line for note in notes for line in paragraph("", note, width=width))]
+        return [*lines, *(line for note in notes for line in wrap_paragraph("", note, width=width))]
 
     def _warnings(self, width: int) -> list[str]:
         warnings = self.outline.report.warnings
-        return ["Warnings", *(line for w in warnings for line in paragraph("", w, width=width))] if warnings else []
+        return (
+            ["Warnings", *(line for w in warnings for line in wrap_paragraph("", w, width=width))] if warnings else []
+        )
 
     def _group(self, group: str, width: int) -> list[str]:
         members = self.members[group]
@@ -87,9 +89,9 @@ class Page:
         rows = [[", ".join(names), reason] for reason, names in reasons.items()]
         return [
             TITLES[group],
-            *paragraph("apply: ", applying or "none", width=width),
+            *wrap_paragraph("apply: ", applying or "none", width=width),
             *(["  do not:"] if rows else []),
-            *columns(rows, width=width, indent=4, last=width // 2),
+            *align_columns(rows, width=width, indent=4, last=width // 2),
         ]
 
 

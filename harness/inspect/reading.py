@@ -1,4 +1,4 @@
-"""Read a screen as far as describing it takes."""
+"""Read a screen as far as its description needs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from harness.store.plate_subset import PlateFilter
 from harness.store.reading_report import ReadingReport, report_of
 from harness.store.source import Source
 
-_PLATES = 4  # of a source that is no table: so many are kept as an example of the values
+_PLATES = 4  # whose values are kept as an example, of a source that is no table
 
 
 @dataclass(frozen=True)
 class ScreenOutline:
-    """What is told of a screen.
+    """Outline of a screen.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def read_screen(source: Source, batch: Any) -> ScreenOutline:
 
     Raises
     ------
-    InputError : whatever the reader or the batch member refuses; missing values are not refused.
+    InputError : refused by the reader or the batch member; missing values are not refused.
     """
     outline = _of_tables(source) if isinstance(source, Tables) else _of_plates(source)
     if outline.extent != "all rows" and getattr(batch, "reads_values", False):

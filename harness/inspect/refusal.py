@@ -1,4 +1,4 @@
-"""Show the columns of a table that cannot be read as it is, so that the settings can be described."""
+"""Show the columns of a table that cannot be read with the present settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.core.exceptions import InputError
 from harness.data.files.table_files import read_table
 from harness.data.tables import Tables
 from harness.inspect.sample_columns import read_header, write_head
-from harness.inspect.text_layout import columns
+from harness.inspect.text_layout import align_columns
 from harness.utils.text import as_text
 
 MOST = 30  # columns
@@ -38,7 +38,7 @@ def columns_of_first_file(tables: Tables, width: int) -> list[str]:
     if not rows:
         return []
     title = f"Columns of {path.name} that may say what its wells are, with values of the first rows"
-    return [title, *columns(rows, width=width), *more, ""]
+    return [title, *align_columns(rows, width=width), *more, ""]
 
 
 def _examples(column: pd.Series) -> str:

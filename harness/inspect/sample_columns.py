@@ -1,4 +1,4 @@
-"""Read of large tables what describes them: the columns that are no features in all rows, features in a few."""
+"""Read large tables partly: metadata columns in all rows, features in a few."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_header(path: Path) -> Header | None:
                 line = file.readline()
             return Header(max(",\t;", key=line.count), line)
     except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException):
-        return None  # the reader says what is wrong with it
+        return None  # the reader reports the problem
     return None
 
 

@@ -1,4 +1,4 @@
-"""The command to copy: what was given here, and the settings that the screen needs besides."""
+"""Suggest an evaluation command: the overrides of this one, and the settings that the screen needs in addition."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from harness.inspect.applicable import Member, unset
+from harness.inspect.applicable import Member, required_settings
 from harness.inspect.reading import ScreenOutline
 
 NORM = "dmso_within"  # the method of the field, if it applies
@@ -17,7 +17,7 @@ NARROWER_SPLITS = ("leave_plate_out", "random_wells")
 
 def suggested_words(
     outline: ScreenOutline,
-    given: Sequence[str],
+    overrides: Sequence[str],
     *,
     norms: Sequence[Member],
     splits: Sequence[Member],
@@ -26,14 +26,14 @@ def suggested_words(
 ) -> list[str]:
     """Return the words of a command that evaluates one normalization.
 
-    ``given``: overrides of this command. ``data``, ``on_missing``: the chosen reader, and what its setting says.
+    ``overrides``: those of this command. ``data``, ``on_missing``: the chosen reader, and its setting.
     """
     applying = [member.name for member in norms if not member.reason]
-    norm = NORM if NORM in applying else next((name for name in applying if not unset("norm", name)), NORM)
+    norm = NORM if NORM in applying else next((name for name in applying if not required_settings("norm", name)), NORM)
     words = ["python", "-m", "harness", f"+norm={norm}"]
-    if not any(word.startswith("data=") for word in given):
+    if not any(word.startswith("data=") for word in overrides):
         words.append(f"data={data}")
-    words.extend(_without_quotes(word) for word in given)
+    words.extend(_without_quotes(word) for word in overrides)
     split = split_to_choose(splits)
     if split != SPLIT:
         words.append(f"split={split}")

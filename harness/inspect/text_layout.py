@@ -11,12 +11,12 @@ NARROWEST, WIDEST = 72, 120  # columns
 
 
 def text_width() -> int:
-    """Return the columns that a line may take: those of the terminal, 80 if the output goes elsewhere."""
+    """Return the width of lines: that of the terminal, 80 if the output goes elsewhere."""
     return min(max(shutil.get_terminal_size((80, 24)).columns, NARROWEST), WIDEST)
 
 
-def columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2, last: int = 26) -> list[str]:
-    """Return rows as aligned columns; the last one is wrapped, and the one before it to leave ``last`` for that."""
+def align_columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2, last: int = 26) -> list[str]:
+    """Return rows as aligned columns; the last is wrapped, and the one before it leaves ``last`` characters for it."""
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
@@ -34,8 +34,8 @@ def columns(rows: Sequence[Sequence[str]], *, width: int, indent: int = 2, last:
     return lines
 
 
-def paragraph(label: str, text: str, *, width: int, indent: int = 2) -> list[str]:
-    """Return ``label`` and a text beside it, wrapped under itself."""
+def wrap_paragraph(label: str, text: str, *, width: int, indent: int = 2) -> list[str]:
+    """Return ``label`` and a text next to it, wrapped under itself."""
     first = " " * indent + label
     return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)
 

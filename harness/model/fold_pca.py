@@ -18,9 +18,10 @@ from harness.data.wells.aggregation import expand
 from harness.model.partition_moments import CorrelationMatrix, FoldPartitionMoments
 from harness.model.projection import Projection
 from harness.numerics.moments import moments
+from harness.utils.parallel import n_threads
 
 LARGEST = 2e9  # bytes of products that are kept; beyond, every fold is fitted on its own
-ROWS, THREADS = 8192, 2
+ROWS = 8192  # of a product
 
 
 class FoldPCA:
@@ -109,7 +110,7 @@ class FoldPCA:
         def fill(start: int) -> None:
             out[start : start + ROWS] = (X[start : start + ROWS] - mean) @ map_
 
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(n_threads()) as pool:
             list(pool.map(fill, range(0, len(X), ROWS)))
         return out
 

@@ -12,10 +12,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.numerics.moments import Moments, moments
-from harness.utils.parallel import ordered
+from harness.utils.parallel import n_threads, ordered
 
 BLOCK = 4096  # rows of a product: 134 MB at 4,096 features
-THREADS = 2
 
 
 class CorrelationMatrix:
@@ -59,7 +58,7 @@ class FoldPartitionMoments:
         self.cell = cell
         self.n = int(cell.max(initial=-1)) + 1
         rows = [np.flatnonzero(cell == number) for number in range(self.n)]
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(n_threads()) as pool:
             self.moments = list(pool.map(lambda own: moments(X[own]), rows))
             total = self._union(range(self.n))
             self._shift, sd = total.mean, total.sd
@@ -68,7 +67,7 @@ class FoldPartitionMoments:
             self._products = np.empty((self.n, G, G), dtype=np.float32)  # their lower triangles
             for number, own in enumerate(rows):
                 blocks = [own[start : start + BLOCK] for start in range(0, len(own), BLOCK)]
-                products = ordered(pool, lambda block: self._product(X[block]), blocks, THREADS)
+                products = ordered(pool, lambda block: self._product(X[block]), blocks, n_threads())
                 self._products[number] = _sum(products)
             self._total = self._products.sum(axis=0, dtype=np.float64)
 

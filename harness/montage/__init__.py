@@ -1,1 +1,1 @@
-"""Contact sheets of the raw images of chosen wells."""
+"""Contact sheets of the raw images of chosen wells: ``python -m harness.montage``."""

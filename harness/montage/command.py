@@ -6,17 +6,17 @@ from omegaconf import DictConfig
 
 from harness.cli.check_settings import check_settings
 from harness.cli.command import command
-from harness.utils.interruption import held_back
+from harness.utils.interruption import defer_interrupts
 
 
 def write_montage(cfg: DictConfig) -> None:
     """Write the sheet that ``cfg`` describes."""
     check_settings(cfg, "montage")
-    with held_back():
-        from harness.montage.contact_sheet import montage
-    montage(cfg)
+    with defer_interrupts():
+        from harness.montage.contact_sheet import write_contact_sheet
+    write_contact_sheet(cfg)
 
 
 def cli() -> int:
-    """Exit status as for ``python -m harness``; images that are missing are said, not an error."""
+    """Run ``python -m harness.montage`` and return its exit status; missing images are reported and no error."""
     return command("montage", write_montage)

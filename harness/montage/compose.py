@@ -1,4 +1,4 @@
-"""Channels into colours, with one scale for the whole sheet."""
+"""Blend channels into colours, with one scale for the whole sheet."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ Pixels = NDArray[np.uint8]
 DEFAULT = ("#0060ff", "#00ff00", "#ff0000", "#ffff00", "#ff00ff", "#00ffff")  # as stains are usually shown
 
 
-def colours_of(channels: Sequence[str], given: Sequence[str] | None) -> list[tuple[int, int, int]]:
-    """Return RGB of each channel; one channel alone is white.
+def colours_of(channels: Sequence[str], colours: Sequence[str] | None) -> list[tuple[int, int, int]]:
+    """Return the RGB of each channel, by default of a palette; a single channel is white.
 
     Raises
     ------
     InputError : not one colour per channel, or no colour.
     """
-    names = given or (DEFAULT[: len(channels)] if len(channels) > 1 else ["white"])
+    names = colours or (DEFAULT[: len(channels)] if len(channels) > 1 else ["white"])
     if len(names) != len(channels):
         raise InputError(
             f"images.colours: {len(names)} colours for {len(channels)} channels {list(channels)}; give one for each"
         )
-    found = []
+    rgb = []
     for name in names:
         try:
-            found.append(ImageColor.getrgb(str(name))[:3])
+            rgb.append(ImageColor.getrgb(str(name))[:3])
         except ValueError as error:
             raise InputError(f"images.colours: {name!r} is no colour; use a name or '#rrggbb'") from error
-    return found
+    return rgb
 
 
-def limits(images: Sequence[Floats], percentiles: tuple[float, float]) -> tuple[float, float]:
-    """Return the percentiles of all pixels of a channel: what is shown as black and as full colour."""
+def display_range(images: Sequence[Floats], percentiles: tuple[float, float]) -> tuple[float, float]:
+    """Return the percentiles of all pixels of a channel: the counts drawn as black and as full colour."""
     low, high = np.percentile(np.concatenate([image.ravel() for image in images]), percentiles)
     return float(low), float(high)
 
 
-def compose(
+def blend_channels(
     images: Mapping[str, Floats],
     colours: Mapping[str, tuple[int, int, int]],
     scale: Mapping[str, tuple[float, float]],
     shape: tuple[int, int],
 ) -> Pixels:
-    """Return channels of a site, added in their colours, on a tile of ``shape`` (width, height): (height, width, 3).
+    """Add the channels of a site in their colours, on a tile of ``shape`` (width, height): (height, width, 3).
 
-    Images are centred; what they leave of the tile is white, so that it is not taken for dark image.
+    Images are centred; the rest of the tile is white, which is not mistaken for dark image.
     """
     width, height = shape
     canvas = np.zeros((height, width, 3))
@@ -59,8 +59,8 @@ def compose(
         low, high = scale[name]
         share = np.clip((image - low) / (high - low), 0, 1) if high > low else np.zeros_like(image)
         top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
-        own = slice(top, top + image.shape[0]), slice(left, left + image.shape[1])
-        canvas[own] += share[:, :, None] * np.array(colours[name], dtype=np.float64)
-        covered[own] = True
+        area = slice(top, top + image.shape[0]), slice(left, left + image.shape[1])
+        canvas[area] += share[:, :, None] * np.array(colours[name], dtype=np.float64)
+        covered[area] = True
     canvas[~covered] = 255
     return np.clip(canvas, 0, 255).round().astype(np.uint8)

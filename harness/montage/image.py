@@ -1,4 +1,4 @@
-"""One channel of one image, made small while it is read."""
+"""Read one channel of one image at reduced size."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from PIL import Image, UnidentifiedImageError
 
 from harness.core.arrays import Floats
 
-BROKEN = (  # what Pillow raises on files that are no whole images
+BROKEN = (  # raised by Pillow on files that are no whole images
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, ZeroDivisionError,
     MemoryError, struct.error, Image.DecompressionBombError,
 )  # fmt: skip
 PLAIN = {"P": "RGB", "1": "L", "CMYK": "RGB", "YCbCr": "RGB", "LA": "L", "RGBA": "RGB"}  # modes that are no counts
-FOUND, MISSING, CORRUPT, REFUSED = "read", "missing", "corrupt", "refused"
+READ, MISSING, CORRUPT, REFUSED = "read", "missing", "corrupt", "refused"
 
 
 @dataclass(frozen=True)
 class Channel:
-    """``status``: read, missing, corrupt or refused. ``pixels`` (h, w) in counts of the file, None unless read.
+    """One channel. ``status``: read, missing, corrupt or refused. ``pixels`` (h, w) in counts of the file, or None.
 
     ``size``: width x height of the file; ``depth``: of its pixels, e.g. uint16; ``reason``: why it was not read.
     """
@@ -36,7 +36,7 @@ class Channel:
     reason: str = ""
 
 
-def read(path: Path, longest: int) -> Channel:
+def read_channel(path: Path, longest: int) -> Channel:
     """Return the first page of an image, in grey, with at most ``longest`` pixels a side.
 
     Larger ones are averaged over blocks, which keeps their counts; samples of colour images are averaged. What Pillow
@@ -58,14 +58,12 @@ def read(path: Path, longest: int) -> Channel:
         return Channel(CORRUPT, reason=f"pixels of shape {pixels.shape}")
     small = shrink(pixels, longest)
     if not np.isfinite(small).all():
-        return Channel(CORRUPT, reason="pixels that are no numbers")
-    return Channel(FOUND, small, f"{pixels.shape[1]} x {pixels.shape[0]}", str(pixels.dtype))
+        return Channel(CORRUPT, reason="pixels that are not finite")
+    return Channel(READ, small, f"{pixels.shape[1]} x {pixels.shape[0]}", str(pixels.dtype))
 
 
 def shrink(pixels: NDArray[Any], longest: int) -> Floats:
-    """Return (h, w) or (h, w, samples) as float32 means over areas, the longer side at most ``longest``; never
-    enlarged.
-    """
+    """Return (h, w) or (h, w, samples) as float32 means over areas, the longer side at most ``longest``."""
     step = max(1, max(pixels.shape[:2]) // longest)
     tall, wide = (min(step, n) for n in pixels.shape[:2])
     rows, columns = pixels.shape[0] // tall, pixels.shape[1] // wide

@@ -1,4 +1,4 @@
-"""The contact sheet: tiles with labels under headings, and what the colours mean."""
+"""Draw the contact sheet: tiles with labels under headings, and a legend of the colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from harness.montage.collect import Tile
-from harness.montage.compose import compose
+from harness.montage.compose import blend_channels
 
 GAP = 8  # pixels
 INK, PALE, BLANK = "black", "#555555", "#e4e4e4"
@@ -19,10 +19,10 @@ Colours = Mapping[str, tuple[int, int, int]]
 Scale = Mapping[str, tuple[float, float]]
 
 
-def sheet(
+def draw_sheet(
     tiles: Sequence[Tile], *, title: str, notes: Sequence[str], colours: Colours, scale: Scale, size: int, columns: int
 ) -> Image.Image:
-    """Return tiles of ``size`` pixels a side, ``columns`` in a row, each section under its heading.
+    """Draw tiles of ``size`` pixels a side, ``columns`` in a row, each section under its heading.
 
     ``scale``: the counts that are black and full colour, by channel; channels without any image are not in it.
     """
@@ -73,13 +73,13 @@ def _draw_tile(
     size, high = shape
     font, line = _font(size), _line(size)
     remarks = [
-        f"{status}: {', '.join(name for name, own in tile.absent.items() if own == status)}"
+        f"{status}: {', '.join(name for name, reason in tile.absent.items() if reason == status)}"
         for status in dict.fromkeys(tile.absent.values())
     ]
     if len({image.shape for image in tile.images.values()}) > 1:
         remarks.append("channels differ in size")
     if tile.images:
-        picture.paste(Image.fromarray(compose(tile.images, colours, scale, shape)), place)
+        picture.paste(Image.fromarray(blend_channels(tile.images, colours, scale, shape)), place)
     else:
         draw.rectangle((x, y, x + size - 1, y + high - 1), fill=BLANK, outline=PALE)
         draw.line((x, y, x + size - 1, y + high - 1), fill="white", width=2)
@@ -110,13 +110,13 @@ def _legend(name: str, colour: tuple[int, int, int], scale: tuple[float, float] 
 def _fit(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
     """Return one line of at most ``width`` pixels: the middle becomes an ellipsis, since names differ at their ends."""
     text = " ".join(text.split())[:300]
-    kept = len(text)
-    shown = text
-    while kept > 2 and _width(shown, font) > width:
-        kept -= 1
-        tail = kept // 2
-        shown = f"{text[: kept - tail]}…{text[len(text) - tail :]}"
-    return shown
+    n_characters = len(text)
+    fitted = text
+    while n_characters > 2 and _width(fitted, font) > width:
+        n_characters -= 1
+        tail = n_characters // 2
+        fitted = f"{text[: n_characters - tail]}…{text[len(text) - tail :]}"
+    return fitted
 
 
 def _width(text: str, font: ImageFont.FreeTypeFont) -> float:

@@ -1,4 +1,4 @@
-"""Where the image of a well lies: a path with fields in braces, which values from data cannot leave."""
+"""Path of the image of a well: a template with fields in braces, which values from data cannot leave."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from harness.core.exceptions import InputError
 from harness.data.columns.well_names import position
+from harness.settings.limits.texts import LONGEST_NAME
 from harness.utils.text import normalize_id
 
 FIELDS = ("plate", "well", "row", "column", "site", "channel", "batch")
 _NUMBERS = ("row", "column", "site")
 _NO_PADDING = re.compile(r"[{/]|\d{3}")
-LONGEST = 255  # bytes of a name, on every file system in use
 
 
-class Refused(Exception):  # noqa: N818 - an answer about one image, shown in its place
-    """A value from data that may not stand in a path; the message says which and why."""
+class Refused(Exception):  # noqa: N818 - the status of one image, drawn in its place
+    """Refusal of a value from data in a path; the message names the value and the reason."""
 
 
 class Template:
-    """A path such as ``images/{plate}/{well}_s{site}_{channel}.tif``.
+    """Template of a path such as ``images/{plate}/{well}_s{site}_{channel}.tif``.
 
     Fields: ``plate, well, row, column, site, channel, batch``; ``row`` and ``column`` are numbers from 1 and like
     ``site`` can be padded, ``{column:02d}``. The folder before the first field is the user's choice; below it no value
@@ -57,7 +57,7 @@ class Template:
         self._below = text[before.rfind("/") + 1 :]
 
     def path(self, values: Mapping[str, object]) -> Path:
-        """Return the path for ``plate, well, site, channel`` and, where known, ``batch``.
+        """Return the path for ``plate, well, site, channel`` and optionally ``batch``.
 
         Raises
         ------
@@ -65,8 +65,8 @@ class Template:
         InputError : a format that does not fit a value.
         """
         place = position(normalize_id(values.get("well")))
-        known = dict(values) if place is None else {**values, "row": place.row, "column": place.column}
-        filled = {name: _checked(name, known.get(name)) for name in dict.fromkeys(self.fields)}
+        fields = dict(values) if place is None else {**values, "row": place.row, "column": place.column}
+        filled = {name: _checked(name, fields.get(name)) for name in dict.fromkeys(self.fields)}
         try:
             below = self._below.format_map(filled)
         except ValueError as error:
@@ -82,6 +82,6 @@ def _checked(name: str, value: object) -> str | int:
         raise Refused(f"{name} is not known")
     if any(mark in text for mark in "/\\\0") or text in (".", ".."):
         raise Refused(f"{name} {text!r} is no name of a file or folder")
-    if len(text.encode("utf-8", "replace")) > LONGEST:
+    if len(text.encode("utf-8", "replace")) > LONGEST_NAME:
         raise Refused(f"{name} {text[:40]!r}... is too long for the name of a file or folder")
     return int(text) if name in _NUMBERS and text.isascii() and text.isdigit() else text

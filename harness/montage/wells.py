@@ -1,4 +1,4 @@
-"""Which wells are shown: listed ones, or the first of tables that a run recorded."""
+"""Choose the wells of a sheet: listed ones, or the first of tables that a run recorded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.utils.text import as_text
 LISTED = "listed wells"
 
 
-def listed(wells: Sequence[str]) -> pd.DataFrame:
-    """Return columns section, plate, well of ``PLATE:WELL``, in their order.
+def listed_wells(wells: Sequence[str]) -> pd.DataFrame:
+    """Return the columns section, plate, well of entries ``PLATE:WELL``, in their order.
 
     Raises
     ------
@@ -27,9 +27,10 @@ def listed(wells: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"section": LISTED, "plate": [p for p, _, _ in pairs], "well": [w for _, _, w in pairs]})
 
 
-def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None) -> pd.DataFrame:
-    """Return the first ``n`` rows of each of a run's tables: section, plate, well and, where known, batch, compound,
-    score.
+def recorded_wells(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None) -> pd.DataFrame:
+    """Return the first ``n`` rows of some tables of a run.
+
+    Columns: section, plate, well and, if the table has them, batch, compound, score.
 
     Raises
     ------
@@ -38,35 +39,35 @@ def recorded(run: StoredRun, tables: Sequence[str], *, n: int, score: str | None
     parts = []
     for name in tables:
         table = run.table(name)
-        wanted = ["plate", "well", *([] if score is None else [score])]
-        if missing := [column for column in wanted if column not in table]:
+        required = ["plate", "well", *([] if score is None else [score])]
+        if missing := [column for column in required if column not in table]:
             raise InputError(
                 f"table {name!r} of run {run.name} lacks the columns {missing}; found {list(table.columns)}"
             )
         table = table.head(n)
         if table.empty:
             raise InputError(f"table {name!r} of run {run.name} has no rows: there is nothing to show")
-        own = {c: as_text(table[c]) for c in ("plate", "well", "batch", "compound") if c in table}
-        shown = {} if score is None else {"score": [f"{score} {value:.3g}" for value in table[score]]}
-        parts.append(pd.DataFrame({"section": name.removeprefix("wells_").replace("_", " "), **own, **shown}))
+        columns = {c: as_text(table[c]) for c in ("plate", "well", "batch", "compound") if c in table}
+        scores = {} if score is None else {"score": [f"{score} {value:.3g}" for value in table[score]]}
+        parts.append(pd.DataFrame({"section": name.removeprefix("wells_").replace("_", " "), **columns, **scores}))
     return pd.concat(parts, ignore_index=True)
 
 
-def run_of(runs: Mapping[str, StoredRun], wanted: str | None, tables: Sequence[str] = ()) -> tuple[str, StoredRun]:
-    """Return the finished run whose id starts so, or the newest that kept ``tables``; ``runs`` by id, newest first.
+def select_run(runs: Mapping[str, StoredRun], run_id: str | None, tables: Sequence[str] = ()) -> tuple[str, StoredRun]:
+    """Return the finished run whose id begins with ``run_id``, or the newest with ``tables``; ``runs`` newest first.
 
     Raises
     ------
-    InputError : none or several.
+    InputError : no such run, or several.
     """
     finished = {key: run for key, run in runs.items() if run.status == "FINISHED" and "data_fingerprint" in run.tags}
-    if wanted is None:
+    if run_id is None:
         if not finished:
             raise InputError("no finished run; record one with figure=[umap,control_likeness], or list wells=[...]")
-        kept = (key for key, run in finished.items() if all(stored_table(run, name) is not None for name in tables))
-        key = next(kept, next(iter(finished)))
+        complete = (key for key, run in finished.items() if all(stored_table(run, name) is not None for name in tables))
+        key = next(complete, next(iter(finished)))
         return key, finished[key]
-    found = [key for key in finished if key.startswith(wanted)]
-    if len(found) != 1:
-        raise InputError(f"run={wanted}: {len(found)} finished runs have an id that starts so; expected one")
-    return found[0], finished[found[0]]
+    matches = [key for key in finished if key.startswith(run_id)]
+    if len(matches) != 1:
+        raise InputError(f"run={run_id}: {len(matches)} finished runs have an id that starts so; expected one")
+    return matches[0], finished[matches[0]]

@@ -30,7 +30,7 @@ from harness.numerics.leave_one_out_quantiles import left_out_quantiles, quantil
 from harness.numerics.moments import resolution
 from harness.numerics.standardize import fallback_report
 from harness.settings.annotated_types import Folds, Seed
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 PROBABILITIES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _BLOCK = 256  # features whose pooled quantiles are computed at a time
@@ -124,7 +124,7 @@ class Quantile(Normalizer):
             for f, rows in enumerate(keep):
                 self.pool_[f, :, block] = quantiles(values[rows], PROBABILITIES)
 
-        with ThreadPoolExecutor(WORKERS) as workers:
+        with ThreadPoolExecutor(n_threads()) as workers:
             list(workers.map(pool, range(0, n_features, _BLOCK)))
         flat = _flat(self.pool_)
         self.level_: Floats | None = None
@@ -137,8 +137,8 @@ class Quantile(Normalizer):
 
     def adapt(self, controls: Sequence[Plate]) -> Self:
         adapted = copy.copy(self)
-        with ThreadPoolExecutor(WORKERS) as workers:
-            adapted.own_ = dict(ordered(workers, self._own, controls, WORKERS))
+        with ThreadPoolExecutor(n_threads()) as workers:
+            adapted.own_ = dict(ordered(workers, self._own, controls, n_threads()))
         return adapted
 
     def _folds(self, plate: Plate) -> NDArray[np.int64]:

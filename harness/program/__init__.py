@@ -1,1 +1,1 @@
-"""A command as a process: how it starts, is interrupted, speaks and ends, whatever it does. Imports nothing heavy."""
+"""Process of a command: start, interrupts, output and exit status. Imports nothing heavy."""

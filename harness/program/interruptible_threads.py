@@ -1,4 +1,4 @@
-"""A pool of threads that an interrupt does not wait for."""
+"""Thread pool that an interrupt does not wait for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import TracebackType
 
 
 class InterruptibleThreads(ThreadPoolExecutor):
-    """Threads whose work may take minutes: if the block is interrupted, it is left at once and what runs is given up.
+    """Thread pool for work of minutes: an interrupt leaves the block at once and abandons running work.
 
     The process ends soon after (:mod:`harness.utils.interruption`).
     """

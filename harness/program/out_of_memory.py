@@ -1,4 +1,4 @@
-"""Want of memory, however it shows."""
+"""Recognize lack of memory in errors of any library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ try:
 except ImportError:  # no such limits on Windows
     resource = None  # type: ignore[assignment]
 
-_SIGNS = (  # of libraries that pass on words only
+_SIGNS = (  # in messages of libraries that raise no MemoryError
     "failed to map segment",
     "cannot allocate memory",
     "unable to allocate",
@@ -26,8 +26,8 @@ REMEDY = "raise the limit (ulimit -v, Slurm's --mem), or ask for less: processes
 LEAST = 3 << 30  # bytes of address space that the libraries and their threads take, before any data
 
 
-def refused_limit() -> str:
-    """Return what is said of a limit below :data:`LEAST`, empty if there is none.
+def refuse_low_limit() -> str:
+    """Return a line about a memory limit below :data:`LEAST`; empty if there is none.
 
     Under such a limit libraries of linear algebra interrupt the process, wait for ever or end it without a word.
     """
@@ -42,8 +42,8 @@ def refused_limit() -> str:
     )
 
 
-def is_want_of_memory(error: BaseException) -> bool:
-    """Return whether ``error``, or one that it came from, says that memory or threads were refused."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether ``error``, or one of its causes, says that memory or threads were refused."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
@@ -58,14 +58,14 @@ def is_want_of_memory(error: BaseException) -> bool:
 _refusals: list[str] = []  # of this process
 
 
-def memory_sentence(error: BaseException) -> str:
-    """Return one line: what was refused, and what to do; remembered for :func:`lacks_memory`."""
+def memory_message(error: BaseException) -> str:
+    """Return one line: the error and the remedy; remember it for :func:`ran_out_of_memory`."""
     _refusals.append(type(error).__name__)
     lines = str(error).strip().splitlines()
     detail = f" ({lines[0][:200]})" if lines else ""
     return f"not enough memory{detail}; {REMEDY}"
 
 
-def lacks_memory() -> bool:
-    """Return whether this process was refused memory: it may not be able to wait for its threads and helpers."""
+def ran_out_of_memory() -> bool:
+    """Return whether this process was refused memory: it may be unable to wait for its threads and helpers."""
     return bool(_refusals)

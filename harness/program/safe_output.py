@@ -1,4 +1,4 @@
-"""Standard output and standard error that survive a full device, and keep secrets to themselves."""
+"""Standard output and standard error that survive a full device and mask secrets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from harness.utils.redaction import redacted
 
 
 class SafeOutput(io.TextIOBase):
-    """A text stream in front of ``stream``: once that fails, what is written is dropped and :attr:`failure` says why.
+    """Text stream in front of ``stream``: once that fails, output is dropped and :attr:`failure` holds the reason.
 
-    A computation of hours does not fail because the reader of its output has gone, or a disk that holds it is full.
+    A computation of hours must not fail because the reader of its output has ended, or its disk is full.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class SafeOutput(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Hand over what was written."""
+        """Flush the stream."""
         if not self.failure:
             try:
                 self._stream.flush()

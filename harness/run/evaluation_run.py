@@ -25,7 +25,7 @@ from harness.run.plan import EvaluationPlan, PlannedFolds, plan_splits
 from harness.run.step_times import StepTimes
 from harness.run.training import Training
 from harness.scoring.score_tables import score_run
-from harness.utils.progress import Step, bar
+from harness.utils.progress import Step, progress_bar
 
 
 class EvaluationRun:
@@ -76,7 +76,7 @@ class EvaluationRun:
             threadpool_limits(1),
             InterruptibleThreads(1) as preparation,
             self.audit.in_background() as background,
-            bar(plan.name, self._n_steps()) as step,
+            progress_bar(plan.name, self._n_steps()) as step,
         ):
             prepared = prepare_figures(plan.figures, preparation)
             self.audit.run_before_training(step)

@@ -24,11 +24,10 @@ from harness.run.step_times import StepTimes
 from harness.scoring.evaluate import evaluate_groups
 from harness.tuning.base import TuningRequest, params_signature
 from harness.tuning.engine.results import TuningResults
-from harness.utils.cpu_count import cores
+from harness.utils.parallel import n_threads
 from harness.utils.progress import Step
 
 Pair = tuple[str, str]  # a task and a model
-WORKERS = 2  # models trained at the same time, where there are as many cores
 
 
 @dataclass
@@ -64,7 +63,7 @@ class Training:
         """Fit every model of every task on every fold; a baseline that does not apply is noted with its reason."""
         models = {**self.models, **self.plan.baselines}
         pairs = [(task, model) for task in self.plan.tasks for model in models]
-        with InterruptibleThreads(min(WORKERS, cores())) as pool:
+        with InterruptibleThreads(n_threads()) as pool:
             shared = fold_pca_factory(self.screen.for_split, self.folds.splits)
             for split in self.folds.splits:
                 answers = self._restored(split, pairs, step)

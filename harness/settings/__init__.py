@@ -1,4 +1,4 @@
-"""What settings may be: read from the constructors' annotations, checked before anything is read or computed.
+"""Schemas of settings: read from the constructors' annotations, checked before anything is read or computed.
 
 Pure and light: nothing here imports a member, numpy, pandas or Hydra.
 """

@@ -1,4 +1,4 @@
-"""Types of settings that many members share, to annotate their constructors with."""
+"""Annotated types of settings that many members share."""
 
 from __future__ import annotations
 

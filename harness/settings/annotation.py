@@ -1,4 +1,4 @@
-"""From an annotation, as it stands in the source, to the kind of value that it describes."""
+"""Translate an annotation, as it stands in the source, into the kind of value that it describes."""
 
 from __future__ import annotations
 
@@ -6,28 +6,27 @@ import ast
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.settings.kinds import Either, Field, Fields, Kind, Listed, Mapped, Node, Nothing, Real, Text, Truth, Whole
+from harness.settings.composite_kinds import AnyOf, Field, Fields, ListOf, MappingOf, Node
+from harness.settings.kinds import Boolean, Integer, Kind, Null, Number, Text
 from harness.settings.limits import LIMITS, Limit, OneOf
 from harness.settings.source import Module, constant, lookup
 
 _PLAIN: dict[str, Callable[[], Kind]] = {
-    "bool": Truth, "int": Whole, "float": Real, "str": Text, "Node": Node, "list": Listed, "Sequence": Listed,
-    "dict": Mapped, "Mapping": Mapped, "Any": Kind, "object": Kind,
+    "bool": Boolean, "int": Integer, "float": Number, "str": Text, "Node": Node, "list": ListOf, "Sequence": ListOf,
+    "dict": MappingOf, "Mapping": MappingOf, "Any": Kind, "object": Kind,
 }  # fmt: skip
 _LISTS = ("list", "tuple", "Sequence", "Iterable", "Collection")
 _MAPPINGS = ("dict", "Mapping")
-_LIMITED = (Whole, Real, Text, Listed, Mapped)
+_LIMITED = (Integer, Number, Text, ListOf, MappingOf)
 
 
 def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
-    """Return the kind that ``annotation`` describes in ``module``; anything goes if it says nothing that is known
-    here.
-    """
+    """Return the kind that ``annotation`` describes in ``module``; any value is right if it is not understood."""
     if annotation is None:
         return Kind()
     if isinstance(annotation, ast.Constant):
         if annotation.value is None:
-            return Nothing()
+            return Null()
         return kind_of(ast.parse(str(annotation.value), mode="eval").body, module)
     if isinstance(annotation, ast.BinOp):
         return _either([kind_of(side, module) for side in (annotation.left, annotation.right)])
@@ -61,16 +60,16 @@ def _subscripted(node: ast.Subscript, module: Module) -> Kind:
         return Text((OneOf(*(constant(module, part) for part in parts)),))
     if name in ("Optional", "Union"):
         options = [kind_of(part, module) for part in parts]
-        return _either([*options, *([Nothing()] if name == "Optional" else [])])
+        return _either([*options, *([Null()] if name == "Optional" else [])])
     if name in _LISTS:
-        return Listed(kind_of(parts[0], module))
+        return ListOf(kind_of(parts[0], module))
     if name in _MAPPINGS:
-        return Mapped(kind_of(parts[-1], module))
+        return MappingOf(kind_of(parts[-1], module))
     return Kind()
 
 
 def _shape(node: ast.expr, module: Module) -> Fields | None:
-    """Return keys and kinds of a TypedDict; None for anything else."""
+    """Return the keys and kinds of a TypedDict; None for anything else."""
     definition = lookup(module, node.id) if isinstance(node, ast.Name) else None
     if definition is None or not isinstance(definition.node, ast.ClassDef):
         return None
@@ -86,13 +85,13 @@ def _shape(node: ast.expr, module: Module) -> Fields | None:
 
 
 def _limit(node: ast.expr, module: Module) -> Limit | None:
-    """Return ``AtLeast(2)`` and the like; None for anything else that stands in ``Annotated``."""
+    """Return the limit of ``Annotated[..., AtLeast(2)]`` and the like; None for any other expression."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LIMITS):
         return None
     arguments = constant(module, ast.Tuple(node.args, ast.Load()))
-    return LIMITS[node.func.id](*arguments)  # type: ignore[no-any-return]
+    return LIMITS[node.func.id](*arguments)
 
 
 def _either(options: list[Kind]) -> Kind:
-    flat = [part for option in options for part in (option.options if isinstance(option, Either) else [option])]
-    return Kind() if any(type(option) is Kind for option in flat) else Either(tuple(flat))
+    flat = [part for option in options for part in (option.options if isinstance(option, AnyOf) else [option])]
+    return Kind() if any(type(option) is Kind for option in flat) else AnyOf(tuple(flat))

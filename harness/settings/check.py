@@ -1,4 +1,4 @@
-"""The check of a whole configuration, a plain nested mapping, before anything of it is used."""
+"""Check a whole configuration, a plain nested mapping, before anything of it is used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.settings.commands import command_fields, group_settings
-from harness.settings.kinds import MISSING, Field, Fields, Kind, Node, Nodes
+from harness.settings.composite_kinds import Field, Fields, Node, Nodes
+from harness.settings.kinds import MISSING, Kind
 from harness.settings.members import Groups
 from harness.settings.problem import Problem, hint, wrong_value
 from harness.settings.signature import fields_of, fields_of_callable
@@ -18,14 +19,14 @@ Settings = Mapping[str, Any]
 _SPACE = ": spaces are not chosen: conf/space/<model>.yaml goes with its model; tuning=optuna reads it"
 
 
-def problems(settings: Settings, command: str, groups: Groups) -> Iterator[Problem]:
-    """Whatever is wrong with ``settings``, the resolved configuration of ``conf/<command>.yaml``."""
+def find_problems(settings: Settings, command: str, groups: Groups) -> Iterator[Problem]:
+    """Yield the problems of ``settings``, the resolved configuration of ``conf/<command>.yaml``."""
     schema = command_fields(command)
     if "space" in settings:
         yield Problem("space", _SPACE)
     settings = _without_missing(settings, schema)
-    yield from _beside_problems(settings, schema)
-    settings = _without_beside(settings, schema)
+    yield from _group_setting_problems(settings, schema)
+    settings = _without_group_settings(settings, schema)
     yield from schema.problems("", settings)
     for name, field in schema.fields.items():
         if isinstance(field.kind, Nodes) and isinstance(settings.get(name), Mapping):
@@ -33,21 +34,19 @@ def problems(settings: Settings, command: str, groups: Groups) -> Iterator[Probl
     yield from _node_problems("", settings)
 
 
-def restored(kind: Kind, value: Any, text: Any) -> Any:
-    """Return ``value`` with what is text as it was written: ``text`` has the same shape, None where nothing is
-    known.
-    """
+def restore_text(kind: Kind, value: Any, text: Any) -> Any:
+    """Return ``value`` with its texts as they were written: ``text`` has the same shape, with None for unknowns."""
     if not isinstance(value, Mapping):
         return kind.restored(value, text)
     if not isinstance(text, Mapping):
         return value
     if isinstance(value.get("_target_"), str):
         kind = fields_of(value["_target_"]) or Fields(extra=Kind())
-    return {name: restored(kind.child(str(name)), part, text.get(str(name))) for name, part in value.items()}
+    return {name: restore_text(kind.child(str(name)), part, text.get(str(name))) for name, part in value.items()}
 
 
 def kind_at(kind: Kind, settings: Settings, path: Sequence[str]) -> Kind:
-    """Return the kind of the setting at ``path``; anything goes where nothing is known of it."""
+    """Return the kind of the setting at ``path``; any value is right if the setting is unknown."""
     value: Any = settings
     for name in path:
         if isinstance(value, Mapping) and isinstance(value.get("_target_"), str):
@@ -58,54 +57,54 @@ def kind_at(kind: Kind, settings: Settings, path: Sequence[str]) -> Kind:
 
 
 def _without_missing(settings: Settings, schema: Fields) -> Settings:
-    """Leave out what nobody has to set."""
+    """Leave out missing settings that are optional."""
     optional = [name for name, field in schema.fields.items() if not field.required]
     return {name: value for name, value in settings.items() if not (name in optional and value == MISSING)}
 
 
-def _beside(settings: Settings, schema: Fields) -> Iterator[tuple[str, Mapping[str, Field]]]:
-    """Yield the groups of one member that are set, with the settings that stand beside that member."""
+def _settings_of_groups(settings: Settings, schema: Fields) -> Iterator[tuple[str, Mapping[str, Field]]]:
+    """Yield the groups of one member that are set, with the settings of the group itself."""
     for name, field in schema.fields.items():
         if isinstance(field.kind, Node) and isinstance(settings.get(name), Mapping):
             yield name, group_settings(name).fields
 
 
-def _beside_problems(settings: Settings, schema: Fields) -> Iterator[Problem]:
-    for group, fields in _beside(settings, schema):
+def _group_setting_problems(settings: Settings, schema: Fields) -> Iterator[Problem]:
+    for group, fields in _settings_of_groups(settings, schema):
         for name in [name for name in fields if name in settings[group]]:
             yield from fields[name].kind.problems(f"{group}.{name}", settings[group][name])
 
 
-def _without_beside(settings: Settings, schema: Fields) -> Settings:
-    """Leave out what stands beside the member of a group, and a group that has no member."""
-    alone = dict(settings)
-    for group, fields in _beside(settings, schema):
+def _without_group_settings(settings: Settings, schema: Fields) -> Settings:
+    """Leave out the settings of groups themselves, and groups without a member."""
+    members = dict(settings)
+    for group, fields in _settings_of_groups(settings, schema):
         member = {name: value for name, value in settings[group].items() if name not in fields}
         if member or not settings[group]:
-            alone[group] = member
+            members[group] = member
         else:
-            del alone[group]
-    return alone
+            del members[group]
+    return members
 
 
 def _group_problems(group: str, members: Settings, groups: Groups) -> Iterator[Problem]:
-    """Yield settings beside the members, and settings of members that there are not."""
-    beside = group_settings(group)
+    """Yield problems of the group's own settings, and settings of members that do not exist."""
+    own_settings = group_settings(group).fields
     for name, part in members.items():
-        if name in beside.fields:
-            yield from beside.fields[name].kind.problems(f"{group}.{name}", part)
+        if name in own_settings:
+            yield from own_settings[name].kind.problems(f"{group}.{name}", part)
         elif not isinstance(part, Mapping):
             expected = f"a member with its settings; leave it out by {group}=[NAME,...] without it"
             yield wrong_value(f"{group}.{name}", part, expected)
         elif "_target_" not in part and name not in groups.keys(group):
-            names = [*groups.keys(group), *beside.fields]
+            names = [*groups.keys(group), *own_settings]
             yield Problem(
                 f"{group}.{name}", f": there is no such member; {hint(name, names)}choose from {', '.join(names)}"
             )
 
 
 def _node_problems(key: str, value: Any) -> Iterator[Problem]:
-    """Yield problems of every node with ``_target_`` at or below ``key``."""
+    """Yield the problems of every node with ``_target_`` at or below ``key``."""
     if isinstance(value, list | tuple):
         for i, part in enumerate(value):
             yield from _node_problems(f"{key}[{i}]", part)
@@ -118,7 +117,7 @@ def _node_problems(key: str, value: Any) -> Iterator[Problem]:
 
 
 def member_problems(key: str, node: Settings) -> Iterator[Problem]:
-    """Yield problems of one node with ``_target_``, without those of nodes in it."""
+    """Yield the problems of one node with ``_target_``, without those of nodes in it."""
     target = node["_target_"]
     if not isinstance(target, str) or not all(part.isidentifier() for part in target.split(".")):
         yield wrong_value(f"{key}._target_", target, "the dotted name of a class or function")
@@ -137,7 +136,7 @@ def member_problems(key: str, node: Settings) -> Iterator[Problem]:
 
 
 def _imported(key: str, target: str) -> tuple[Problem | None, Fields | None]:
-    """Return settings of what only an import tells."""
+    """Return the settings of a class or function that only an import reveals, or the problem with it."""
     module_name, _, name = target.rpartition(".")
     module = read_module(module_name) if module_name else None
     names = [] if module is None else [*module.nodes, *module.imports]

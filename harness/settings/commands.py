@@ -1,4 +1,4 @@
-"""Settings of each command that belong to no member: types and ranges."""
+"""Settings of each command that belong to no member, with types and ranges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from harness.settings.kinds import Either, Field, Fields, Kind, Node, Nodes, Text
+from harness.settings.composite_kinds import AnyOf, Field, Fields, Node, Nodes
+from harness.settings.kinds import Kind, Text
 from harness.settings.limits import (
     Above,
     Address,
@@ -28,7 +29,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 @dataclass
-class Cache:
+class CacheSettings:
     """Packed screens on disk."""
 
     folder: Annotated[str, FilePath()]
@@ -36,7 +37,7 @@ class Cache:
 
 
 @dataclass
-class Evaluation:
+class EvaluationSettings:
     """``python -m harness``."""
 
     audit_wells: Annotated[int, AtLeast(1)] | None
@@ -51,7 +52,7 @@ class Evaluation:
 
 
 @dataclass
-class Application:
+class ApplySettings:
     """``python -m harness.apply``."""
 
     fitted: Annotated[str, FilePath()] | None
@@ -63,7 +64,7 @@ class Application:
 
 
 @dataclass
-class Images:
+class ImageSettings:
     """``images`` of ``python -m harness.montage``."""
 
     template: Annotated[str, NotEmpty()] | None
@@ -74,7 +75,7 @@ class Images:
 
 
 @dataclass
-class Store:
+class TrackingSettings:
     """``tracking`` of commands that only read runs."""
 
     uri: Annotated[str, Address()]
@@ -82,7 +83,7 @@ class Store:
 
 
 @dataclass
-class Montage:
+class MontageSettings:
     """``python -m harness.montage``."""
 
     images: Any
@@ -99,39 +100,44 @@ class Montage:
 
 
 @dataclass
-class Models:
-    """Settings of ``model`` beside the models."""
+class ModelSettings:
+    """Settings of ``model`` next to the models."""
 
     encode: Annotated[str, OneOf("batch", "plate")] | None
 
 
 @dataclass
-class Screens:
-    """Settings of ``data`` beside the reader's own; YAML reads ``off`` as false."""
+class DataSettings:
+    """Settings of ``data`` next to those of the reader; YAML reads ``off`` as false."""
 
     leak_guard: Annotated[str, OneOf("error", "warn", "off")] | bool
 
 
 @dataclass
-class Inspection:
+class InspectSettings:
     """``python -m harness.inspect``."""
 
     seed: Annotated[int, Between(0, LARGEST_SEED)]
 
 
-_BESIDE = {"model": "Models", "data": "Screens"}
-_COMMANDS = {"config": "Evaluation", "apply": "Application", "montage": "Montage", "inspect": "Inspection"}
+_GROUP_SETTINGS = {"model": "ModelSettings", "data": "DataSettings"}
+_COMMANDS = {
+    "config": "EvaluationSettings",
+    "apply": "ApplySettings",
+    "montage": "MontageSettings",
+    "inspect": "InspectSettings",
+}
 _OPTIONAL = {"apply": ("norm",)}
 
 
 def command_fields(command: str) -> Fields:
-    """Return settings of the command whose configuration is ``conf/<command>.yaml``."""
+    """Return the settings of the command whose configuration is ``conf/<command>.yaml``."""
     content = read(CONF / f"{command}.yaml")
     typed = _settings(_COMMANDS[command])
     parts: dict[str, Kind] = {
-        "cache": Either((Text((FilePath(),)), _settings("Cache"))),
-        "images": _settings("Images"),
-        "tracking": _settings("Store"),
+        "cache": AnyOf((Text((FilePath(),)), _settings("CacheSettings"))),
+        "images": _settings("ImageSettings"),
+        "tracking": _settings("TrackingSettings"),
     }
     fields = {name: Field(parts.get(name, field.kind), required=True) for name, field in typed.fields.items()}
     optional = _OPTIONAL.get(command, ())
@@ -146,8 +152,8 @@ def command_fields(command: str) -> Fields:
 
 
 def group_settings(group: str) -> Fields:
-    """Return the settings that stand beside the members, or the one member, of a group."""
-    return _settings(_BESIDE[group]) if group in _BESIDE else Fields()
+    """Return the settings of a group itself, which stand next to its members."""
+    return _settings(_GROUP_SETTINGS[group]) if group in _GROUP_SETTINGS else Fields()
 
 
 def _settings(name: str) -> Fields:

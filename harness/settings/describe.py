@@ -1,20 +1,21 @@
-"""A table of what can be set: every member of a group with its settings, defaults and ranges."""
+"""Table of settings: every member of a group with its settings, defaults and ranges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from harness.settings.kinds import MISSING, RESERVED, Field
+from harness.settings.composite_kinds import Field
+from harness.settings.kinds import MISSING, RESERVED
 from harness.settings.members import Groups
-from harness.settings.problem import written
+from harness.settings.problem import format_value
 from harness.settings.signature import fields_of
 
 
 class Setting(NamedTuple):
-    """A setting of a member: its dotted key, its value in the yaml or else its default, and what it may be.
+    """A setting of a member: its dotted key, its value in the yaml or else its default, and its kind.
 
-    ``in_yaml``: it is changed by ``key=VALUE``; one that only the constructor knows takes ``+key=VALUE``.
+    ``in_yaml``: it is changed by ``key=VALUE``; a setting of the constructor alone takes ``+key=VALUE``.
     """
 
     key: str
@@ -24,7 +25,7 @@ class Setting(NamedTuple):
 
 
 class Row(NamedTuple):
-    """``range`` in words; ``default`` is empty for what the user must give."""
+    """A row of the table: ``range`` in words; ``default`` is empty for a setting that the user must set."""
 
     member: str
     setting: str
@@ -33,9 +34,7 @@ class Row(NamedTuple):
 
 
 def describe(group: str, groups: Groups | None = None) -> list[Row]:
-    """Return rows of every member of ``group``, from the constructors and the yamls; one without settings has one
-    row.
-    """
+    """Return the rows of every member of ``group``, from constructors and yamls; one without settings has one row."""
     rows = []
     for member, key, node in (groups or Groups()).nodes(group):
         settings = [_row(member, setting) for setting in settings_of(key, node) if not _is_node(setting.value)]
@@ -44,7 +43,7 @@ def describe(group: str, groups: Groups | None = None) -> list[Row]:
 
 
 def settings_of(key: str, node: Mapping[str, Any]) -> Iterator[Setting]:
-    """Yield settings of the node at ``key`` and of the nodes in it, those of the yaml first."""
+    """Yield the settings of the node at ``key`` and of the nodes in it, those of the yaml first."""
     fields = fields_of(node["_target_"])
     schema = {} if fields is None else fields.fields
     for name in dict.fromkeys([*node, *schema]):
@@ -64,6 +63,6 @@ def _is_node(value: Any) -> bool:
 def _row(member: str, setting: Setting) -> Row:
     field = setting.field
     required = setting.value == MISSING or (not setting.in_yaml and field is not None and field.required)
-    default = "" if required else written(setting.value).strip("'")
+    default = "" if required else format_value(setting.value).strip("'")
     plus = "" if setting.in_yaml else "+"
     return Row(member, f"{plus}{setting.key}", default, "" if field is None else field.kind.expected)

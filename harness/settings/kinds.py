@@ -1,65 +1,65 @@
-"""Kinds of values that a setting may take: each says what it expects and what is wrong with a value."""
+"""Kinds of single values of a setting: each describes the values that it expects, and the problem with others."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from harness.settings.limits import Keys, Limit, NotEmpty, OneOf
-from harness.settings.problem import Problem, not_set, unknown_key, written, wrong_value
+from harness.settings.limits import Limit, NotEmpty, OneOf
+from harness.settings.problem import Problem, not_set, wrong_value
 
-MISSING = "???"  # what a yaml writes for a setting that the user must give
+MISSING = "???"  # in a yaml, for a setting that the user must set
 RESERVED = ("_target_", "_convert_", "_recursive_")  # keys of a node that are Hydra's
 _LONGEST_TEXT = 10_000  # characters
 _LARGEST = 2**63 - 1  # whole numbers beyond it fit into no array
 
 
 class Kind:
-    """Anything goes; base of all kinds."""
+    """Any value; base of all kinds."""
 
     name = "anything"
     limits: tuple[Limit, ...] = ()
-    is_listed = True  # among the settings that there are
+    is_listed = True  # among the names of settings
 
     @property
     def expected(self) -> str:
-        """In words, what a value should be."""
+        """Words for the expected value."""
         return " ".join([self.name, *(limit.words for limit in self.limits if limit.words)])
 
     def expected_of(self, value: Any) -> str:
-        """Return what is said to be expected where ``value`` was got."""
+        """Return words for the value that was expected in place of ``value``."""
         empty = value in ("", [], {}) and any(isinstance(limit, NotEmpty) for limit in self.all_limits)
         return f"{self.expected}, not empty" if empty else self.expected
 
     @property
     def all_limits(self) -> tuple[Limit, ...]:
-        """Limits of the kind and of those that it may be instead."""
+        """Limits of the kind and of its alternatives."""
         return self.limits
 
     def fits(self, value: Any) -> bool:  # noqa: ARG002
-        """Return whether the type is right, whatever the limits say."""
+        """Return whether the type is right; limits are not checked."""
         return True
 
     def problems(self, key: str, value: Any) -> Iterator[Problem]:
-        """Whatever is wrong with ``value``, the setting ``key``."""
+        """Yield the problems of ``value``, the setting ``key``."""
         if isinstance(value, str) and value == MISSING:
             yield not_set(key)
         elif not self.fits(value) or not all(limit.holds(value) for limit in self.limits):
             yield wrong_value(key, value, self.expected_of(value))
 
     def restored(self, value: Any, text: Any) -> Any:  # noqa: ARG002
-        """Return ``value`` as it was written, ``text``, if that is what the setting takes."""
+        """Return ``text``, the value as it was written, if the setting takes text; else ``value``."""
         return value
 
     def child(self, name: str) -> Kind:  # noqa: ARG002
-        """Return the kind of what stands under ``name`` in a mapping of this kind."""
+        """Return the kind of the value of ``name`` in a mapping of this kind."""
         return Kind()
 
 
 @dataclass(frozen=True)
-class Nothing(Kind):
+class Null(Kind):
     """``null``."""
 
     name = "null"
@@ -69,7 +69,7 @@ class Nothing(Kind):
 
 
 @dataclass(frozen=True)
-class Truth(Kind):
+class Boolean(Kind):
     """``true`` or ``false``, and no other word for it: ``no`` and ``off`` are text, which counts as true."""
 
     name = "true or false"
@@ -79,7 +79,7 @@ class Truth(Kind):
 
 
 @dataclass(frozen=True)
-class Whole(Kind):
+class Integer(Kind):
     """A whole number."""
 
     limits: tuple[Limit, ...] = ()
@@ -90,7 +90,7 @@ class Whole(Kind):
 
 
 @dataclass(frozen=True)
-class Real(Kind):
+class Number(Kind):
     """A finite number."""
 
     limits: tuple[Limit, ...] = ()
@@ -135,7 +135,7 @@ class Text(Kind):
 
 
 def _stands_for(text: str, value: float | bool) -> bool:
-    """Return whether ``text`` can be what ``value`` was read from."""
+    """Return whether ``value`` can have been read from ``text``."""
     if isinstance(value, bool):
         return text.lower() in (("true", "yes", "on") if value else ("false", "no", "off"))
     digits = text.replace("_", "")
@@ -146,169 +146,3 @@ def _stands_for(text: str, value: float | bool) -> bool:
         except ValueError:
             continue
     return ":" in digits or (math.isnan(value) and "nan" in digits.lower()) or "inf" in digits.lower()
-
-
-@dataclass(frozen=True)
-class Listed(Kind):
-    """A list whose entries are of one kind."""
-
-    item: Kind = field(default_factory=Kind)
-    limits: tuple[Limit, ...] = ()
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return "a list" if type(self.item) is Kind else f"a list [..] of {self.item.expected}"
-
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, list | tuple)
-
-    def problems(self, key: str, value: Any) -> Iterator[Problem]:
-        if not self.fits(value):
-            yield from super().problems(key, value)
-            return
-        for i, entry in enumerate(value):
-            yield from self.item.problems(f"{key}[{i}]", entry)
-        broken = [limit for limit in self.limits if not limit.holds(value)]
-        if broken and all(not list(self.item.problems(key, entry)) for entry in value):
-            yield wrong_value(key, value, self.expected_of(value))
-
-    def restored(self, value: Any, text: Any) -> Any:
-        if not self.fits(value) or not isinstance(text, list) or len(text) != len(value):
-            return value
-        return [self.item.restored(entry, part) for entry, part in zip(value, text, strict=True)]
-
-
-@dataclass(frozen=True)
-class Mapped(Kind):
-    """A mapping whose values are of one kind."""
-
-    item: Kind = field(default_factory=Kind)
-    limits: tuple[Limit, ...] = ()
-    name = "a mapping, {name: value}"
-
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, Mapping)
-
-    def problems(self, key: str, value: Any) -> Iterator[Problem]:
-        if not self.fits(value):
-            yield from super().problems(key, value)
-            return
-        names = [name for limit in self.limits if isinstance(limit, Keys) for name in limit.values]
-        for name, part in value.items():
-            if names and name not in names:
-                yield unknown_key(key, name, names)
-            yield from self.item.problems(f"{key}.{name}", part)
-        if not names and not all(limit.holds(value) for limit in self.limits):
-            yield wrong_value(key, value, self.expected_of(value))
-
-    def child(self, name: str) -> Kind:  # noqa: ARG002
-        return self.item
-
-
-@dataclass(frozen=True)
-class Node(Kind):
-    """A member: a mapping with ``_target_``; what its settings may be is checked with its own schema."""
-
-    name = "a member with _target_, see conf/"
-
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, Mapping) and isinstance(value.get("_target_"), str)
-
-
-@dataclass(frozen=True)
-class Nodes(Kind):
-    """Members by name, as in groups that take a list of them."""
-
-    name = "members by name, see conf/"
-
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, Mapping)
-
-    def problems(self, key: str, value: Any) -> Iterator[Problem]:
-        if not self.fits(value):
-            yield wrong_value(key, value, f"a list of members, {key}=[NAME,...]")
-
-
-@dataclass(frozen=True)
-class Field:
-    """A setting of a member: its kind, and its default if it has one."""
-
-    kind: Kind
-    required: bool = False
-    default: Any = None
-
-
-@dataclass(frozen=True)
-class Fields(Kind):
-    """Settings by name; ``extra``: the kind of those that only a ``**`` parameter takes, None if it has none."""
-
-    fields: Mapping[str, Field] = field(default_factory=dict)
-    extra: Kind | None = None
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return f"a mapping with some of {', '.join(self.fields)}" if self.fields else "settings by name"
-
-    def fits(self, value: Any) -> bool:
-        return isinstance(value, Mapping)
-
-    def problems(self, key: str, value: Any) -> Iterator[Problem]:
-        if not self.fits(value):
-            yield wrong_value(key, value, self.expected_of(value))
-            return
-        prefix = f"{key}." if key else ""
-        for name, part in value.items():
-            if name in RESERVED:
-                continue
-            kind = self.fields[name].kind if name in self.fields else self.extra
-            if kind is None:
-                yield unknown_key(key, name, [place for place, entry in self.fields.items() if entry.kind.is_listed])
-            else:
-                yield from kind.problems(f"{prefix}{name}", part)
-        for name, entry in self.fields.items():
-            if entry.required and name not in value:
-                yield not_set(f"{prefix}{name}")
-
-    def child(self, name: str) -> Kind:
-        return self.fields[name].kind if name in self.fields else self.extra or Kind()
-
-
-@dataclass(frozen=True)
-class Either(Kind):
-    """One of several kinds."""
-
-    options: tuple[Kind, ...] = ()
-
-    @property
-    def expected(self) -> str:
-        return ", or ".join(option.expected for option in self.options)
-
-    def problems(self, key: str, value: Any) -> Iterator[Problem]:
-        attempts = [list(option.problems(key, value)) for option in self.options]
-        if all(attempts):
-            for option, attempt in zip(self.options, attempts, strict=True):
-                if isinstance(value, list | tuple | Mapping) and option.fits(value):
-                    yield from attempt
-                    return
-            words = [word for option in self.options if isinstance(option, Text) for word in option.words]
-            yield not_set(key) if value == MISSING else wrong_value(key, value, self.expected_of(value), words)
-
-    def restored(self, value: Any, text: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return next((option for option in self.options if option.fits(value)), Kind()).restored(value, text)
-        others = [option for option in self.options if not isinstance(option, Text)]
-        if any(option.fits(value) for option in others) and (self._words or text == written(value)):
-            return value
-        return next((o.restored(value, text) for o in self.options if isinstance(o, Text)), value)
-
-    @property
-    def all_limits(self) -> tuple[Limit, ...]:
-        return tuple(limit for option in self.options for limit in option.limits)
-
-    def child(self, name: str) -> Kind:
-        return next((option for option in self.options if option.fits({})), Kind()).child(name)
-
-    @property
-    def _words(self) -> bool:
-        """Whether the only text is one of a few words, so that a number is meant as a number."""
-        return all(option.words for option in self.options if isinstance(option, Text))

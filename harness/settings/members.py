@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness.settings.yaml_file import YamlError, compose
+from harness.settings.yaml_file import YamlError, compose_yaml
 
 _IN_WHEEL = Path(__file__).resolve().parents[1] / "conf"
 CONF = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).resolve().parents[2] / "conf"  # in a checkout: at the top
@@ -26,16 +26,16 @@ class Groups:
 
     @classmethod
     def of(cls, folders: Sequence[Path]) -> Groups:
-        """Return ``conf/`` and ``folders`` after it."""
+        """Return the groups of ``conf/`` and then of ``folders``."""
         return cls(tuple(dict.fromkeys([CONF, *folders])))
 
     def groups(self) -> list[str]:
-        """Return names of the groups that have a member."""
+        """Return the names of the groups that have a member."""
         names = {path.parent.name for folder in self.folders for path in _yamls(folder, "*")}
         return sorted(names)
 
     def members(self, group: str) -> list[str]:
-        """Return names of the members of ``group``."""
+        """Return the names of the members of ``group``."""
         return sorted({path.stem for folder in self.folders for path in _yamls(folder, group)})
 
     def file(self, group: str, member: str) -> Path | None:
@@ -44,7 +44,7 @@ class Groups:
         return next((path for path in paths if path.is_file()), None)
 
     def content(self, group: str, member: str) -> Mapping[str, Any]:
-        """Return what the yaml of a member says; empty if it cannot be read."""
+        """Return the content of the yaml of a member; empty if it cannot be read."""
         path = self.file(group, member)
         return {} if path is None else read(path)
 
@@ -53,7 +53,7 @@ class Groups:
         return any(_has_own_key(read(path)) for path in _yamls(CONF, group))
 
     def keys(self, group: str) -> dict[str, str]:
-        """In groups that take a list: the key of each member, to its name."""
+        """Return the name of each member by its key, in a group that takes a list."""
         return {str(key): name for name in self.members(group) for key in self.content(group, name)}
 
     def nodes(self, group: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -78,9 +78,9 @@ def _has_own_key(content: Mapping[str, Any]) -> bool:
 
 @cache
 def read(path: Path) -> Mapping[str, Any]:
-    """Return settings of a yaml, interpolations as they are written; empty if it cannot be read."""
+    """Return the settings of a yaml, interpolations as they are written; empty if it cannot be read."""
     try:
-        compose(path)
+        compose_yaml(path)
         content = yaml.load(path.read_bytes(), Loader=_LOADER)
     except (YamlError, OSError, yaml.YAMLError):
         return {}

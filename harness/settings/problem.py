@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in one line: what was got, what was expected, the nearest name."""
+"""Problems of settings in one line: the value, the expectation, the nearest name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NAMES = 25
 
 @dataclass(frozen=True)
 class Problem:
-    """``key`` is the dotted name of the setting, ``text`` what follows it in the line."""
+    """A line that begins with ``key``, the dotted name of the setting, and goes on with ``text``."""
 
     key: str
     text: str
@@ -22,8 +22,8 @@ class Problem:
         return f"{self.key}{self.text}"
 
 
-def written(value: Any) -> str:
-    """Return a value as a user would write it, cut where it is long; text in quotes."""
+def format_value(value: Any) -> str:
+    """Return a value as a user would write it, shortened if long; text in quotes."""
     words = {True: "true", False: "false", None: "null"}
     if value is None or isinstance(value, bool):
         return words[value]
@@ -32,17 +32,17 @@ def written(value: Any) -> str:
     if isinstance(value, str):
         text = repr(value[: _MOST + 1])
     elif isinstance(value, list):
-        text = f"[{', '.join(map(written, value[:5]))}{', ...' if len(value) > 5 else ''}]"
+        text = f"[{', '.join(map(format_value, value[:5]))}{', ...' if len(value) > 5 else ''}]"
     elif isinstance(value, dict):
-        text = f"{{{', '.join(f'{key}: {written(part)}' for key, part in list(value.items())[:3])}"
+        text = f"{{{', '.join(f'{key}: {format_value(part)}' for key, part in list(value.items())[:3])}"
         text += ", ...}" if len(value) > 3 else "}"
     else:
         text = repr(value)
     return text if len(text) <= _MOST else f"{text[:_MOST]}..."
 
 
-def nearest(name: object, names: Iterable[str]) -> str | None:
-    """Return the name that ``name`` was most likely meant to be; None if none is near."""
+def nearest_name(name: object, names: Iterable[str]) -> str | None:
+    """Return the most similar of ``names``; None if none is near."""
     text = str(name)[:200]
     candidates = list(names)
     folded = {_folded(candidate): candidate for candidate in reversed(candidates)}
@@ -57,19 +57,19 @@ def _folded(name: str) -> str:
 
 
 def hint(name: object, names: Iterable[str], prefix: str = "") -> str:
-    """Return ``did you mean X? `` or nothing."""
-    near = nearest(name, names)
+    """Return ``did you mean X? ``; empty if no name is near."""
+    near = nearest_name(name, names)
     return "" if near is None else f"did you mean {prefix}{near}? "
 
 
 def wrong_value(key: str, value: Any, expected: str, names: Iterable[str] = ()) -> Problem:
-    """Return a value that is not what is expected; ``names`` are the words that it may have been meant to be."""
+    """Return the problem of an unexpected value; ``names`` are words to suggest."""
     guess = hint(value, names) if isinstance(value, str) else ""
-    return Problem(key, f"={written(value)}: {guess}expected {expected}")
+    return Problem(key, f"={format_value(value)}: {guess}expected {expected}")
 
 
 def unknown_key(key: str, name: object, names: Iterable[str]) -> Problem:
-    """Return ``name`` is no setting below ``key`` (empty: at the top), which has ``names``."""
+    """Return the problem of an unknown setting ``name`` below ``key`` (empty: at the top), which has ``names``."""
     names = list(names)
     prefix = f"{key}." if key else ""
     text = str(name)[:_MOST]
@@ -80,5 +80,5 @@ def unknown_key(key: str, name: object, names: Iterable[str]) -> Problem:
 
 
 def not_set(key: str) -> Problem:
-    """Return a setting without a default that nobody set."""
+    """Return the problem of a missing setting without a default."""
     return Problem(key, f" is not set; add {key}=VALUE")

@@ -1,4 +1,4 @@
-"""The settings of a member: the parameters of its constructor, as its source declares them."""
+"""Settings of a member: the parameters of its constructor, as its source declares them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any
 
 from harness.settings.annotation import kind_of
-from harness.settings.kinds import Field, Fields, Kind
+from harness.settings.composite_kinds import Field, Fields
+from harness.settings.kinds import Kind
 from harness.settings.source import Definition, Module, constant, locate, lookup
 from harness.settings.third_party import THIRD_PARTY
 
@@ -18,9 +19,7 @@ _ROOTS = ("object", "Protocol", "ABC", "Generic", "Exception")
 
 @cache
 def fields_of(target: str) -> Fields | None:
-    """Return settings of the class or function ``target``, a dotted name; None if its source says nothing about
-    them.
-    """
+    """Return the settings of the class or function ``target``, a dotted name; None if its source cannot be read."""
     if target in THIRD_PARTY:
         return THIRD_PARTY[target]
     definition = locate(target)
@@ -32,9 +31,7 @@ def fields_of(target: str) -> Fields | None:
 
 
 def fields_of_callable(call: Callable[..., Any]) -> Fields | None:
-    """Return names of the settings of what has been imported because its source could not be read; kinds are not
-    known.
-    """
+    """Return the names of the settings of an imported class or function; kinds are unknown."""
     try:
         parameters = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):
@@ -45,7 +42,7 @@ def fields_of_callable(call: Callable[..., Any]) -> Fields | None:
 
 
 def _constructor(definition: Definition) -> Fields | None:
-    """Return parameters of ``__init__``, of the first base that has one, or the fields of a dataclass."""
+    """Return the parameters of ``__init__``, of the first base that has one, or the fields of a dataclass."""
     node, module = definition.node, definition.module
     assert isinstance(node, ast.ClassDef)
     for part in node.body:
@@ -81,14 +78,14 @@ def _dataclass_fields(definition: Definition) -> Iterator[tuple[str, Field]]:
 
 
 def _parameters(function: ast.FunctionDef, module: Module, *, skip: int) -> Fields:
-    """Return parameters after the first ``skip``."""
-    given = function.args
-    positional = [*given.posonlyargs, *given.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults)) + [*given.defaults]
+    """Return the parameters after the first ``skip``."""
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + [*arguments.defaults]
     pairs = [*zip(positional[skip:], defaults[skip:], strict=True)]
-    pairs += zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     fields = {name.arg: _field(name.annotation, default, module) for name, default in pairs}
-    extra = None if given.kwarg is None else kind_of(given.kwarg.annotation, module)
+    extra = None if arguments.kwarg is None else kind_of(arguments.kwarg.annotation, module)
     return Fields(fields, extra)
 
 

@@ -1,4 +1,4 @@
-"""Source of modules, read without importing them: classes, functions, constants and what was imported from where."""
+"""Read classes, functions, constants and imports of a module from its source, without importing it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Definition:
 
 
 def locate(dotted: str) -> Definition | None:
-    """Return what ``package.module.Name`` stands for; None if its source cannot be found."""
+    """Return the definition of ``package.module.Name``; None if its source cannot be found."""
     module_name, _, name = dotted.rpartition(".")
     module = read_module(module_name) if module_name else None
     return None if module is None else lookup(module, name)
@@ -46,7 +46,7 @@ def exists(module: str) -> bool:
 
 
 def lookup(module: Module, name: str, depth: int = 0) -> Definition | None:
-    """Return what ``name`` stands for in ``module``, followed through its imports."""
+    """Return the definition of ``name`` in ``module``, followed through imports."""
     if name in module.nodes:
         return Definition(module, module.nodes[name])
     if name not in module.imports or depth > _DEEPEST:
@@ -57,11 +57,11 @@ def lookup(module: Module, name: str, depth: int = 0) -> Definition | None:
 
 
 def constant(module: Module, node: ast.AST) -> Any:
-    """Return the value of an expression of literals and names of constants; the keys of a mapping whose values are not.
+    """Return the value of an expression of literals and names of constants; of a mapping only the keys.
 
     Raises
     ------
-    ValueError : an expression that only running it would tell.
+    ValueError : an expression that would have to be run.
     """
     if isinstance(node, ast.Name | ast.Attribute):
         definition = lookup(module, node.id) if isinstance(node, ast.Name) else None
@@ -110,9 +110,7 @@ def read_module(name: str) -> Module | None:
 
 
 def _path(name: str) -> Path | None:
-    """Return file of a module: the first package is asked for, the rest follows from folders, so that nothing is
-    imported.
-    """
+    """Return the file of a module: only its first package is looked up, so that nothing is imported."""
     first, *parts = name.split(".")
     try:
         spec = importlib.util.find_spec(first)

@@ -1,8 +1,8 @@
-"""Settings of estimators that are not ours: facts from their documentation, so that they need not be imported.
+"""Settings of estimators of other packages: facts from their documentation, so that nothing is imported.
 
 Sources: https://lightgbm.readthedocs.io/en/stable/Parameters.html (names, aliases, constraints) and the reference of
 ``LGBMClassifier``; https://scikit-learn.org/stable/modules/generated/sklearn.linear_model.LogisticRegression.html and
-``sklearn.preprocessing.StandardScaler``. What a model would only read from a file or a network is left out.
+``sklearn.preprocessing.StandardScaler``. Settings that name files or network addresses are left out.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.settings.kinds import Either, Field, Fields, Kind, Listed, Mapped, Nothing, Real, Text, Truth, Whole
+from harness.settings.composite_kinds import AnyOf, Field, Fields, ListOf, MappingOf
+from harness.settings.kinds import Boolean, Integer, Kind, Null, Number, Text
 from harness.settings.limits import Above, AtLeast, Between, Limit, OneOf
 from harness.settings.problem import Problem
 
-_SEED = Either((Whole((Between(0, 2**31 - 1),)), Nothing()))
-_WEIGHTS = Either((Text((OneOf("balanced"),)), Mapped(Real((AtLeast(0),))), Nothing()))
-_JOBS = Either((Whole((Between(-1024, 1024),)), Nothing()))
-_SHARE = Real((Above(0, 1),))
-_FRACTION = Real((Between(0, 1),))
-_NOT_NEGATIVE = Real((AtLeast(0),))
-_POSITIVE = Real((Above(0),))
+_SEED = AnyOf((Integer((Between(0, 2**31 - 1),)), Null()))
+_WEIGHTS = AnyOf((Text((OneOf("balanced"),)), MappingOf(Number((AtLeast(0),))), Null()))
+_JOBS = AnyOf((Integer((Between(-1024, 1024),)), Null()))
+_SHARE = Number((Above(0, 1),))
+_FRACTION = Number((Between(0, 1),))
+_NOT_NEGATIVE = Number((AtLeast(0),))
+_POSITIVE = Number((Above(0),))
 
 
 def _whole(limit: Limit) -> Kind:
-    return Whole((limit,))
+    return Integer((limit,))
 
 
 def _word(*words: str) -> Kind:
@@ -34,7 +35,7 @@ def _word(*words: str) -> Kind:
 
 @dataclass(frozen=True)
 class Alias(Kind):
-    """Another name of a parameter that is always set, so that one of the two would silently be ignored."""
+    """Another name of a parameter that is always set: one of the two would silently be ignored."""
 
     of: str = ""
     is_listed = False
@@ -54,7 +55,7 @@ _LIGHTGBM: dict[str, tuple[Kind, Any]] = {  # parameters of LGBMClassifier
     "learning_rate": (_POSITIVE, 0.1),
     "n_estimators": (_whole(Between(1, 1_000_000)), 100),
     "subsample_for_bin": (_whole(AtLeast(1)), 200_000),
-    "objective": (Either((_word("binary", "cross_entropy"), Nothing())), None),
+    "objective": (AnyOf((_word("binary", "cross_entropy"), Null())), None),
     "class_weight": (_WEIGHTS, None),
     "min_split_gain": (_NOT_NEGATIVE, 0.0),
     "min_child_weight": (_NOT_NEGATIVE, 1e-3),
@@ -77,7 +78,7 @@ _LIGHTGBM_MORE: dict[str, Kind] = {  # parameters of the library that LGBMClassi
             "enable_bundle", "is_enable_sparse", "use_quantized_grad", "quant_train_renew_leaf", "stochastic_rounding",
             "gpu_use_dp", "first_metric_only",
         ),
-        Truth(),
+        Boolean(),
     ),
     **dict.fromkeys(
         ("bagging_seed", "feature_fraction_seed", "extra_seed", "data_random_seed", "drop_seed", "objective_seed"),
@@ -89,7 +90,7 @@ _LIGHTGBM_MORE: dict[str, Kind] = {  # parameters of the library that LGBMClassi
         ("path_smooth", "linear_lambda", "cegb_tradeoff", "cegb_penalty_split", "cat_l2", "cat_smooth"), _NOT_NEGATIVE
     ),
     **dict.fromkeys(("scale_pos_weight", "sigmoid"), _POSITIVE),
-    **dict.fromkeys(("max_delta_step", "histogram_pool_size", "monotone_penalty"), Real()),
+    **dict.fromkeys(("max_delta_step", "histogram_pool_size", "monotone_penalty"), Number()),
     **dict.fromkeys(("gpu_platform_id", "gpu_device_id"), _whole(AtLeast(-1))),
     **dict.fromkeys(
         ("max_cat_threshold", "max_cat_to_onehot", "min_data_per_group", "min_data_in_bin", "num_gpu"),
@@ -102,10 +103,10 @@ _LIGHTGBM_MORE: dict[str, Kind] = {  # parameters of the library that LGBMClassi
     "data_sample_strategy": _word("bagging", "goss"),
     "tree_learner": _word("serial", "feature", "data", "voting"),
     "device_type": _word("cpu", "gpu", "cuda"),
-    "metric": Either((Text(), Listed(Text()), Nothing())),
-    "monotone_constraints": Listed(_whole(Between(-1, 1))),
-    "interaction_constraints": Listed(Listed(Whole())),
-    "feature_contri": Listed(Real()),
+    "metric": AnyOf((Text(), ListOf(Text()), Null())),
+    "monotone_constraints": ListOf(_whole(Between(-1, 1))),
+    "interaction_constraints": ListOf(ListOf(Integer())),
+    "feature_contri": ListOf(Number()),
 }  # fmt: skip
 
 _ALIASES: dict[str, tuple[str, ...]] = {  # name that is used here: others for the same
@@ -153,7 +154,7 @@ def _lightgbm() -> Fields:
 
 
 def _logistic_rule(node: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with settings of LogisticRegression that are right one by one."""
+    """Return the problem with a combination of LogisticRegression's settings, if any."""
     penalty, solver = node.get("penalty", "deprecated"), node.get("solver", "lbfgs")
     share = node.get("l1_ratio") or 0
     l1_alone = penalty == "l1" or (penalty == "deprecated" and share == 1)
@@ -167,7 +168,7 @@ def _logistic_rule(node: Mapping[str, Any]) -> str | None:
 
 
 def _lightgbm_rule(node: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with settings of LGBMClassifier that are right one by one."""
+    """Return the problem with a combination of LGBMClassifier's settings, if any."""
     if node.get("force_row_wise") is True and node.get("force_col_wise") is True:
         return "force_col_wise=true: expected one of force_row_wise and force_col_wise, not both"
     draws = node.get("subsample_freq", 0) > 0 and node.get("subsample", 1.0) < 1
@@ -185,23 +186,23 @@ THIRD_PARTY: dict[str, Fields] = {
     "lightgbm.LGBMClassifier": _lightgbm(),
     "sklearn.linear_model.LogisticRegression": _fields(
         {
-            "penalty": (Either((_word("l1", "l2", "elasticnet", "deprecated"), Nothing())), "deprecated"),
+            "penalty": (AnyOf((_word("l1", "l2", "elasticnet", "deprecated"), Null())), "deprecated"),
             "C": (_POSITIVE, 1.0),
-            "l1_ratio": (Either((_FRACTION, Nothing())), 0.0),
-            "dual": (Truth(), False),
+            "l1_ratio": (AnyOf((_FRACTION, Null())), 0.0),
+            "dual": (Boolean(), False),
             "tol": (_POSITIVE, 1e-4),
-            "fit_intercept": (Truth(), True),
+            "fit_intercept": (Boolean(), True),
             "intercept_scaling": (_POSITIVE, 1),
             "class_weight": (_WEIGHTS, None),
-            "random_state": (Either((Whole((Between(0, 2**32 - 1),)), Nothing())), None),
+            "random_state": (AnyOf((Integer((Between(0, 2**32 - 1),)), Null())), None),
             "solver": (_word("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"), "lbfgs"),
             "max_iter": (_whole(Between(1, 10_000_000)), 100),
             "verbose": (_whole(Between(0, 100)), 0),
-            "warm_start": (Truth(), False),
+            "warm_start": (Boolean(), False),
             "n_jobs": (_JOBS, None),
         }
     ),
     "sklearn.preprocessing.StandardScaler": _fields(
-        {"copy": (Truth(), True), "with_mean": (Truth(), True), "with_std": (Truth(), True)}
+        {"copy": (Boolean(), True), "with_mean": (Boolean(), True), "with_std": (Boolean(), True)}
     ),
 }

@@ -1,4 +1,4 @@
-"""A user's yaml, looked at before it is believed: encoding, syntax, size after expansion, and lines of its keys."""
+"""Read a user's yaml safely: encoding, syntax, size after expansion, and the lines of its keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 MOST_BYTES = 1_000_000
-MOST_VALUES = 10_000  # after anchors are replaced by what they stand for
+MOST_VALUES = 10_000  # after anchors are expanded
 DEEPEST = 50  # levels
 _YAML = "tag:yaml.org,2002:"
 _TAGS = [f"{_YAML}{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge")]
@@ -18,15 +18,15 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class YamlError(ValueError):
-    """A yaml that cannot be used; the message is one line with the file and, if there is one, the line."""
+    """Unusable yaml; the message is one line with the file and, if known, the line number."""
 
 
-def compose(path: Path) -> yaml.Node | None:
-    """Return the tree of a yaml file; None if it holds nothing.
+def compose_yaml(path: Path) -> yaml.Node | None:
+    """Parse a yaml file into its tree of nodes.
 
     Raises
     ------
-    YamlError : no text in UTF-8, broken syntax, a key twice, anchors that contain themselves or stand for too much,
+    YamlError : no text in UTF-8, empty, broken syntax, a key twice, anchors that contain themselves or expand too much,
         too large or too deep, or no mapping.
     """
     raw = path.read_bytes()
@@ -58,7 +58,7 @@ def compose(path: Path) -> yaml.Node | None:
 
 
 def _described(error: yaml.YAMLError, text: str) -> str:
-    """Return ``, line N: what is wrong`` of an error of the yaml parser."""
+    """Return ``, line N: PROBLEM`` of an error of the yaml parser."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     lines = text.splitlines()
@@ -71,7 +71,7 @@ def _described(error: yaml.YAMLError, text: str) -> str:
 def key_lines(path: Path) -> dict[tuple[str, ...], int]:
     """Return the line of each key of a yaml file by its path within the file; empty if the file cannot be read."""
     try:
-        node = compose(path)
+        node = compose_yaml(path)
     except (YamlError, OSError):
         return {}
     return dict(_keys(node, ()))
@@ -89,7 +89,7 @@ def _line(node: yaml.Node) -> int:
 
 
 def _check_size(root: yaml.Node, path: Path) -> None:
-    """Count values as if every anchor was replaced by what it stands for; nothing is replaced for that."""
+    """Count the values after expansion of all anchors, without expanding them."""
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
 
@@ -119,7 +119,7 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _check_nodes(node: yaml.Node, path: Path) -> None:
-    """Refuse keys that are no names or stand twice, and tags, which could build objects."""
+    """Refuse keys that are no names or occur twice, and tags, which could build objects."""
     if node.tag not in _TAGS:
         raise YamlError(f"{path}, line {_line(node)}: the tag {node.tag.removeprefix(_YAML)} has no place in settings")
     lines: dict[str, int] = {}
@@ -139,7 +139,7 @@ def _check_nodes(node: yaml.Node, path: Path) -> None:
 
 
 def _check_defaults(node: yaml.Node, path: Path) -> None:
-    """Refuse a list of defaults that is none, or whose members are no names."""
+    """Refuse defaults that are no list, or whose members are no names."""
     form = "expected a list of `- group: member`"
     if not isinstance(node, yaml.SequenceNode):
         raise YamlError(f"{path}, line {_line(node)}: defaults is no list; {form}")
@@ -156,12 +156,12 @@ def _entries(node: yaml.Node) -> list[yaml.Node]:
 
 
 def file_texts(path: Path, group: str) -> dict[str, Any]:
-    """Return values of a yaml as they are written, nested as in the whole configuration; empty if it cannot be read.
+    """Return the values of a yaml as they are written, nested as in the configuration; empty if it cannot be read.
 
-    ``group``: of the file, below which its settings stand unless it says ``# @package _global_``.
+    ``group``: of the file; its settings belong below it unless the file begins with ``# @package _global_``.
     """
     try:
-        node = compose(path)
+        node = compose_yaml(path)
     except (YamlError, OSError):
         return {}
     tree = _texts(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from harness.utils.file_kinds import is_working_folder_gone
+from harness.utils.file_kinds import is_working_folder_deleted
 from harness.utils.redaction import redacted
 
 STORE_ERRORS = (OSError, MlflowException, SQLAlchemyError)
@@ -31,8 +31,8 @@ _SCHEMA = "if an older one, copy it and run `mlflow db upgrade URI`; if a newer 
 
 
 def short_reason(error: BaseException) -> str:
-    """Return the reason of an error in one line without passwords."""
-    if is_working_folder_gone():
+    """Return what happened, in one line without passwords."""
+    if is_working_folder_deleted():
         return "the working folder was deleted"
     text = str(error).strip() or type(error).__name__
     line = next((short for sign, short in _SHORT.items() if sign in text), text.splitlines()[0])
@@ -45,7 +45,7 @@ def suggest_fix(error: BaseException) -> str:
         return _ACCOUNT
     if "out-of-date database schema" in str(error):
         return _SCHEMA
-    if is_working_folder_gone():
+    if is_working_folder_deleted():
         return "change into a folder that exists"
     if short_reason(error) == _LOCKED:
         return _UNLOCK

@@ -12,7 +12,7 @@ from harness.core.exceptions import InputError
 from harness.tracking.mlflow_recorder import MlflowRecorder
 from harness.tracking.requests import TrackingRequest, end_request, params_request, shorten, view_request
 from harness.tracking.transport import Transport
-from harness.utils.interruption import last_act
+from harness.utils.interruption import before_forced_exit
 from harness.utils.redaction import redacted, redacted_value
 
 _LONGEST_FAILURE = 4000  # characters
@@ -33,7 +33,7 @@ def recorded_run(
     """
     recorder = MlflowRecorder(transport, figure_formats)
     try:
-        with last_act(lambda: _break_off(transport, "KILLED", "interrupted")):
+        with before_forced_exit(lambda: _break_off(transport, "KILLED", "interrupted")):
             transport.put(params_request({key: redacted_value(str(value)) for key, value in params.items()}))
             transport.put(TrackingRequest("input", {"name": dataset[0], "fingerprint": dataset[1]}))
             yield recorder

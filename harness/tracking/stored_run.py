@@ -8,10 +8,11 @@ from typing import Protocol
 import pandas as pd
 
 from harness.core.exceptions import InputError
+from harness.settings.number_neutral import changes_numbers
 
 HEADLINE = ("auroc", "balanced_accuracy")
 TUNER = "tuning._target_"
-_WITHOUT_EFFECT = ("figure.", "tuning.storage", "tuning.study", "tuning.workers", "tuning.log_trials")
+_CHANGES_NO_SCORE = ("figure.", "tuning.study")  # beside the settings that change no number at all
 
 
 class StoredRun(Protocol):
@@ -85,8 +86,12 @@ def _members(run: StoredRun) -> list[tuple[str, str]]:
 
 
 def score_settings(run: StoredRun) -> dict[str, str]:
-    """Return parameters that can change a score: not those of figures, nor where and how trials are stored."""
-    return {key: value for key, value in run.params.items() if not key.startswith(_WITHOUT_EFFECT)}
+    """Return parameters that can change a score: not the figures', nor where and how trials are kept."""
+    return {
+        key: value
+        for key, value in run.params.items()
+        if changes_numbers(key) and not key.startswith(_CHANGES_NO_SCORE)
+    }
 
 
 def models_of(run: StoredRun) -> list[tuple[str, str]]:

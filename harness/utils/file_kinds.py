@@ -1,4 +1,4 @@
-"""What stands at a path, so that nothing but a plain file is read, replaced or removed."""
+"""Kinds of files, so that nothing but a plain file is read, replaced or removed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _KINDS = {
 
 
 def kind_of(path: Path) -> str | None:
-    """Return what stands at ``path`` in words, links not followed; None if nothing does.
+    """Return the kind of the file at ``path`` in words, links not followed; None if there is none.
 
     Raises
     ------
-    OSError : it cannot be told, e.g. the folder may not be read.
+    OSError : the kind cannot be read, e.g. for lack of permission.
     """
     try:
         mode = path.lstat().st_mode
@@ -46,7 +46,7 @@ def _kind_of_link(path: Path) -> str:
 
 
 def is_plain_file(path: Path) -> bool:
-    """Return whether a file stands at ``path`` itself: no link, folder, pipe or device."""
+    """Return whether ``path`` itself is a file: no link, folder, pipe or device."""
     try:
         return kind_of(path) == FILE
     except OSError:
@@ -54,7 +54,7 @@ def is_plain_file(path: Path) -> bool:
 
 
 def is_plain_folder(path: Path) -> bool:
-    """Return whether a folder stands at ``path`` itself, and no link to one."""
+    """Return whether ``path`` itself is a folder, and no link to one."""
     try:
         return kind_of(path) == FOLDER
     except OSError:
@@ -62,7 +62,7 @@ def is_plain_folder(path: Path) -> bool:
 
 
 def refuse_all_but_files(path: Path, what: str) -> None:
-    """Refuse ``path`` if something stands there that is no file; a link to a file is one, and so is nothing.
+    """Refuse ``path`` if it exists and is no file; a link to a file is accepted.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def refuse_all_but_files(path: Path, what: str) -> None:
 
     Raises
     ------
-    InputError : names what stands there; no file can have such a name; the folder cannot be read.
+    InputError : with the kind of the file; or no file can have such a name, or the folder cannot be read.
     """
     try:
         kind = kind_of(path)
@@ -82,7 +82,7 @@ def refuse_all_but_files(path: Path, what: str) -> None:
 
 
 def replaced_file(path: Path, what: str) -> Path:
-    """Return the file that is written if ``path`` is: ``path``, or what a link there leads to.
+    """Return the file that is written in place of ``path``: itself, or the target of a link.
 
     Raises
     ------
@@ -92,8 +92,8 @@ def replaced_file(path: Path, what: str) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def is_working_folder_gone() -> bool:
-    """Return whether the folder that one works in was deleted."""
+def is_working_folder_deleted() -> bool:
+    """Return whether the working folder was deleted."""
     try:
         Path.cwd()
     except FileNotFoundError:

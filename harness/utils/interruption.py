@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: an exception at a point that can bear it, and the end of the process within seconds.
+"""Handle Ctrl-C and SIGTERM: an exception at a safe point, and the end of the process within seconds.
 
 A handler in Python waits for C code to return, and an exception can be swallowed on its way. Therefore a thread that is
 woken by the signal itself ends the process :data:`GRACE` seconds later, if it still runs.
@@ -33,21 +33,21 @@ class Terminated(KeyboardInterrupt):
 
 
 class _State:
-    """What this process does about a signal.
+    """State of the signal handling of this process.
 
     Attributes
     ----------
-    signum : of the first signal; 0 before. Further ones are ignored: the end is near.
-    at_once : whether the process ends in the handler, because nothing was begun yet.
-    held_back : depth of blocks that must not be interrupted.
-    before_raise : done in the handler before the exception is raised.
-    last_acts : done, each in a thread of its own, before a process that does not end is ended.
+    signum : of the first signal; 0 before. Further ones are ignored.
+    at_once : whether the process ends in the handler, because nothing has begun yet.
+    deferred : depth of blocks that must not be interrupted.
+    before_raise : called in the handler before the exception is raised.
+    last_acts : called, each in a thread of its own, before a process that does not end by itself is ended.
     """
 
     def __init__(self) -> None:
         self.signum = 0
         self.at_once = True
-        self.held_back = 0
+        self.deferred = 0
         self.before_raise: list[Act] = []
         self.last_acts: list[Act] = []
 
@@ -56,12 +56,12 @@ _state = _State()
 
 
 def status_of(error: KeyboardInterrupt) -> int:
-    """Return the exit status that an interrupt asks for."""
+    """Return the exit status of an interrupt."""
     return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 
-def sentence(status: int) -> str:
-    """Return what is said of an interrupt: one line without a prefix."""
+def interrupt_message(status: int) -> str:
+    """Return the line about an interrupt, without a prefix."""
     return "terminated by SIGTERM" if status == TERMINATED else "interrupted"
 
 
@@ -88,7 +88,7 @@ def install() -> None:
 
 
 def _restore() -> None:
-    """Give a fork the defaults again: its signals are not its parent's."""
+    """Restore the default handlers in a fork: its signals are not its parent's."""
     signal.set_wakeup_fd(-1)
     for signum in _SIGNALS:
         if signal.getsignal(signum) is _handle:
@@ -96,7 +96,7 @@ def _restore() -> None:
 
 
 @contextmanager
-def raising() -> Iterator[None]:
+def raise_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt or :class:`Terminated` in the block; outside of it a signal ends the process at once."""
     _state.at_once = False
     try:
@@ -106,20 +106,20 @@ def raising() -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Raise what arrives during the block at its end: imports swallow exceptions, or stop half-way."""
-    _state.held_back += 1
+def defer_interrupts() -> Iterator[None]:
+    """Raise an interrupt that arrives during the block at its end: imports swallow exceptions, or stop half-way."""
+    _state.deferred += 1
     try:
         yield
     finally:
-        _state.held_back -= 1
-    if _state.signum and not _state.held_back:
+        _state.deferred -= 1
+    if _state.signum and not _state.deferred:
         raise _exception(_state.signum)
 
 
 @contextmanager
 def before_raise(act: Act) -> Iterator[None]:
-    """Do ``act`` in the main thread between a signal and its exception."""
+    """Call ``act`` in the main thread between a signal and its exception."""
     _state.before_raise.append(act)
     try:
         yield
@@ -128,8 +128,8 @@ def before_raise(act: Act) -> Iterator[None]:
 
 
 @contextmanager
-def last_act(act: Act) -> Iterator[None]:
-    """Do ``act`` before a process that did not end by itself is ended during the block."""
+def before_forced_exit(act: Act) -> Iterator[None]:
+    """Call ``act`` before a process that does not end by itself is ended during the block."""
     _state.last_acts.append(act)
     try:
         yield
@@ -138,8 +138,8 @@ def last_act(act: Act) -> Iterator[None]:
 
 
 @contextmanager
-def blocked() -> Iterator[None]:
-    """Start processes in the block that never see SIGINT and SIGTERM: a terminal and Slurm send these to all."""
+def block_signals() -> Iterator[None]:
+    """Block SIGINT and SIGTERM for processes started in the block: a terminal and Slurm send these to all."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -156,7 +156,7 @@ def _handle(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the
     _state.signum = signum
     if _state.at_once:
         _end(signum)
-    if not _state.held_back:
+    if not _state.deferred:
         for act in _state.before_raise:
             act()
         raise _exception(signum)
@@ -178,12 +178,12 @@ def _watch(reading: int) -> None:
 def _end(signum: int) -> None:
     """End the process now, in one line."""
     status = TERMINATED if signum == signal.SIGTERM else INTERRUPTED
-    os.write(2, f"harness: {sentence(status)}\n".encode())
+    os.write(2, f"harness: {interrupt_message(status)}\n".encode())
     end_now(status)
 
 
 def end_now(status: int) -> NoReturn:
-    """End the process without waiting for threads, and its helpers: what they work at is not wanted any more."""
+    """End the process without waiting for threads, and kill its helpers: their work is not needed any more."""
     for process in multiprocessing.active_children():
         process.kill()
     _within(_FINALIZERS, [_finalize])  # else Python complains of semaphores
@@ -197,13 +197,13 @@ def _finalize() -> None:
 
 
 def _within(seconds: float, acts: Sequence[Act]) -> None:
-    """Do ``acts`` at the same time, and wait so long for them."""
+    """Call ``acts`` at the same time, and wait at most ``seconds`` for them."""
     threads = [threading.Thread(target=act, daemon=True) for act in acts]
     try:
         for thread in threads:
             thread.start()
     except RuntimeError:  # no memory for another thread: the end is what matters
         return
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -1,4 +1,4 @@
-"""Pages and tables that a command writes again and again under one name, never over a file of another kind."""
+"""Write pages and tables that a command overwrites at each call, but never a file of another kind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from harness.core.exceptions import InputError
 from harness.utils.atomic_write import write_text_atomically
 from harness.utils.file_kinds import is_plain_file, replaced_file
 
-_BEGINNING = 2000  # bytes in which the mark stands
+_BEGINNING = 2000  # bytes in which the mark is searched
 _DEVICES = "/dev/"  # e.g. /dev/stdout, which is written to and not replaced
 
 
 def write_output(path: str, text: str, *, mark: str, option: str) -> None:
-    """Write ``text`` to ``path``, as a whole or not at all, in place of an earlier output but of nothing else.
+    """Write ``text`` to ``path`` atomically; an earlier output of the same kind is replaced, any other file refused.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def write_output(path: str, text: str, *, mark: str, option: str) -> None:
 
     Raises
     ------
-    InputError : it cannot be written, or a file of another kind is there.
+    InputError : it cannot be written, or is a file of another kind.
     """
     try:
         if path.startswith(_DEVICES):
@@ -31,7 +31,7 @@ def write_output(path: str, text: str, *, mark: str, option: str) -> None:
         target = replaced_file(Path(path), option)
         if is_plain_file(target) and not _has_mark(target, mark):
             raise InputError(
-                f"{option} {path}: is there already and was not written by this command; choose another name"
+                f"{option} {path}: exists already and was not written by this command; choose another name"
             )
         write_text_atomically(target, text)
     except InputError:

@@ -1,4 +1,4 @@
-"""Work of several threads, in order."""
+"""Threads of one task: how many, and their results in order."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+from harness.utils.cpu_count import cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-WORKERS = 2
+_MOST_THREADS = 2  # plates, blocks or models that are in memory at the same time
+
+
+def n_threads() -> int:
+    """Return the number of threads for one task: two, or one if the process may use a single core."""
+    return min(_MOST_THREADS, cores())
 
 
 def ordered(
     pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """Yield ``map`` that keeps the order and never runs more than ``ahead`` items in front of the consumer."""
-    source = iter(items)
-    waiting = [pool.submit(work, item) for item in islice(source, ahead)]
-    while waiting:
-        done = waiting.pop(0).result()
-        waiting.extend(pool.submit(work, item) for item in islice(source, 1))
-        yield done
+    """Yield the results of ``work`` in the order of ``items``, with at most ``ahead`` computed before they are used."""
+    remaining = iter(items)
+    pending = [pool.submit(work, item) for item in islice(remaining, ahead)]
+    while pending:
+        result = pending.pop(0).result()
+        pending.extend(pool.submit(work, item) for item in islice(remaining, 1))
+        yield result

@@ -13,10 +13,10 @@ Step = Callable[[str], None]
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Step]:
-    """A bar of ``total`` steps on stderr; the yielded function finishes a step and names the next.
+def progress_bar(title: str, total: int) -> Iterator[Step]:
+    """Show a bar of ``total`` steps on stderr; the yielded function finishes a step and names the next.
 
-    Prints nothing where stderr is not a terminal.
+    Prints nothing if stderr is no terminal.
     """
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)

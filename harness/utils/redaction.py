@@ -1,4 +1,4 @@
-"""Text without the secrets in it: passwords of accounts in addresses, and values of settings that are secrets."""
+"""Remove secrets from text: passwords in addresses, and values of settings that are secrets."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _ENCODED_END = re.compile(r"(?:%(?:25)*3B|[&\s])", re.IGNORECASE)
 def redacted(text: str) -> str:
     """Return ``text`` with ``***`` for every secret, e.g. ``postgresql://lab:***@db/optuna``.
 
-    Secrets are what stands between the first colon and the last ``@`` of an address (both may occur in a password), and
+    Secrets are the text between the first colon and the last ``@`` of an address (both may occur in a password), and
     the values of ``password=``, ``api_key=``, ``PWD%3D`` and the like; of ``token=``, ``sig=``, ``key=`` in addresses.
     """
     return _settings(_accounts(text, whole=False))
 
 
 def redacted_value(text: str) -> str:
-    """Return the same of one value, or one ``key=value``, in which an address may hold spaces."""
+    """Return one value, or one ``key=value``, without secrets; an address in it may hold spaces."""
     return _settings(_accounts(text, whole="\n" not in text))
 
 
 def redacted_config(node: Any) -> Any:
-    """Return plain containers with ``***`` for secrets in their strings, and for values whose keys say so."""
+    """Return plain containers with ``***`` for secrets in their strings and for values of secret keys."""
     if isinstance(node, Mapping):
         return {
             key: MASK if value is not None and _is_secret(str(key)) else redacted_config(value)
@@ -60,7 +60,7 @@ def redacted_config(node: Any) -> Any:
 
 
 def without_account(url: str) -> str:
-    """Return an address without user and password, which clients then take from the environment."""
+    """Return an address without user and password, which clients then read from the environment."""
     match = _SCHEME.search(url)
     if match is None:
         return redacted(url)
@@ -99,7 +99,7 @@ def _word_end(text: str, start: int) -> int:
 
 
 def _account_end(scheme: str, rest: str) -> int | None:
-    """Return place of the ``@`` behind ``user:password`` in what follows ``scheme://``; None if there is no password.
+    """Return the place of the ``@`` after ``user:password`` in the text after ``scheme://``; None without a password.
 
     ``host:5000/a@b`` has none in the web's schemes; in those of databases ``5000/a`` is the password.
     """
@@ -131,7 +131,7 @@ def _settings(text: str) -> str:
 
 
 def _is_in_query(text: str, start: int) -> bool:
-    """Return whether what begins at ``start`` is a parameter of an address: behind ``?``, or behind ``&`` after one."""
+    """Return whether a parameter of an address begins at ``start``: after ``?``, or after ``&`` behind one."""
     lead = text[start - 1 : start]
     return lead == "?" or (lead == "&" and "?" in text[max(0, start - 2000) : start].split()[-1])
 
@@ -148,7 +148,7 @@ def _is_secret(key: str, *, of_address: bool = False) -> bool:
 
 
 def _value_end(text: str, equals: re.Match[str], *, in_query: bool) -> int:
-    """Where the value behind ``equals`` ends."""
+    """Return the end of the value after ``equals``."""
     start = equals.end()
     if equals[0] != "=":
         braces = _ENCODED_BRACES.match(text, start)

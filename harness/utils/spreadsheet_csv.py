@@ -1,4 +1,4 @@
-"""CSV files that people open in a spreadsheet, which takes text from data for a formula and runs it."""
+"""CSV files for spreadsheets, which take text from data for formulas and run them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, "CSV injection"; ful
 _FULL_WIDTH = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def inert(cell: Any) -> Any:
-    """Return ``cell`` as it is, but text that a spreadsheet would take for a formula with an apostrophe before it.
+def escape_formula(cell: Any) -> Any:
+    """Return ``cell``, with an apostrophe before text that a spreadsheet would take for a formula.
 
     Numbers stay numbers, also those written as text: ``-3.5`` is no formula.
     """
@@ -32,8 +32,8 @@ def spreadsheet_csv(table: pd.DataFrame, path: Path | str | None = None) -> str 
     for place, name in enumerate(table.columns):
         column = table[name] if table.columns.is_unique else table.iloc[:, place]
         if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_datetime64_any_dtype(column):
-            safe.isetitem(place, [inert(cell) for cell in column])
-    safe.columns = [inert(name) for name in table.columns]
+            safe.isetitem(place, [escape_formula(cell) for cell in column])
+    safe.columns = [escape_formula(name) for name in table.columns]
     text: str | None = safe.to_csv(path, index=False)
     return text
 

@@ -1,4 +1,4 @@
-"""Addresses of SQLite databases, as SQLAlchemy reads them, for paths with any characters."""
+"""URLs of SQLite databases for SQLAlchemy, for paths with any characters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SPECIAL = "?%"  # begin a query, and a character given by its number
 def sqlite_address(path: Path, setting: str) -> str:
     """Return the address of the database file ``path`` (absolute).
 
-    A path with ``?`` or ``%`` has none that all versions of SQLAlchemy and MLflow read alike; from the folder one works
-    in there usually is: the relative one.
+    A path with ``?`` or ``%`` has none that all versions of SQLAlchemy and MLflow read alike; the path relative to the
+    working folder usually has one.
 
     Raises
     ------
-    InputError : there is none; the message names the ``setting`` that gives another.
+    InputError : no address; the message names the ``setting`` to change.
     """
     for candidate in (str(path), os.path.relpath(path)):
         if not any(character in candidate for character in _SPECIAL):

@@ -1,4 +1,4 @@
-"""Temporary folders, and what is said if there is no room for them."""
+"""Temporary folders, with a one-line error if the disk is full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.core.exceptions import InputError
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Make a folder for the time of the block.
+    """Make a folder that is removed at the end of the block.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextmanager
 def writing_to(folder: Path | None = None) -> Iterator[None]:
-    """Report a failure to write to a temporary ``folder``, or to any, within the block as what it is.
+    """Raise a clear error if the block cannot write to a temporary ``folder``, or to any.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def writing_to(folder: Path | None = None) -> Iterator[None]:
 
 def _no_room(error: OSError, parent: Path | None = None) -> InputError:
     reason = error.strerror or str(error)
-    where = parent or tempfile.tempdir or "the folder for temporary files"
+    place = parent or tempfile.tempdir or "the folder for temporary files"
     return InputError(
-        f"temporary files: {where} cannot be written ({reason}); free some space there, or set the environment "
+        f"temporary files: {place} cannot be written ({reason}); free some space there, or set the environment "
         "variable TMPDIR to another folder"
     )

@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from harness.utils.interruption import blocked
+from harness.utils.interruption import block_signals
 from harness.utils.temporary_folder import temporary_folder, writing_to
 
 RunTask = Callable[[str], Any]
@@ -35,7 +35,7 @@ class _WorkerPool(ProcessPoolExecutor):
     def submit(
         self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
-        with blocked():
+        with block_signals():
             return super().submit(work, *args, **kwargs)
 
 

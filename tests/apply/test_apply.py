@@ -16,7 +16,8 @@ from command import MAPPING, Outcome, _as_process, wide
 
 from harness.apply import writers
 from harness.apply.command import cli
-from harness.apply.profiles import ByPlate, with_features
+from harness.apply.fitted_normalization import select_features
+from harness.apply.profiles import PlateStatistics
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
@@ -251,11 +252,11 @@ def test_statistics_of_plates_are_kept_for_the_record_unless_they_are_large(
     plate = tiny[1]
     by_hand = DmsoWithin().fit([plate])
     np.testing.assert_array_equal(kept["0"][plate.name].mean_, by_hand.mean_)
-    monkeypatch.setattr("harness.apply.profiles.KEPT_BYTES", 1000)
+    monkeypatch.setattr("harness.apply.profiles.MOST_BYTES", 1000)
     done(tmp_path, "+norm=dmso_within", *TINY, "force=true")
     assert serialization.load_with_extra(tmp_path / "x.statistics.npz")[1]["by_plate"] == {}
     assert "left out" in json.loads((tmp_path / "x.provenance.json").read_text())["statistics_by_plate_or_batch"]
-    assert ByPlate().complete
+    assert PlateStatistics().complete
 
 
 def test_nothing_is_overwritten_unless_asked_to(tmp_path: Path) -> None:
@@ -353,7 +354,7 @@ def test_row_groups_hold_many_plates_and_types_do_not_change_between_them(
     X = np.random.default_rng(0).normal(5, 2, (18, 4)).astype(np.float32)
     for limit, groups in ((writers._GROUP_BYTES, 1), (150, 3), (1, 6)):
         monkeypatch.setattr(writers, "_GROUP_BYTES", limit)
-        with writers.parquet(tmp_path / "x.parquet", wells, ("a", "b", "c", "d")) as write:
+        with writers.write_parquet(tmp_path / "x.parquet", wells, ("a", "b", "c", "d")) as write:
             for i in range(6):
                 write(wells.iloc[3 * i : 3 * i + 3], X[3 * i : 3 * i + 3])
         file = pq.ParquetFile(tmp_path / "x.parquet")
@@ -372,10 +373,10 @@ def test_a_feature_named_like_metadata_is_refused(screen: Any) -> None:
 def test_features_are_taken_by_name_and_rows_are_only_read_when_asked_for(screen: Any) -> None:
     profiles = screen()
     wanted = ["f7", "f0", "f3"]
-    chosen = with_features(profiles, wanted, "x.npz")
+    chosen = select_features(profiles, wanted, "x.npz")
     assert chosen.features == tuple(wanted)
     assert not isinstance(chosen.X, np.ndarray)
     for plate, whole in zip(chosen, profiles, strict=True):
         np.testing.assert_array_equal(plate.X, whole.X[:, [7, 0, 3]])
         assert plate.X.flags.c_contiguous
-    assert with_features(profiles, list(profiles.features), "x.npz") is profiles
+    assert select_features(profiles, list(profiles.features), "x.npz") is profiles

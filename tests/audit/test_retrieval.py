@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 import harness.audit.replicate.label_retrieval as module
 from harness.audit.replicate.labelled_profiles import labels_of
 from harness.audit.retrieval import RetrievalCheck
-from harness.cli.check_overrides import check_words
+from harness.cli.check_overrides import check_overrides
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
 from harness.numerics.components import standardized
@@ -144,4 +144,4 @@ def test_refusals(audited: Any) -> None:
 
 def test_it_is_a_check_and_no_task() -> None:
     with pytest.raises(InputError, match=r"audit=\[retrieval\]"):
-        check_words(["task=retrieval"])
+        check_overrides(["task=retrieval"])

@@ -82,7 +82,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("once")
     outcome = run_command(folder, "-m", "+norm=dmso_within,dmso_across", *SMALL)
     assert outcome.status == 0, outcome.err
-    assert outcome.out.splitlines()[-1] == "2 evaluations: 2 new, 0 again, 0 skipped, 0 failed"
+    assert outcome.out.splitlines()[-1] == "2 evaluations: 2 new, 0 re-run, 0 skipped, 0 failed"
     assert units(folder) == []
     return folder
 
@@ -116,14 +116,12 @@ def test_a_finished_sweep_is_skipped_without_reading_the_screen(once: Path, monk
     assert (outcome.status, outcome.err) == (0, "")
     assert {run.info.run_id: run.info.status for run in all_runs(once)} == before
     first, summary, *_, last = outcome.out.splitlines()
-    expected = (
-        r"skipped: dmso_within is finished as run (\w{32}) \(\d{4}-\d\d-\d\d \d\d:\d\d\); force=true runs it again"
-    )
+    expected = r"skipped: dmso_within finished on \d{4}-\d\d-\d\d at \d\d:\d\d \(run (\w{32})\); force=true re-runs it"
     found = re.fullmatch(expected, first)
     assert found
     assert found[1] == runs_of(once)["dmso_within"].info.run_id
     assert summary.startswith("dmso_within is ")
-    assert last == "2 evaluations: 0 new, 0 again, 2 skipped, 0 failed"
+    assert last == "2 evaluations: 0 new, 0 re-run, 2 skipped, 0 failed"
 
 
 def test_a_second_run_has_the_same_numbers(once: Path) -> None:
@@ -131,12 +129,13 @@ def test_a_second_run_has_the_same_numbers(once: Path) -> None:
     before = runs_of(once)
     outcome = run_command(once, "-m", "+norm=dmso_within,dmso_across", *SMALL, "force=true")
     assert outcome.status == 0, outcome.err
-    assert outcome.out.splitlines()[-1] == "2 evaluations: 0 new, 2 again, 0 skipped, 0 failed"
+    assert outcome.out.splitlines()[-1] == "2 evaluations: 0 new, 2 re-run, 0 skipped, 0 failed"
     after = runs_of(once)
     for name in ("dmso_within", "dmso_across"):
         assert after[name].info.run_id != before[name].info.run_id
         same(after[name], before[name])
-        assert f"again: {name} is finished as run {before[name].info.run_id}" in outcome.out
+        assert f"re-running {name}: the previous run finished on " in outcome.out
+        assert f"(run {before[name].info.run_id})" in outcome.out
     assert units(once) == []
 
 
@@ -146,8 +145,8 @@ def test_what_failed_goes_on_from_its_parts(once: Path, cut: Path, monkeypatch: 
     monkeypatch.setattr(ControlsVsControls, "findings", lambda *_: 1 / 0)
     failed = runs_of(cut)["dmso_within"].info.run_id
     outcome = again(cut)
-    assert outcome.out.splitlines()[0] == f"again: dmso_within failed as run {failed} ({WORK})"
-    assert "; 12 parts restored from an earlier attempt" in outcome.out
+    assert outcome.out.splitlines()[0] == f"re-running dmso_within: the previous run failed: {WORK} (run {failed})"
+    assert "; 12 parts restored from an interrupted run" in outcome.out
     run = runs_of(cut)["dmso_within"]
     same(run, runs_of(once)["dmso_within"])
     assert "12 parts restored" in run.data.tags["mlflow.note.content"]
@@ -171,7 +170,7 @@ def test_parts_are_left_alone_by_force_and_without_resume(cut: Path, monkeypatch
 def test_parts_serve_a_run_with_other_metrics(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heavy(monkeypatch, "harness.run.training.evaluate_groups")
     outcome = again(cut, "metric=[auroc,brier]")
-    assert "again:" not in outcome.out
+    assert "re-running" not in outcome.out
     assert "; 12 parts restored" in outcome.out
 
 
@@ -203,7 +202,9 @@ def test_runs_of_processes_that_are_gone_are_closed_and_made_again(folder: Path)
     client.set_tag(made["lost"], "run_key", whole.data.tags["run_key"])
     client.delete_run(whole.info.run_id)
     outcome = again(folder, options=QUICK)
-    assert outcome.out.splitlines()[0] == f"again: dmso_within was cut off as run {made['lost']}"
+    assert outcome.out.splitlines()[0] == (
+        f"re-running dmso_within: the previous run was interrupted (run {made['lost']})"
+    )
     runs = {name: client.get_run(run_id) for name, run_id in made.items()}
     assert {name: run.info.status for name, run in runs.items()} == {
         "lost": "KILLED",
@@ -227,11 +228,10 @@ def test_a_sweep_says_what_became_of_each(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Training, "run", some)
     outcome = run_command(folder, "-m", "+norm=raw,dmso_within,noise", *QUICK)
     assert outcome.status == 2
-    assert outcome.out.splitlines()[-1] == "3 evaluations: 1 new, 0 again, 1 skipped, 1 failed"
+    assert outcome.out.splitlines()[-1] == "3 evaluations: 1 new, 0 re-run, 1 skipped, 1 failed"
     outcome = run_command(folder, "-m", "+norm=raw,dmso_within,noise", *QUICK)
-    assert outcome.out.splitlines()[-1] == "3 evaluations: 0 new, 0 again, 2 skipped, 1 failed"
-    assert "again: noise failed as run" in outcome.out
-    assert "(noise is not wanted)" in outcome.out
+    assert outcome.out.splitlines()[-1] == "3 evaluations: 0 new, 0 re-run, 2 skipped, 1 failed"
+    assert "re-running noise: the previous run failed: noise is not wanted (run " in outcome.out
 
 
 def test_parts_that_a_finished_run_could_not_remove_and_old_ones_go(

@@ -9,7 +9,7 @@ import pytest
 from command import run_command
 from hydra._internal.utils import get_args_parser
 
-from harness.cli.argument_order import arguments
+from harness.cli.argument_order import parse_arguments
 from harness.core.exceptions import InputError
 
 
@@ -29,14 +29,14 @@ from harness.core.exceptions import InputError
     ],
 )
 def test_options_come_first(words: list[str], options: list[str], overrides: list[str]) -> None:
-    given = arguments(words)
+    given = parse_arguments(words)
     assert (given.options, given.overrides) == (options, overrides)
 
 
 def test_every_order_is_the_same_to_hydra() -> None:
     expected = get_args_parser().parse_args(["-m", "-cd", "MINE", "a=1", "b=2"])
     for words in itertools.permutations([("-m",), ("-cd", "MINE"), ("a=1",), ("b=2",)]):
-        given = arguments([word for pair in words for word in pair])
+        given = parse_arguments([word for pair in words for word in pair])
         parsed = get_args_parser().parse_args([*given.options, *given.overrides])
         assert sorted(parsed.overrides) == sorted(expected.overrides)
         assert {**vars(parsed), "overrides": []} == {**vars(expected), "overrides": []}
@@ -48,15 +48,15 @@ def test_every_order_is_the_same_to_hydra() -> None:
     [
         (["--bogus"], "there is no option --bogus; --hydra-help lists them, settings are written key=value"),
         (["-x", "a=1"], "there is no option -x"),
-        (["a=1", "--config-dir"], "--config-dir needs a value behind it"),
-        (["--cfg"], "--cfg needs one of job, hydra, all behind it"),
+        (["a=1", "--config-dir"], "--config-dir needs a value after it"),
+        (["--cfg"], "--cfg needs one of job, hydra, all after it"),
         (["--cfg", "nope"], "--cfg nope: expected one of job, hydra, all"),
         (["--config"], "--config can mean --config-dir, --config-name, --config-path; write it in full"),
     ],
 )
 def test_what_there_is_not_is_one_line(words: list[str], line: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="^" + line.split(";")[0]):
-        arguments(words)
+        parse_arguments(words)
     outcome = run_command(tmp_path, *words)
     assert outcome.status == 2
     assert outcome.line.startswith(f"harness: {line}")

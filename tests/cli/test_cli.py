@@ -15,12 +15,12 @@ from command import MAPPING, SMALL, TABLES, client_of, run_command, runs_of, wid
 from hydra import compose, initialize_config_dir
 from places import ROOT
 
-from harness.cli.error_messages import CONF, available
+from harness.cli.error_messages import CONF, member_names
 from harness.data.demo import Demo
 
 pytestmark = pytest.mark.slow
 
-NORMS = available("norm")
+NORMS = member_names("norm")
 
 
 def test_one_norm_in_an_empty_folder(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ REFUSED = {
     "no plus in a sweep": (("-m", "norm=raw,noise"), ["+norm=NAME"]),
     "no -m": (("+norm=raw,noise",), ["add -m"]),
     "unknown in a sweep": (("-m", "+norm=raw,bogus", *SMALL), ["'bogus'", *NORMS]),
-    "norm twice": (("+norm=raw", "+norm=noise"), ["norm is given twice"]),
+    "norm twice": (("+norm=raw", "+norm=noise"), ["norm is set twice"]),
     "unknown experiment": (("+experiment=bogus",), ["experiment", "'bogus'", "origin_four"]),
     "unknown setting of norm": (("+norm=raw", "norm.foo=1", *SMALL), ["norm.foo"]),
     "unknown option of norm": (("+norm=raw", "+norm.foo=1", *SMALL), ["raw: norm.foo: there is no such setting"]),

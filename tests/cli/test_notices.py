@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from harness.cli.notices import configure_process, relay, say_once
+from harness.cli.notices import configure_process, print_once, relay_stderr
 
 
 @pytest.fixture(autouse=True)
@@ -59,16 +59,16 @@ def test_logs_have_the_name_of_their_package_and_no_secrets(capsys: pytest.Captu
 
 def test_a_line_is_said_once_for_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
-        say_once("harness: 516 features")
-        relay("harness: 516 features\nsklearn: warning: odd\nsklearn: warning: odd\nharness: mean: other\n")
+        print_once("harness: 516 features")
+        relay_stderr("harness: 516 features\nsklearn: warning: odd\nsklearn: warning: odd\nharness: mean: other\n")
     assert capsys.readouterr().err == "harness: 516 features\nsklearn: warning: odd\nharness: mean: other\n"
     configure_process()
-    say_once("harness: 516 features")
+    print_once("harness: 516 features")
     assert capsys.readouterr().err == "harness: 516 features\n"
 
 
 def test_tracebacks_of_workers_are_relayed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     text = "Traceback (most recent call last):\n  File x\nValueError: a\n"
-    relay(text)
-    relay(text)
+    relay_stderr(text)
+    relay_stderr(text)
     assert capsys.readouterr().err == 2 * text

@@ -307,22 +307,22 @@ def test_hashes_are_kept_in_our_own_file(tmp_path: Path) -> None:
     assert list(json.loads(path.read_text())) == [str(data)]
 
 
-def test_a_mailbox_removes_its_messages_only(tmp_path: Path) -> None:
-    mailbox = WorkerChannel()
-    mailbox.open(tmp_path)
-    assert mailbox.folder is not None
-    mailbox.begin(1)
-    mailbox.put(1, JobResult(0, "", ""))
-    mailbox.begin(2)
+def test_a_worker_channel_removes_its_messages_only(tmp_path: Path) -> None:
+    channel = WorkerChannel()
+    channel.open(tmp_path)
+    assert channel.folder is not None
+    channel.start_job(1)
+    channel.send(1, JobResult(0))
+    channel.start_job(2)
     strangers = [
-        settle(mailbox.folder / f"{i}{end}", make) for i, make in enumerate(KINDS.values()) for end in (".x", "a.json")
+        settle(channel.folder / f"{i}{end}", make) for i, make in enumerate(KINDS.values()) for end in (".x", "a.json")
     ]
     before = {path: state(path) for path in strangers}
-    assert len(mailbox.take()) == 1
-    mailbox.close()
+    assert len(channel.receive()) == 1
+    channel.close()
     assert {path: state(path) for path in strangers} == before
-    assert {path.name for path in mailbox.folder.iterdir()} == {"stop", *(path.name for path in strangers)}
-    assert not mailbox.is_open
+    assert {path.name for path in channel.folder.iterdir()} == {"stop", *(path.name for path in strangers)}
+    assert not channel.is_open
 
 
 def test_a_sent_journal_with_a_foreign_file_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,10 +10,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.cli.check_overrides import check_words
+from harness.cli.check_overrides import check_overrides
 from harness.cli.check_settings import check_settings
-from harness.cli.chosen_norm import chosen_norm
-from harness.cli.config_source import check_files
+from harness.cli.chosen_norm import resolve_norm
+from harness.cli.config_source import register_config_source
 from harness.cli.error_messages import CONF, format_error
 from harness.cli.search_spaces import fill_search_spaces
 from harness.core.exceptions import InputError
@@ -26,9 +26,9 @@ def configured(*words: str, command: str = "config", folder: Path | None = None)
     ------
     InputError, HydraException, OmegaConfBaseException : what the commands print as one line.
     """
-    check_files()
+    register_config_source()
     added = [] if folder is None else [f"hydra.searchpath=[file://{folder}]"]
-    check_words([*words, *added])
+    check_overrides([*words, *added])
     try:
         with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
             cfg = compose(command, overrides=[*words, *added], return_hydra_config=True)
@@ -37,7 +37,7 @@ def configured(*words: str, command: str = "config", folder: Path | None = None)
             del cfg["hydra"]
         OmegaConf.set_struct(cfg, True)
         if command == "config" or (command == "apply" and not OmegaConf.is_missing(cfg, "norm")):
-            chosen_norm(cfg)
+            resolve_norm(cfg)
         check_settings(cfg, command)
         if command == "config":
             fill_search_spaces(cfg)

@@ -15,7 +15,7 @@ from harness.apply.command import cli as apply_cli
 from harness.core.exceptions import InputError
 from harness.data.files.table_files import expand
 from harness.data.tables import Tables
-from harness.montage.image import CORRUPT, MISSING, read
+from harness.montage.image import CORRUPT, MISSING, read_channel
 from harness.montage.template import Refused, Template
 from harness.norm.engine.serialization import existing, load_with_extra, save
 from harness.norm.raw import Raw
@@ -73,11 +73,11 @@ def test_images_are_looked_for_below_their_folder_only(name: str, tmp_path: Path
         return
     assert (tmp_path / "images").resolve() in path.resolve().parents
     assert path.resolve().relative_to((tmp_path / "images").resolve()).parts[1:] == ("B02_DNA.tif",)
-    assert read(path, 10).status == MISSING
+    assert read_channel(path, 10).status == MISSING
 
 
 def test_an_image_whose_path_is_too_long_is_a_tile_without_a_picture() -> None:
-    assert read(Path("x" * 10_000), 10).status == CORRUPT
+    assert read_channel(Path("x" * 10_000), 10).status == CORRUPT
 
 
 @pytest.mark.parametrize("name", CLIMBING)

@@ -14,15 +14,15 @@ from command import Outcome, _as_process
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from harness.cli.error_messages import CONF, available
+from harness.cli.error_messages import CONF, member_names
 from harness.core.exceptions import InputError
 from harness.data.tables import Tables
 from harness.inspect import sample_columns
-from harness.inspect.applicable import members
+from harness.inspect.applicable import judge_members
 from harness.inspect.command import cli
-from harness.inspect.declared import declared, targets
-from harness.inspect.duration import about, expected_seconds
-from harness.inspect.facts import COUNTED, Facts, facts_of, lacking
+from harness.inspect.declared import declared_attribute, targets_of
+from harness.inspect.duration import expected_seconds, format_duration
+from harness.inspect.facts import COUNTED, Facts, facts_of, unmet_need
 from harness.inspect.sample_columns import SkimmedTables
 from harness.inspect.text_layout import command_lines
 
@@ -169,12 +169,12 @@ def test_a_refusal_of_a_skimmed_file_names_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_needs_are_read_from_the_source_as_python_has_them(group: str) -> None:
-    for name in available(group):
-        for target in targets(OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=False)):
+    for name in member_names(group):
+        for target in targets_of(OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=False)):
             member = get_class(target)
-            assert tuple(declared(target, "needs") or ()) == tuple(getattr(member, "needs", ())), target
+            assert tuple(declared_attribute(target, "needs") or ()) == tuple(getattr(member, "needs", ())), target
             if isinstance(getattr(member, "requires", ()), tuple):  # a chain's are those of its steps
-                assert tuple(declared(target, "requires") or ()) == getattr(member, "requires", ()), target
+                assert tuple(declared_attribute(target, "requires") or ()) == getattr(member, "requires", ()), target
 
 
 def rich_facts() -> Facts:
@@ -183,20 +183,20 @@ def rich_facts() -> Facts:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_everything_applies_where_nothing_is_lacking(group: str) -> None:
-    reasons = {member.name: member.reason for member in members(group, rich_facts()) if member.reason}
+    reasons = {member.name: member.reason for member in judge_members(group, rich_facts()) if member.reason}
     assert set(reasons) <= {"harmony"}
-    every = [need for name in available(group) for need in _needs(group, name)]
+    every = [need for name in member_names(group) for need in _needs(group, name)]
     for need in every:
         fact = need.split()[0]
         assert fact in COUNTED
         lacks = {**rich_facts(), fact: 10**6 if "without" in fact else 0}
-        assert lacking(need, lacks) is not None
-        assert lacking(need, rich_facts()) is None
+        assert unmet_need(need, lacks) is not None
+        assert unmet_need(need, rich_facts()) is None
 
 
 def _needs(group: str, name: str) -> list[str]:
     node = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=False)
-    return [need for target in targets(node) for need in declared(target, "needs") or ()]
+    return [need for target in targets_of(node) for need in declared_attribute(target, "needs") or ()]
 
 
 def test_facts_are_counted_in_wells_of_roles() -> None:
@@ -212,11 +212,11 @@ def test_facts_are_counted_in_wells_of_roles() -> None:
         "planted": 0, "known_scores": 0,
     }  # fmt: skip
     with pytest.raises(InputError, match=r"expected e\.g\. 'batches >= 2'"):
-        lacking("batches > 2", facts)
+        unmet_need("batches > 2", facts)
 
 
 def test_durations_in_words() -> None:
-    assert [about(s) for s in (3, 44, 100, 3600, 20000)] == [
+    assert [format_duration(s) for s in (3, 44, 100, 3600, 20000)] == [
         "about 10 seconds", "about 40 seconds", "about 2 minutes", "about 60 minutes", "about 6 hours",
     ]  # fmt: skip
     wells = pd.DataFrame({"plate": "p", "well": range(632)})

@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
-from harness.inspect.applicable import members
+from harness.inspect.applicable import judge_members
 from harness.inspect.facts import facts_of
 from harness.norm.engine.normalize import normalize
 from harness.split.leave_batch_out import LeaveBatchOut
@@ -57,7 +57,7 @@ def test_a_normalization_applies_if_and_only_if_it_can_be_fitted(change: str, sc
     profiles = CHANGES[change](screen(n_plates=6, awkward=False, planted=True, sites=(1,)))
     facts = facts_of(profiles.wells, [profiles.X], simulated=profiles.planted is not None)
     fold = next(iter(LeaveBatchOut().split(profiles.wells)))  # the first batch is held out
-    for norm in members("norm", facts):
+    for norm in judge_members("norm", facts):
         if norm.reason == "harmonypy is not installed":
             continue
         normalizer = member("norm", norm.name)

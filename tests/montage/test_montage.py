@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.core.exceptions import InputError
 from harness.montage.command import cli, write_montage
-from harness.montage.contact_sheet import montage
+from harness.montage.contact_sheet import write_contact_sheet
 from harness.tracking.tracking import Tracking
 
 CHANNELS = "images.channels=[DNA,actin]"
@@ -61,7 +61,7 @@ def command(folder: Path, *arguments: str) -> Outcome:
 
 def test_table_says_what_became_of_every_image(images: Path, conf: Path, capsys: Any) -> None:
     wells = "wells=['p1:A01','p1:B02','p1:C03','p1:D04','../../etc:A01']"
-    table = montage(settings(images, conf, wells)).set_index(["plate", "well", "channel"])
+    table = write_contact_sheet(settings(images, conf, wells)).set_index(["plate", "well", "channel"])
     assert table["status"].to_dict() == {
         ("p1", "A01", "DNA"): "read",
         ("p1", "A01", "actin"): "read",
@@ -86,7 +86,9 @@ def test_table_says_what_became_of_every_image(images: Path, conf: Path, capsys:
 
 def test_pixels_share_one_scale_and_channels_keep_their_colours(images: Path, conf: Path) -> None:
     wells = "wells=['p1:A01','p1:B02','p1:D04','p1:Z09']"
-    montage(settings(images, conf, wells, "images.colours=[blue,lime]", "images.percentiles=[0,100]", "size=80"))
+    write_contact_sheet(
+        settings(images, conf, wells, "images.colours=[blue,lime]", "images.percentiles=[0,100]", "size=80")
+    )
     sheet = np.asarray(Image.open(images / "sheet.png")).astype(int)
     bright = {}
     tops = np.flatnonzero(((sheet[:, :, 0] == 0) & (sheet.sum(axis=2) < 765)).sum(axis=1) > 200)  # dark rows of tiles
@@ -106,15 +108,15 @@ def test_sheet_grows_by_rows_and_is_not_overwritten_unasked(images: Path, conf: 
     wells = "wells=['p1:A01','p1:B02','p1:D04']"
     sizes = []
     for columns in (3, 1):
-        montage(settings(images, conf, wells, f"columns={columns}", "force=true"))
+        write_contact_sheet(settings(images, conf, wells, f"columns={columns}", "force=true"))
         sizes.append(Image.open(images / "sheet.png").size)
     assert sizes[1][1] > sizes[0][1] + 2 * 120
     with pytest.raises(InputError, match="exists already"):
-        montage(settings(images, conf, wells))
+        write_contact_sheet(settings(images, conf, wells))
 
 
 def test_mixed_depths_are_said(images: Path, conf: Path, capsys: Any) -> None:
-    montage(settings(images, conf, "wells=['p1:A01','p1:E05']"))
+    write_contact_sheet(settings(images, conf, "wells=['p1:A01','p1:E05']"))
     assert "images of different depths share one scale and cannot be compared: 2 uint16, 1 uint8" in (
         capsys.readouterr().out
     )
@@ -129,9 +131,9 @@ def test_wells_of_a_recorded_run_with_their_scores(images: Path, folder: Path, c
         recorder.table("wells_most_control_like", least.iloc[::-1].assign(well="C03"))
         recorder.table("no_wells", least[["plate"]])
     where = f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db"
-    table = montage(settings(images, conf, where, "n=2"))
+    table = write_contact_sheet(settings(images, conf, where, "n=2"))
     assert table["well"].tolist() == ["D04", "D04", "A01", "A01", "C03", "C03", "C03", "C03"]
-    only = montage(settings(images, conf, where, "tables=[wells_most_control_like]", "n=1", "force=true"))
+    only = write_contact_sheet(settings(images, conf, where, "tables=[wells_most_control_like]", "n=1", "force=true"))
     assert only["well"].tolist() == ["C03", "C03"]
     for wrong, reason in (
         ("tables=[no_wells]", r"lacks the columns \['well', 'mahalanobis'\]"),
@@ -140,7 +142,7 @@ def test_wells_of_a_recorded_run_with_their_scores(images: Path, folder: Path, c
         ("score=nothing", r"lacks the columns \['nothing'\]"),
     ):
         with pytest.raises(InputError, match=reason):
-            montage(settings(images, conf, where, wrong, "force=true"))
+            write_contact_sheet(settings(images, conf, where, wrong, "force=true"))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.montage.compose import compose, limits
-from harness.montage.image import read, shrink
+from harness.montage.compose import blend_channels, display_range
+from harness.montage.image import read_channel, shrink
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
@@ -19,7 +19,7 @@ def test_counts_survive_whatever_the_depth(tmp_path: Path, dtype: type, suffix: 
     pixels[0, 0] = 255 if dtype == np.uint8 else 40_000
     path = tmp_path / f"a{suffix}"
     Image.fromarray(pixels).save(path)
-    found = read(path, 100)
+    found = read_channel(path, 100)
     assert (found.status, found.size, found.depth) == ("read", "64 x 40", np.dtype(dtype).name)
     np.testing.assert_array_equal(found.pixels, pixels.astype(np.float32))
 
@@ -41,7 +41,7 @@ def test_colour_images_are_read_as_grey(tmp_path: Path) -> None:
     pixels = np.zeros((20, 30, 3), dtype=np.uint8)
     pixels[:, :, 0] = 90
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    found = read(tmp_path / "a.png", 50)
+    found = read_channel(tmp_path / "a.png", 50)
     assert found.pixels is not None
     np.testing.assert_allclose(found.pixels, 30)
 
@@ -50,7 +50,7 @@ def test_what_is_no_image_is_said(tmp_path: Path) -> None:
     (tmp_path / "text.tif").write_text("no image")
     (tmp_path / "empty.tif").touch()
     (tmp_path / "folder.tif").mkdir()
-    statuses = {name: read(tmp_path / f"{name}.tif", 50) for name in ("text", "empty", "folder", "none")}
+    statuses = {name: read_channel(tmp_path / f"{name}.tif", 50) for name in ("text", "empty", "folder", "none")}
     assert {name: found.status for name, found in statuses.items()} == {
         "text": "corrupt", "empty": "corrupt", "folder": "missing", "none": "missing",
     }  # fmt: skip
@@ -70,7 +70,7 @@ def test_no_damage_to_a_file_goes_beyond_its_tile(tmp_path: Path) -> None:
             for place in rng.integers(0, min(len(damaged), 400), 6):
                 damaged[place] = rng.integers(256)
             path.write_bytes(damaged)
-            statuses.add(read(path, 50).status)
+            statuses.add(read_channel(path, 50).status)
         assert statuses <= {"read", "corrupt"}
         assert "corrupt" in statuses
 
@@ -78,15 +78,15 @@ def test_no_damage_to_a_file_goes_beyond_its_tile(tmp_path: Path) -> None:
 def test_images_too_large_for_memory_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     Image.fromarray(np.zeros((60, 60), dtype=np.uint8)).save(tmp_path / "a.tif")
-    found = read(tmp_path / "a.tif", 50)
+    found = read_channel(tmp_path / "a.tif", 50)
     assert found.status == "corrupt"
     assert "exceeds limit" in found.reason
 
 
 def test_a_channel_that_never_varies_is_black_and_free_parts_white() -> None:
     flat = np.full((4, 6), 77, dtype=np.float32)
-    scale = {"a": limits([flat, flat], (1, 99))}
-    tile = compose({"a": flat}, {"a": (255, 0, 0)}, scale, (10, 8))
+    scale = {"a": display_range([flat, flat], (1, 99))}
+    tile = blend_channels({"a": flat}, {"a": (255, 0, 0)}, scale, (10, 8))
     assert tile.shape == (8, 10, 3)
     assert (tile[2:6, 2:8] == 0).all()
     assert (tile == 0).all(axis=2).sum() == 24

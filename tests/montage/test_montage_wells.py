@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.core.exceptions import InputError
-from harness.montage.wells import run_of
+from harness.montage.wells import select_run
 
 
 @dataclass
@@ -33,9 +33,9 @@ class Run:
 
 def test_the_newest_finished_run_that_kept_all_tables_is_taken() -> None:
     runs = {"a1": Run(("x",)), "b2": Run(("x", "y"), status="FAILED"), "c3": Run(("x", "y")), "d4": Run(("x", "y"))}
-    assert run_of(runs, None, ["x", "y"])[0] == "c3"
-    assert run_of(runs, None, ["x"])[0] == "a1"
-    assert run_of(runs, None, ["nowhere"])[0] == "a1"
-    assert run_of(runs, "d", ["x"])[0] == "d4"
+    assert select_run(runs, None, ["x", "y"])[0] == "c3"
+    assert select_run(runs, None, ["x"])[0] == "a1"
+    assert select_run(runs, None, ["nowhere"])[0] == "a1"
+    assert select_run(runs, "d", ["x"])[0] == "d4"
     with pytest.raises(InputError, match="no finished run; record one with figure="):
-        run_of({"b2": runs["b2"]}, None, ["x"])
+        select_run({"b2": runs["b2"]}, None, ["x"])

@@ -73,7 +73,7 @@ from harness.utils import interruption
 from harness.program.run_program import run_program
 
 def command():
-    with interruption.last_act(lambda: Path("last").touch()):
+    with interruption.before_forced_exit(lambda: Path("last").touch()):
         Path("begun").touch()
         while True:
             try:

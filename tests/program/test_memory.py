@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import environment
 
-from harness.program.out_of_memory import LEAST, is_want_of_memory
+from harness.program.out_of_memory import LEAST, is_out_of_memory
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def _caused(outer: Exception, inner: Exception) -> Exception:
     ],
 )
 def test_how_it_shows(error: Exception, expected: bool) -> None:
-    assert is_want_of_memory(error) is expected
+    assert is_out_of_memory(error) is expected
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such limits")

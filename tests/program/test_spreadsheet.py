@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.utils.spreadsheet_csv import inert, spreadsheet_csv
+from harness.utils.spreadsheet_csv import escape_formula, spreadsheet_csv
 
 FORMULAS = [
     '=HYPERLINK("http://x","y")',
@@ -45,13 +45,13 @@ HARMLESS: list[Any] = [
 
 @pytest.mark.parametrize("cell", FORMULAS)
 def test_a_formula_becomes_text(cell: str) -> None:
-    assert inert(cell) == f"'{cell}"
-    assert inert(inert(cell)) == f"'{cell}"
+    assert escape_formula(cell) == f"'{cell}"
+    assert escape_formula(escape_formula(cell)) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", HARMLESS)
 def test_what_is_no_formula_stays(cell: object) -> None:
-    assert inert(cell) is cell
+    assert escape_formula(cell) is cell
 
 
 def test_a_table_with_hostile_names(tmp_path: Path) -> None:

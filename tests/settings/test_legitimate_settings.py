@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import ChoiceSweep
 from refusals import configured, refusal
 
 from harness.cli.error_messages import CONF
-from harness.cli.literal_overrides import parsed
+from harness.cli.literal_overrides import parse_override
 from harness.settings.members import Groups
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def commands() -> list[tuple[str, list[str]]]:
 
 def once(word: str) -> str:
     """The first value of a sweep."""
-    override = parsed(word)
+    override = parse_override(word)
     if override is not None and isinstance(override.value(), ChoiceSweep):
         return f"{word.partition('=')[0]}={override.value().list[0]}"  # type: ignore[union-attr]
     return word if override is not None else f"{word.partition('=')[0]}='{word.partition('=')[2]}'"

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from hydra.utils import get_class, get_method
 
-from harness.settings.check import kind_at, problems, restored
+from harness.settings.check import find_problems, kind_at, restore_text
 from harness.settings.commands import command_fields
+from harness.settings.composite_kinds import AnyOf, Fields, ListOf
 from harness.settings.describe import describe
-from harness.settings.kinds import MISSING, Either, Fields, Kind, Listed, Text, Whole
+from harness.settings.kinds import MISSING, Integer, Kind, Text
 from harness.settings.limits import Address, FilePath, Keys, OneOf
 from harness.settings.members import CONF, Groups, read
-from harness.settings.problem import nearest, written
+from harness.settings.problem import format_value, nearest_name
 from harness.settings.signature import fields_of, fields_of_callable
 from harness.settings.third_party import THIRD_PARTY
 
@@ -63,11 +64,11 @@ def test_every_setting_of_a_member_says_what_it_may_be(target: str) -> None:
 
 def bounded(kind: Kind) -> bool:
     """Whether numbers of this kind have limits."""
-    if isinstance(kind, Either):
+    if isinstance(kind, AnyOf):
         return all(bounded(option) for option in kind.options)
-    if isinstance(kind, Listed):
+    if isinstance(kind, ListOf):
         return bounded(kind.item)
-    return not isinstance(kind, Whole) or bool(kind.limits)
+    return not isinstance(kind, Integer) or bool(kind.limits)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,9 @@ def test_the_check_of_a_whole_configuration_takes_little_time() -> None:
     settings = {
         group: dict(read(CONF / f"{group}/{name}.yaml")) for group in GROUPS for name in Groups().members(group)[:1]
     }
-    list(problems(settings, "config", Groups()))
+    list(find_problems(settings, "config", Groups()))
     start = time.process_time()
-    list(problems(settings, "config", Groups()))
+    list(find_problems(settings, "config", Groups()))
     assert time.process_time() - start < 0.5
 
 
@@ -155,7 +156,7 @@ def test_what_the_user_must_give_has_no_default() -> None:
     ],
 )
 def test_the_nearest_name(name: object, names: list[str], near: str | None) -> None:
-    assert nearest(name, names) == near
+    assert nearest_name(name, names) == near
 
 
 def test_values_are_shown_short_whatever_they_are() -> None:
@@ -168,7 +169,7 @@ def test_values_are_shown_short_whatever_they_are() -> None:
         None,
         True,
     ):
-        assert len(written(value)) < 100
+        assert len(format_value(value)) < 100
 
 
 @pytest.mark.parametrize("value", ["a" * 300, "a/" + "b" * 256, "x" * 5000, " ", "", "a\nb", "\ud800"])
@@ -206,23 +207,23 @@ def test_addresses() -> None:
 
 
 def test_text_is_restored_only_from_what_it_was_read_from() -> None:
-    assert restored(Text(), 202108, "2021_08") == "2021_08"
-    assert restored(Text(), 202108, "2021_09") == 202108
-    assert restored(Text((OneOf("a"),)), 5, "5") == 5
-    assert restored(Either((Text(), Whole())), 5, "5") == 5
-    assert restored(Either((Text(), Whole())), 7, "007") == "007"
-    assert restored(Listed(Text()), [7, "x"], ["007", None]) == ["007", "x"]
-    assert restored(Listed(Text()), [7], ["007", "8"]) == [7]
+    assert restore_text(Text(), 202108, "2021_08") == "2021_08"
+    assert restore_text(Text(), 202108, "2021_09") == 202108
+    assert restore_text(Text((OneOf("a"),)), 5, "5") == 5
+    assert restore_text(AnyOf((Text(), Integer())), 5, "5") == 5
+    assert restore_text(AnyOf((Text(), Integer())), 7, "007") == "007"
+    assert restore_text(ListOf(Text()), [7, "x"], ["007", None]) == ["007", "x"]
+    assert restore_text(ListOf(Text()), [7], ["007", "8"]) == [7]
 
 
 def test_the_kind_of_a_setting_is_found_by_its_path() -> None:
     settings = {"data": {"_target_": "harness.data.tables.Tables"}}
     fields = command_fields("config")
-    assert isinstance(kind_at(fields, settings, ["data", "columns", "plate"]), Either)
+    assert isinstance(kind_at(fields, settings, ["data", "columns", "plate"]), AnyOf)
     assert type(kind_at(fields, settings, ["data", "nope", "x"])) is Kind
 
 
 def test_limits_say_what_they_are() -> None:
     assert Fields().expected == "settings by name"
     assert Keys("a", "b").words == "with some of a, b"
-    assert next(Whole().problems("n", MISSING)).text == " is not set; add n=VALUE"
+    assert next(Integer().problems("n", MISSING)).text == " is not set; add n=VALUE"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from command import SMALL, run_command
 
-from harness.cli.check_overrides import check_words
-from harness.cli.literal_overrides import quoted
+from harness.cli.check_overrides import check_overrides
+from harness.cli.literal_overrides import quote_values
 from harness.core.exceptions import InputError
 
 EMPTY = {
@@ -28,14 +28,14 @@ EMPTY = {
 @pytest.mark.parametrize("word", EMPTY)
 def test_a_sweep_over_nothing_is_refused(word: str) -> None:
     with pytest.raises(InputError, match=EMPTY[word].replace("?", r"\?")):
-        check_words(["-m", "+norm=raw", word])
+        check_overrides(["-m", "+norm=raw", word])
 
 
 @pytest.mark.parametrize(
     "word", ["+norm=glob(*)", "+norm=glob([dmso*,raw])", "seed=range(0,3)", "+norm=raw,noise", "seed=choice(1,2)"]
 )
 def test_a_sweep_over_something_is_accepted(word: str) -> None:
-    check_words(["-m", word])
+    check_overrides(["-m", word])
 
 
 def test_nothing_is_made_where_nothing_is_swept_over(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_sweep_hands_plates_on_as_they_were_written(folder: Path) -> None:
     ],
 )
 def test_quotes_around_numbers(word: str, text: str) -> None:
-    assert quoted(word) == text
+    assert quote_values(word) == text
 
 
 HUGE = {
@@ -94,5 +94,5 @@ HUGE = {
 @pytest.mark.parametrize("word", HUGE, ids=[word[:12] for word in HUGE])
 def test_words_that_would_take_minutes_are_refused_unread(word: str) -> None:
     with pytest.raises(InputError, match=HUGE[word]) as refused:
-        check_words(["+norm=raw", word])
+        check_overrides(["+norm=raw", word])
     assert len(str(refused.value)) < 200

@@ -140,13 +140,13 @@ def test_artifacts_of_an_experiment_stay_in_one_place(
 def test_a_finished_run_without_its_files_is_made_again(folder: Path) -> None:
     first = run_command(folder, *QUICK)
     assert first.status == 0, first.err
-    assert run_command(folder, *QUICK).out.startswith("skipped: raw is finished")
+    assert run_command(folder, *QUICK).out.startswith("skipped: raw finished")
     shutil.rmtree(folder / "mlruns/artifacts")
     again = run_command(folder, *QUICK)
     assert again.status == 0, again.err
-    assert again.out.startswith("again: raw is finished as run ")
+    assert again.out.startswith("re-running raw: the previous run finished on ")
     assert "but its files are gone" in again.out.splitlines()[0]
-    assert run_command(folder, *QUICK).out.startswith("skipped: raw is finished")
+    assert run_command(folder, *QUICK).out.startswith("skipped: raw finished")
 
 
 def test_a_working_folder_with_any_characters(folder: Path) -> None:

@@ -45,7 +45,7 @@ def test_what_cannot_be_tuned_is_one_line(folder: Path) -> None:
         ("tuning.timeout=0", "tuning.timeout=0: expected a number above 0"),
         ("tuning.storage=sqlite:////proc/none/o.db", "tuning.storage=sqlite:////proc/none/o.db cannot be used"),
         ("+tuning.spaces.logistic.classifier__D={choices:[1,2]}", "the model has no parameter 'classifier__D'"),
-        ("+tuning.spaces.forest.depth={choices:[1,2]}", "tuning.spaces.forest: there is no such model here"),
+        ("+tuning.spaces.forest.depth={choices:[1,2]}", "tuning.spaces.forest: no such model is chosen"),
         ("+space=logistic", "spaces are not chosen"),
     ):
         outcome = run_command(folder, *TUNED, setting)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from harness.utils.progress import bar
+from harness.utils.progress import progress_bar
 
 
 class Terminal(io.StringIO):
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 
 def _steps() -> None:
-    with bar("raw", 2) as step:
+    with progress_bar("raw", 2) as step:
         step("logistic, b1 held out")
         step("umap")
 
@@ -41,11 +41,11 @@ def test_markup_in_a_name_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    with bar("[red]raw[/red]", 1) as step:
+    with progress_bar("[red]raw[/red]", 1) as step:
         step("plate [/bold] held out")
     assert "[red]raw[/red]: plate [/bold] held out" in terminal.getvalue()
 
 
 def test_an_error_goes_through() -> None:
-    with pytest.raises(RuntimeError, match="inside"), bar("raw", 1):
+    with pytest.raises(RuntimeError, match="inside"), progress_bar("raw", 1):
         raise RuntimeError("inside")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli.worker_threads import share
+from harness.cli.worker_threads import cores_per_job
 from harness.core.exceptions import InputError
 from harness.utils.cpu_count import cores
 
@@ -67,9 +67,9 @@ def test_a_variable_that_is_no_number_of_cores_is_refused(text: str, monkeypatch
     ],
 )
 def test_share_of_a_job(launcher: dict[str, Any], available: int, expected: int | None) -> None:
-    assert share(launcher, available) == expected
+    assert cores_per_job(launcher, available) == expected
 
 
 def test_no_workers_are_refused() -> None:
     with pytest.raises(InputError, match="n_jobs=0"):
-        share({**JOBLIB, "n_jobs": 0}, 8)
+        cores_per_job({**JOBLIB, "n_jobs": 0}, 8)

@@ -41,6 +41,7 @@ def test_what_was_refused_and_the_warning_of_all_stand_on_stderr_once(
     assert sorted(line.split(":")[1].strip() for line in lines) == ["seed=-1", "warning"]
     assert any(line.startswith("harness: seed=-1: expected a whole number") for line in lines)
     assert ended.stdout.count("AUROC 0.") == N_JOBS
+    assert ended.stdout.splitlines()[-1] == f"{N_JOBS + 1} evaluations: {N_JOBS} new, 0 re-run, 0 skipped, 1 failed"
     assert "\x1b" not in ended.stdout + ended.stderr
 
 

@@ -24,4 +24,5 @@ def test_jobs_are_done_and_one_that_is_refused_leaves_its_line(launcher: str, tm
     found = runs(tmp_path)
     assert {run.data.params["seed"]: run.info.status for run in found} == {"3": "FINISHED", "5": "FINISHED"}
     assert ended.stdout.count("raw (leave_batch_out): dmso_vs_treated/logistic AUROC 0.") == 2
+    assert ended.stdout.splitlines()[-1] == "3 evaluations: 2 new, 0 re-run, 0 skipped, 1 failed"
     assert list((tmp_path / "mlruns/hydra").glob("sweep-*")) == []

@@ -1,4 +1,4 @@
-"""Jobs of a sweep as tasks of Ray, on this machine or on a cluster that shares its file system.
+"""Launcher of the jobs of a sweep as tasks of Ray, on this machine or on a cluster with a shared file system.
 
 The published launcher for Ray (hydra-ray-launcher 1.2) needs cloudpickle below 3, and joblib from 1.6 at least 3.
 """
@@ -21,7 +21,7 @@ from harness.utils.cpu_count import cores
 
 
 class RayLauncher(Launcher):
-    """Starts Ray on this machine, or joins the cluster of ``init.address`` (or ``RAY_ADDRESS``).
+    """Launcher that starts Ray on this machine, or joins the cluster of ``init.address`` (or ``RAY_ADDRESS``).
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class RayLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Return all jobs, to the end; raises what Ray says of one whose worker was killed after the others have ended.
+        """Run all jobs to the end and return them; then raise Ray's error of a job whose worker was killed, if any.
 
         Raises
         ------
@@ -51,36 +51,36 @@ class RayLauncher(Launcher):
         except ImportError as error:
             raise InputError("hydra/launcher=ray: Ray is not installed; pip install 'normharness[ray]'") from error
         setup_globals()
-        there = self.init.get("address") or os.environ.get("RAY_ADDRESS")
-        ray.init(**({} if there else {"num_cpus": cores()}) | self.init)
+        address = self.init.get("address") or os.environ.get("RAY_ADDRESS")
+        ray.init(**({} if address else {"num_cpus": cores()}) | self.init)
         try:
-            task = ray.remote(**self.remote)(_work)
+            task = ray.remote(**self.remote)(_run)
             context, state = ray.put((self.hydra_context, self.config, self.task_function)), Singleton.get_state()
             jobs = [
                 task.remote(context, list(overrides), number, state, os.getcwd())
                 for number, overrides in enumerate(job_overrides, initial_job_idx)
             ]
             ray.wait(jobs, num_returns=len(jobs))
-            found: list[JobReturn] = ray.get(jobs)
+            returns: list[JobReturn] = ray.get(jobs)
         finally:
             ray.shutdown()
-        return found
+        return returns
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    found = OmegaConf.to_object(OmegaConf.create(dict(settings)))
-    assert isinstance(found, dict)
-    return {str(name): value for name, value in found.items()}
+    plain = OmegaConf.to_object(OmegaConf.create(dict(settings)))
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}
 
 
-def _work(
+def _run(
     context: tuple[HydraContext, DictConfig, TaskFunction],
     overrides: list[str],
     number: int,
     state: dict[Any, Any],
     folder: str,
 ) -> JobReturn:
-    """Return one job, in a worker."""
+    """Run one job in a worker and return it."""
     hydra_context, config, task_function = context
     os.chdir(folder)
     setup_globals()

@@ -17,7 +17,7 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Plate, Profiles
 from harness.core.well_facts import WellFacts
 from harness.numerics.median import halfway, middle
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
@@ -147,8 +147,8 @@ def aggregate(profiles: Profiles, how: str, *, observe: Callable[[Plate], None] 
             return sites_to_wells(plate.X, plate_codes - plate_codes.min(), how)
 
         def plates() -> Iterator[Floats]:
-            with ThreadPoolExecutor(WORKERS) as pool:
-                yield from ordered(pool, aggregate_plate, profiles.replace(X=X, planted=None), WORKERS)
+            with ThreadPoolExecutor(n_threads()) as pool:
+                yield from ordered(pool, aggregate_plate, profiles.replace(X=X, planted=None), n_threads())
 
         n_features = X.shape[1]
         if profiles.well_cache is not None:

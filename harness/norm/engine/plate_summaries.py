@@ -10,7 +10,7 @@ from typing import Any, Self
 from harness.core.plate import Plate
 from harness.core.plate_sequence import PlateSequence
 from harness.norm.base import Normalizer
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 
 class PlateSummaryNormalizer(Normalizer):
@@ -22,8 +22,8 @@ class PlateSummaryNormalizer(Normalizer):
     def fit(self, plates: Sequence[Plate]) -> Self:
         if not isinstance(plates, PlateSequence):
             return self.fit_summaries({plate.name: self.summarize_plate(plate) for plate in plates})
-        with ThreadPoolExecutor(WORKERS) as pool:
-            summaries = ordered(pool, lambda rows: self._summary_at(plates, rows), plates.visible_slices, WORKERS)
+        with ThreadPoolExecutor(n_threads()) as pool:
+            summaries = ordered(pool, lambda rows: self._summary_at(plates, rows), plates.visible_slices, n_threads())
             return self.fit_summaries(dict(summaries))
 
     @abstractmethod

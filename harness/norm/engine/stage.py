@@ -17,7 +17,7 @@ from harness.core.plate import Plate
 from harness.core.plate_sequence import PlateSequence
 from harness.core.result_cache import ResultCache
 from harness.core.scope import FitScope
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 if TYPE_CHECKING:
     from harness.norm.base import Normalizer
@@ -104,8 +104,8 @@ class TransformedProfiles(PlateSequence):
         self._stages = tuple(stages)
 
     def __iter__(self) -> Iterator[Plate]:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for plate in ordered(pool, self.plate_at, self.visible_slices, WORKERS):
+        with ThreadPoolExecutor(n_threads()) as pool:
+            for plate in ordered(pool, self.plate_at, self.visible_slices, n_threads()):
                 assert plate is not None
                 yield plate
 

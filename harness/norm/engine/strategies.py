@@ -29,7 +29,7 @@ from harness.norm.engine.affine import AffineNormalizer
 from harness.norm.engine.fitting import OnFitted, Report, fit, stream
 from harness.norm.engine.stage import check_finite
 from harness.numerics.median import halfway
-from harness.utils.parallel import WORKERS, ordered
+from harness.utils.parallel import n_threads, ordered
 
 WellRows = Iterator[tuple[slice, Floats]]
 
@@ -66,8 +66,8 @@ def normalize_raw_wells(
         check_finite(Z, plate, profiles.features)
         return plate.rows, Z
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        result = _collected(ordered(pool, transform, range(len(raw)), WORKERS), profiles, aggregate)
+    with ThreadPoolExecutor(n_threads()) as pool:
+        result = _collected(ordered(pool, transform, range(len(raw)), n_threads()), profiles, aggregate)
     result.rescaled = wells if fitted.is_global_rescaling() else None
     return result
 

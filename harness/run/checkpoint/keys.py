@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.run.checkpoint.source_fingerprint import source_fingerprint
+from harness.settings.number_neutral import changes_numbers
 from harness.utils.hashing import file_sha256
 
-SETTINGS_WITHOUT_EFFECT = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")
 _UNREAD_BY_CHECKS = ("audit", "data", "figure", "formats", "metric")  # the data are identified by their content
-_TUNING_WITHOUT_EFFECT = ("workers", "log_trials", "storage")
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class RunKey:
         ------
         InputError : a file that the configuration names cannot be read.
         """
-        config = {key: value for key, value in resolved.items() if key not in SETTINGS_WITHOUT_EFFECT}
-        config["tuning"] = {key: value for key, value in config["tuning"].items() if key not in _TUNING_WITHOUT_EFFECT}
+        config = {key: value for key, value in resolved.items() if changes_numbers(key)}
+        config["tuning"] = {key: value for key, value in config["tuning"].items() if changes_numbers(f"tuning.{key}")}
         config["formats"] = sorted({"png", *resolved["tracking"].get("figure_formats", ())})
         return cls({key: node if key == "data" else _with_content(node) for key, node in config.items()}, data)
 
