@@ -11,6 +11,7 @@ help:  ## show this list
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip uninstall --quiet --yes harness  # the distribution of version 0.1
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	$(BIN)/python -c 'import umap'  # compiles its caches once, here rather than in the first run
 	touch .venv/installed
