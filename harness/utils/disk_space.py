@@ -34,7 +34,7 @@ def check_free(folder: Path, n_bytes: int, what: str) -> None:
 
 @contextmanager
 def refusing_full(folder: Path, what: str) -> Iterator[None]:
-    """Raise a one-line error if the disk becomes full within the block.
+    """A disk that becomes full within the block is one line.
 
     Raises
     ------
@@ -49,10 +49,10 @@ def refusing_full(folder: Path, what: str) -> Iterator[None]:
 
 
 def folder_size(folder: Path) -> int:
-    """Return the bytes of all files below a folder."""
+    """Return bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def gigabytes(n_bytes: float) -> str:
-    """Return e.g. ``15.3 GB``, with three digits below 1 GB."""
+    """Return ``15.3 GB``; three digits where it is less."""
     return f"{n_bytes / GB:.1f} GB" if n_bytes >= GB else f"{n_bytes / GB:.3g} GB"
