@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
-from harness.cli.load_screen import reader
+from harness.cli.screen_key import make_reader
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.data.conventions import name_patterns
@@ -87,7 +87,7 @@ def test_the_command_line_needs_no_escapes(tmp_path: Path, conf: Path) -> None:
         words += [f"data.columns.{name}={column}", f"data.columns.{name}_regex='{pattern}'"]
     with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
         cfg = compose("config", overrides=["+norm=raw", "data=tables", *words, "data.features=[Mean_]"])
-    profiles = load(reader(cfg), tmp_path / "cache")
+    profiles = load(make_reader(cfg), tmp_path / "cache")
     assert [plate.name for plate in profiles] == ["0071", "0082"]
     assert list(profiles.wells["well"][:3]) == ["A01", "A01", "A02"]
 

@@ -14,7 +14,8 @@ from places import SHARED
 
 from harness.batch import assign_batches
 from harness.batch.regex import Regex
-from harness.cli.load_screen import LoadedScreen, leak_guard_level, reader
+from harness.cli.load_screen import LoadedScreen, leak_guard_level
+from harness.cli.screen_key import make_reader
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
 from harness.data.columns.from_frame import profiles_from_frame
@@ -264,7 +265,7 @@ def test_the_setting_is_none_of_the_readers_and_findings_are_recorded(tmp_path: 
     with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
         cfg = compose("config", overrides=["+norm=raw", *write_label(tmp_path)])
     assert cfg.data.leak_guard == "error"
-    assert "leak_guard" not in str(reader(cfg).key())
+    assert "leak_guard" not in str(make_reader(cfg).key())
     assert cfg.data.leak_guard == "error"
     screen = LoadedScreen(cfg)
     with pytest.raises(InputError, match="'injury' tells controls from treated"):
