@@ -25,6 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SLOW_FIXTURES = frozenset({"sweep", "sweep_copy"})  # a sweep that is audited takes a quarter of a minute
 Member = Callable[..., Any]
 Screen = Callable[..., Profiles]
 Evaluated = Callable[..., Evaluation]
@@ -123,6 +124,13 @@ def make_evaluation(
     wells["well"] = [f"w{i}" for i in range(len(y))]
     test = np.ones(len(y), dtype=bool)
     return Evaluation(y, np.asarray(score, dtype=np.float64), threshold, wells, Split(fold, ~test, test), seed)
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,22 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from layers import LAYERS
 from places import ROOT
 
-LAYERS = (  # from the top; packages of one layer do not import each other
-    ("__main__", "apply", "inspect", "montage", "sync"),
-    ("cli",),
-    ("run", "compare"),
-    ("figure",),
-    ("audit", "control_similarity"),
-    ("explore", "known_effects", "tuning"),
-    ("plotting", "scoring"),
-    ("batch", "leak_guard", "model", "norm", "task"),
-    ("data",),
-    ("program", "split", "store", "tracking"),
-    ("baseline", "metric", "numerics", "utils"),
-    ("core", "settings"),
-)
 LAYER = {package: number for number, layer in enumerate(reversed(LAYERS)) for package in layer}
 HARNESS = ROOT / "harness"
 FILES = sorted(HARNESS.rglob("*.py"))

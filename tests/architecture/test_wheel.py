@@ -80,7 +80,7 @@ def package_files() -> Iterator[str]:
 def test_every_file_is_in_the_wheel(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("harness/")}
     assert names == set(package_files())
-    assert {"harness/conf/config.yaml", "harness/explore/app/page.html", "harness/py.typed"} <= names
+    assert {"harness/conf/config.yaml", "harness/compare/templates/report.css", "harness/py.typed"} <= names
 
 
 def test_name_and_version(wheel: Path) -> None:

@@ -15,6 +15,8 @@ from harness.norm.dmso_across import DmsoAcross
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.mean import Mean
 
+pytestmark = pytest.mark.slow
+
 KEY = "batch_effect/probe_balanced_accuracy"
 
 

@@ -18,7 +18,10 @@ from harness.core.profiles import Profiles
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.engine.normalize import normalize
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning"),
+]
 
 SMALL = {"n_batches": 4, "plates_per_batch": 3}
 MILD = {"clipped_mildly", "tanh_mildly"}

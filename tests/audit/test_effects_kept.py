@@ -17,7 +17,10 @@ from harness.norm.dmso_within import DmsoWithin
 from harness.norm.noise import Noise
 from harness.norm.raw import Raw
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning"),
+]
 
 
 @pytest.fixture(scope="module")

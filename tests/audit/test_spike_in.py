@@ -18,7 +18,10 @@ from harness.norm.all_within import AllWithin
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.well_mean import WellMean
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning"),
+]
 ARMS = ("sparse", "common", "batch_bound", "position_bound", "matched")
 
 

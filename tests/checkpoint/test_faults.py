@@ -19,6 +19,8 @@ from command import client_of
 from mlflow.entities import Run
 from places import ROOT
 
+pytestmark = pytest.mark.slow
+
 WORDS = (
     "-m", "+norm=dmso_within,dmso_across", "data.size=tiny", "model=[logistic]", "baseline=[row_norm]",
     "audit=[confounding,controls_vs_controls]", "figure=[]", "metric=[auroc,brier]", "n_resamples=20", "processes=1",

@@ -20,6 +20,8 @@ from harness.run.checkpoint.table_file import StoredTable, write_table
 from harness.run.training import Training
 from harness.utils.process_identity import this_process
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     "data.size=tiny",
     "model=[logistic]",

@@ -18,6 +18,8 @@ from places import ROOT
 from harness.cli.error_messages import CONF, member_names
 from harness.data.demo import Demo
 
+pytestmark = pytest.mark.slow
+
 NORMS = member_names("norm")
 
 

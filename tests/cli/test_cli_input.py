@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from command import MAPPING, TABLES, run_command, runs_of, wide
 
+pytestmark = pytest.mark.slow
+
 Case = tuple[str, ...]
 
 

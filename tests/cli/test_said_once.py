@@ -9,6 +9,8 @@ from command import MAPPING, SMALL, TABLES, run_command, wide
 
 from harness.store.reading_report import ReadingReport
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_that_is_not_there(folder: Path) -> None:
     outcome = run_command(folder, "data.paths=[missing.csv]", "-m", "+norm=raw,mean,rank", *TABLES, *MAPPING)

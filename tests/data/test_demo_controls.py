@@ -16,6 +16,8 @@ from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(4)
 NORMS = ("raw", "dmso_within", "noise", "shuffle", "oracle")
 

@@ -21,6 +21,8 @@ from harness.task.labels.coding import Coding
 from harness.task.labels.source import LabelSource
 from harness.utils.text import MISSING_WORDS, as_key, as_text, normalize_id, quoting_hint
 
+pytestmark = pytest.mark.slow
+
 WORDS = sorted(MISSING_WORDS - {""})
 
 

@@ -13,6 +13,8 @@ import pytest
 from harness.data.conventions.processed import names_warning, step_in_name, values_warning
 from harness.data.tables import Tables
 
+pytestmark = pytest.mark.slow
+
 N_PLATES, N_WELLS, N_CONTROLS, N_FEATURES = 5, 96, 16, 30
 Array = Any
 

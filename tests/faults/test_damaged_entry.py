@@ -20,6 +20,8 @@ from harness.store import readahead_memmap
 from harness.store.checksums import checksum
 from harness.store.store import load, open_store, read_truth, store_folder
 
+pytestmark = pytest.mark.slow
+
 Check = Callable[[Path], None]
 TINY = Demo(size="tiny")
 

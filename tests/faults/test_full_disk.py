@@ -14,6 +14,8 @@ from harness.core.exceptions import InputError
 from harness.data.tables import Tables
 from harness.store.store import load
 
+pytestmark = pytest.mark.slow
+
 
 def fill(folder: Path, *, but: int) -> Path:
     """A file that leaves ``but`` bytes of the disk."""

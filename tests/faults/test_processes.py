@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+pytestmark = pytest.mark.slow
+
 PACK = """
 import os, sys, time
 from pathlib import Path

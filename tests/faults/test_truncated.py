@@ -16,6 +16,8 @@ from harness.core.exceptions import CorruptedStoreError
 from harness.data.demo import Demo
 from harness.store.store import load, store_folder
 
+pytestmark = pytest.mark.slow
+
 
 def halve(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)

@@ -15,6 +15,8 @@ from harness.figure.umap import Umap
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.engine.normalize import normalize
 
+pytestmark = pytest.mark.slow
+
 Tables = dict[str, pd.DataFrame]
 
 

@@ -9,6 +9,8 @@ from harness.core.profiles import Profiles
 from harness.data.wells.sampling import sample
 from harness.figure.umap import Umap
 
+pytestmark = pytest.mark.slow
+
 
 def test_all_controls_below_the_cap_and_treated_spread_over_plates(screen):
     wells = screen(plates=12, wells=24).wells

@@ -8,7 +8,7 @@ import pytest
 from harness.figure.umap import Umap
 from harness.figure.umap_batches import UmapBatches
 
-pytestmark = pytest.mark.usefixtures("embedded")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("embedded")]
 
 
 def test_all_controls_and_forty_treated_wells_from_five_plates_of_each_batch(screen, context):

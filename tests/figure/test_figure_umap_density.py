@@ -9,7 +9,7 @@ from harness.core.exceptions import NotApplicable
 from harness.figure.umap import Umap
 from harness.figure.umap_density import UmapDensity
 
-pytestmark = pytest.mark.usefixtures("embedded")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("embedded")]
 
 
 def test_hexagons_hold_every_well_once(screen, context):

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PLATES, WELLS, SITES, FEATURES = 434, 384, 6, 4
 ROWS = PLATES * WELLS * SITES
 MEGABYTES = 8 * ROWS * FEATURES / 1e6  # of the features in float64, as they lie in the file

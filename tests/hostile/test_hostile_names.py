@@ -19,6 +19,8 @@ from oddities import NAMES
 from harness.apply.command import cli as apply_cli
 from harness.plotting.style import label
 
+pytestmark = pytest.mark.slow
+
 MARK = "onerror=alert"
 FEATURES = ("Cells/../../../../up", f"<img src=x {MARK}(1)>", r"$\frac{", "two\nlines", "é細🧫", "y" * 10_000, "plain")
 SMALL = ("n_resamples=20", "model=[logistic]", "processes=1")

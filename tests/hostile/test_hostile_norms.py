@@ -22,6 +22,8 @@ from harness.data.columns.from_frame import profiles_from_frame
 from harness.norm.base import Normalizer
 from harness.norm.engine.normalize import normalize
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 each = pytest.mark.parametrize("name", NAMES)
 

@@ -21,6 +21,8 @@ from harness.norm.engine.serialization import existing, load_with_extra, save
 from harness.norm.raw import Raw
 from harness.store.store import load, store_folder
 
+pytestmark = pytest.mark.slow
+
 IMPOSSIBLE = ("x" * 10_000, "a\0b", "a/" * 3000 + "b", "\udcff" * 300)
 CLIMBING = ("../../escaped", "/escaped", "a/../../../escaped", "..", "a\\b", "a b\nc", "<b>", "")
 

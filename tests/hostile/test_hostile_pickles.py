@@ -26,6 +26,8 @@ from harness.norm.engine import serialization
 from harness.store.store import load, open_store, store_folder
 from harness.utils.worker_pool import background_tasks
 
+pytestmark = pytest.mark.slow
+
 HARNESS = ROOT / "harness"
 WITHIN = ("worker_pool.py",)  # what a process writes for its own helpers
 

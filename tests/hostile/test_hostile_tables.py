@@ -22,6 +22,8 @@ from harness.data.columns.from_frame import profiles_from_frame
 from harness.data.tables import Tables
 from harness.store.store import load, open_store, store_folder
 
+pytestmark = pytest.mark.slow
+
 CONTROLS = {"column": "compound", "values": ["DMSO"]}
 KEYS = ["plate", "well", "batch", "compound"]
 

@@ -16,6 +16,8 @@ from harness.inspect.facts import facts_of
 from harness.norm.engine.normalize import normalize
 from harness.split.leave_batch_out import LeaveBatchOut
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[Profiles], Profiles]
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from command import run_command
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("data.size=tiny", "model=[logistic]", "baseline=[cell_count]", "metric=[auroc]", "n_resamples=20")
 
 

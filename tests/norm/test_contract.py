@@ -275,6 +275,7 @@ def test_two_runs_give_the_same_bits_and_leave_the_normalizer_unfitted(name: str
     assert vars(normalizer) == before
 
 
+@pytest.mark.slow
 @with_cheats("PeeksAtOtherPlates", "PeeksAtTestRows", "PeeksAtOtherBatches")
 def test_shifting_a_held_out_plate_moves_no_row_outside_the_declared_scope(name: str, make: Any, toy: Any) -> None:
     normalizer = make(name)
@@ -409,6 +410,7 @@ def audited(profiles: Profiles, normalizer: Normalizer) -> AuditContext:
 LEAK = {"dmso_within_textbook": "controls take part in their own reference"}
 
 
+@pytest.mark.slow
 @with_cheats("ShiftsDeclaredCompounds", "ShiftsDeclaredDoses", "ShiftsRoles", "ShiftsInnerColumns")
 def test_no_null_finds_a_signal_that_the_normalization_makes(name: str, make: Any, outer_columns: Profiles) -> None:
     normalizer = make(name)

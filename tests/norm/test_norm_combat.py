@@ -18,6 +18,8 @@ from harness.norm.combat import Combat
 from harness.norm.combat_nonparametric import CombatNonparametric
 from harness.norm.engine.normalize import normalize
 
+pytestmark = pytest.mark.slow
+
 Both = pytest.mark.parametrize("method", [Combat, CombatNonparametric])
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from harness.utils.worker_pool import worker_pool
+
+pytestmark = pytest.mark.slow
 
 
 def pools_after_everything_was_imported() -> list[dict[str, Any]]:

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from processes import below, environment, interrupt, start, wait_until
 
-pytestmark = pytest.mark.skipif(os.name == "nt" or not Path("/proc/self/stat").exists(), reason="looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt" or not Path("/proc/self/stat").exists(), reason="looks into /proc"),
+]
 ENDS = {signal.SIGINT: (130, "harness: interrupted\n"), signal.SIGTERM: (143, "harness: terminated by SIGTERM\n")}
 SECONDS = 5.0
 

@@ -13,6 +13,8 @@ from processes import environment
 
 from harness.program.out_of_memory import LEAST, is_out_of_memory
 
+pytestmark = pytest.mark.slow
+
 
 def _caused(outer: Exception, inner: Exception) -> Exception:
     outer.__cause__ = inner

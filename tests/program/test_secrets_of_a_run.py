@@ -10,6 +10,8 @@ import pytest
 from command import SMALL, run_command, runs_of
 from processes import environment
 
+pytestmark = pytest.mark.slow
+
 PW = "Gehe1mes.Wort"
 DSN = f"postgresql://anna@lab.org:{PW}@127.0.0.1:1/x"
 

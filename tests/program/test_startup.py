@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from processes import environment
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("mlflow", "sklearn", "lightgbm", "umap", "optuna", "matplotlib", "scipy", "numba", "ray")
 LIST_MODULES = """
 import json, runpy, sys, atexit

@@ -113,6 +113,7 @@ def test_members_that_can_be_listed_stand_under_a_key_of_their_own(group: str) -
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_whole_configuration_composes_for_every_norm(norm: str) -> None:
     cfg = compose("config", overrides=[f"+norm={norm}", "seed=5"])
@@ -136,6 +137,7 @@ def hands() -> list[dict[str, str]]:
     return [{g: own[i % len(own)] for g, own in stems.items()} for i in range(max(map(len, stems.values())))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hand", hands(), ids=str)
 def test_every_other_member_can_be_chosen_on_the_command_line(hand: dict[str, str]) -> None:
     cfg = compose("config", overrides=["+norm=raw", *(f"{group}={stem}" for group, stem in hand.items())])

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from refusals import refusal
 
+pytestmark = pytest.mark.slow
+
 TABLE = Path(__file__).with_name("hostile_settings.txt")
 SMALL = {"audit": "[]", "figure": "[]", "baseline": "[]", "metric": "[auroc]", "model": "[logistic]"}
 LEAST = 250

@@ -13,6 +13,8 @@ from harness.cli.error_messages import CONF
 from harness.cli.literal_overrides import parse_override
 from harness.settings.members import Groups
 
+pytestmark = pytest.mark.slow
+
 ROOT = CONF.parent
 GIVEN = {  # what a member needs to be told
     "batch/ranges": ["batch.ranges={b1:[1,9],b2:[[10,19],[30,39]]}"],

@@ -10,6 +10,8 @@ from refusals import configured, refusal
 
 from harness.settings.yaml_file import MOST_BYTES
 
+pytestmark = pytest.mark.slow
+
 HEADER = "# @package _global_\n"
 LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)

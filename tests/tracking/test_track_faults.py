@@ -18,6 +18,8 @@ from places import ROOT
 from harness.core.exceptions import InputError
 from harness.tracking.tracking import Tracking
 
+pytestmark = pytest.mark.slow
+
 OURS = {**os.environ, "PYTHONPATH": str(ROOT)}
 MEMORY = Path("/dev/shm")  # where there is one: the tables are made by hundreds of writes that wait for the disk
 KEY = "dmso_vs_treated/logistic/auroc"

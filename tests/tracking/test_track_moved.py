@@ -15,6 +15,8 @@ from harness.core.exceptions import InputError
 from harness.explore.__main__ import main as explore
 from harness.tracking.tracking import Tracking
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("+norm=raw", *SMALL)
 
 

@@ -23,6 +23,8 @@ from harness.tracking.tracking import Tracking
 from harness.tracking.transport import BufferedTransport, DirectTransport
 from harness.utils.redaction import without_account
 
+pytestmark = pytest.mark.slow
+
 
 class Line:
     """The way to the server: ``down`` for as long as it is set; a call that is ``torn`` arrives without an answer."""

@@ -31,6 +31,8 @@ from harness.tracking.tracking import Tracking
 from harness.tracking.transport import BufferedTransport, DirectTransport
 from harness.tuning.engine.storage import open_storage
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("+norm=raw", *SMALL)
 
 

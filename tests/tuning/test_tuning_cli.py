@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command import SMALL, client_of, run_command, run_compare, runs_of, table_of
+
+pytestmark = pytest.mark.slow
 
 TUNED = ("+norm=raw", *SMALL, "tuning=optuna", "tuning.n_trials=2")
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import time
-import warnings
-from collections.abc import Callable
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pieces import make
 from processes import wait_until
 
 from harness.audit.batch_probe import BatchProbe
@@ -31,26 +28,9 @@ from harness.store.store import load
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.utils.worker_pool import background_tasks
 
+pytestmark = pytest.mark.slow
+
 HERE = os.getpid()
-
-
-def make(factor: int) -> Callable[[str], Any]:
-    """A doer of pieces: ``N`` gives N x factor and the process that did it, other names misbehave."""
-
-    def do(name: str) -> tuple[int, int]:
-        if name == "slow":
-            time.sleep(1.5)
-            return 0, os.getpid()
-        if name == "warn":
-            warnings.warn("odd numbers", UserWarning, stacklevel=1)
-            return 1, os.getpid()
-        if name == "bad":
-            raise InputError("no such thing; choose another")
-        if name == "die" and parent_process() is not None:
-            os._exit(3)
-        return factor * (int(name) if name.isdigit() else 7), os.getpid()
-
-    return do
 
 
 def test_without_other_processes_everything_is_done_here() -> None:

@@ -11,13 +11,15 @@ import pytest
 from strangers import no_hang
 from sweeps import FAST, command, environment, runs, sweep
 
-N_JOBS = 16
+pytestmark = pytest.mark.slow
+
+N_JOBS = 10
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """16 jobs that can be done, each with the same warning, and one that cannot."""
+    """Ten jobs that can be done, each with the same warning, and one that cannot."""
     folder = tmp_path_factory.mktemp("sweep")
     return folder, sweep(folder, *JOBLIB, "+norm=raw", f"seed=range(-1,{N_JOBS})", "+figure.umap.x=1", *FAST)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from sweeps import FAST, runs, sweep
 
+pytestmark = pytest.mark.slow
+
 LAUNCHERS = {"submitit_local": "submitit", "ray": "ray"}
 
 

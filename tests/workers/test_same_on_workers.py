@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from sweeps import runs, sweep
 
+pytestmark = pytest.mark.slow
+
 CHECKS = "audit=[confounding,batch_probe,pseudo_control,effects_kept,ilisi,pcr,mean_average_precision,grit]"
 
 
