@@ -21,7 +21,7 @@ from harness.core.profiles import Profiles
 from harness.model.encode import encoded
 from harness.norm.base import check_scope
 from harness.run.checkpoint.checkpoint import FileCheckpoints
-from harness.run.checkpoint.keys import SETTINGS_WITHOUT_EFFECT, RunKey
+from harness.run.checkpoint.keys import RunKey
 from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan, PlannedFolds, plan_splits, split_fingerprint
 from harness.scoring.bootstrap import FEWEST_BATCHES
@@ -31,6 +31,8 @@ from harness.tracking.tracking import Tracking
 from harness.utils.interruption import held_back
 from harness.utils.process_identity import this_process
 from harness.utils.redaction import redacted_config, redacted_value
+
+_UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
 
 
 def record_evaluation(cfg: DictConfig, name: str, data: str) -> None:
@@ -61,9 +63,7 @@ def _make(cfg: DictConfig, name: str, tracking: Tracking, asked: RunKey) -> None
     screen.join_scores(plan, folds.wells)
     audited = screen.some(folds.wells, cfg.audit_wells, plan.seed) if plan.checks else None
     tags = {**_tags(plan, profiles, folds), RUN_KEY: asked.run_key, PROCESS: " ".join(this_process())}
-    params = flatten(
-        redacted_config({key: value for key, value in _resolved(cfg).items() if key not in SETTINGS_WITHOUT_EFFECT})
-    )
+    params = flatten(redacted_config({key: value for key, value in _resolved(cfg).items() if key not in _UNTRACKED}))
     content = (profiles.fingerprint, tags["split_fingerprint"])
     units = FileCheckpoints(Path(cfg.units), asked, content=content, fresh=cfg.force) if cfg.resume else None
     dataset = (profiles.name, profiles.fingerprint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -29,18 +29,23 @@ WORTH_KEEPING = (
 )
 
 
-def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
+def load(source: Source, cache: DirectoryCache | Path, place: StorePlace | None = None) -> Profiles:
     """Return profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
 
     A store that turns out to be damaged is packed again, with a warning. Nothing is left behind by a failure. The
     wells of a large screen of images are kept in the cache too, when somebody asks for them.
 
+    Parameters
+    ----------
+    place : of this source in the cache, if the caller has located it already.
+
     Raises
     ------
     InputError : what is wrong with the source, or no room for it.
     """
-    source, cache = _shown(source), _cache(cache)
-    key, name = _place(source, cache)
+    cache = _cache(cache)
+    key, name = place or locate(source, cache)
+    source = _shown(source)
     profiles = cache.entry(
         name,
         make=partial(pack, source, key=key),
@@ -58,7 +63,7 @@ def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
 def store_folder(source: Source, cache: DirectoryCache | Path) -> Path:
     """Where :func:`load` keeps this source."""
     cache = _cache(cache)
-    return cache.folder / _place(_shown(source), cache)[1]
+    return cache.folder / locate(source, cache).name
 
 
 def _cache(cache: DirectoryCache | Path) -> DirectoryCache:
@@ -108,11 +113,19 @@ def read_truth(folder: Path) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _place(source: Source, cache: DirectoryCache) -> tuple[dict[str, Any], str]:
+class StorePlace(NamedTuple):
+    """Place of a source in a cache: the key of its content, and the name of its folder."""
+
+    key: dict[str, Any]
+    name: str
+
+
+def locate(source: Source, cache: DirectoryCache) -> StorePlace:
+    """Return the place of a source in the cache, for which its files are hashed, unless they were before."""
     cache.begin()
     with file_hash_cache(cache.folder / "sources.json"):
-        key = source.key()
-    return key, cache.name({"format": FORMAT, **key})
+        key = _shown(source).key()
+    return StorePlace(key, cache.name({"format": FORMAT, **key}))
 
 
 def _checked(cache: DirectoryCache, folder: Path) -> Profiles:

@@ -13,9 +13,9 @@ from typing import Any
 from harness.run.checkpoint.source_fingerprint import source_fingerprint
 from harness.utils.hashing import file_sha256
 
-SETTINGS_WITHOUT_EFFECT = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")
-_UNREAD_BY_CHECKS = ("audit", "data", "figure", "formats", "metric")  # the data are identified by their content
-_TUNING_WITHOUT_EFFECT = ("workers", "log_trials", "storage")
+NO_NUMBER = ("tracking", "cache", "units", "hydra", "processes", "resume", "force")  # settings that change no number
+_UNREAD = ("audit", "data", "figure", "formats", "metric")  # by checks; the data are known by their content
+_NO_TRIAL = ("workers", "log_trials", "storage")  # the same of tuning
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class RunKey:
         ------
         InputError : a file that the configuration names cannot be read.
         """
-        config = {key: value for key, value in resolved.items() if key not in SETTINGS_WITHOUT_EFFECT}
-        config["tuning"] = {key: value for key, value in config["tuning"].items() if key not in _TUNING_WITHOUT_EFFECT}
+        config = {key: value for key, value in resolved.items() if key not in NO_NUMBER}
+        config["tuning"] = {key: value for key, value in config["tuning"].items() if key not in _NO_TRIAL}
         config["formats"] = sorted({"png", *resolved["tracking"].get("figure_formats", ())})
         return cls({key: node if key == "data" else _with_content(node) for key, node in config.items()}, data)
 
@@ -75,7 +75,7 @@ class RunKey:
                 config["model"].get("encode") if group == "model" else "",
             ]
         if kind == "audit":  # a check may read all of a run but its metrics, figures and other checks
-            read = {key: value for key, value in config.items() if key not in _UNREAD_BY_CHECKS}
+            read = {key: value for key, value in config.items() if key not in _UNREAD}
             return [config["audit"][names[0]], read]
         return None
 
