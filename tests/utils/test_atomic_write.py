@@ -23,10 +23,15 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_a_block_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_text("old")
-    with pytest.raises(ValueError, match="odd"), atomic_write(path, temporary=tmp_path / ".part") as temporary:
-        assert temporary == tmp_path / ".part"
-        temporary.write_text("half")
-        raise ValueError("odd")
+
+    def fail() -> None:
+        with atomic_write(path, temporary=tmp_path / ".part") as temporary:
+            assert temporary == tmp_path / ".part"
+            temporary.write_text("half")
+            raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
