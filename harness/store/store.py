@@ -35,7 +35,7 @@ def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
 
     Raises
     ------
-    InputError : what is wrong with the source, or no room for it.
+    InputError : anything wrong with the source, or no room for it.
     """
     source, cache = _included(source), _cache(cache)
     key, name = _place(source, cache)

@@ -55,7 +55,7 @@ class Rule:
 
         Raises
         ------
-        InputError : both ways or half a way given, or a query that :class:`Query` refuses.
+        InputError : column, values and query in another combination, or a query that :class:`Query` refuses.
         """
         if isinstance(spec, str):
             spec = {"query": spec}

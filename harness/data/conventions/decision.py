@@ -111,7 +111,7 @@ def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: st
         keys = (laboratory[0], columns["plate"], columns["well"])
         joins = f"{{path: plate.csv.gz, on: {_on(keys[:2])}}}, {{path: well.csv.gz, on: {_on(keys)}}}"
         return InputError(
-            f"{question} No column says what is in the wells; for plates of JUMP that stands in plate.csv.gz and "
+            f"{question} No column says what the wells contain; for plates of JUMP see plate.csv.gz and "
             "well.csv.gz of github.com/jump-cellpainting/datasets (folder metadata): join them by "
             f"'data.metadata=[{joins}]'"
         )

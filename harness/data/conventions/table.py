@@ -39,7 +39,7 @@ def nameless_warning(decision: Decision, wells: pd.DataFrame) -> str | None:
     if not nameless.any() or not (wells["compound"][wells["role"] == "treated"] != "").any():
         return None
     return (
-        f"{int(nameless.sum()):,} rows without {column} count as treated; if they are controls or empty, say so: "
+        f"{int(nameless.sum()):,} rows without {column} count as treated; if they are controls or empty, set "
         f"data.controls (column: {column}, values: ['', ...]) or data.empty.column={column} \"data.empty.values=['']\""
     )
 
