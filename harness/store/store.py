@@ -39,7 +39,7 @@ def load(source: Source, cache: DirectoryCache | Path, place: StorePlace | None 
 
     Raises
     ------
-    InputError : what is wrong with the source, or no room for it.
+    InputError : anything wrong with the source, or no room for it.
     """
     cache = _cache(cache)
     key, name = place or locate(source, cache)

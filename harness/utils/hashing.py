@@ -118,7 +118,7 @@ def fingerprint(parts: Iterable[Floats], wells: pd.DataFrame, features: Sequence
 
 @cache
 def source_hash(*names: str) -> str:
-    """Return a SHA-256 over the source files of modules and packages, given by their dotted names."""
+    """Return a SHA-256 over the source files of the modules and packages with these dotted names."""
     digest = hashlib.sha256()
     for name in names:
         module = _PACKAGE.joinpath(*name.split(".")[1:])
