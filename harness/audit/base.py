@@ -33,7 +33,7 @@ class AuditContext:
         ``normalize(profiles)(split)`` are the normalized profiles of a fold, ``normalize(profiles)(None)`` those of the
         descriptive view, fitted on every row. The descriptive view is computed once and serves every fold if the
         method does not depend on the fold; otherwise each call with a fold fits again.
-    normalized : ``normalize(profiles)`` of the run's own profiles, computed once for everything that reads it.
+    normalized : ``normalize(profiles)`` of the run's own profiles; its descriptive view is shared by all that read it.
     splitter : deals a table of wells into folds, for checks that change the wells.
     splits, tasks, models : those of the run.
     evaluations : held-out predictions by (task, model); empty before training.
