@@ -1,4 +1,4 @@
-"""Tables, pictures and pages of the figures of a run, sent to the recorder."""
+"""The figures of a run: their tables and pictures, to the recorder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def record_figures(
     timed: Callable[[str], AbstractContextManager[None]],
     step: Step,
 ) -> None:
-    """Make and record each figure; list one that has no meaning here in ``figures_not_drawn`` with its reason.
+    """Make and record each figure; one that has no meaning here is listed in ``figures_not_drawn`` with its reason.
 
     Parameters
     ----------
     timed : measures a block under the name of a step.
     step : is told of each figure.
     """
-    not_drawn = []
+    declined = []
     for name, figure in figures.items():
         step(name)
         try:
@@ -37,7 +37,7 @@ def record_figures(
                 pictures = figure.draw(tables, context)
                 pages = figure.pages(tables, context)
         except NotApplicable as undefined:
-            not_drawn.append({"figure": name, "reason": undefined.reason})
+            declined.append({"figure": name, "reason": undefined.reason})
             continue
         with timed("record"):
             for key, table in tables.items():
@@ -46,5 +46,5 @@ def record_figures(
                 recorder.figure(key, picture)
             for key, html in pages.items():
                 recorder.text(f"{key}.html", html)
-    if not_drawn:
-        recorder.table("figures_not_drawn", pd.DataFrame(not_drawn))
+    if declined:
+        recorder.table("figures_not_drawn", pd.DataFrame(declined))
