@@ -1,4 +1,4 @@
-"""Checks of what a normalization did: one file per check."""
+"""The audit of a run: one check per file, and the verdict that summarizes what they find."""
 
 from harness.core.lazy_exports import lazy_exports
 

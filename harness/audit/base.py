@@ -31,9 +31,9 @@ class AuditContext:
     wells : one row per well, in the order of the masks of ``splits``.
     normalize : runs this run's normalization and aggregation on any profiles, e.g. relabelled ones:
         ``normalize(profiles)(split)`` are the normalized profiles of a fold, ``normalize(profiles)(None)`` those of the
-        descriptive view, fitted on every row. The fit of each fold is made when it is asked for and then remembered,
-        unless the method fits the same whatever the fold.
-    normalized : ``normalize(profiles)`` of the run's own profiles, computed once for everything that reads it.
+        descriptive view, fitted on every row. The descriptive view is computed once and serves every fold if the
+        method does not depend on the fold; otherwise each call with a fold fits again.
+    normalized : ``normalize(profiles)`` of the run's own profiles; its descriptive view is shared by all that read it.
     splitter : deals a table of wells into folds, for checks that change the wells.
     splits, tasks, models : those of the run.
     evaluations : held-out predictions by (task, model); empty before training.

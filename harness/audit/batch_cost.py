@@ -32,7 +32,7 @@ class BatchCost(Check):
     negative if a new batch costs AUROC, 0 if it does not). Each plate is scored twice by a linear discriminant on
     principal components: trained on plates of other batches only, and with some of these replaced by the other plates
     of its own batch, so that both models read equally many plates. The value is the mean over batches of the AUROC of
-    their wells. A batch that can be told but costs nothing is a smaller problem than one that costs.
+    their wells. A batch that can be predicted but costs nothing is a smaller problem than one that costs.
 
     Wells are normalized in the descriptive view, which reads every batch: this is the cost to the model alone, not to a
     normalization that has to be fitted without the batch. Intervals resample plates and batches.

@@ -94,7 +94,7 @@ def _declared(context: AuditContext) -> Finding:
     naming_columns = set(columns) & {"compound", "dose"}
     reason = f"the normalization reads {', '.join(columns)}" if columns else ""
     if naming_columns:
-        reason += ": what is in a well, which a normalization can write into its profile; the nulls test that"
+        reason += ": they tell what a well holds, which could be written into its profile; the null tests check that"
     key = "audit/confounding/declared_columns"
     return Finding(key, len(columns), n=len(columns), reason=reason, code="reads_compound" if naming_columns else "")
 

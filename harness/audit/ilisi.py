@@ -71,8 +71,7 @@ def lisi(distances: Doubles, batch: NDArray[np.intp], *, perplexity: float) -> D
 
 
 def _weights(distances: Doubles, entropy: float) -> Doubles:
-    """Return weights exp(-beta d) of the neighbours of each well, with beta such that they have this entropy, (n,
-    k)."""
+    """Return weights exp(-beta d) of the neighbours, (n, k), with beta such that they have this ``entropy``."""
     d = distances - distances.min(axis=1, keepdims=True)
     scale = d.mean(axis=1, keepdims=True)
     d /= np.where(scale > 0, scale, 1.0)

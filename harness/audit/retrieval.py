@@ -113,8 +113,7 @@ class RetrievalCheck(Check):
         return "nearest" if self.by == COMPOUND else "nsc"
 
     def _questions(self) -> Iterator[tuple[str, list[str], Excluded]]:
-        """Yield the key (empty for that of the field), the fields of the scores, and the rows that are no
-        candidates."""
+        """Yield keys (empty for that of the field), fields of the scores, and the rows that are no candidates."""
         first = _same_plate if self.by == COMPOUND else _same_compound
         yield "", ["average_precision", "recall", "nearest"], first
         batch = "nearest_other_batch" if self.by == COMPOUND else "nscb"

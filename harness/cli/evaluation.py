@@ -35,6 +35,8 @@ from harness.utils.interruption import defer_interrupts
 from harness.utils.process_identity import this_process
 from harness.utils.redaction import redacted_config, redacted_value
 
+_UNTRACKED = ("tracking", "cache", "units", "resume", "force", "hydra")
+
 
 def record_evaluation(cfg: DictConfig, name: str, data: str) -> str:
     """Make and record the evaluation that ``cfg`` describes, unless it is finished; return the outcome.

@@ -21,7 +21,7 @@ from harness.leak_guard import check_leaks, check_level
 from harness.run.plan import EvaluationPlan
 from harness.store.plate_subset import PlateSubset, sample_plates
 from harness.store.reading_report import ReadingReport, read_report
-from harness.store.store import load, read_truth, store_folder
+from harness.store.store import load, locate, read_truth
 from harness.task.labels.base import TakesLabels
 
 
@@ -52,11 +52,12 @@ class LoadedScreen:
     def __init__(self, cfg: DictConfig) -> None:
         self._source, self._cache = make_reader(cfg), make_cache(cfg.cache)
         batch = instantiate(cfg.batch, _convert_="all")
-        self.profiles: Profiles = assign_batches(load(self._source, self._cache), batch)
+        place = locate(self._source, self._cache)
+        self.profiles: Profiles = assign_batches(load(self._source, self._cache, place), batch)
         self.batch_inference: Any = getattr(batch, "result_", None)
-        folder = cache(lambda: store_folder(self._source, self._cache))
-        self._truth = cache(lambda: read_truth(folder()))
-        self.report: ReadingReport = read_report(folder())
+        folder = self._cache.folder / place.name
+        self._truth = cache(lambda: read_truth(folder))
+        self.report: ReadingReport = read_report(folder)
         for line in self.report.notes:
             print_once(f"harness: {line}")
         for line in self.report.warnings:

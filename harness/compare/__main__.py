@@ -100,31 +100,35 @@ def _ambiguous(groups: Iterable[Sequence[StoredRun]]) -> str:
 def print_group(group: ComparisonGroup, options: argparse.Namespace) -> None:
     """Print tables of the finished runs, then unfinished runs and settings that differ."""
     from harness.compare.comparison_group import unfinished_reason
-    from harness.compare.table import REFERENCE, differing_settings
+    from harness.compare.table import differing_settings
+
+    if group.finished:
+        _print_finished(group, options)
+    for label, run in group.unfinished.items():
+        print(f"{run.status} {label}: {unfinished_reason(run)}")
+    for key, values in differing_settings(group.finished).items():
+        print(f"Warning: {key} differs between these runs: {', '.join(values)}")
+
+
+def _print_finished(group: ComparisonGroup, options: argparse.Namespace) -> None:
+    """Print the tables, and the scores of single folds if they are few; write the CSV file if there is the option."""
+    from harness.compare.table import REFERENCE
     from harness.compare.terminal import print_comparison, print_scorecards
     from harness.scoring.bootstrap import FEWEST_BATCHES
     from harness.tracking.stored_run import HEADLINE
 
-    tags, finished = group.tags, group.finished
-    if finished:
-        print_scorecards(group)
-        print_comparison(
-            group.table, f"{group.experiment}: {tags.get('data')}, {tags.get('split')}", extra=options.metric
-        )
-        print(f"Means over held-out folds, in brackets the 95% interval ({group.interval_basis}).")
-        if 0 < len(group.heldout_folds) < FEWEST_BATCHES:
-            for name, model, by_fold in group.fold_scores(HEADLINE[0]):
-                print(
-                    f"  {name} {model} AUROC by fold: " + ", ".join(f"{k} {v:.3f}" for k, v in by_fold["value"].items())
-                )
-        if not any(run.name == REFERENCE for run in finished.values()):
-            print("No finished run of raw, so no paired differences; add one with +norm=raw.")
-        if options.csv:
-            _write_csv(group.table, options.csv)
-    for label, run in group.unfinished.items():
-        print(f"{run.status} {label}: {unfinished_reason(run)}")
-    for key, values in differing_settings(finished).items():
-        print(f"Warning: {key} differs between these runs: {', '.join(values)}")
+    data, split = group.tags.get("data"), group.tags.get("split")
+    print_scorecards(group)
+    print_comparison(group.table, f"{group.experiment}: {data}, {split}", extra=options.metric)
+    print(f"Means over held-out folds, in brackets the 95% interval ({group.interval_basis}).")
+    if 0 < len(group.heldout_folds) < FEWEST_BATCHES:
+        for name, model, by_fold in group.fold_scores(HEADLINE[0]):
+            scores = ", ".join(f"{fold} {score:.3f}" for fold, score in by_fold["value"].items())
+            print(f"  {name} {model} AUROC by fold: {scores}")
+    if not any(run.name == REFERENCE for run in group.finished.values()):
+        print("No finished run of raw, so no paired differences; add one with +norm=raw.")
+    if options.csv:
+        _write_csv(group.table, options.csv)
 
 
 def _write_page(

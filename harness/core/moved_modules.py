@@ -17,12 +17,12 @@ from typing import Any
 # Below harness: an old module, and the modules in which its names are looked for.
 MOVED_MODULES = {
     "aggregate": "data.wells.aggregation",
-    "audit.components": "audit.shared.control_embedding core.memoize numerics.components",
+    "audit.components": "audit.shared.control_embedding numerics.components",
     "audit.intervals": "audit.shared.intervals",
     "audit.mahalanobis": "numerics.mahalanobis",
     "audit.neighbours": "numerics.neighbors",
     "audit.ranking": "audit.replicate.chance",
-    "audit.relabel": "audit.shared.relabel",
+    "audit.relabel": "audit.shared.hidden_controls",
     "audit.replicates": "audit.replicate.similarity",
     "bootstrap": "scoring.bootstrap",
     "cache": "store.lru_cache core.exceptions",
@@ -46,7 +46,6 @@ MOVED_MODULES = {
     "labels.base": "task.labels.base",
     "labels.join": "task.labels.join",
     "labels.source": "task.labels.source",
-    "memo": "core.memoize",
     "metric.named": "metric.shared.named_metrics",
     "middle": "numerics.median",
     "norm.affine": "norm.engine.affine",
@@ -54,7 +53,7 @@ MOVED_MODULES = {
     "norm.constant": "numerics.constant_features",
     "norm.covariance": "numerics.covariance",
     "norm.crossfit": "norm.engine.crossfit",
-    "norm.crossfitted": "norm.engine.crossfitted",
+    "norm.crossfitted": "norm.engine.crossfit",
     "norm.exchange": "norm.engine.exchangeable",
     "norm.moments": "numerics.moments",
     "norm.normalize": "norm.engine.normalize",
@@ -74,7 +73,7 @@ MOVED_MODULES = {
     "settings.types": "settings.annotated_types",
     "track": "tracking.tracking",
     "track.store": "tracking.tracking",
-    "types": "core.profiles core.evaluation core.scope core.exceptions core.arrays",
+    "types": "core.profiles core.plate core.well_facts core.evaluation core.scope core.exceptions core.arrays",
     "weights": "metric.shared.weights",
 }
 RENAMED = {  # (old module, old name): new name

@@ -85,7 +85,7 @@ class Npz(RowsReader):
         several = bool(meta.duplicated(["plate", "well"]).any())
         rule = Rule("names with DMSO", column="control", values=("True",))
         wells = wells_table(
-            meta, columns, controls=rule, poscon=None, empty=None, level="image" if several else "well",
+            meta, columns, {"controls": rule}, level="image" if several else "well",
             source=source, where=lambda i: f"{source}, row {i + 1}",
         ).drop(columns="control")  # fmt: skip
         with np.errstate(over="ignore"):

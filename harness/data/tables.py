@@ -19,7 +19,7 @@ from harness.data.columns.feature_columns import FeatureSpec
 from harness.data.columns.left_out_columns import left_out_rows, left_out_sentence
 from harness.data.columns.metadata_join import Join, MetadataSpec, attach_all, joins
 from harness.data.columns.missing_values import CHOICES
-from harness.data.columns.well_roles import Rule, RuleSpec
+from harness.data.columns.well_roles import Rules, RuleSpec, parse_rules
 from harness.data.columns.wells_table import LEVELS, drop_columns, reserved_columns, wells_table
 from harness.data.conventions.columns import known_names, recognize
 from harness.data.conventions.decision import decide
@@ -137,11 +137,11 @@ class Tables(RowsReader):
         """Key columns of joins that are read as text, left and right."""
         return [key for join in self._joins for key in join.text_keys(self._patterns.columns).items()]
 
-    def _as_written(self, rules: Sequence[Rule | None]) -> tuple[list[str], list[str]]:
+    def _as_written(self, rules: Rules) -> tuple[list[str], list[str]]:
         """Return columns that are text (ids, rules by values), and those that are unless all are numbers (queries)."""
         numbers = {self._patterns.columns.get(name, name) for name in ("dose", "cell_count")}
-        by_value = [rule.column for rule in rules if rule and not rule.query and rule.column not in numbers]
-        by_query = [column for rule in rules if rule and rule.query for column in rule.columns if column not in numbers]
+        by_value = [rule.column for rule in rules.values() if not rule.query and rule.column not in numbers]
+        by_query = [column for rule in rules.values() if rule.query for column in rule.columns if column not in numbers]
         return [*self._text_columns, *by_value], by_query
 
     @property
@@ -187,7 +187,7 @@ class Tables(RowsReader):
         """Features and wells as the files hold them, before their values are checked."""
         options = self.options
         source = str(self.files[0]) if len(self.files) == 1 else f"{self.name} ({len(self.files)} files)"
-        rules = [Rule.parse(options[what], option=f"data.{what}") for what in ("controls", "poscon", "empty")]
+        rules = parse_rules(options, prefix="data.")
         text, written = self._as_written(rules)
         keys = [right for _, right in self._keys]
         metadata = [(join, join.read(text=[*text, *keys], written=written, report=self.report)) for join in self._joins]
@@ -216,8 +216,8 @@ class Tables(RowsReader):
             source=source,
         )  # fmt: skip
         wells = wells_table(
-            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
-            level=options["level"], source=source, where=where, report=self.report,
+            decision.meta, decision.columns, decision.rules, level=options["level"], source=source, where=where,
+            report=self.report,
             without_partner={name: mask[keep] for name, mask in without_partner.items()},
         )  # fmt: skip
         self._report_conventions(conventions_table(decision, wells))
@@ -225,7 +225,7 @@ class Tables(RowsReader):
             self.report.warn(warning)
         return Outline(source, names, parts, wells)
 
-    def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
+    def _read(self, path: Path, rules: Rules, joined: Sequence[str]) -> FilePart:
         text, written = self._as_written(rules)
         text = [*text, *(left for left, _ in self._keys)]
         df = read_table(path, text=text, written=written, dialect=self.dialect, report=self.report)
@@ -242,7 +242,7 @@ class Tables(RowsReader):
         part = FilePart(path, choice.names, X, drop_columns(df, choice.names, reserved))
         level = self.options["level"]
         if level == "cell" or (level == "auto" and is_cell_level(df, columns)):
-            needed = {*columns.values(), *(name for rule in rules if rule for name in rule.columns), *keys}
+            needed = {*columns.values(), *(name for rule in rules.values() for name in rule.columns), *keys}
             part.X, part.meta = aggregate_cells(
                 part.X, part.meta, columns, needed=needed, source=str(path), report=self.report
             )

@@ -70,18 +70,7 @@ def join_views(views: Sequence[View], *, seed: int = 0) -> JoinedViews:
     ------
     InputError : no view, no point, a column is missing, a point appears twice in a view, only some views have sites.
     """
-    if not views:
-        raise InputError("explorer: no map given; give at least one")
-    for view in views:
-        missing = [c for c in (*REQUIRED, *AXES) if c not in view.points]
-        if missing:
-            raise InputError(f"explorer: the map {view.name!r} lacks the columns {missing}; found {[*view.points]}")
-        if not np.isfinite(view.points[list(AXES)].to_numpy(np.float64)).all(axis=1).any():
-            raise InputError(f"explorer: no point of the map {view.name!r} has coordinates {list(AXES)}")
-    sites = sum("site" in view.points for view in views)
-    if sites not in (0, len(views)):
-        raise InputError(f"explorer: {sites} of {len(views)} maps have a column 'site'; expected all or none")
-    key = ["plate", "well", "site"] if sites else ["plate", "well"]
+    key = _key_columns(views)
     stacked = pd.concat([_description_as_text(view.points) for view in views], ignore_index=True).fillna("")
     point = stacked.groupby(key, sort=False).ngroup().to_numpy()
     first = ~pd.Series(point).duplicated().to_numpy()
@@ -90,11 +79,7 @@ def join_views(views: Sequence[View], *, seed: int = 0) -> JoinedViews:
     place = np.empty(len(wells), dtype=np.intp)
     place[order] = np.arange(len(wells))
     rows = np.split(place[point], np.cumsum([len(view.points) for view in views])[:-1])
-    for view, view_rows in zip(views, rows, strict=True):
-        if len(np.unique(view_rows)) < len(view_rows):
-            twice = view.points[pd.Series(view_rows).duplicated().to_numpy()].iloc[0]
-            named = ", ".join(f"{c} {twice[c]!r}" for c in key)
-            raise InputError(f"explorer: the map {view.name!r} shows {named} twice; expected one row per point")
+    _check_points_appear_once(views, rows, key)
     pairs = list(zip(views, rows, strict=True))
     return JoinedViews(
         wells=wells.iloc[order].reset_index(drop=True),
@@ -108,6 +93,36 @@ def join_views(views: Sequence[View], *, seed: int = 0) -> JoinedViews:
             for view, view_rows in pairs
         ],
     )
+
+
+def _key_columns(views: Sequence[View]) -> list[str]:
+    """Return the columns that identify a point.
+
+    Raises
+    ------
+    InputError : no view, no point, a column is missing, only some views have sites.
+    """
+    if not views:
+        raise InputError("explorer: no map given; give at least one")
+    for view in views:
+        missing = [c for c in (*REQUIRED, *AXES) if c not in view.points]
+        if missing:
+            raise InputError(f"explorer: the map {view.name!r} lacks the columns {missing}; found {[*view.points]}")
+        if not np.isfinite(view.points[list(AXES)].to_numpy(np.float64)).all(axis=1).any():
+            raise InputError(f"explorer: no point of the map {view.name!r} has coordinates {list(AXES)}")
+    sites = sum("site" in view.points for view in views)
+    if sites not in (0, len(views)):
+        raise InputError(f"explorer: {sites} of {len(views)} maps have a column 'site'; expected all or none")
+    return ["plate", "well", "site"] if sites else ["plate", "well"]
+
+
+def _check_points_appear_once(views: Sequence[View], rows: Sequence[NDArray[np.intp]], key: Sequence[str]) -> None:
+    """Raise InputError if two rows of a view are the same point; ``rows`` are the points of each view's rows."""
+    for view, view_rows in zip(views, rows, strict=True):
+        if len(np.unique(view_rows)) < len(view_rows):
+            twice = view.points[pd.Series(view_rows).duplicated().to_numpy()].iloc[0]
+            named = ", ".join(f"{c} {twice[c]!r}" for c in key)
+            raise InputError(f"explorer: the map {view.name!r} shows {named} twice; expected one row per point")
 
 
 def _description_as_text(points: pd.DataFrame) -> pd.DataFrame:

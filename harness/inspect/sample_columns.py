@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from harness.core.arrays import Floats
 from harness.core.exceptions import InputError
-from harness.data.columns.well_roles import Rule
+from harness.data.columns.well_roles import Rules
 from harness.data.files.file_parts import FilePart
 from harness.data.tables import Tables
 
@@ -52,7 +52,7 @@ class SkimmedTables(Tables):
         skimmed.heads, skimmed._parts = [], {}
         return skimmed
 
-    def _read(self, path: Path, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
+    def _read(self, path: Path, rules: Rules, joined: Sequence[str]) -> FilePart:
         header = read_header(path)
         if header is not None:
             if header not in self._parts:
@@ -66,7 +66,7 @@ class SkimmedTables(Tables):
         self.heads.append(whole.X[:ROWS])
         return whole
 
-    def _first_rows(self, path: Path, header: Header, rules: Sequence[Rule | None], joined: Sequence[str]) -> FilePart:
+    def _first_rows(self, path: Path, header: Header, rules: Rules, joined: Sequence[str]) -> FilePart:
         with tempfile.TemporaryDirectory() as folder:
             head = Path(folder) / path.name
             write_head(path, head, header)

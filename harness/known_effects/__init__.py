@@ -1,0 +1,1 @@
+"""Known effects: a known score of compounds, and how strong their profiles are."""

@@ -77,14 +77,14 @@ def record_figures(
     times: StepTimes,
     step: Step,
 ) -> None:
-    """Make and record each figure; list one that has no meaning here in ``figures_not_drawn`` with its reason.
+    """Make and record each figure; one that has no meaning here is listed in ``figures_not_drawn`` with its reason.
 
     Parameters
     ----------
     times : measures each figure as a step, and the recording.
     step : called with the name of each figure.
     """
-    not_drawn = []
+    declined = []
     for name, figure in figures.items():
         step(name)
         try:
@@ -93,7 +93,7 @@ def record_figures(
                 pictures = figure.draw(tables, context)
                 pages = figure.pages(tables, context)
         except NotApplicable as undefined:
-            not_drawn.append({"figure": name, "reason": undefined.reason})
+            declined.append({"figure": name, "reason": undefined.reason})
             continue
         with times.measure("record"):
             for key, table in tables.items():

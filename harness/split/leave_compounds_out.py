@@ -46,7 +46,7 @@ class LeaveCompoundsOut(Splitter):
         if not 2 <= self.n_folds <= len(names):
             raise InputError(f"split: n_folds={self.n_folds} of {len(names)} compounds; choose from 2 to their number")
         if unknown.any():
-            message = f"split: {unknown.sum():,} wells without a compound stand on neither side of any fold"
+            message = f"split: {unknown.sum():,} wells without a compound are on neither side of any fold"
             warnings.warn(message, stacklevel=2)
         rest = wells[by_well].reset_index(drop=True)
         dealt = list(RandomWells(n_folds=self.n_folds, seed=self.seed).folds(rest)) if len(rest) else []

@@ -47,7 +47,7 @@ class Checksums:
         self._unchecked = np.ones(len(self.sums), dtype=bool)
 
     def __reduce__(self) -> Any:
-        """Pickle without what was compared: another process compares for itself."""
+        """Pickle without the results of comparisons: another process compares for itself."""
         return type(self), (self.path, self.plates, self.ends, self.sums)
 
     def check(self, X: Floats, index: Any) -> None:
@@ -75,7 +75,7 @@ class Checksums:
         return np.unique(np.searchsorted(self.ends, np.arange(n_rows)[rows], side="right"))
 
     def _refuse(self, plate: str) -> None:
-        text = f"{self.path}: plate {plate!r} differs from what was written: it was damaged since"
+        text = f"{self.path}: plate {plate!r} differs from the plate that was written: it was damaged since"
         try:
             (self.path.parent / DAMAGED).touch()
         except OSError as error:

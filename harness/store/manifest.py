@@ -1,4 +1,4 @@
-"""The manifest ``store.json`` of a cache entry: what it holds, checksums of its small files and of the manifest."""
+"""The manifest ``store.json`` of a cache entry: its content, and checksums of its small files and of itself."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class ReadingReport:
 
     Attributes
     ----------
-    notes : lines that say what was read, e.g. ``516 features; left out 14 columns: ...``.
+    notes : lines on the content that was read, e.g. ``516 features; left out 14 columns: ...``.
     warnings : lines that say what may be wrong; printed as ``harness: warning: ...``.
     tables : rows of named tables, JSON-able, e.g. ``left_out_columns`` with ``column`` and ``reason``.
     """

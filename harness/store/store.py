@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -27,18 +27,23 @@ from harness.utils.hashing import file_hash_cache
 WORTH_KEEPING = 200_000_000  # bytes of images; fewer are aggregated in a tenth of a second
 
 
-def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
+def load(source: Source, cache: DirectoryCache | Path, place: StorePlace | None = None) -> Profiles:
     """Return profiles of ``source``, packed into ``cache`` unless they are there already; X stays on disk.
 
     A damaged store is packed again, with a warning. A failure leaves nothing behind. The aggregated wells of a large
     screen of images are cached as well, once they are requested.
 
+    Parameters
+    ----------
+    place : of this source in the cache, if the caller has located it already.
+
     Raises
     ------
-    InputError : what is wrong with the source, or no room for it.
+    InputError : anything wrong with the source, or no room for it.
     """
-    source, cache = _included(source), _cache(cache)
-    key, name = _place(source, cache)
+    cache = _cache(cache)
+    key, name = place or locate(source, cache)
+    source = _included(source)
     profiles = cache.entry(
         name,
         make=partial(pack, source, key=key),
@@ -56,7 +61,7 @@ def load(source: Source, cache: DirectoryCache | Path) -> Profiles:
 def store_folder(source: Source, cache: DirectoryCache | Path) -> Path:
     """Return the folder in which :func:`load` keeps this source."""
     cache = _cache(cache)
-    return cache.folder / _place(_included(source), cache)[1]
+    return cache.folder / locate(source, cache).name
 
 
 def _cache(cache: DirectoryCache | Path) -> DirectoryCache:
@@ -105,11 +110,19 @@ def read_truth(folder: Path) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _place(source: Source, cache: DirectoryCache) -> tuple[dict[str, Any], str]:
+class StorePlace(NamedTuple):
+    """Place of a source in a cache: the key of its content, and the name of its folder."""
+
+    key: dict[str, Any]
+    name: str
+
+
+def locate(source: Source, cache: DirectoryCache) -> StorePlace:
+    """Return the place of a source in the cache, for which its files are hashed, unless they were before."""
     cache.begin()
     with file_hash_cache(cache.folder / "sources.json"):
-        key = source.key()
-    return key, cache.name({"format": FORMAT, **key})
+        key = _included(source).key()
+    return StorePlace(key, cache.name({"format": FORMAT, **key}))
 
 
 def _checked(cache: DirectoryCache, folder: Path) -> Profiles:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +15,10 @@ from harness.settings.annotated_types import FileName, Name, StoreAddress
 from harness.settings.limits import Above, Between, Distinct, OneOf
 from harness.tracking.database import open_database
 from harness.tracking.errors import STORE_ERRORS, short_reason, suggest_fix
+from harness.tracking.experiment import active_id, refuse_other_artifacts
 from harness.tracking.mlflow_recorder import MlflowRecorder
 from harness.tracking.mlflow_run import MlflowRun
 from harness.tracking.moved_database import TAG as DATABASE
-from harness.tracking.moved_database import local_path
 from harness.tracking.outbox import RunInfo, RunOutbox
 from harness.tracking.recorded_run import recorded_run
 from harness.tracking.request_limits import request_limits
@@ -37,7 +36,6 @@ from harness.utils.redaction import redacted, without_account
 from harness.utils.sqlite_url import SQLITE
 
 COMPARISON = "comparison"  # tag ``kind`` of a run that is no evaluation
-_ARTIFACTS = "mlruns/artifacts"  # default folder: used if the experiment is created, and not checked later
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on the run table
 _FORMATS = ("png", "svg", "pdf")
 
@@ -120,32 +118,13 @@ class Tracking:
                 experiment = self._find(client)
                 if experiment is None:
                     raise
-        active = self._active(experiment)
+        active = active_id(experiment)
         if self.local:
-            self._check_place(experiment)
+            refuse_other_artifacts(experiment, self.artifacts)
             if DATABASE not in experiment.tags:  # an earlier version created it
                 with self.usable():
                     client.set_experiment_tag(active, DATABASE, str(self._database))
         return active
-
-    def _check_place(self, experiment: Experiment) -> None:
-        """Refuse another folder for artifacts than the experiment has: MLflow would ignore it."""
-        place = local_path(str(experiment.artifact_location))
-        if self.artifacts in (None, _ARTIFACTS) or place is None:
-            return
-        if os.path.realpath(str(self.artifacts)) != os.path.realpath(place):
-            raise InputError(
-                f"tracking.artifacts={self.artifacts}: experiment {self.experiment!r} keeps its files in {place}; "
-                "leave tracking.artifacts out, or choose another experiment with tracking.experiment=NAME"
-            )
-
-    def _active(self, experiment: Experiment) -> str:
-        if experiment.lifecycle_stage == "deleted":
-            raise InputError(
-                f"tracking: experiment {self.experiment!r} was deleted; restore it (mlflow experiments restore "
-                f"--experiment-id {experiment.experiment_id}) or choose another with tracking.experiment=NAME"
-            )
-        return str(experiment.experiment_id)
 
     def _find(self, client: MlflowClient) -> Experiment | None:
         with self.usable():
@@ -266,4 +245,4 @@ class Tracking:
             with self.usable():
                 names = sorted(e.name for e in client.search_experiments())
             raise InputError(f"no experiment {self.experiment!r} in {redacted(self.uri)}; there are {names}")
-        return client, self._active(experiment)
+        return client, active_id(experiment)

@@ -1,4 +1,4 @@
-"""Disk space: what the entries of a cache take, and whether there is room for another."""
+"""Free disk space, the size of folders, and errors of full disks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ REMEDY = "free some space, or set cache.folder to another disk"
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether an error says that the disk is full."""
+    """Return whether an error reports a full disk."""
     return isinstance(error, OSError) and error.errno in _FULL
 
 
 def check_free(folder: Path, n_bytes: int, what: str) -> None:
-    """Refuse to write ``n_bytes`` where fewer are free.
+    """Refuse to write ``n_bytes`` if fewer are free.
 
     Raises
     ------
-    InputError : with both numbers.
+    InputError : states both sizes.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
@@ -34,11 +34,11 @@ def check_free(folder: Path, n_bytes: int, what: str) -> None:
 
 @contextmanager
 def refusing_full(folder: Path, what: str) -> Iterator[None]:
-    """A disk that becomes full within the block is one line.
+    """Raise a one-line error if the disk becomes full within the block.
 
     Raises
     ------
-    InputError : in place of the system's error.
+    InputError : instead of the system's error.
     """
     try:
         yield
@@ -49,10 +49,10 @@ def refusing_full(folder: Path, what: str) -> Iterator[None]:
 
 
 def folder_size(folder: Path) -> int:
-    """Return bytes of all files below a folder."""
+    """Return the size of all files below a folder, in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def gigabytes(n_bytes: float) -> str:
-    """Return ``15.3 GB``; three digits where it is less."""
+    """Format a size as ``15.3 GB``, or with three digits if it is less than one."""
     return f"{n_bytes / GB:.1f} GB" if n_bytes >= GB else f"{n_bytes / GB:.3g} GB"

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from harness.core.exceptions import InputError
-from harness.utils.file_kinds import FILE, is_plain_file, kind_of
+from harness.utils.file_kinds import FILE, kind_of
 
 try:
     import fcntl
@@ -92,23 +92,30 @@ def _acquire(lock_file: Path, *, timeout: float) -> BaseFileLock:
 @contextmanager
 def _holding(lock: BaseFileLock, lock_file: Path) -> Iterator[None]:
     """Release the lock after the block, and remove its file unless something was written into it or took its place."""
-    created = lock_file.lstat()
+    created = _status(lock_file)
     try:
         yield
     finally:
-        with suppress(OSError):
-            current = lock_file.lstat()
-            if os.path.samestat(created, current) and not current.st_size:
+        current = _status(lock_file)
+        if created and current and os.path.samestat(created, current) and not current.st_size:
+            with suppress(OSError):  # a lock file that stays does no harm
                 lock_file.unlink()  # before the release: processes that wait notice and take a new file
         lock.release()
 
 
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
+
+
 def _refuse_foreign(lock_file: Path) -> None:
     kind = kind_of(lock_file)
-    if kind == FILE and is_plain_file(lock_file):
-        with suppress(FileNotFoundError):  # its holder has just removed it
-            kind = "a file with content" if lock_file.lstat().st_size else None
-    if kind is not None and kind != FILE:
+    if kind == FILE:
+        status = _status(lock_file)  # None if its holder has just removed it
+        kind = "a file with content" if status and status.st_size else None
+    if kind is not None:
         raise InputError(f"{lock_file} is {kind}, but a lock file of this name is needed (an empty file); move it away")
 
 

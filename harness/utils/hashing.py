@@ -1,4 +1,4 @@
-"""Hashes of source files and of content, cached for files that have not changed."""
+"""Hash files, source code and profiles; a file that has not changed is hashed once."""
 
 from __future__ import annotations
 
@@ -24,50 +24,50 @@ from harness.utils.file_kinds import is_plain_file, kind_of
 logger = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SETTLED = 2_000_000_000  # ns; a file written later than this may change again with the same time stamp
-_hashes: ContextVar[dict[str, Any] | None] = ContextVar("_hashes", default=None)
+_memory: ContextVar[dict[str, Any] | None] = ContextVar("_memory", default=None)
 
 
 @contextmanager
 def file_hash_cache(path: Path) -> Iterator[None]:
-    """Let :func:`file_sha256` cache ``(path, size, mtime) -> sha256`` in the JSON file ``path`` within the block."""
-    stored = _read_hashes(path)
-    hashes = dict(stored or {})
-    token = _hashes.set(hashes)
+    """Let :func:`file_sha256` cache ``(path, size, mtime) -> sha256`` in the JSON file ``path`` within this block."""
+    cached = _read_memory(path)
+    memory = dict(cached or {})
+    token = _memory.set(memory)
     try:
         yield
     finally:
-        _hashes.reset(token)
-    if stored is not None and hashes != stored:
-        write_text_atomically(path, json.dumps(hashes, indent=1))
+        _memory.reset(token)
+    if cached is not None and memory != cached:
+        write_text_atomically(path, json.dumps(memory, indent=1))
 
 
-def _read_hashes(path: Path) -> dict[str, Any] | None:
-    """Return the hashes that an earlier block stored; None if another file has the name, which then stays."""
+def _read_memory(path: Path) -> dict[str, Any] | None:
+    """Read what an earlier block cached; return None if the file is not such a cache, and must stay as it is."""
     try:
         if kind_of(path) is None:
             return {}
-        hashes = json.loads(path.read_text("utf-8")) if is_plain_file(path) else None
+        memory = json.loads(path.read_text("utf-8")) if is_plain_file(path) else None
     except (OSError, ValueError):
-        hashes = None
-    if isinstance(hashes, dict) and all(map(_is_entry, hashes.values())):
-        return hashes
-    _warn_once(path)
+        memory = None
+    if isinstance(memory, dict) and all(map(_is_cache_entry, memory.values())):
+        return memory
+    _warn_of(path)
     return None
 
 
 @cache
-def _warn_once(path: Path) -> None:
+def _warn_of(path: Path) -> None:
     logger.warning(
         "%s cannot be read, or was not made by this program: files are hashed in every run; move it away", path
     )
 
 
-def _is_entry(entry: Any) -> bool:
+def _is_cache_entry(entry: Any) -> bool:
     return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, or the cached one for its path, size and time of change.
+    """Return the SHA-256 of a file's bytes, from the cache if path, size and time of change are the same.
 
     Raises
     ------
@@ -80,20 +80,20 @@ def file_sha256(path: Path) -> str:
 
 
 def _file_sha256(path: Path) -> str:
-    stat, name, hashes = path.stat(), str(path.resolve()), _hashes.get()
-    state = [stat.st_size, stat.st_mtime_ns]
-    entry = None if hashes is None else hashes.get(name)
-    if isinstance(entry, list) and entry[:2] == state:
+    stat, name, memory = path.stat(), str(path.resolve()), _memory.get()
+    seen = [stat.st_size, stat.st_mtime_ns]
+    entry = None if memory is None else memory.get(name)
+    if isinstance(entry, list) and entry[:2] == seen:
         return str(entry[2])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if hashes is not None and time.time_ns() - stat.st_mtime_ns > _SETTLED:
-        hashes[name] = [*state, digest]
+    if memory is not None and time.time_ns() - stat.st_mtime_ns > _SETTLED:
+        memory[name] = [*seen, digest]
     return digest
 
 
 class Fingerprint:
-    """A SHA-256 over feature values, the wells table and the feature names, computed array by array."""
+    """SHA-256 over feature values, the wells table and the feature names."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -118,7 +118,7 @@ def fingerprint(parts: Iterable[Floats], wells: pd.DataFrame, features: Sequence
 
 @cache
 def source_hash(*names: str) -> str:
-    """Return a SHA-256 over the source files of modules and packages, given by their dotted names."""
+    """Return a SHA-256 over the source files of the modules and packages with these dotted names."""
     digest = hashlib.sha256()
     for name in names:
         module = _PACKAGE.joinpath(*name.split(".")[1:])

@@ -1,4 +1,4 @@
-"""Which process something belongs to, told so that others can see whether it still runs."""
+"""Identify a process so that other processes can check whether it still runs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from pathlib import Path
 
 
 def this_process() -> list[str]:
-    """Host, number and start of this process: a number can be given again, and a container has always the same."""
+    """Return host, pid and start time of this process; a pid may be reused, and is the same in every container."""
     return [socket.gethostname(), str(os.getpid()), start_time(os.getpid()) or ""]
 
 
 def has_ended(process: Sequence[str]) -> bool:
-    """Return whether ``process`` is known to have ended: it was on this machine, and its number is free or
-    another's.
-    """
+    """Return whether a process has certainly ended: it ran on this machine, and its pid is free or reused."""
     host, pid, start = process
     return host == socket.gethostname() and start_time(int(pid)) != start
 
 
 def start_time(pid: int) -> str | None:
-    """When a process of this machine began, in clock ticks since boot (proc(5)); None where there is none.
+    """Return when a process of this machine started, in clock ticks since boot (proc(5)); None if there is none.
 
-    Empty on systems that do not say.
+    Empty on systems without ``/proc``.
     """
     if not Path("/proc/self/stat").exists():
         return _exists(pid)
@@ -32,7 +30,7 @@ def start_time(pid: int) -> str | None:
         state, *rest = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if state in "ZX" else rest[18]  # one that ended and was not asked for its status has a number
+    return None if state in "ZX" else rest[18]  # a zombie still has a pid
 
 
 def _exists(pid: int) -> str | None:

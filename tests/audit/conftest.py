@@ -24,7 +24,7 @@ def make_context(
     wells: pd.DataFrame | None = None,
     **changes: Any,
 ) -> AuditContext:
-    """What a run hands to a check."""
+    """Return the context that a run hands to its checks."""
 
     def by_split(given: Any) -> Callable[[Split | None], Profiles]:
         return lambda split: normalize(given, normalizer or Raw(), split)

@@ -17,7 +17,7 @@ KEY = "audit/batch_cost/auroc"
 
 
 def effects(profiles: Profiles, size: float, by: str) -> Profiles:
-    """Treated wells moved by ``size`` sd of a feature, along a direction of each batch or plate, or of all ("")."""
+    """Move treated wells by ``size`` sd of a feature, along a direction of each batch or plate, or of all ("")."""
     X = profiles.X.copy()
     groups = profiles.wells[by].to_numpy() if by else np.zeros(len(X), dtype=int)
     treated = (profiles.wells["role"] == "treated").to_numpy()

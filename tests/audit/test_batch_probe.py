@@ -21,7 +21,7 @@ KEY = "batch_effect/probe_balanced_accuracy"
 
 
 def shifted(profiles: Profiles, size: float, by: str = "batch") -> Profiles:
-    """Each batch (or plate) moved along its own direction, ``size`` in sd of a feature."""
+    """Move each batch (or plate) along its own direction by ``size`` sd of a feature."""
     X = profiles.X.copy()
     for i, name in enumerate(profiles.wells[by].unique()):
         rows = (profiles.wells[by] == name).to_numpy()
@@ -123,7 +123,7 @@ CONTROLS, TREATED = "audit/batch_probe/controls/excess", "audit/batch_probe/trea
 
 
 def compounds(profiles: Profiles) -> Profiles:
-    """The same with 20 compounds, each on every plate once or more."""
+    """Add 20 compounds, each on every plate once or more."""
     treated = (profiles.wells["role"] == "treated").to_numpy()
     number = profiles.wells.groupby(["plate", "role"]).cumcount().to_numpy() % 20
     names = np.where(treated, np.char.add("c", number.astype(str)), "DMSO")
@@ -148,7 +148,7 @@ def test_excess_of_batches_that_differ_and_of_batches_that_do_not(
 
 
 def shapes(profiles: Profiles) -> Profiles:
-    """Each batch's wells turned in feature space after some features were stretched: only correlations tell it."""
+    """Turn each batch's wells in feature space after stretching some features: only correlations tell the batch."""
     X = profiles.X - profiles.X.mean(axis=0)
     X *= np.geomspace(0.3, 3, X.shape[1]).astype(np.float32)
     for i, name in enumerate(profiles.wells["batch"].unique()):

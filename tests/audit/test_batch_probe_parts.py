@@ -27,7 +27,7 @@ BATCH = np.repeat(np.arange(3), 3)
 
 
 def wells(seed: int = 0, n: int = 12, p: int = 8) -> tuple[Any, Any]:
-    """9 plates of ``n`` wells in 3 batches that differ in the mean: X, plate."""
+    """Return X and plate of 9 plates of ``n`` wells in 3 batches that differ in the mean."""
     rng = np.random.default_rng(seed)
     plate = np.repeat(np.arange(9), n)
     X = rng.standard_normal((9 * n, p)) + rng.normal(0, 0.8, (3, p))[BATCH[plate]]

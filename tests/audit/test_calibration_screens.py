@@ -32,13 +32,13 @@ def screen(name: str = "", **changes: object) -> Profiles:
 
 
 def kept(name: str) -> float:
-    """Retrieval of compounds after the map, as a share of what it was after dmso_within alone."""
+    """Return the retrieval of compounds after the map as a share of that after dmso_within alone."""
     profiles = screen(name)
     return retrieval(normalize(profiles, method(name))) / retrieval(normalize(profiles, DmsoWithin()))
 
 
 def heldout_auroc(profiles: Profiles) -> float:
-    """Control against treated on held-out batches, logistic regression, mean over batches."""
+    """Return the AUROC of control against treated on held-out batches by logistic regression, the mean over batches."""
     y, batch = (profiles.wells["role"] == "treated").to_numpy(), profiles.wells["batch"].to_numpy()
     scores = []
     for name in np.unique(batch):

@@ -16,7 +16,7 @@ from harness.split.leave_batch_out import LeaveBatchOut
 
 
 def bergsma(a: Any, b: Any) -> float:
-    """Bias-corrected V from the full table, by its definition (Bergsma 2013, section 3)."""
+    """Return the bias-corrected V of the full table, by its definition (Bergsma 2013, section 3)."""
     table = pd.crosstab(a, b).to_numpy().astype(float)
     n, (r, c) = table.sum(), table.shape
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
@@ -97,7 +97,7 @@ def test_controls_empty_wells_and_wells_without_a_compound_do_not_count_as_a_com
 
 
 def grid(role: Any, *, n_plates: int = 6, n_batches: int = 3, seed: int = 0) -> pd.DataFrame:
-    """8 x 12 wells a plate; ``role(row, column, rng)`` says which are controls."""
+    """Make plates of 8 x 12 wells; ``role(row, column, rng)`` is true for controls."""
     rng = np.random.default_rng(seed)
     row, column = np.divmod(np.arange(96), 12)
     tables = []

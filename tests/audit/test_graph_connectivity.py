@@ -14,7 +14,7 @@ KEY = "batch_effect/graph_connectivity"
 
 
 def largest(indices: Any) -> float:
-    """Flood fill."""
+    """Return the share of the largest component by flood fill."""
     mates: list[set[int]] = [set() for _ in indices]
     for i, row in enumerate(indices):
         for j in row:

@@ -27,7 +27,7 @@ N = 40
 
 
 def strength(i: int) -> float:
-    """Planted strength of compound i; the last third do nothing."""
+    """Return the planted strength of compound i; the last third do nothing."""
     return max(0.0, 2.0 - 0.075 * i)
 
 

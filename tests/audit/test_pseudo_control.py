@@ -26,7 +26,7 @@ def findings(audited: Any, profiles: Profiles, normalizer: Any, *, n_repeats: in
 
 
 def test_each_plate_gets_as_many_pseudo_controls_as_it_had_controls(screen: Any) -> None:
-    """8 and 9 controls a plate by turns, a positive control and an empty well on each."""
+    """Make plates with 8 and 9 controls by turns, a positive control and an empty well on each."""
     profiles = screen(n_wells=40, sites=(1,))
     relabelled = PseudoControl().relabel(profiles, 1, 0)
     before, after = profiles.wells, relabelled.profiles.wells

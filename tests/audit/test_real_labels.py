@@ -41,7 +41,7 @@ def screen() -> Profiles:
 
 @pytest.fixture(scope="module", name="ran")
 def run(audited: Any, screen: Profiles) -> Any:
-    """The context of a run whose models were trained, a baseline among the evaluations."""
+    """Return the context of a run whose models were trained, with a baseline among the evaluations."""
 
     def make(normalizer: Any, **options: Any) -> Any:
         context = audited(screen, normalizer)
@@ -77,7 +77,7 @@ def test_it_reports_models_and_not_baselines(ran: Any) -> None:
 
 
 def by_hand(profiles: Profiles, context: Any, model: Any) -> list[float]:
-    """Held-out AUROC by batch from nothing but scikit-learn."""
+    """Return the held-out AUROC by batch from scikit-learn alone."""
     role = profiles.wells["role"].to_numpy()
     batch = profiles.wells["batch"].to_numpy()
     used = np.isin(role, ["negcon", "treated"])

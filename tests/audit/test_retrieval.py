@@ -21,7 +21,7 @@ CLASSES = ("x", "y", "z")
 
 
 def screen(effect: float = 1.5, seed: int = 0, *, batch_shift: float = 0.0) -> Profiles:
-    """12 compounds in 3 classes; wells of a class are alike beyond what their compound makes them."""
+    """Make 12 compounds in 3 classes; wells of a class are more alike than their compounds make them."""
     profiles = compound_screen(effect=effect, batch_shift=batch_shift, seed=seed)
     code = pd.factorize(profiles.wells["compound"])[0]
     order = profiles.wells["compound"].str[1:].where(profiles.wells["role"] == "treated", "-1").astype(int)
@@ -39,7 +39,7 @@ def findings(audited: Any, profiles: Profiles, **settings: Any) -> dict[str, Any
 
 
 def brute(profiles: Profiles, column: str, apart: list[str], *, k: int = 1) -> tuple[float, float, float]:
-    """Mean average precision, recall at k and accuracy of the nearest, by scikit-learn and loops over wells."""
+    """Return mean average precision, recall at k and accuracy of the nearest, by scikit-learn and loops over wells."""
     control = (profiles.wells["role"] == "negcon").to_numpy()
     Z = standardized(profiles.X, origin=control)[~control].astype(np.float64)
     w = profiles.wells[~control].reset_index(drop=True)

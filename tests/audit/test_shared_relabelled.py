@@ -112,7 +112,7 @@ def test_two_wells_of_a_class_suffice_and_equal_wells_have_no_infinite_score() -
 
 
 def evaluations(predicted: Any, value: float, n_batches: int, seed: int) -> list[Any]:
-    """Folds of one batch, 4 plates of 8 wells of either class."""
+    """Make folds of one batch each, with 4 plates of 8 wells of either class."""
     rng = np.random.default_rng(seed)
     shift = np.sqrt(2) * 2.0 * (value - 0.5)
     folds = []

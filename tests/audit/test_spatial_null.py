@@ -32,7 +32,7 @@ def table(control: Any, n_plates: int = 1) -> pd.DataFrame:
 
 
 def edges(control: Any, *, n_plates: int = 8, seed: int = 0, strength: float = 3.0) -> Profiles:
-    """Nothing planted: noise, batches, and smooth effects of the distance from the edge and of the column."""
+    """Make a screen without phenotypes: noise, batches, smooth effects of the distance from the edge and the column."""
     wells = table(control, n_plates)
     rng = np.random.default_rng(seed)
     effects = rng.normal(0, 1, (2, 20)) * strength

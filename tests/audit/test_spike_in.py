@@ -32,7 +32,7 @@ def screen_of_wells() -> Profiles:
 
 @pytest.fixture(name="prevalence")
 def prevalence_of_replicates(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Set what the replicates say: (value, lower, upper) on all plates, or a code for why they say nothing."""
+    """Set the prevalence of all plates: (value, lower, upper), or the code of why it is unknown."""
 
     def say(answer: Any) -> None:
         def prevalence_by_plate(context: Any) -> Any:

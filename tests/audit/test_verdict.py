@@ -62,7 +62,7 @@ WIDE = {f"{SPIKE}/matched/contrast": (0.95, 0.7, 1.2)}
 
 
 def decide(*changes: dict[str, Any], drop: str = "?", identity: bool = False, n_batches: int = 5) -> Decision:
-    """The verdict on good findings with some of them changed or left out."""
+    """Decide on good findings with some of them changed or left out."""
     values = dict(GOOD)
     for change in changes:
         values |= change

@@ -163,7 +163,7 @@ def test_parts_are_left_alone_by_force_and_without_resume(cut: Path, monkeypatch
     for word in ("force=true", "resume=false"):
         outcome = run_command(cut, "+norm=dmso_within", *SMALL, word)
         assert (outcome.status, WORK in outcome.err) == (1, True)
-        heavy(monkeypatch, "harness.cli.skip_finished.find_previous_runs", "harness.cli.skip_finished.prepare")
+        heavy(monkeypatch, "harness.cli.skip_finished.find_previous_runs", "harness.cli.skip_finished.prepare_folder")
     assert units(cut) == before
 
 

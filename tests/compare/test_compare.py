@@ -214,7 +214,7 @@ def test_without_raw_there_are_no_differences_and_a_note(folder: Path, store: St
     store("mean", 0.8)
     outcome = run_compare(folder, "toy")
     assert outcome.status == 0
-    assert "No finished run of raw here" in outcome.out
+    assert "No finished run of raw, so no paired differences" in outcome.out
     assert "AUROC - raw" not in outcome.out
 
 
@@ -223,7 +223,7 @@ def test_a_raw_that_failed_is_no_reference(folder: Path, store: Store) -> None:
     store("mean", 0.8)
     outcome = run_compare(folder, "toy")
     assert "FAILED raw: no" in outcome.out
-    assert "No finished run of raw here" in outcome.out
+    assert "No finished run of raw, so no paired differences" in outcome.out
 
 
 def test_markup_in_names_is_text(folder: Path, store: Store) -> None:

@@ -95,7 +95,7 @@ def test_a_flipped_bit_in_a_large_store_fails_the_run_and_the_next_is_right(
     flip(store / "features.npy", 0.98)
     failed = run_command(folder, *QUICK, *more, "data.leak_guard=off")  # which reads plates before the run begins
     assert failed.status == 2
-    assert f"features.npy: plate '{plate}' differs from what was written" in failed.line
+    assert f"features.npy: plate '{plate}' differs from the plate that was written" in failed.line
     assert runs_of(folder)["raw"].info.status == "FAILED"
     again = run_command(folder, *QUICK)
     assert again.status == 0
@@ -126,7 +126,7 @@ def test_a_damaged_plate_is_noticed_whichever_way_it_is_asked_for(
     flip(store_folder(TINY, tmp_path) / "features.npy", 0.98)
     X = open_store(store_folder(TINY, tmp_path)).X
     np.testing.assert_array_equal(X[:400], expected[:400])
-    with pytest.raises(CorruptedStoreError, match="differs from what was written"):
+    with pytest.raises(CorruptedStoreError, match="differs from the plate that was written"):
         X[rows]
 
 

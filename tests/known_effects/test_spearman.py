@@ -9,7 +9,7 @@ from harness.known_effects.spearman import spearman, within_compounds
 
 
 def correlated(n: int = 70, *, slope: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Skewed, tied values far from 0; compounds with one to three treatments each, in order."""
+    """Make skewed, tied values far from 0 of compounds with one to three treatments each, in order."""
     rng = np.random.default_rng(seed)
     compound = np.sort(rng.choice([f"c{i:02d}" for i in range(n // 2)], n)).astype(object)
     x = np.round(np.exp(rng.normal(2, 1, n)), 0) + 100

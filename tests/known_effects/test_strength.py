@@ -10,7 +10,7 @@ from harness.known_effects.strength import strength
 
 
 def screen(*, plates: int = 12, k: int = 4, treated: int = 30, features: int = 40, effect: float = 0.0) -> Profiles:
-    """Noise of unequal level, scale and plate shift; every third treated well is moved by ``effect`` control sd."""
+    """Make noise of unequal level, scale and plate shift; every third treated well moves by ``effect`` control sd."""
     rng = np.random.default_rng(11)
     level, scale = 10 ** rng.uniform(0, 4, features), 10 ** rng.uniform(-2, 2, features)
     parts, tables = [], []

@@ -72,7 +72,7 @@ def test_another_seed_deals_other_compounds_and_other_controls() -> None:
 def test_wells_of_an_unknown_compound_stand_on_no_side_and_a_warning_counts_them() -> None:
     wells = table(2, 8, unknown=3)
     unknown = ((wells["role"] == "treated") & (wells["compound"] == "")).to_numpy()
-    with pytest.warns(UserWarning, match="split: 6 wells without a compound stand on neither side"):
+    with pytest.warns(UserWarning, match="split: 6 wells without a compound are on neither side"):
         folds = list(LeaveCompoundsOut(n_folds=3).split(wells))
     for fold in folds:
         assert not (fold.train | fold.test)[unknown].any()

@@ -1,0 +1,1 @@
+"""Probes that predict the batch of wells: the engine of the batch probe and of the batch cost."""

@@ -29,20 +29,20 @@ ProbePrediction = Callable[[Codes, Mask], Codes]
 """
 
 
-def neighbours(view: ReducedWells) -> ProbePrediction:
+def neighbours(wells: ReducedWells) -> ProbePrediction:
     """Prepare a vote of the 15 nearest training wells on large components, weighted so that batches count alike.
 
     Wells of one group (a compound) do not vote for each other.
     """
-    Z = view.large
+    Z = wells.large
     square = np.einsum("ij,ij->i", Z, Z)
     distance = square[:, None] + square[None] - 2 * (Z @ Z.T)
-    if (view.group >= 0).any():
-        distance[(view.group[:, None] == view.group[None]) & (view.group >= 0)[:, None]] = np.inf
+    if (wells.group >= 0).any():
+        distance[(wells.group[:, None] == wells.group[None]) & (wells.group >= 0)[:, None]] = np.inf
 
     def predict(batch: Codes, test: Mask) -> Codes:
-        rows = test[view.plate]
-        label = batch[view.plate[~rows]]
+        rows = test[wells.plate]
+        label = batch[wells.plate[~rows]]
         n_wells = np.maximum(np.bincount(label, minlength=int(batch.max()) + 1), 1)
         k = int(min(N_NEIGHBOURS, n_wells.min()))
         nearest = np.argpartition(distance[np.ix_(rows, ~rows)], k - 1, axis=1)[:, :k]
@@ -52,11 +52,11 @@ def neighbours(view: ReducedWells) -> ProbePrediction:
     return predict
 
 
-def linear(view: ReducedWells) -> ProbePrediction:
+def linear(wells: ReducedWells) -> ProbePrediction:
     """Prepare a linear discriminant with a pooled covariance and a ridge, for equally frequent batches."""
-    Z, plate = view.scaled, view.plate
-    n = np.bincount(plate, minlength=view.n_plates).astype(np.float64)
-    first, second = group_sums(Z, plate, view.n_plates), _products(Z, plate, view.n_plates)
+    Z, plate = wells.scaled, wells.plate
+    n = np.bincount(plate, minlength=wells.n_plates).astype(np.float64)
+    first, second = group_sums(Z, plate, wells.n_plates), _products(Z, plate, wells.n_plates)
 
     def predict(batch: Codes, test: Mask) -> Codes:
         in_training = _members(batch, test)
@@ -72,20 +72,20 @@ def linear(view: ReducedWells) -> ProbePrediction:
     return predict
 
 
-def spread(view: ReducedWells) -> ProbePrediction:
+def spread(wells: ReducedWells) -> ProbePrediction:
     """Prepare a quadratic discriminant of wells minus their plate's mean, which sees variances and correlations only.
 
     The covariance of each batch is shrunk to the pooled one, the more the fewer its wells, and has a ridge. Differences
     between means are left to the other probes: if the means of batches were made equal, a held-out plate is classified
     worse than by chance, which would hide differences in variation.
     """
-    plate = view.plate
-    n = np.bincount(plate, minlength=view.n_plates).astype(np.float64)
-    Z = view.scaled - (group_sums(view.scaled, plate, view.n_plates) / np.maximum(n, 1)[:, None])[plate]
+    plate = wells.plate
+    n = np.bincount(plate, minlength=wells.n_plates).astype(np.float64)
+    Z = wells.scaled - (group_sums(wells.scaled, plate, wells.n_plates) / np.maximum(n, 1)[:, None])[plate]
     Z *= np.sqrt(n / np.maximum(n - 1, 1))[plate][:, None]
     sd = Z.std(axis=0)
     Z /= np.where(sd > 0, sd, np.inf)
-    second = _products(Z, plate, view.n_plates)
+    second = _products(Z, plate, wells.n_plates)
 
     def predict(batch: Codes, test: Mask) -> Codes:
         in_training = _members(batch, test)
@@ -116,28 +116,28 @@ def _products(Z: Doubles, plate: Codes, n_plates: int) -> Doubles:
     return np.stack([Z[plate == q].T @ Z[plate == q] for q in range(n_plates)])
 
 
-def trees(view: ReducedWells, *, seed: int) -> ProbePrediction:
+def trees(wells: ReducedWells, *, seed: int) -> ProbePrediction:
     """Prepare extremely randomized trees that predict plates; their leaves count the batches of training wells.
 
     The trees are grown once and serve every way to deal plates into batches: whatever tells batches apart tells plates
     of different batches apart. All wells, held-out ones included, take part in growing them, with their plates only.
     """
-    X = np.hstack([view.scaled.astype(np.float32), view.features])
+    X = np.hstack([wells.scaled.astype(np.float32), wells.features])
     forest = ExtraTreesClassifier(N_TREES, min_samples_leaf=4, random_state=seed % 2**32)
-    leaf = forest.fit(X, view.plate).apply(X).astype(np.intp)
+    leaf = forest.fit(X, wells.plate).apply(X).astype(np.intp)
     leaf += np.r_[0, np.cumsum([tree.tree_.node_count for tree in forest.estimators_])[:-1]]
     leaves = np.unique(leaf)
     leaf = np.searchsorted(leaves, leaf)
-    count = np.zeros((view.n_plates, len(leaves)))
-    np.add.at(count, (np.repeat(view.plate, N_TREES), leaf.ravel()), 1.0)
-    n = np.bincount(view.plate, minlength=view.n_plates).astype(np.float64)
+    count = np.zeros((wells.n_plates, len(leaves)))
+    np.add.at(count, (np.repeat(wells.plate, N_TREES), leaf.ravel()), 1.0)
+    n = np.bincount(wells.plate, minlength=wells.n_plates).astype(np.float64)
 
     def predict(batch: Codes, test: Mask) -> Codes:
         in_training = _members(batch, test)
         share = (in_training @ count) / np.maximum(in_training @ n, 1)[:, None]
         total = share.sum(axis=0)
         share = np.divide(share, total, out=np.full_like(share, 1 / len(share)), where=total > 0)
-        score = _summed(share, leaf[test[view.plate]])
+        score = _summed(share, leaf[test[wells.plate]])
         return np.asarray(np.argmax(score, axis=1))
 
     return predict
@@ -148,7 +148,7 @@ def _summed(share: Doubles, leaf: Codes) -> Floats | Doubles:
     return np.asarray(share.T[leaf].sum(axis=1))
 
 
-def probes(view: ReducedWells, seed: int) -> dict[str, ProbePrediction]:
+def probes(wells: ReducedWells, seed: int) -> dict[str, ProbePrediction]:
     """Prepare every probe, by name."""
     makers: dict[str, Callable[[ReducedWells], ProbePrediction]] = {
         "linear": linear,
@@ -156,4 +156,4 @@ def probes(view: ReducedWells, seed: int) -> dict[str, ProbePrediction]:
         "spread": spread,
         "trees": partial(trees, seed=seed),
     }
-    return {name: make(view) for name, make in makers.items()}
+    return {name: make(wells) for name, make in makers.items()}

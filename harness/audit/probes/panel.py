@@ -10,7 +10,7 @@ import numpy as np
 from harness.audit.probes.classifiers import ProbePrediction, probes
 from harness.audit.probes.partitions import Codes, deal_folds
 from harness.audit.probes.reduced_wells import ReducedWells, reduce_wells
-from harness.audit.probes.wells import ProbedWells, Screens, treated
+from harness.audit.probes.wells import ProbedWells, Screens, unhidden_treated
 from harness.core.arrays import Doubles, Floats, Mask
 from harness.core.seeding import derive, generator
 
@@ -79,7 +79,7 @@ def screens_agree(screens: Screens) -> bool:
     and is no property of the plate. A method that finds other axes each time gives other profiles; wells of different
     screens then cannot be compared.
     """
-    mask = np.logical_and.reduce([treated(screen.wells) for screen in screens])
+    mask = np.logical_and.reduce([unhidden_treated(screen.wells) for screen in screens])
     rows = np.flatnonzero(mask)
     rows = rows[:: max(1, len(rows) // MOST_COMPARED)]
     if len(screens) < 2 or len(rows) < 2:

@@ -56,7 +56,7 @@ def _compound_means(screen: Profiles, group: Codes, rows: Codes) -> Floats:
     wells = screen.wells
     names = wells["compound"].to_numpy()
     codes = pd.Index(names[rows][np.unique(group, return_index=True)[1]]).get_indexer(names)
-    codes[~treated(wells)] = -1
+    codes[~unhidden_treated(wells)] = -1
     members = np.flatnonzero(codes >= 0)
     order = members[np.argsort(codes[members], kind="stable")]
     starts = np.r_[0, np.flatnonzero(np.diff(codes[order])) + 1]
@@ -65,7 +65,7 @@ def _compound_means(screen: Profiles, group: Codes, rows: Codes) -> Floats:
     return np.asarray(means[codes[rows]])
 
 
-def treated(wells: pd.DataFrame) -> Mask:
+def unhidden_treated(wells: pd.DataFrame) -> Mask:
     """Mark the treated wells that are no hidden controls."""
     mask = (wells["role"] == "treated").to_numpy(dtype=bool)
     if "heldout_control" in wells:
@@ -153,7 +153,11 @@ def probed_treated(screen: Profiles, plates: list[str], most: int, seed: int) ->
     table = screen.wells
     if "compound" not in table:
         raise NotApplicable("no compound column, so treated wells are not compared", code="no_compounds")
-    mask = treated(table) & table["plate"].isin(plates).to_numpy() & (table["compound"].fillna("") != "").to_numpy()
+    mask = (
+        unhidden_treated(table)
+        & table["plate"].isin(plates).to_numpy()
+        & (table["compound"].fillna("") != "").to_numpy()
+    )
     n_batches = table.loc[mask].groupby("compound")["batch"].nunique()
     several = mask & table["compound"].isin(n_batches.index[n_batches >= 2]).to_numpy()
     if not mask.any() or several.sum() < FEWEST_SHARED * mask.sum():

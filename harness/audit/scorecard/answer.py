@@ -54,7 +54,7 @@ _TEXT: dict[Question, tuple[str, str, Reply]] = {
     Question.COST: ("Does a new batch cost scores?", "no batch cost", Reply.NO),
     Question.IDENTITY: ("Are replicates of a compound found as before?", "identity kept", Reply.YES),
     Question.EFFECTS: ("Are effects of many kinds kept?", "effects kept", Reply.YES),
-    Question.COMMON: ("Are effects kept however common they are here?", "common kept", Reply.YES),
+    Question.COMMON: ("Are effects kept however common they are here?", "common effects kept", Reply.YES),
     Question.SIGNAL: ("Is there anything to keep?", "signal present", Reply.YES),
     Question.HELPS: ("Does it help?", "helps", Reply.YES),
 }

@@ -12,6 +12,7 @@ from harness.audit.scorecard.texts import number, sentence, span
 
 WIDTH = 100
 MARKS = {True: "+", False: "-", None: "?"}
+YARDSTICK = "Yardstick: plates scaled by their controls, or raw profiles; neither loses what lies within a plate."
 
 
 def verdict_page(headline: str, answers: Sequence[Answer], design: ScreenDesign, note: str) -> str:
@@ -23,6 +24,8 @@ def verdict_page(headline: str, answers: Sequence[Answer], design: ScreenDesign,
     for a in answers:
         lines.append(f"{MARKS[a.good]} {a.question.text} {a.reply.value}")
         lines.append(fill(sentence(a), WIDTH, initial_indent="    ", subsequent_indent="    "))
+    if any("yardstick" in sentence(a) for a in answers):
+        lines += ["", YARDSTICK]
     lines += ["", "Evidence (all of it is in the tables scorecard, verdict and audit)"]
     for a in answers:
         if a.key:

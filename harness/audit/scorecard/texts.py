@@ -39,6 +39,17 @@ _BY_MEASURE: dict[tuple[Question, Reply, str], str] = {  # by the last part of t
     "chance (mean average precision).",
 }
 
+_OPEN: dict[Question, str] = {  # the number of an open answer, with what it is
+    Question.MANUFACTURES: "AUROC {}",
+    Question.POSITION: "AUROC {}",
+    Question.BATCH: "{} from 0, chance, to 1",
+    Question.COST: "{} of AUROC",
+    Question.IDENTITY: "{} of what the yardstick retrieves",
+    Question.EFFECTS: "{} of their size",
+    Question.COMMON: "{} of their contrast",
+    Question.HELPS: "{} of AUROC",
+}
+
 _SPECIAL: dict[tuple[Question, str], str] = {
     (Question.MANUFACTURES, "identity"): "Profiles are left as they are, which makes no signal; AUROC {value} is the "
     "bias of the measurement.",
@@ -113,7 +124,8 @@ def sentence(answer: Answer) -> str:
         percent = "-" if isnan(answer.value) else f"{answer.value:.0%}"
         return _SPECIAL[answer.question, answer.code].format(value=number(answer.value), percent=percent)
     if answer.reply is Reply.OPEN:
-        numbers = "" if isnan(answer.value) else f" ({number(answer.value)}{span(answer)})"
+        measured = _OPEN.get(answer.question, "{}").format(f"{number(answer.value)}{span(answer)}")
+        numbers = "" if isnan(answer.value) else f" ({measured})"
         return f"Cannot tell{numbers}: {reason(answer.code)}."
     measure = answer.key.rpartition("/")[2]
     text = _BY_MEASURE.get((answer.question, answer.reply, measure), _SENTENCES[answer.question, answer.reply])

@@ -1,0 +1,1 @@
+"""What checks share: views of the screen, relabelled wells, control-whitened space, intervals."""

@@ -32,7 +32,7 @@ class BootstrappedAuroc:
 
     @property
     def miss(self) -> float:
-        """Change of the score by half a misplaced well: scores nearer to 0 or 1 cannot be told from these."""
+        """Change of the score by half a misplaced well: scores nearer to 0 or 1 do not differ from these."""
         n_controls = int((self.wells["role"] == "negcon").sum())
         return 1 / (2 * min(n_controls, len(self.wells) - n_controls))
 

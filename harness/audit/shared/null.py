@@ -85,7 +85,7 @@ class SampledNullTest(NullTest):
     Parameters
     ----------
     tested : treated wells that are scored, per control of the relabelled plate. The others are normalized with them and
-        are spared the training.
+        do not take part in training and scoring.
     """
 
     def __init__(

@@ -1,0 +1,1 @@
+"""Spike-in experiments: known effects that are added to known wells before normalization."""

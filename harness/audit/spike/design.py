@@ -17,7 +17,7 @@ COMMON = 0.9
 UNSPIKED = -1
 
 
-def candidates(wells: pd.DataFrame) -> Mask:
+def spike_candidates(wells: pd.DataFrame) -> Mask:
     """Mark the wells that may be spiked, (n_wells,): the treated ones."""
     return (wells["role"] == "treated").to_numpy(dtype=bool)
 
@@ -130,6 +130,6 @@ def same_on_all_plates(wells: pd.DataFrame, share: float) -> dict[str, float]:
 def _treated_rows(wells: pd.DataFrame) -> list[tuple[str, NDArray[np.intp]]]:
     """Return the rows of the wells that may be spiked, by plate and in order of well names."""
     by_name = np.argsort(wells["well"].to_numpy(), kind="stable")
-    treated = by_name[candidates(wells)[by_name]]
+    treated = by_name[spike_candidates(wells)[by_name]]
     by_plate = pd.Series(treated).groupby(wells["plate"].to_numpy()[treated])
     return [(str(plate), rows.to_numpy()) for plate, rows in by_plate]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from harness.audit.shared.whitening import Whitening, fit_whitening
-from harness.audit.spike.design import candidates
+from harness.audit.spike.design import spike_candidates
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
@@ -30,7 +30,7 @@ def spike_directions(profiles: Profiles, n: int, seed: int) -> list[Doubles]:
     """
     deviation = deviations(profiles)
     varies = np.isfinite(deviation).all(axis=0)
-    treated = candidates(profiles.wells)
+    treated = spike_candidates(profiles.wells)
     if not treated.any():
         raise NotApplicable("no treated wells: there are none to spike", code="no_treated")
     deviation = np.where(varies, deviation, 0).astype(np.float32)
@@ -82,7 +82,7 @@ def deviations(profiles: Profiles) -> Floats:
 
 def _sources(wells: pd.DataFrame) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
     """Return the rows of each compound among the treated wells; each well on its own if compounds are not named."""
-    rows = np.flatnonzero(candidates(wells))
+    rows = np.flatnonzero(spike_candidates(wells))
     table = wells.iloc[rows]
     named = table["compound"].notna() & (table["compound"] != "") if "compound" in table else pd.Series(False, rows)
     if named.to_numpy().any():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.audit.base import AuditContext, BySplit
 from harness.audit.shared.views import cached_per_run, normalized_wells, raw_wells
 from harness.audit.spike.control_scale import control_sd, plate_control_sd, shrink_scale
-from harness.audit.spike.design import UNSPIKED, candidates
+from harness.audit.spike.design import UNSPIKED, spike_candidates
 from harness.audit.spike.displacements import DisplacementSums, sum_displacements
 from harness.audit.spike.noise import NoiseWells, noise_wells
 from harness.audit.spike.yardstick import Yardstick, spike_yardstick
@@ -51,7 +51,7 @@ class SpikeInExperiment:
     @cached_property
     def treated(self) -> Mask:
         """Wells that may be spiked, (n_wells,)."""
-        return candidates(self.base.wells)
+        return spike_candidates(self.base.wells)
 
     def spiked(self, code: NDArray[np.intp], effects: Doubles) -> Profiles:
         """Add ``effects`` (n_directions, n_features), in control sd of each plate, to the wells of their ``code``."""
@@ -138,7 +138,7 @@ def _spike_in_experiment(context: AuditContext) -> SpikeInExperiment:
     except InputError as error:
         raise NotApplicable(str(error), code="few_controls") from error
     scale[scale <= 8 * np.finfo(np.float32).eps * np.abs(raw.X).max(axis=0, initial=0.0)] = 0.0
-    if not candidates(raw.wells).any():
+    if not spike_candidates(raw.wells).any():
         raise NotApplicable("no treated wells: there are none to spike", code="no_treated")
     plates = raw.wells.drop_duplicates("plate")
     n_controls = np.bincount(plate[raw.wells["role"] == "negcon"], minlength=len(plates))

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from harness.audit.spike.design import UNSPIKED, candidates
+from harness.audit.spike.design import UNSPIKED, spike_candidates
 from harness.core.arrays import Floats, Mask
 from harness.core.exceptions import NotApplicable
 from harness.core.seeding import generator
@@ -88,7 +88,7 @@ def noise_wells(wells: pd.DataFrame, plate: NDArray[np.intp], seed: int) -> Nois
     ----------
     plate : (n_wells,) number of the plate.
     """
-    rows = np.flatnonzero(candidates(wells))
+    rows = np.flatnonzero(spike_candidates(wells))
     table = wells.iloc[rows]
     names = (table["plate"].astype(str) + "\x1f" + table["well"].astype(str)).to_numpy()
     rows, table = rows[np.argsort(names)], table.iloc[np.argsort(names)]

@@ -60,7 +60,7 @@ def choose(df: pd.DataFrame, features: FeatureSpec, *, claimed: Collection[str],
     column has that name, prefixes. A name in full always wins; columns that match an expression or a prefix are left
     out if their name says that they measure nothing (:func:`reason_by_name`).
     None: columns with the prefixes of the field, that is CellProfiler's grammar and embeddings, and nothing else if
-    there are any; otherwise every numeric column. Neither ``claimed`` columns (mapped, or saying what is a control, or
+    there are any; otherwise every numeric column. Neither ``claimed`` columns (mapped, read by a rule of controls, or
     a join's key), nor metadata (:data:`METADATA_PREFIXES`), nor what :func:`reason_by_name` names, nor empty ones.
 
     Raises

@@ -14,7 +14,7 @@ from harness.core.profiles import Profiles
 from harness.data.columns import feature_columns
 from harness.data.columns.feature_columns import FeatureSpec
 from harness.data.columns.left_out_columns import left_out_sentence
-from harness.data.columns.well_roles import Rule, RuleSpec
+from harness.data.columns.well_roles import RuleSpec, parse_rules
 from harness.data.columns.wells_table import (
     drop_columns,
     require_controls,
@@ -50,10 +50,10 @@ def parse_wide_table(
     InputError : anything wrong with the table or the options, in one line.
     """
     df = _with_inferred_types(check_wide(df, source=source))
-    negative = require_controls(Rule.parse(controls, option="controls"), source=source, available=df.columns)
-    rules = Rule.parse(poscon, option="poscon"), Rule.parse(empty, option="empty")
+    rules = parse_rules({"controls": controls, "poscon": poscon, "empty": empty})
+    require_controls(rules, source=source, available=df.columns)
     mapped = resolve_columns(df.columns, columns, source=source)
-    reserved = reserved_columns(mapped, (negative, *rules))
+    reserved = reserved_columns(mapped, rules)
     df = expand_arrays(df, features=features, claimed=reserved, source=source)
     choice = feature_columns.choose(df, features, claimed=reserved, source=source)
     names = choice.names
@@ -61,8 +61,8 @@ def parse_wide_table(
         warnings.warn(f"{source}: {left_out_sentence(len(names), choice.left_out)}", stacklevel=3)
     X = feature_columns.values(df, names, source=source)
     wells = wells_table(
-        drop_columns(df, names, reserved), mapped, controls=negative, poscon=rules[0], empty=rules[1],
-        level=level, source=source, where=lambda i: f"{source}, row {i + 1}", report=report,
+        drop_columns(df, names, reserved), mapped, rules, level=level, source=source,
+        where=lambda i: f"{source}, row {i + 1}", report=report,
     )  # fmt: skip
     return X, wells, names
 

@@ -12,7 +12,7 @@ from pandas.api.types import is_float_dtype
 from harness.data.columns import well_names
 from harness.utils.text import as_key, as_numbers
 
-NUMBERS = ("dose", "cell_count")  # standard columns that are compared as numbers, not as they are written
+NUMBERS = ("dose", "cell_count")  # standard columns that are compared as numbers, not as text
 
 
 def comparable(
@@ -20,9 +20,9 @@ def comparable(
 ) -> tuple[pd.Series[Any], pd.Series[Any]]:
     """Return both keys in comparable form, (n_left,) and (n_right,), missing if they are empty.
 
-    As they are written, outer blanks and the way accents are typed aside, whole numbers as whole numbers; wells by
-    their standard name; doses, counts, and floating-point numbers with a fraction, which have no written form, as
-    numbers if both keys hold only numbers. ``standard``: the standard names of the left column.
+    Keys are compared as text, without outer blanks and whatever the Unicode form, whole numbers as whole numbers; wells
+    by their standard name; doses, counts, and floating-point numbers with a fraction as numbers, if both keys hold only
+    numbers. ``standard``: the standard names of the left column.
     """
     sides = left, right
     if any(name in standard for name in NUMBERS) or any(_is_measured(side) for side in sides):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.data.columns.well_roles import Rule
+from harness.data.columns.well_roles import OPTIONS, Rules
 from harness.store.reading_report import ReadingReport
 from harness.utils.text import MISSING_WORDS, as_text
 
@@ -72,18 +72,18 @@ def report_names(
     columns: Mapping[str, pd.Series[Any]],
     compound: str | None,
     role: pd.Series[Any],
-    rules: Mapping[str, Rule | None],
+    rules: Rules,
     report: ReadingReport,
 ) -> None:
     """Report names of controls with several spellings, and compounds that are called like a missing value.
 
-    ``compound``: the column of compounds, if there is one. ``rules``: by the role that they give.
+    ``compound``: the column of compounds, if there is one. ``rules``: by option; names of empty wells do not count.
     """
-    for name, rule in rules.items():
-        if rule is not None:
+    for option, rule in rules.items():
+        if option != "empty":
             read = dict.fromkeys([compound, *rule.columns])
             names = {column: columns[column] for column in read if column is not None and column in columns}
-            for line in spelling_warnings(names, role, of=name, option=rule.option):
+            for line in spelling_warnings(names, role, of=OPTIONS[option], option=rule.option):
                 report.warn(line)
     if compound is not None and compound in columns and (words := missing_words(columns[compound])):
         counted = ", ".join(f"{word!r} ({count:,} rows)" for word, count in words.items())

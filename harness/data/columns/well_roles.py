@@ -12,12 +12,14 @@ import pandas as pd
 
 from harness.core.arrays import Mask
 from harness.core.exceptions import InputError
+from harness.core.wells_schema import EMPTY, NEGCON, POSCON, TREATED
 from harness.data.columns.safe_query import Query, shortened
 from harness.settings.annotated_types import Name, QueryText
 from harness.store.reading_report import ReadingReport
 from harness.utils.text import as_key, as_list, as_text, normalize_id, preview, quoting_hint
 
 Scalar = str | int | float | bool
+OPTIONS = {"controls": NEGCON, "poscon": POSCON, "empty": EMPTY}  # settings with rules, and the roles they give
 
 
 class RuleSettings(TypedDict, total=False):
@@ -53,7 +55,7 @@ class Rule:
 
         Raises
         ------
-        InputError : both ways or half a way given, or a query that :class:`Query` refuses.
+        InputError : column, values and query in another combination, or a query that :class:`Query` refuses.
         """
         if isinstance(spec, str):
             spec = {"query": spec}
@@ -100,12 +102,22 @@ class Rule:
         return f"{request}: {contents}"
 
 
+Rules = Mapping[str, Rule]  # by option, one of OPTIONS
+
+
+def parse_rules(specs: Mapping[str, RuleSpec], *, prefix: str = "") -> dict[str, Rule]:
+    """Parse the rules of the settings :data:`OPTIONS`, by option; a setting that is None has no rule.
+
+    ``prefix``: of the names of the settings in messages.
+    """
+    rules = {option: Rule.parse(specs.get(option), option=f"{prefix}{option}") for option in OPTIONS}
+    return {option: rule for option, rule in rules.items() if rule is not None}
+
+
 def assign_roles(
     table: Columns,
+    rules: Rules,
     *,
-    controls: Rule,
-    poscon: Rule | None,
-    empty: Rule | None,
     source: str,
     without_partner: Mapping[str, Mask] | None = None,
     report: ReadingReport | None = None,
@@ -119,12 +131,13 @@ def assign_roles(
     ------
     InputError : a rule holds for no row, or every well that is not empty is a negative control.
     """
-    role = pd.Series("treated", index=next(iter(table.values())).index, dtype=object)
+    role = pd.Series(TREATED, index=next(iter(table.values())).index, dtype=object)
     unknown = np.zeros(len(role), dtype=bool)
-    readers: dict[str, dict[str, int]] = {}  # by column: options that read it, with the rows that it says nothing about
-    for name, rule in (("negcon", controls), ("poscon", poscon), ("empty", empty)):
-        if rule is None:
+    readers: dict[str, dict[str, int]] = {}  # by column: options that read it, and how many rows have no partner
+    for option, option_role in OPTIONS.items():
+        if option not in rules:
             continue
+        rule = rules[option]
         mask = rule.mask(table)
         for column in rule.reads():
             if without_partner and column in without_partner and without_partner[column].any():
@@ -136,19 +149,28 @@ def assign_roles(
             raise InputError(
                 f"{source}: {rule.option} matches no row of {len(mask)}; looked for {rule.describe(table)}{hint}"
             )
-        role[mask] = name
-    role[unknown] = "empty"
+        role[mask] = option_role
+    role[unknown] = EMPTY
     if report is not None:
-        for column, options in readers.items():
-            report.warn(
-                f"{max(options.values()):,} rows without a partner take no part (role empty): {' and '.join(options)} "
-                f"{'reads' if len(options) == 1 else 'read'} column {column!r}, which is not known for them"
-            )
-    negcon = (role == "negcon").to_numpy()
+        _report_unknown(readers, report)
+    _check_negative_controls(role, rules["controls"], table, source=source)
+    return role
+
+
+def _report_unknown(readers: Mapping[str, Mapping[str, int]], report: ReadingReport) -> None:
+    for column, options in readers.items():
+        report.warn(
+            f"{max(options.values()):,} rows without a partner take no part (role empty): {' and '.join(options)} "
+            f"{'reads' if len(options) == 1 else 'read'} column {column!r}, which is not known for them"
+        )
+
+
+def _check_negative_controls(role: pd.Series[Any], controls: Rule, table: Columns, *, source: str) -> None:
+    """Refuse roles without negative controls, or with nothing else."""
+    negcon = (role == NEGCON).to_numpy()
     if not negcon.any():
         others = preview(role[controls.mask(table)].unique())
         raise InputError(f"{source}: every row that {controls.option} matches is chosen as {others} as well")
-    if negcon[(role != "empty").to_numpy()].all():
+    if negcon[(role != EMPTY).to_numpy()].all():
         n, description = int(negcon.sum()), controls.describe(table)
         raise InputError(f"{source}: {controls.option} matches all {n} rows, none is treated; looked for {description}")
-    return role

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from harness.core.exceptions import InputError
 from harness.core.wells_schema import COLUMNS, DERIVED, MAPPABLE, MAPPABLE_TEXT
 from harness.data.columns import well_names
 from harness.data.columns.spellings import report_names
-from harness.data.columns.well_roles import Rule, assign_roles
+from harness.data.columns.well_roles import Rules, assign_roles
 from harness.store.reading_report import ReadingReport
 from harness.store.validate import check_wells
 from harness.utils.text import as_numbers, as_text, has_lost_digits, normalize_id, preview
@@ -46,19 +46,17 @@ def resolve_columns(available: Collection[str], columns: Mapping[str, str | None
     return mapped
 
 
-def reserved_columns(columns: Mapping[str, str], rules: Iterable[Rule | None]) -> set[str]:
+def reserved_columns(columns: Mapping[str, str], rules: Rules) -> set[str]:
     """Return the columns that are no features unless the setting ``features`` names them."""
-    used = {name for rule in rules if rule for name in rule.columns}
+    used = {name for rule in rules.values() for name in rule.columns}
     return {*MAPPABLE, *DERIVED, *columns.values(), *used}
 
 
 def wells_table(
     meta: pd.DataFrame,
     columns: Mapping[str, str],
+    rules: Rules,
     *,
-    controls: Rule,
-    poscon: Rule | None,
-    empty: Rule | None,
     level: str,
     source: str,
     where: Callable[[int], str],
@@ -67,11 +65,12 @@ def wells_table(
 ) -> pd.DataFrame:
     """Make the ``wells`` of :class:`harness.core.profiles.Profiles` from the columns of a table that are no features.
 
-    ``columns``: standard name to column of ``meta``. ``where(i)``: name of row i in an error. Rules may use
-    the standard names as well as the table's own; plate, well, batch and compound are text in them. ``level``:
-    ``well`` (one row per well), ``image`` (one per site; sites are numbered if there is no site column), or
-    ``auto``: image if there is a site column. ``without_partner``: see :func:`assign_roles`, by column of ``meta``.
-    ``report`` gets lines about rows without a partner, controls in several spellings and compounds called ``NA``.
+    ``columns``: standard name to column of ``meta``. ``rules``: by option, ``controls`` at least; they may use the
+    standard names as well as the table's own; plate, well, batch and compound are text in them. ``where(i)``: name of
+    row i in an error. ``level``: ``well`` (one row per well), ``image`` (one per site; sites are numbered if there is
+    no site column), or ``auto``: image if there is a site column. ``without_partner``: see :func:`assign_roles`, by
+    column of ``meta``. ``report`` gets lines about rows without a partner, controls in several spellings and compounds
+    called ``NA``.
 
     Raises
     ------
@@ -87,16 +86,13 @@ def wells_table(
     without_partner = {
         name: mask
         for column, mask in (without_partner or {}).items()
-        for name in (column, *(standard for standard, mapped in columns.items() if mapped == column))
+        for name in (column, *(standard for standard, original in columns.items() if original == column))
     }
-    role = assign_roles(
-        visible, controls=controls, poscon=poscon, empty=empty, source=source, without_partner=without_partner,
-        report=report,
-    )  # fmt: skip
+    role = assign_roles(visible, rules, source=source, without_partner=without_partner, report=report)
     if report is not None:
         measured = {column for name in MAPPABLE if name != "compound" for column in (name, columns.get(name, name))}
         named = {columns.get(name, name): column for name, column in visible.items() if name not in measured}
-        report_names(named, columns.get("compound"), role, {"negcon": controls, "poscon": poscon}, report)
+        report_names(named, columns.get("compound"), role, rules, report)
     if level == "image" and "site" not in table:
         table["site"] = meta.groupby([table["plate"], places["well"]], sort=False).cumcount() + 1
     table |= {str(name): places[name] for name in places} | {"role": role}
@@ -157,14 +153,13 @@ def _refuse_blank_ids(
         )
 
 
-def require_controls(controls: Rule | None, *, source: str, available: Collection[str]) -> Rule:
-    """Return ``controls``; raise an InputError that says how to choose them if it is None."""
-    if controls is None:
+def require_controls(rules: Rules, *, source: str, available: Collection[str]) -> None:
+    """Raise an InputError that says how to choose the negative controls if ``rules`` has none for them."""
+    if "controls" not in rules:
         raise InputError(
             f"{source}: which wells are negative controls? Give controls.column and controls.values, or "
             f"controls.query; columns found {preview(available, 20)}"
         )
-    return controls
 
 
 def drop_columns(df: pd.DataFrame, names: Sequence[str], reserved: Collection[str]) -> pd.DataFrame:

@@ -58,7 +58,7 @@ _OF_IMAGES = {
     "crop": "image size",
     "align": "alignment",
 }
-# Within a category that measures: the start of a measurement that does not, and what it is instead.
+# Within a category that measures: the beginning of names that are no measurements, and the reason.
 _EXCEPTIONS = {
     "areashape": {"center": "location", "boundingboxmin": "bounding box", "boundingboxmax": "bounding box"},
     "neighbors": {"firstclosestobjectnumber": "object number", "secondclosestobjectnumber": "object number"},

@@ -12,12 +12,11 @@ import pandas as pd
 from harness.core.arrays import Mask
 from harness.core.exceptions import InputError
 from harness.core.wells_schema import EMPTY, NEGCON, POSCON, TREATED
-from harness.data.columns.well_roles import Rule
+from harness.data.columns.well_roles import OPTIONS, Rule
 from harness.data.conventions import names
 from harness.data.conventions.control_names import CONTROL, compound_role, is_dmso, type_role
 from harness.utils.text import as_text
 
-OPTIONS = {NEGCON: "controls", POSCON: "poscon", EMPTY: "empty"}
 _SAYS = {"": 0, TREATED: 1, CONTROL: 2, EMPTY: 3, POSCON: 3, NEGCON: 3}  # how much a role says about a well
 _BLANK_SAMPLE = ("broad_sample",)  # Bray et al. 2017, JUMP-Target-1: no sample id means DMSO if the solvent says so
 
@@ -97,7 +96,7 @@ def choose_controls(
     roles = roles.replace(CONTROL, NEGCON).mask(blank.rows(NEGCON) & (roles == ""), NEGCON)
     decided = np.logical_or.reduce([np.zeros(len(meta), dtype=bool), *by_setting.values()])
     rules = {}
-    for role, option in OPTIONS.items():
+    for option, role in OPTIONS.items():
         rows = (roles == role).to_numpy(dtype=bool) & ~decided
         if option not in by_setting and rows.any():
             readings = (types, named, blank)

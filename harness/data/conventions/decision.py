@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,13 @@ import pandas as pd
 from harness.core.exceptions import InputError
 from harness.core.wells_schema import MAPPABLE_TEXT
 from harness.data.columns import well_names
-from harness.data.columns.well_roles import Rule
+from harness.data.columns.well_roles import Rule, Rules
 from harness.data.conventions import names
 from harness.data.conventions.batches import choose_batches
 from harness.data.conventions.columns import choose_columns
 from harness.data.conventions.controls import blank_sample, choose_controls
 from harness.utils.text import as_text, preview
 
-_RULES = ("controls", "poscon", "empty")
 _JUMP = ("Metadata_Source", "Metadata_Plate", "Metadata_Well")
 
 
@@ -30,16 +29,14 @@ class Decision:
     ----------
     meta : columns that are no features, with a column ``batch`` if the table has none.
     columns : standard name to column of ``meta``.
-    controls, poscon, empty : rules for the wells of these roles.
+    rules : for the wells of each role but treated, by option; ``controls`` at least.
     origins : of the batches and the rules, in words.
     settings : standard names and rules that the settings decided.
     """
 
     meta: pd.DataFrame
     columns: dict[str, str]
-    controls: Rule
-    poscon: Rule | None
-    empty: Rule | None
+    rules: Rules
     origins: dict[str, str]
     settings: frozenset[str]
 
@@ -49,13 +46,13 @@ def decide(
     folders: pd.Series[Any],
     *,
     mapped: Mapping[str, str],
-    rules: Sequence[Rule | None],
+    rules: Rules,
     source: str,
 ) -> Decision:
     """Decide the roles of the columns of ``meta`` (n rows).
 
-    ``folders``: the folder of each row's file, (n,). ``mapped``: standard name to column; ``rules``: controls, poscon,
-    empty: both from the settings, used as they are; the rest is decided by convention.
+    ``folders``: the folder of each row's file, (n,). ``mapped``: standard name to column; ``rules``: by option;
+    both from the settings, used as they are; the rest is decided by convention.
 
     Raises
     ------
@@ -72,23 +69,19 @@ def decide(
         if batches.column is None:
             meta = meta.assign(batch=batches.values)
         columns["batch"], origins["batch"] = batches.column or "batch", batches.origin
-    by_setting = {option: rule for option, rule in zip(_RULES, rules, strict=True) if rule}
     visible = _visible(meta, columns)
     conventions = choose_controls(
         meta,
         list(dict.fromkeys([*candidates["compound"], *names.present(names.WORDS["compound"], meta.columns)])),
-        by_setting={option: rule.mask(visible) for option, rule in by_setting.items()},
+        by_setting={option: rule.mask(visible) for option, rule in rules.items()},
         source=source,
     )
-    decided: dict[str, Rule] = {**conventions, **by_setting}
+    decided: dict[str, Rule] = {**conventions, **rules}
     if "controls" not in decided:
         raise _unknown_controls(meta, columns, source)
-    origins.update({option: f"data.{option}" for option in by_setting})
+    origins.update({option: f"data.{option}" for option in rules})
     origins.update({option: rule.origin for option, rule in conventions.items()})
-    return Decision(
-        meta, columns, decided["controls"], decided.get("poscon"), decided.get("empty"), origins,
-        settings=frozenset([*mapped, *by_setting]),
-    )  # fmt: skip
+    return Decision(meta, columns, decided, origins, settings=frozenset([*mapped, *rules]))
 
 
 def _visible(meta: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, pd.Series[Any]]:
@@ -118,7 +111,7 @@ def _unknown_controls(meta: pd.DataFrame, columns: Mapping[str, str], source: st
         keys = (laboratory[0], columns["plate"], columns["well"])
         joins = f"{{path: plate.csv.gz, on: {_on(keys[:2])}}}, {{path: well.csv.gz, on: {_on(keys)}}}"
         return InputError(
-            f"{question} No column says what is in the wells; for plates of JUMP that stands in plate.csv.gz and "
+            f"{question} No column says what the wells contain; for plates of JUMP see plate.csv.gz and "
             "well.csv.gz of github.com/jump-cellpainting/datasets (folder metadata): join them by "
             f"'data.metadata=[{joins}]'"
         )

@@ -19,7 +19,7 @@ _STEPS = {
     "corrected": r"harmony|combat|batch_?corrected|PCA_corrected",
     "standardized": r"standardi[sz]ed|robusti[sz]ed|zscored?|mad_?robusti[sz]e",
 }  # fmt: skip
-FEATURES = 64  # as many features, spread over all, show what was done to all
+FEATURES = 64  # so many features, spread over all, are representative of all
 SHARE = 0.9  # of the features that vary: some are clipped, or fell below the resolution
 TOLERANCE = 0.01  # values rounded to two decimals; far below the chance of raw values on a plate of controls
 SCREEN_TOLERANCE = 1e-3  # a screen has so many rows that the mean of raw values near 0 may come close
@@ -41,8 +41,8 @@ def names_warning(paths: Sequence[Path]) -> str | None:
         return None
     first, step = next(iter(steps.items()))
     return (
-        f"{first.name}: by its name, profiles that are already {step} ({len(steps)} of {len(paths)} files); what is "
-        "compared here needs raw ones (in pycytominer NAME_augmented.csv.gz or NAME.csv.gz)"
+        f"{first.name}: by its name, profiles that are already {step} ({len(steps)} of {len(paths)} files); "
+        "normalizations can only be compared on raw profiles (in pycytominer NAME_augmented.csv.gz or NAME.csv.gz)"
     )
 
 
@@ -70,7 +70,7 @@ def values_warning(parts: Sequence[Floats], wells: pd.DataFrame, *, source: str)
         if statistics:
             return (
                 f"{source}: {whose} have {statistics} in nearly all features: these profiles are already normalized; "
-                "what is compared here needs raw ones"
+                "normalizations can only be compared on raw profiles"
             )
     return None
 

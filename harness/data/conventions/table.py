@@ -6,9 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.data.columns.well_roles import OPTIONS
 from harness.data.conventions.decision import Decision
-
-_ROLES = {"controls": "negcon", "poscon": "poscon", "empty": "empty"}
 
 
 def conventions_table(decision: Decision, wells: pd.DataFrame) -> list[dict[str, Any]]:
@@ -23,7 +22,7 @@ def conventions_table(decision: Decision, wells: pd.DataFrame) -> list[dict[str,
         n = wells[name].nunique() if column and name in wells else 0
         rows.append({"what": name, "taken_from": column, "by": by, "values": int(n)})
     unique = wells.drop_duplicates(["plate", "well"])
-    for option, role in _ROLES.items():
+    for option, role in OPTIONS.items():
         origin = decision.origins.get(option, "")
         by = "setting" if option in decision.settings else "convention" if origin else ""
         n = int((unique["role"] == role).sum())
@@ -40,7 +39,7 @@ def nameless_warning(decision: Decision, wells: pd.DataFrame) -> str | None:
     if not nameless.any() or not (wells["compound"][wells["role"] == "treated"] != "").any():
         return None
     return (
-        f"{int(nameless.sum()):,} rows without {column} count as treated; if they are controls or empty, say so: "
+        f"{int(nameless.sum()):,} rows without {column} count as treated; if they are controls or empty, set "
         f"data.controls (column: {column}, values: ['', ...]) or data.empty.column={column} \"data.empty.values=['']\""
     )
 

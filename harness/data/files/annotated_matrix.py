@@ -13,7 +13,7 @@ from harness.data.columns import feature_columns
 from harness.data.columns.excluded_plates import included_rows
 from harness.data.columns.feature_columns import FeatureSpec
 from harness.data.columns.left_out_columns import left_out_rows, left_out_sentence
-from harness.data.columns.well_roles import Rule, RuleSpec
+from harness.data.columns.well_roles import RuleSpec, parse_rules
 from harness.data.columns.wells_table import wells_table
 from harness.data.conventions.columns import recognize
 from harness.data.conventions.decision import decide
@@ -82,10 +82,8 @@ class ScreenOptions:
         ------
         InputError : whatever is wrong with the table or the settings.
         """
-        rules = [
-            Rule.parse(spec, option=f"data.{name}")
-            for name, spec in (("controls", self.controls), ("poscon", self.poscon), ("empty", self.empty))
-        ]
+        specs = {"controls": self.controls, "poscon": self.poscon, "empty": self.empty}
+        rules = parse_rules(specs, prefix="data.")
         patterns = NamePatterns.parse(self.columns)
         meta = patterns.apply(meta, source=source)
         columns = recognize([str(name) for name in meta.columns], patterns.columns, source=source)
@@ -95,8 +93,8 @@ class ScreenOptions:
         no_folder = pd.Series("", index=meta.index, dtype=object)
         decision = decide(meta, no_folder, mapped=patterns.columns, rules=rules, source=source)
         wells = wells_table(
-            decision.meta, decision.columns, controls=decision.controls, poscon=decision.poscon, empty=decision.empty,
-            level=self.level, source=source, where=lambda i: where(rows_read[i]), report=report,
+            decision.meta, decision.columns, decision.rules, level=self.level, source=source,
+            where=lambda i: where(rows_read[i]), report=report,
         )  # fmt: skip
         rows = conventions_table(decision, wells)
         report.add_rows("conventions", rows)

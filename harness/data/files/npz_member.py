@@ -24,8 +24,8 @@ def read_member(path: Path, names: Sequence[str], *, source: str) -> NDArray[np.
 
     Raises
     ------
-    InputError : ``source`` and what is wrong: absent, empty, truncated, corrupt, no numbers, needs pickle, or promises
-        more than this machine's memory.
+    InputError : names ``source`` and the problem: absent, empty, truncated, corrupt, no numbers, needs pickle, or
+        promises more than this machine's memory.
     """
     with npz_errors(source):
         if path.stat().st_size == 0:

@@ -138,7 +138,7 @@ def _not_unicode(error: UnicodeError) -> str:
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         names, df = pq.read_schema(path).names, pd.read_parquet(path)
-    except Exception as error:  # a flipped byte may lie in what Arrow, pandas or a JSON parser reads
+    except Exception as error:  # a flipped byte may break Arrow, pandas or a JSON parser
         raise InputError(f"{path}: corrupt Parquet ({_line(error)}); copy or write the file again") from error
     check_unique(names, what="columns", source=str(path))
     return df

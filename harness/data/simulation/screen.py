@@ -15,7 +15,7 @@ from harness.data.simulation.biology import N_EFFECT, N_LATENT, Features, Librar
 from harness.data.simulation.layout import Ints, Layout, stream
 
 SITE_LATENT, SITE_OWN = 0.5, 0.7  # sites of a well differ about as much as control wells do
-LATENT_PART, OWN_PART = 0.8, 0.6  # of a technical shift: along latent axes, where biology lies too; of each feature
+LATENT_PART, OWN_PART = 0.8, 0.6  # of a technical shift: along latent axes, as biology; of each feature
 BATCH_SHIFT, PLATE_SHIFT, OUTLIER_SHIFT = 1.2, 1.1, 5.0  # root mean square over features, in control sd
 BATCH_GAIN, PLATE_GAIN = 0.2, 0.05  # log-normal sd of a feature's gain
 GRADIENT, EDGE, PLATE_GRADIENT = 0.9, 0.9, 0.3  # at the first and last row or column; outer ring; log sd over plates

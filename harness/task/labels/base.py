@@ -11,7 +11,7 @@ LABELS = "labels_fingerprint."  # followed by the name of the task: a tag of a r
 
 @runtime_checkable
 class TakesLabels(Protocol):
-    """Task that reads its labels for given wells: call :meth:`bind` before ``groups`` and ``labels``."""
+    """Task that reads its labels for the wells of a screen: call :meth:`bind` before ``groups`` and ``labels``."""
 
     def bind(self, wells: pd.DataFrame, planted: pd.DataFrame | None) -> Self:
         """Return the task with the labels of the compounds in ``wells``; ``planted``: a simulated screen's."""

@@ -1,4 +1,4 @@
-"""The database of studies: opened once per process, safe for several processes and for one that is killed."""
+"""The database of Optuna studies, shared by processes and safe if one is killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.utils.sqlite_url import SQLITE, sqlite_address
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # one line for each trial and study is noise
 
-_PATIENCE = 60.0  # seconds for which a process waits while another writes
+_PATIENCE = 60.0  # seconds to wait while another process writes
 
 
 def absolute(url: str) -> str:
@@ -30,7 +30,7 @@ def absolute(url: str) -> str:
 
     Raises
     ------
-    InputError : the path has characters that no address can have.
+    InputError : the path has characters that an address cannot have.
     """
     path, question_mark, query = url.removeprefix(SQLITE).partition("?")
     if not url.startswith(SQLITE):
@@ -39,14 +39,14 @@ def absolute(url: str) -> str:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Return tables are made where there are none.
+    """Open the database, once per process; create its tables if there are none.
 
     Raises
     ------
     InputError : the database cannot be reached or written, or was made by another version of Optuna.
     """
     try:
-        return _opened(absolute(url))
+        return _open_once(absolute(url))
     except (OSError, SQLAlchemyError, ImportError, RuntimeError) as error:
         reason = redacted((str(error).strip() or type(error).__name__).splitlines()[0])
         remedy = "set tuning.storage to a database you can write"
@@ -56,7 +56,7 @@ def open_storage(url: str) -> RDBStorage:
 
 
 @cache
-def _opened(url: str) -> RDBStorage:
+def _open_once(url: str) -> RDBStorage:
     if not url.startswith(SQLITE):
         return RDBStorage(url)
     path = Path(url.removeprefix(SQLITE).partition("?")[0]).absolute()
@@ -65,9 +65,9 @@ def _opened(url: str) -> RDBStorage:
     with exclusive_lock(path.with_name(f"{path.name}.lock")):
         _refuse_foreign(path)
         storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _PATIENCE}})
-    sqlalchemy.event.listen(storage.engine, "connect", _settle)
+    sqlalchemy.event.listen(storage.engine, "connect", _configure)
     sqlalchemy.event.listen(storage.engine, "begin", _lock)
-    storage.engine.dispose()  # connections made from here on are settled
+    storage.engine.dispose()  # connections made from here on are configured
     with storage.engine.connect() as connection:
         connection.execute(sqlalchemy.text("CREATE TABLE IF NOT EXISTS writable (x INTEGER)"))
         connection.rollback()
@@ -75,11 +75,11 @@ def _opened(url: str) -> RDBStorage:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse a database of something else, in which Optuna would make its tables.
+    """Refuse the database of another program, in which Optuna would create its tables.
 
     Raises
     ------
-    InputError : it has tables, and none of Optuna's.
+    InputError : it has tables, but none of Optuna's.
     OSError : it is no database, or cannot be read.
     """
     if not path.is_file() or not path.stat().st_size:
@@ -93,18 +93,18 @@ def _refuse_foreign(path: Path) -> None:
         raise InputError(f"tuning.storage: {path} is a database of something else; choose another file")
 
 
-def _settle(connection: sqlite3.Connection, _: Any) -> None:
-    """A write-ahead log: ten times faster, readers do not wait, and a killed process leaves nothing half written."""
-    connection.isolation_level = None  # else the driver begins transactions in its own way
+def _configure(connection: sqlite3.Connection, _: Any) -> None:
+    """Set a write-ahead log: ten times faster, readers do not wait, a killed process leaves nothing half written."""
+    connection.isolation_level = None  # or the driver would begin transactions by itself
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _lock(connection: sqlalchemy.Connection) -> None:
-    """One that reads and then writes has to lock first: two at once could neither go on, whatever their patience."""
+    """Lock before reading: two transactions that read and then write would block each other, however long they wait."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def deletion(url: str, study: str) -> str:
-    """Return the command that deletes a study."""
+def delete_command(url: str, study: str) -> str:
+    """Return the shell command that deletes a study."""
     return shlex.join(["optuna", "delete-study", "--storage", redacted(url), "--study-name", study])

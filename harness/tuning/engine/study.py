@@ -18,7 +18,7 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.tuning.engine.inner_cv import InnerCVObjective
 from harness.tuning.engine.sampler import Tpe
 from harness.tuning.engine.space import Space, difference
-from harness.tuning.engine.storage import deletion, open_storage
+from harness.tuning.engine.storage import delete_command, open_storage
 from harness.utils.process_identity import has_ended, this_process
 
 Direction = Literal["minimize", "maximize"]
@@ -57,7 +57,7 @@ class StudyLocation:
         elif differs := difference(stored, space.stored):
             raise InputError(
                 f"tuning: study {self.name!r} was made with another search space: {differs}; go on with that one, "
-                f"start anew with tuning.study=NEWNAME, or delete it: {deletion(self.storage, self.name)}"
+                f"start anew with tuning.study=NEWNAME, or delete it: {delete_command(self.storage, self.name)}"
             )
         fail_lost(study)
         return study

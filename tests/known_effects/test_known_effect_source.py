@@ -12,7 +12,7 @@ from harness.known_effects.scores import KnownEffectSource
 
 
 def wells(**columns: Any) -> pd.DataFrame:
-    """Eleven wells of two plates: two controls, six of c1..c3, a positive control, an empty one, one unnamed."""
+    """Make eleven wells of two plates: two controls, six of c1..c3, a positive control, an empty one, one unnamed."""
     table = pd.DataFrame(
         {
             "plate": ["p1"] * 6 + ["p2"] * 5,
