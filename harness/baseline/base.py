@@ -1,4 +1,4 @@
-"""Trivial baselines: what a score is worth that no image was needed for."""
+"""Trivial baselines: models that see no image, as a level that a score must exceed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Baseline(ClassifierMixin, BaseEstimator):
         return self
 
     def shared(self, profiles: Profiles) -> tuple[Callable[[Profiles], Any], LogisticRegression]:
-        """Return what no label changes, fitted on training wells, and what is left to fit for each label."""
+        """Return the transform that no label changes, fitted on training wells, and the classifier for each label."""
         columns = self._columns().fit(self.design(profiles))
         return lambda wells: columns.transform(self.design(wells)), self._classifier()
 
@@ -67,7 +67,7 @@ class Baseline(ClassifierMixin, BaseEstimator):
 
 
 def column(profiles: Profiles, name: str) -> Any:
-    """Return a column of the wells table without missing values; NotApplicable where there is none."""
+    """Return a column of the wells table without missing values; NotApplicable if there is none."""
     if name not in profiles.wells or profiles.wells[name].isna().any():
         raise NotApplicable(f"no complete column `{name}`")
     return profiles.wells[name]

@@ -1,4 +1,4 @@
-"""Splits and evaluations: which wells a model learned from, and what it predicted for the others."""
+"""Splits into training and held-out wells, and the predictions for held-out wells."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Held-out predictions of one model on one fold: what every metric receives.
+    """Held-out predictions of one model on one fold: the input of every metric.
 
     Attributes
     ----------

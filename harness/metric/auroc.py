@@ -31,9 +31,7 @@ class Auroc(Metric):
 
 
 def won_by_plate(evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
-    """Return weighted pairs in which the positive scores higher, ties half, (R,), from the counts of pairs of
-    plates.
-    """
+    """Return the weighted pairs in which the positive scores higher, ties half, (R,), from counts by pair of plates."""
     positive = evaluation.y == 1
     n_plates = weight.by_plate.shape[1]
     ranked = np.flatnonzero(positive)[np.argsort(evaluation.score[positive])]  # searched several times as fast

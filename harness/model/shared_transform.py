@@ -1,4 +1,4 @@
-"""What a model makes of profiles before it looks at a label: computed once per fold for all labels of a task.
+"""The part of a model that no label changes: computed once per fold for all labels of a task.
 
 Scaling and projection do not depend on the assay. Binning for LightGBM would not either, but it is not shared: bins of
 all training wells make trees on a few hundred labelled ones slower, because each split is sought among more bins
@@ -23,10 +23,10 @@ from harness.model.fold_pca import FoldPCA
 
 
 class Learner(Protocol):
-    """Predicts held-out rows for one label after another."""
+    """An estimator that predicts held-out rows for one label after another."""
 
     def predict(self, train: Mask, y: NDArray[np.int8], test: Mask) -> tuple[Doubles, Any]:
-        """Return fit on the rows of ``train`` with classes ``y`` and predict those of ``test``.
+        """Fit to the rows of ``train`` with classes ``y`` and predict those of ``test``.
 
         Masks over all rows of the profiles. Returns probabilities of class 1, (n_test,), and the fitted classifier.
         """
@@ -34,7 +34,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class FullPipelineLearner:
-    """Fits the whole model for every label."""
+    """A learner that fits the whole model for every label."""
 
     model: Any
     profiles: Profiles
@@ -67,25 +67,25 @@ class TransformedRows:
     rows: NDArray[np.intp]
     Z: Any
 
-    def of(self, rows: Mask) -> Any:
+    def select(self, rows: Mask) -> Any:
         return self.Z[np.searchsorted(self.rows, np.flatnonzero(rows))]
 
 
 @dataclass(frozen=True)
 class SharedTransformLearner:
-    """Fits the classifier alone for every label, on wells that were transformed once."""
+    """A learner that fits the classifier alone for every label, on wells that were transformed once."""
 
     classifier: Any
     train: TransformedRows
     test: TransformedRows
 
     def predict(self, train: Mask, y: NDArray[np.int8], test: Mask) -> tuple[Doubles, Any]:
-        fitted = clone(self.classifier).fit(self.train.of(train), y)
-        return np.asarray(fitted.predict_proba(self.test.of(test))[:, 1], dtype=np.float64), fitted
+        fitted = clone(self.classifier).fit(self.train.select(train), y)
+        return np.asarray(fitted.predict_proba(self.test.select(test))[:, 1], dtype=np.float64), fitted
 
 
 def projected(model: Any, folds: FoldPCA | None, train: Mask, used: Mask) -> SharedTransformLearner | None:
-    """Return the classifier on components that the folds share; None where they do not apply (:class:`FoldPCA`)."""
+    """Return the classifier on components that the folds share; None if they do not apply (:class:`FoldPCA`)."""
     if folds is None or not folds.applies(model) or (Z := folds.components(model, train, used)) is None:
         return None
     every = TransformedRows(np.arange(len(Z)), Z)
@@ -95,7 +95,7 @@ def projected(model: Any, folds: FoldPCA | None, train: Mask, used: Mask) -> Sha
 def make_learner(
     model: Any, profiles: Profiles, train: Mask, test: Mask, labelled: Mask, folds: FoldPCA | None = None
 ) -> Learner:
-    """Return what predicts one label after another of the same fold.
+    """Return the learner that predicts one label after another of the same fold.
 
     Parameters
     ----------
@@ -130,8 +130,7 @@ def make_learner(
 
 
 def supervised(model: Any) -> bool:
-    """Return whether a step before the last needs labels, or holds something that does, or does not say (scikit-learn
-    tags).
+    """Return whether a step before the last needs labels, or holds something that does, or lacks scikit-learn tags.
 
     A step that uses labels only where it is given some counts as unsupervised, and is given none.
     """
@@ -142,7 +141,7 @@ def supervised(model: Any) -> bool:
 
 
 def _needs_labels(part: Any) -> bool:
-    """Return univariate selections are tagged as if they did not: whether they do is up to their score function."""
+    """Return whether a step needs labels; univariate selections may, whatever their tags (by their score function)."""
     if not hasattr(part, "__sklearn_tags__") or hasattr(part, "score_func"):
         return True
     return bool(get_tags(part).target_tags.required)

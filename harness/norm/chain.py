@@ -44,7 +44,7 @@ class Chain(Normalizer):
 
     @property
     def scope(self) -> FitScope:  # type: ignore[override]
-        """What the steps may read together."""
+        """The rows that the steps may read together."""
         scopes = {check_scope(step.scope) for step in self.stages() if _reads(step)} or {FitScope.TRAIN}
         widest = max(scopes, key=_WIDTH.index)
         if widest in _OWN_ROWS or not scopes & _OWN_ROWS:
@@ -54,12 +54,12 @@ class Chain(Normalizer):
 
     @property
     def is_monotone(self) -> bool:  # type: ignore[override]
-        """Whether all steps are."""
+        """Whether all steps are monotone."""
         return all(step.is_monotone for step in self.stages())
 
     @property
     def needs_planted(self) -> bool:  # type: ignore[override]
-        """Whether any step does."""
+        """Whether any step needs the planted truth."""
         return any(step.needs_planted for step in self.stages())
 
     @property

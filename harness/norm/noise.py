@@ -1,4 +1,4 @@
-"""Control of the measurement: no information at all."""
+"""Negative control of the evaluation: profiles without any information."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Spectrum:
         return Spectrum(self.values + ridge, self.axes, self.rest + ridge)
 
     def truncated(self, k: int) -> Spectrum:
-        """Return the k leading axes, and the mean variance of all the others in every other direction."""
+        """Return the k leading axes, with the mean variance of all the others in every other direction."""
         others = (self.trace - self.values[:k].sum()) / max(1, self.size - k)
         return Spectrum(self.values[:k], self.axes[:k], float(others))
 
@@ -66,7 +66,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Power:
-    """Rows x to ``x left right + rest x``: ``left`` (G, r), ``right`` (r, G) or None for the identity."""
+    """A map of rows x to ``x left right + rest x``: ``left`` (G, r), ``right`` (r, G) or None for the identity."""
 
     left: Floats
     right: Floats | None
@@ -80,14 +80,14 @@ class Power:
 
 
 def spectrum(matrix: Doubles) -> Spectrum:
-    """Return of a covariance (G, G); directions without variance beyond rounding are left out."""
+    """Return the spectrum of a covariance (G, G), without directions whose variance is rounding."""
     values, vectors = np.linalg.eigh(matrix)
-    kept = values > len(values) * _EPS * max(values[-1], 0.0)
-    return Spectrum(values[kept][::-1].copy(), np.ascontiguousarray(vectors[:, kept][:, ::-1].T))
+    positive = values > len(values) * _EPS * max(values[-1], 0.0)
+    return Spectrum(values[positive][::-1].copy(), np.ascontiguousarray(vectors[:, positive][:, ::-1].T))
 
 
 def spectrum_of_rows(Z: Doubles) -> Spectrum:
-    """Return covariance (divisor n - 1) of centred rows Z (n, G)."""
+    """Return the spectrum of the covariance (divisor n - 1) of centred rows Z (n, G)."""
     n, size = Z.shape
     if n > size:
         return spectrum(Z.T @ Z / (n - 1))

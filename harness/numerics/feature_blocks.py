@@ -1,4 +1,4 @@
-"""Features one after the other: blocks in which the values of a feature lie side by side, so that they sort fast."""
+"""Blocks of features in which the values of a feature lie next to each other, so that they sort fast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NARROWEST = 16  # float32 that are read from memory together
 
 
 def by_feature(X: Floats, width: int | None = None) -> Iterator[tuple[slice, Floats]]:
-    """Yield blocks of at most ``width`` columns of X (n, G) and where they stand: (width, n) each, contiguous copies.
+    """Yield blocks of at most ``width`` columns of X (n, G), (width, n) each, contiguous copies, and their columns.
 
     ``width`` is by default what stays in cache. In two steps: at row lengths of a power of two, such as 4,096 features,
     the values of one column compete for the same few places of the cache, and a plain transposition takes several times

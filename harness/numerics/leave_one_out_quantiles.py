@@ -20,8 +20,7 @@ Values = NDArray[Any]
 
 
 def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) -> Doubles:
-    """Return quantiles of the rows without each well, (n_wells, n_probabilities, G), at Hazen's positions (i - 0.5) /
-    n.
+    """Return quantiles of the rows without each well, (n_wells, n_probabilities, G), at Hazen's (i - 0.5) / n.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) 
 
 
 def quantiles(X: Floats, probabilities: Sequence[float]) -> Doubles:
-    """Return quantiles of each column of (n, G), (n_probabilities, G), at Hazen's positions."""
+    """Return the quantiles of each column of (n, G), (n_probabilities, G), at Hazen's positions."""
     (whole,) = left_out_quantiles(X, np.full(len(X), -1), probabilities)
     return np.asarray(whole)
 
@@ -54,7 +53,7 @@ def left_out_median_mad(X: Floats, codes: Codes) -> tuple[Doubles, Doubles]:
 
 
 def median(X: Floats) -> Doubles:
-    """Return median of each column of (n, G)."""
+    """Return the median of each column of (n, G)."""
     out = np.empty(X.shape[1])
     for block, values in by_feature(X):
         values.sort(axis=1)
@@ -69,7 +68,7 @@ def median_mad(X: Floats) -> tuple[Doubles, Doubles]:
 
 
 def mad(X: Floats) -> Doubles:
-    """Return median absolute deviation from the median of each column of (n, G), not scaled."""
+    """Return the median absolute deviation from the median of each column of (n, G), not scaled."""
     return median_mad(X)[1]
 
 
@@ -83,8 +82,8 @@ def _blocks(X: Floats, codes: Codes) -> Iterator[tuple[slice, Floats, Codes, Flo
     for block, ordered in by_feature(X, None if n_wells == 1 else max(16, _BLOCK // n_wells)):
         ordered.sort(axis=1)
         for wells, rows in groups:
-            own = X[rows, block] if len(rows) else np.empty((0, 1, len(ordered)), dtype=np.float32)
-            yield block, ordered, wells, np.stack(sort(own)) if len(rows) else own
+            values = X[rows, block] if len(rows) else np.empty((0, 1, len(ordered)), dtype=np.float32)
+            yield block, ordered, wells, np.stack(sort(values)) if len(rows) else values
 
 
 def _by_sites(codes: Codes) -> Iterator[tuple[Codes, Codes]]:
@@ -110,15 +109,15 @@ def _value_at(ordered: Floats, removed: Floats, position: float, m: int) -> Doub
 
 
 def _value_after_removal(ranked: Values, removed: Values) -> Values:
-    """Return the smallest of ``ranked``, (> sites, ...) ascending, once ``removed``, (sites, ...) ascending, is gone.
+    """Return the smallest of ``ranked``, (> sites, ...) ascending, without ``removed``, (sites, ...) ascending.
 
     What is removed may lie before the first one too: for each such value the answer is one place further.
     """
-    gone = np.ones(removed.shape[1:], dtype=bool)
+    passed = np.ones(removed.shape[1:], dtype=bool)
     further = np.zeros(removed.shape[1:], dtype=np.int8)
-    for own, here in zip(removed, ranked, strict=False):
-        gone &= own <= here
-        further += gone
+    for removed_value, ranked_value in zip(removed, ranked, strict=False):
+        passed &= removed_value <= ranked_value
+        further += passed
     size = ranked[0].size
     place = further.astype(np.int64)
     place *= size
@@ -127,7 +126,7 @@ def _value_after_removal(ranked: Values, removed: Values) -> Values:
 
 
 def _middle_distance(ordered: Floats, removed: Floats, centre: Doubles, m: int) -> Doubles:
-    """Return median distance from ``centre`` (wells, G) of the m values that remain."""
+    """Return the median distance from ``centre`` (wells, G) of the m values that remain."""
     sites, h = len(removed), (m - 1) // 2
     both = 2 - m % 2
     distances = _nearest_distances(ordered, centre, h, sites + both)
@@ -137,7 +136,7 @@ def _middle_distance(ordered: Floats, removed: Floats, centre: Doubles, m: int) 
 
 
 def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> Doubles:
-    """Return distances from ``centre`` (wells, G) of the h-th nearest value (from 0) and of those that follow.
+    """Return the distances from ``centre`` (wells, G) of the h-th nearest value (from 0) and of those that follow.
 
     At least ``count`` of them, (count, wells, G), ascending.
 
@@ -161,9 +160,7 @@ def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> 
 
 
 def _window_start(flat: Doubles, centre: Doubles, start: Codes, most: Codes | int, h: int) -> Codes:
-    """Return how many places after ``start``, at most ``most``, the value h places on is no nearer than the one
-    there.
-    """
+    """Return the largest shift of ``start``, up to ``most``, before which the value h places on is the nearer end."""
     steps = np.zeros(centre.shape, dtype=np.int64)
     for bit in reversed(range(int(np.max(most)).bit_length())):
         at = np.minimum(steps + ((1 << bit) - 1), most)

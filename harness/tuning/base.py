@@ -1,4 +1,4 @@
-"""What a tuner is asked and what it answers."""
+"""Tuners: the request for parameters of a model, and their result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRIALS = ["task", "model", "fold", "number", "value", "state", "params", "second
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRequest:
-    """Which parameters should this model have for this fold?
+    """A request for the parameters that a model should have for a fold.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class TuningRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningResult:
-    """An answer.
+    """The model with the parameters that a tuner chose, and its trials.
 
     Attributes
     ----------
@@ -74,17 +74,17 @@ class Tuner:
     log_trials = False
 
     def check(self, models: Mapping[str, Any]) -> None:
-        """Refuse, before anything is computed, what cannot work with these models."""
+        """Refuse, before anything is computed, models and settings that cannot work."""
 
-    def tune(self, question: TuningRequest) -> TuningResult:
+    def tune(self, request: TuningRequest) -> TuningResult:
         raise NotImplementedError
 
 
 def params_signature(thing: Any) -> Any:
-    """Return class and parameters of an estimator, all the way down: what two runs of the same configuration share."""
+    """Return class and parameters of an estimator and of its parts: equal for two runs of the same configuration."""
     if isinstance(thing, list | tuple):
         return [params_signature(part) for part in thing]
     if not hasattr(thing, "get_params"):
         return repr(thing)
-    own = thing.get_params(deep=False)
-    return type(thing).__qualname__, [(key, params_signature(own[key])) for key in sorted(own)]
+    params = thing.get_params(deep=False)
+    return type(thing).__qualname__, [(key, params_signature(params[key])) for key in sorted(params)]

@@ -10,5 +10,5 @@ class NoTuning(Tuner):
 
     active = False
 
-    def tune(self, question: TuningRequest) -> TuningResult:
-        return TuningResult(model=question.model)
+    def tune(self, request: TuningRequest) -> TuningResult:
+        return TuningResult(model=request.model)

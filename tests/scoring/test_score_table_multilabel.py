@@ -140,7 +140,7 @@ def test_a_fold_sees_its_own_compounds_only_and_each_in_its_batch(ran: tuple) ->
     evaluations, _ = ran
     draws = draws_of(evaluations, n_resamples=R)
     e = next(e for e in evaluations if e.group == "a1" and e.split.name == "b2")
-    weight, fold = draws.of(e)
+    weight, fold = draws.weights_of(e)
     assert weight.by_plate.shape == (R, len(e.y))
     place = [list(zip(draws.batch, draws.plates, strict=True)).index(("b2", c)) for c in e.wells["compound"]]
     np.testing.assert_array_equal(weight.by_plate[:, weight.index], draws.within[:, place])

@@ -1,4 +1,4 @@
-"""Principal axes of standardized well means, streamed plate by plate: what SVA and Harmony have in common.
+"""Principal axes of standardized well means, streamed plate by plate, for SVA, Harmony and calibration transfer.
 
 Wells, not their sites, so that sites need no names of their own and the sites of a well stay together.
 """
@@ -38,7 +38,7 @@ class Scale:
         return Z
 
     def scores(self, X: Floats, axes: Doubles) -> Doubles:
-        """Return coordinates of standardized rows on ``axes`` (G, k): (n, k)."""
+        """Return the coordinates of standardized rows on ``axes`` (G, k): (n, k)."""
         blocks = [self.apply(X[start : start + _ROWS]) @ axes for start in range(0, len(X), _ROWS)]
         return np.concatenate(blocks)
 
@@ -53,7 +53,7 @@ class Scale:
 
 
 def well_means(plate: Plate) -> tuple[list[str], Doubles]:
-    """Return sorted names of the plate's filled wells, and the mean of their rows, (n_wells, G) float64."""
+    """Return the sorted names of the plate's filled wells, and the mean of their rows, (n_wells, G) float64."""
     rows = np.flatnonzero(plate.filled)
     codes, names = pd.factorize(plate.wells["well"].to_numpy()[rows], sort=True)
     values = plate.X[rows[np.argsort(codes, kind="stable")]].astype(np.float64)
@@ -64,7 +64,7 @@ def well_means(plate: Plate) -> tuple[list[str], Doubles]:
 
 
 def scale_of(plates: Sequence[Plate], method: str) -> tuple[Scale, dict[str, list[str]]]:
-    """Return scale over all filled wells, and the names of these wells on each plate; one pass.
+    """Return the scale over all filled wells, and the names of these wells on each plate; one pass.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def scale_of(plates: Sequence[Plate], method: str) -> tuple[Scale, dict[str, lis
 
 
 def leading_axes(gram: Doubles, k: int) -> Doubles:
-    """Return eigenvectors of the k largest eigenvalues of ``gram`` (G, G), as columns (G, k), largest first.
+    """Return the eigenvectors of the k largest eigenvalues of ``gram`` (G, G), as columns (G, k), largest first.
 
     The largest entry of each is positive, so that signs do not depend on rounding.
     """
