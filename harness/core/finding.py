@@ -1,4 +1,4 @@
-"""Numbers that an audit check finds."""
+"""The numbers of an audit check."""
 
 from __future__ import annotations
 

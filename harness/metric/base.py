@@ -20,7 +20,7 @@ class Metric:
     :meth:`values`. Undefined values are NaN there; :meth:`__call__` turns them into :class:`NotApplicable`.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     better: ClassVar[str]
     bounds: ClassVar[tuple[float, float]]
     needs_both_classes: ClassVar[bool] = True

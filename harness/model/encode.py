@@ -9,19 +9,20 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from harness.core.arrays import Doubles, Floats
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
+from harness.model.profile_model import ProfileModel
 from harness.model.shared_transform import supervised
 
 COLUMNS = ("batch", "plate")
 
 
-class Encoded(ClassifierMixin, BaseEstimator):
+class Encoded(ProfileModel):
     """A classifier that sees one column per level of ``by`` that its training wells have; unseen levels are all 0.
 
     The columns join the features in front of a pipeline's last step, so that no projection drops them, and are divided
@@ -34,8 +35,6 @@ class Encoded(ClassifierMixin, BaseEstimator):
     model : scikit-learn classifier or pipeline.
     by : ``batch`` or ``plate``.
     """
-
-    reads_profiles = True
 
     def __init__(self, *, model: Any, by: str) -> None:
         self.model = model
@@ -55,7 +54,7 @@ class Encoded(ClassifierMixin, BaseEstimator):
         share = profiles.wells[self.by].astype(str).value_counts(normalize=True).sort_index()
         self.levels_ = list(share.index)
         sd = np.sqrt(share.to_numpy() * (1 - share.to_numpy()))
-        self.height_ = np.divide(1, sd, out=np.ones(len(sd)), where=sd > 0)  # what stands for 1
+        self.height_ = np.divide(1, sd, out=np.ones(len(sd)), where=sd > 0)  # the value that represents 1
         self.features_ = clone(self.model[:-1]).fit(profiles.X, y) if self._has_steps else None
         return self
 

@@ -21,7 +21,7 @@ class Projection(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_components : kept components.
+    n_components : number of components.
     above : number of features from which on the projection is worth it.
     random_state : of the randomized SVD.
     """

@@ -20,6 +20,7 @@ from sklearn.utils import get_tags
 from harness.core.arrays import Doubles, Mask
 from harness.core.profiles import Profiles, has_role
 from harness.model.fold_pca import FoldPCA
+from harness.model.profile_model import ProfileModel, reads_profiles, select_wells
 
 
 class Learner(Protocol):
@@ -44,20 +45,7 @@ class FullPipelineLearner:
         return np.asarray(fitted.predict_proba(self._inputs(test))[:, 1], dtype=np.float64), fitted
 
     def _inputs(self, rows: Mask) -> Any:
-        return _wells(self.model, self.profiles, rows) if _reads_profiles(self.model) else self.profiles.X[rows]
-
-
-def _reads_profiles(model: Any) -> bool:
-    return bool(getattr(model, "reads_profiles", False))
-
-
-def _wells(model: Any, profiles: Profiles, rows: Mask) -> Profiles:
-    """Return what a model that reads profiles is given: a view where it reads plates, no features that it does not
-    read.
-    """
-    if getattr(model, "reads_plates", False):
-        return profiles.where(rows)
-    return profiles.take(rows, features=not hasattr(model, "reads_plates"))
+        return select_wells(self.model, self.profiles, rows) if reads_profiles(self.model) else self.profiles.X[rows]
 
 
 @dataclass(frozen=True)
@@ -100,7 +88,7 @@ def make_learner(
     Parameters
     ----------
     model : classifier or pipeline. The steps of a pipeline before its last are fitted once, without labels, on all
-        training wells that are not empty, labelled or not: unlabelled wells tell as much about scales and directions,
+        training wells that are not empty, labelled or not: unlabelled wells show scales and directions as well,
         and there are more of them. A model that reads profiles is shared where it offers
         ``shared(profiles) -> (transform, classifier)``, with profiles of all wells of a side. One with a step that
         needs labels (:func:`supervised`) is fitted as a whole for every label, as is one that offers nothing.
@@ -111,14 +99,14 @@ def make_learner(
     train, test = train & used, test & used
     if (shared := projected(model, folds, train, used)) is not None:
         return shared
-    if _reads_profiles(model):
-        parts = model.shared(_wells(model, profiles, train)) if hasattr(model, "shared") else None
+    if reads_profiles(model):
+        parts = model.shared(model.select(profiles, train)) if isinstance(model, ProfileModel) else None
         if parts is None:
             return FullPipelineLearner(model, profiles)
         transform, classifier = parts
         return SharedTransformLearner(
             classifier,
-            *(TransformedRows(np.flatnonzero(m), transform(_wells(model, profiles, m))) for m in (train, test)),
+            *(TransformedRows(np.flatnonzero(m), transform(model.select(profiles, m))) for m in (train, test)),
         )
     if not isinstance(model, Pipeline) or len(model) == 1 or supervised(model):
         return FullPipelineLearner(model, profiles)
@@ -132,7 +120,7 @@ def make_learner(
 def supervised(model: Any) -> bool:
     """Return whether a step before the last needs labels, or holds something that does, or lacks scikit-learn tags.
 
-    A step that uses labels only where it is given some counts as unsupervised, and is given none.
+    A step that uses labels only if it receives some counts as unsupervised, and receives none.
     """
     steps = [step for _, step in model.steps[:-1] if hasattr(step, "fit")] if isinstance(model, Pipeline) else []
     nested = [part for step in steps if hasattr(step, "get_params") for part in step.get_params(deep=True).values()]

@@ -25,7 +25,7 @@ class MissingCountsWarning(UserWarning):
 class CellCount(Normalizer):
     """x - a - b log(1 + cell count), a and b by least squares on the training plates' controls (scope: train).
 
-    Counts are taken as they stand in the table, per site where it gives one per site. A row without a count is not
+    Counts are those of the table, per site if it has one per site. A row without a count is not
     read by the fit, and is transformed as if it had the controls' mean log count (``MissingCountsWarning`` names plate
     and number). Nothing is divided by a spread: a feature that is constant on the controls has b = 0.
 

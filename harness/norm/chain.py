@@ -39,6 +39,8 @@ class Chain(Normalizer):
     held-out plates, ``transductive``. Steps that read nothing do not count. It over-normalizes where any step does.
     """
 
+    stages_: list[Normalizer] | None = None  # after a fit
+
     def __init__(self, *, steps: Annotated[Sequence[Normalizer], NotEmpty()]) -> None:
         self.steps = steps
 
@@ -69,9 +71,8 @@ class Chain(Normalizer):
 
     def stages(self) -> list[Normalizer]:
         """Return the steps, those of inner chains in their place; the fitted ones after a fit."""
-        fitted: list[Normalizer] | None = getattr(self, "stages_", None)
-        if fitted is not None:
-            return fitted
+        if self.stages_ is not None:
+            return self.stages_
         if isinstance(self.steps, str) or not len(self.steps):
             raise InputError(f"chain: steps={self.steps!r}; expected a list of normalizations, at least one")
         wrong = [step for step in self.steps if not isinstance(step, Normalizer)]

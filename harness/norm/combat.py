@@ -52,7 +52,7 @@ class Combat(Normalizer):
         the way ComBat is usually run.
     mean_only : d* = 1: shift batches, do not rescale them. The shrinkage of g* counts a batch's rows; neuroCombat
         puts 1 in their place, and so removes only t2 / (t2 + 1) of a feature's own shift, t2 the variance of shifts.
-    reference_batch : alpha and sigma are those of this batch, which stays as it is.
+    reference_batch : alpha and sigma are those of this batch, which does not change.
     covariates : columns of the wells table whose effect is kept: numeric, or else categorical. A task's label is
         refused.
     exchangeable : the controls of an unseen batch are dealt to ``n_folds`` folds; a control is transformed by estimates

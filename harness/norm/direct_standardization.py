@@ -14,7 +14,7 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
 from harness.norm.engine.crossfit import CrossFitted
-from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
+from harness.norm.engine.standardized_wells import scale_of, well_means
 from harness.norm.engine.transfer_set import (
     MIN_SHARED,
     PENALTIES,
@@ -28,6 +28,7 @@ from harness.norm.engine.transfer_set import (
     standards,
 )
 from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.eigen import leading_axes
 from harness.numerics.standardize import fallback_report
 from harness.settings.annotated_types import Count, Folds, Name, NotNegative, Seed
 from harness.settings.limits import OneOf

@@ -59,7 +59,7 @@ class DmsoAcross(PlateSummaryNormalizer, AffineNormalizer):
     Notes
     -----
     One affine map for the whole screen: it changes units and removes no batch effect, so that a feature which is
-    constant on each plate and differs between them still tells the plate. It cannot over-normalize.
+    constant on each plate and differs between them still identifies the plate. It cannot over-normalize.
     """
 
     needs = ("controls >= 3",)

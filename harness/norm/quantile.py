@@ -49,11 +49,10 @@ class PlateControls:
 class Quantile(Normalizer):
     """Q_train(F_plate(x)): F of the plate's controls, Q of the training plates' (scope: train_and_controls).
 
-    F and Q are known at the quantiles 0.1, 0.25, 0.5, 0.75, 0.9 (Hazen) and linear in between: the few controls of a
-    plate tell no more. Beyond the outer two, where phenotypes lie, the map goes on as a line whose slope is the ratio
-    of the interquartile ranges: it is nowhere cut off, and keeps the order. A feature whose interquartile range is 0
-    on the plate's controls or in the pool has no such map: ``on_constant`` decides, and it is
-    reported.
+    F and Q are estimated at the quantiles 0.1, 0.25, 0.5, 0.75, 0.9 (Hazen) and linear in between: the few controls of
+    a plate do not show more. Beyond the outer two, where phenotypes lie, the map goes on as a line whose slope is the
+    ratio of the interquartile ranges: it is nowhere cut off, and keeps the order. A feature whose interquartile range
+    is 0 on the plate's controls or in the pool has no such map: ``on_constant`` decides, and it is reported.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""No normalization: the do-nothing member, and the example to copy."""
+"""No normalization: the member that changes nothing, and the example to copy."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ class WellPosition(Normalizer):
 
     Parameters
     ----------
-    reference : the wells that tell the effects and the MAD: ``all``, which treats every well alike, or ``controls``.
+    reference : the wells that effects and MAD are estimated from: ``all``, which treats every well alike, or
+        ``controls``.
     exchangeable : with ``controls``, cross-fit: a control well's effects come from the other folds of controls, any
         other well's from a random choice of folds; the MAD is that of residuals from effects that did not read the
         well, over the same folds. False is one polish, in which controls are in-sample. No effect with ``all``.

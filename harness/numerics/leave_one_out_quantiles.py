@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.arrays import Doubles, Floats
-from harness.numerics.feature_blocks import by_feature
 from harness.numerics.sorting_network import merge_lowest, sort
 
 MAD_TO_SD = 1.4826  # sd / MAD of a Gaussian
@@ -17,6 +16,8 @@ _BLOCK = 1 << 15  # wells x features that are treated at a time, to stay in cach
 
 Codes = NDArray[np.int64]
 Values = NDArray[Any]
+_BLOCK_BYTES = 1 << 18  # two copies of a block stay in the second-level cache
+_NARROWEST = 16  # float32 that are read from memory together
 
 
 def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) -> Doubles:
@@ -141,7 +142,7 @@ def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> 
     At least ``count`` of them, (count, wells, G), ascending.
 
     Values before ``low`` are too far below to be among the nearest h, and so are those from ``low`` + h on above it:
-    these two ascend, and the lowest of them together are asked for.
+    these two ascend, and the lowest of them together are needed.
     """
     n_features, n = ordered.shape
     count = 1 << (count - 1).bit_length()
@@ -168,3 +169,17 @@ def _window_start(flat: Doubles, centre: Doubles, start: Codes, most: Codes | in
         nearer = flat[h:].take(at) - centre < centre - flat.take(at)
         steps += nearer.astype(np.int64) << bit
     return steps
+
+
+def by_feature(X: Floats, width: int | None = None) -> Iterator[tuple[slice, Floats]]:
+    """Yield blocks of at most ``width`` columns of X (n, G), (width, n) each, contiguous copies, and their columns.
+
+    ``width`` is by default what stays in cache. In two steps: at row lengths of a power of two, such as 4,096 features,
+    the values of one column compete for the same few places of the cache, and a plain transposition takes several times
+    as long.
+    """
+    if width is None:
+        width = max(_NARROWEST, _BLOCK_BYTES // (4 * max(1, len(X))))
+    for start in range(0, X.shape[1], width):
+        block = slice(start, min(start + width, X.shape[1]))
+        yield block, np.ascontiguousarray(X[:, block]).T.copy()

@@ -150,7 +150,7 @@ class Training:
             task_name=task,
             model_name=name,
             identity=identity,
-            compound_disjoint=getattr(plan.splitter, "compound_disjoint", False),
+            compound_disjoint=plan.splitter.compound_disjoint,
             seed=plan.seed,
         )
 

@@ -2,11 +2,11 @@
 
 Wells of a plate are not independent, so plates are drawn, with replacement, within each held-out batch, and batches
 above them (Davison & Hinkley 1997, section 3.8). With fewer than :data:`FEWEST_BATCHES` held-out batches only plates
-are drawn: resamples of two or three batches would show neither how much batches vary nor that it is not known.
-Draws are derived from the seed and the names of batches and
-plates only: two normalizations of the same data and split see the same resamples, and their differences are paired.
+are drawn: resamples of two or three batches would show neither how much batches vary nor that it is not known. Draws
+are derived from the seed and the names of batches and plates only: two normalizations of the same data and split see
+the same resamples, and their differences are paired.
 
-Where compounds are what is scored (the task's unit), compounds take the place of plates: all held-out compounds of a
+If compounds are scored (the task's unit), compounds take the place of plates: all held-out compounds of a
 batch are drawn at once, for all assays, so that assays which share compounds vary together.
 """
 
@@ -36,7 +36,7 @@ class Resamples:
     ----------
     within : (R, n_plates), how often each plate is drawn within its batch.
     above : (R, n_plates), how often the plate's batch is drawn.
-    plates : the n_plates names; ``batch`` their batches. A compound stands once for each of its batches.
+    plates : the n_plates names; ``batch`` their batches. A compound occurs once for each of its batches.
     unit : the column of wells that ``plates`` name.
     """
 

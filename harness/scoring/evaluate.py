@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,31 +18,8 @@ from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import expand
 from harness.model.fold_pca import FoldPCA
 from harness.model.shared_transform import FullPipelineLearner, Learner, make_learner, projected
-
-ONE_LABEL = ("",)
-
-
-class Task(Protocol):
-    """A question that models are trained to answer: a label, or several, for each well.
-
-    Attributes
-    ----------
-    groups : names of its labels, e.g. assays; ``("",)`` where it has one.
-    unit : what is scored and resampled, see :class:`harness.core.evaluation.Evaluation`; ``compound``: predictions of
-        wells are averaged to compounds.
-    """
-
-    name: str
-    unit: str
-
-    @property
-    def groups(self) -> Sequence[str]: ...
-
-    def labels(self, wells: pd.DataFrame) -> Doubles:
-        """Return 1, 0 or NaN (takes no part); (n_rows,), or (n_rows, n_groups) of a task with several labels."""
-
-    def check(self, wells: pd.DataFrame, split: Split) -> None:
-        """Refuse a fold that cannot work (InputError)."""
+from harness.scoring.task import Task as Task
+from harness.scoring.task import grouped as grouped
 
 
 @dataclass(frozen=True)
@@ -62,10 +39,10 @@ def evaluate(
     ----------
     profiles : normalized profiles, (n, n_features), one row per well (or site).
     split : masks over the wells of ``profiles``.
-    model : scikit-learn classifier or pipeline with ``predict_proba``. One with ``reads_profiles = True`` is given
-        profiles instead of arrays (the trivial baselines). Its ``class_weight``, if any, is undone in the
-        probabilities by the change-of-priors formula (Elkan 2001, IJCAI), so that they refer to the training set's
-        class frequencies.
+    model : scikit-learn classifier or pipeline with ``predict_proba``. One with ``reads_profiles = True`` receives
+        profiles instead of arrays (:class:`harness.model.profile_model.ProfileModel`). Its ``class_weight``, if any, is
+        undone in the probabilities by the change-of-priors formula (Elkan 2001, IJCAI), so that they refer to the
+        training set's class frequencies.
     seed : from which resamples of the evaluation are derived.
     folds : what all folds of ``profiles`` share, where several are evaluated: saves time for wide profiles.
 
@@ -158,11 +135,6 @@ def evaluate_groups(
 def _held_out(wells: pd.DataFrame, rows: NDArray[np.intp], y: Doubles) -> dict[str, Any]:
     """Return classes, wells and row numbers of the rows that are scored."""
     return {"y": y[rows].astype(np.int8), "wells": wells.iloc[rows].reset_index(drop=True), "rows": rows}
-
-
-def grouped(task: Task) -> bool:
-    """Return whether a task has labels with names, e.g. assays, even if it is a single one."""
-    return tuple(task.groups) != ONE_LABEL
 
 
 def _rows(profiles: Profiles, split: Split, task: Task) -> Split:

@@ -22,7 +22,7 @@ class TuningRequest:
     ----------
     training : normalized profiles of the fold's training wells ONLY: no held-out row is in here.
     norm, split, data, fold, task_name, model_name : names.
-    identity : what decides beside the training wells: descriptions and fingerprints of normalizer, data and split.
+    identity : descriptions and fingerprints of normalizer, data and split: results depend on them and on the wells.
     compound_disjoint : whether inner folds keep compounds apart, as the fold does.
     """
 
@@ -49,7 +49,7 @@ class TuningResult:
     model : unfitted; with the best parameters found.
     trials : columns :data:`TRIALS`: ``value`` is the mean over inner folds (of those evaluated, where pruned);
         ``params`` and ``space`` (JSON) are the values tried and their distributions; ``seconds`` of wall time.
-    best, value : what was chosen, as ``set_params`` takes it, and its value on inner folds.
+    best, value : the best parameters, as ``set_params`` takes them, and their value on inner folds.
     fitting, wall : seconds in training and predicting, and in all, of this call.
     """
 
@@ -66,7 +66,7 @@ class Tuner:
 
     Attributes
     ----------
-    active : whether there is anything to be asked; the training wells are only copied where it is.
+    active : whether parameters are chosen at all; if not, the training wells are not copied.
     log_trials : whether each trial becomes a run below the evaluation's.
     """
 

@@ -34,10 +34,9 @@ _DIRECTION: dict[str, Direction] = {"higher": "maximize", "lower": "minimize"}
 class Optuna(Tuner):
     """TPE with median pruning after each inner fold, on the training wells of the fold only.
 
-    The first trial is the model as it is configured, so that on the inner folds the best is never worse. What is
-    drawn follows from seed, fold, task and model, never from the normalization: all begin with the same trials and
-    have the same budget. See :class:`harness.tuning.engine.inner_cv.InnerCVObjective` for what a trial's value is,
-    and what it is not.
+    The first trial is the model as it is configured, so that on the inner folds the best is never worse. What is drawn
+    follows from seed, fold, task and model, never from the normalization: all begin with the same trials and have the
+    same budget. See :class:`harness.tuning.engine.inner_cv.InnerCVObjective` for the meaning of a trial's value.
 
     Parameters
     ----------

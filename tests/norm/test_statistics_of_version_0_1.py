@@ -15,10 +15,10 @@ from harness.norm.engine.stage import FittedStage
 # of four plates with 14 methods, by the module paths, class names and attributes of version 0.1: ``extra`` holds the
 # normalizers, fitted and for plate p3, the profiles and the transformed plate p3
 FILE = Path(__file__).with_name("statistics_of_version_0_1.npz")
-METHODS = (
-    "combat coral direct_standardization dmso_across dmso_within quantile sphering sva tvn rank ratio well_position "
-    "cell_count"
-).split()
+METHODS = [
+    "combat", "coral", "direct_standardization", "dmso_across", "dmso_within", "quantile", "sphering", "sva", "tvn",
+    "rank", "ratio", "well_position", "cell_count",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from score_schema import assert_follows_schema
 
 from harness.core.evaluation import Evaluation, Split
-from harness.core.score_schema import COLUMNS
 from harness.core.seeding import generator
 from harness.metric.auroc import Auroc
 from harness.metric.balanced_accuracy import BalancedAccuracy
@@ -186,7 +186,7 @@ def one_class(e: Evaluation) -> Evaluation:
 def test_the_table_has_each_fold_their_mean_and_all_wells_pooled() -> None:
     evaluations = folds()
     scores, resamples = score_table(evaluations, [Auroc(), Brier()], task="t", model="m", n_resamples=60)
-    assert list(scores.columns) == COLUMNS
+    assert_follows_schema(scores)
     assert (scores["task"] == "t").all()
     assert (scores["model"] == "m").all()
     for name, metric in (("auroc", Auroc()), ("brier", Brier())):

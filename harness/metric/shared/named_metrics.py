@@ -22,7 +22,7 @@ def metric_named(name: str) -> Metric:
     if name in names:
         module = importlib.import_module(f"harness.metric.{name}")
         for _, cls in inspect.getmembers(module, inspect.isclass):
-            if issubclass(cls, Metric) and getattr(cls, "name", None) == name:
+            if issubclass(cls, Metric) and cls.name == name:
                 metric: Metric = cls()
                 return metric
     raise InputError(f"there is no metric {name!r}; choose one of {', '.join(k for k in names if k not in _OTHERS)}")

@@ -59,7 +59,7 @@ class Pooled:
     ) -> tuple[Pooled, Doubles, Doubles]:
         """Return this, gamma and delta (k, G) so that features that are not usable lose the means of the batches.
 
-        They come to lie at 0, or at the mean of the ``reference`` batch, which stays as it is. Where another batch has
+        They come to lie at 0, or at the mean of the ``reference`` batch, which does not change. Where another batch has
         no variance delta is infinite: every value becomes that level, to the bit.
         """
         free = ~self.usable

@@ -29,14 +29,14 @@ FORMAT = "harness.norm.state 2"  # as in the files of version 0.1; 2: features w
 _ABOUT = "about"
 _PACKAGE = Path(__file__).resolve().parents[2]
 _CLASS = re.compile(r"(harness\.(?:norm|numerics)\.[a-z][a-z0-9_.]*)\.([A-Za-z]\w*)")
-_MOVED = {  # modules whose classes are in files that version 0.1 saved
+_MOVED = {  # modules of classes in files that version 0.1 saved
     "harness.norm.affine": "harness.norm.engine.affine",
     "harness.norm.covariance": "harness.numerics.covariance",
     "harness.norm.covariates": "harness.norm.combat_model.covariates",
     "harness.norm.empirical_bayes": "harness.norm.combat_model.empirical_bayes",
     "harness.norm.moments": "harness.numerics.moments",
     "harness.norm.pooled": "harness.norm.combat_model.pooled",
-    "harness.norm.principal": "harness.norm.engine.principal_axes",
+    "harness.norm.principal": "harness.norm.engine.standardized_wells",
     "harness.norm.spectrum": "harness.numerics.eigen",
     "harness.norm.standards": "harness.norm.engine.transfer_set",
 }
@@ -118,23 +118,23 @@ def load_with_extra(path: Path) -> tuple[Normalizer, dict[str, Any]]:
     Raises
     ------
     InputError : the file is absent, damaged, needs pickle, or is something else; a class that is not in
-        :mod:`harness.norm`, or whose parameters are others by now.
+        :mod:`harness.norm`, or whose parameters have changed.
     """
     refuse_all_but_files(path, "fitted statistics")
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile) or _ABOUT not in file.files:
-            raise InputError(f"{path}: no fitted statistics in it; expected NAME.statistics.npz of harness.apply")
+            raise InputError("no fitted statistics in it; expected NAME.statistics.npz of harness.apply")
         with file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays.pop(_ABOUT).tobytes())
         if about["format"] != FORMAT:
-            raise InputError(f"{path}: statistics of format {about['format']!r}; this version reads {FORMAT!r}")
+            raise InputError(f"statistics of format {about['format']!r}; this version reads {FORMAT!r}")
         normalizer, extra = decode(about["normalizer"], arrays), decode(about["extra"], arrays)
         if not isinstance(normalizer, Normalizer) or not isinstance(extra, dict):
             raise TypeError("no normalizer in it")
     except InputError as error:
-        raise error if str(path) in str(error) else InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; expected NAME.statistics.npz of harness.apply") from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, RecursionError,

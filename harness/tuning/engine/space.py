@@ -36,7 +36,7 @@ class Space:
     ----------
     distributions : by name of the choice.
     bundles : for choices that set several parameters together, what each alternative sets.
-    default : the choices that leave the model as it is.
+    default : the choices that do not change the model.
     """
 
     model: Any
