@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from harness.core.arrays import Doubles, Mask
-from harness.core.profiles import Profiles, has_role
+from harness.core.profiles import Profiles
 from harness.model.fold_pca import FoldPCA
 from harness.model.profile_model import ProfileModel, reads_profiles, select_wells
 
@@ -95,7 +95,7 @@ def make_learner(
     train, test, labelled : masks (n_rows,); the wells to predict from and on are those that are also ``labelled``.
     folds : what the folds of these profiles share, where there are several.
     """
-    used = ~has_role(profiles.wells, "empty") | labelled
+    used = ~profiles.facts.has_role("empty") | labelled
     train, test = train & used, test & used
     if (shared := projected(model, folds, train, used)) is not None:
         return shared

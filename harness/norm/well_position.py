@@ -96,13 +96,8 @@ class WellPosition(Normalizer):
         row, column = _grid(plate, first)
         shape = int(row.max()) + 1, int(column.max()) + 1
         X = sites_to_wells(plate.X, codes, "median")
-        filled = reference = plate.filled[first]
-        folds = np.zeros(len(X), dtype=np.int64)
-        if self.reference == "controls":
-            controls = check_controls(plate, type(self).__name__)
-            reference = plate.negcon[first]
-            if self.exchangeable:
-                folds = fold_of(plate, controls, min(self.n_folds, len(controls)), self.seed)[first]
+        filled = plate.filled[first]
+        reference, folds = self._reference_wells(plate, first)
         _check_layout(plate.name, self.reference, row[reference], column[reference])
 
         def residuals(read: Mask, predicted: Mask) -> tuple[Doubles, Floats]:
@@ -134,6 +129,16 @@ class WellPosition(Normalizer):
         if centre:
             self._centre(plate)
         return self
+
+    def _reference_wells(self, plate: Plate, first: Codes) -> tuple[Mask, Codes]:
+        """Return which wells effects are estimated from, (n_wells,), and their folds; ``first`` is a row of each."""
+        folds = np.zeros(len(first), dtype=np.int64)
+        if self.reference != "controls":
+            return plate.filled[first], folds
+        controls = check_controls(plate, type(self).__name__)
+        if self.exchangeable:
+            folds = fold_of(plate, controls, min(self.n_folds, len(controls)), self.seed)[first]
+        return plate.negcon[first], folds
 
     def _scale(self, level: Doubles, mads: Doubles, everyone: list[Floats], folds: Codes) -> None:
         tiny = resolution(level)
