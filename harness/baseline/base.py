@@ -1,4 +1,4 @@
-"""Trivial baselines: what a score is worth that no image was needed for."""
+"""Trivial baselines: models that see no image, as a level that a score must exceed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -17,18 +16,18 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from harness.core.arrays import Doubles
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
+from harness.model.profile_model import ProfileModel
 
 
-class Baseline(ClassifierMixin, BaseEstimator):
+class Baseline(ProfileModel):
     """Logistic regression on a few columns made from profiles by :meth:`design`.
 
     Text columns are one-hot encoded (unseen levels count as none), numbers standardized on training rows.
     ``needs``: facts of a screen (:mod:`harness.inspect.facts`) without which it knows nothing.
-    ``reads_plates``: whether :meth:`design` reads features, plate by plate; else it is given the wells alone.
+    ``reads_plates``: whether :meth:`design` reads features, plate by plate; else it receives the wells alone.
     """
 
-    reads_profiles = True
-    reads_plates = False
+    reads_features = False
     class_weight = "balanced"
     needs: ClassVar[tuple[str, ...]] = ()
 
@@ -48,7 +47,7 @@ class Baseline(ClassifierMixin, BaseEstimator):
         return self
 
     def shared(self, profiles: Profiles) -> tuple[Callable[[Profiles], Any], LogisticRegression]:
-        """Return what no label changes, fitted on training wells, and what is left to fit for each label."""
+        """Return the transform that no label changes, fitted on training wells, and the classifier for each label."""
         columns = self._columns().fit(self.design(profiles))
         return lambda wells: columns.transform(self.design(wells)), self._classifier()
 
@@ -67,7 +66,7 @@ class Baseline(ClassifierMixin, BaseEstimator):
 
 
 def column(profiles: Profiles, name: str) -> Any:
-    """Return a column of the wells table without missing values; NotApplicable where there is none."""
+    """Return a column of the wells table without missing values; NotApplicable if there is none."""
     if name not in profiles.wells or profiles.wells[name].isna().any():
         raise NotApplicable(f"no complete column `{name}`")
     return profiles.wells[name]

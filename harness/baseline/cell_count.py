@@ -9,7 +9,7 @@ from harness.core.profiles import Profiles
 
 
 class CellCount(Baseline):
-    """Knows the number of cells relative to the median of the plate's wells: toxicity without morphology."""
+    """A baseline by the number of cells relative to the median of the plate's wells: toxicity without morphology."""
 
     needs = ("wells_without_cell_count <= 0",)
 

@@ -9,7 +9,7 @@ from harness.core.profiles import Profiles
 
 
 class PlateId(Baseline):
-    """Knows the plate: scores where the share of treated wells differs between plates seen in training."""
+    """A baseline by plate: it scores if the share of treated wells differs between plates seen in training."""
 
     def design(self, profiles: Profiles) -> pd.DataFrame:
         return pd.DataFrame({"plate": column(profiles, "plate").astype(str)})

@@ -9,7 +9,7 @@ from harness.core.profiles import Profiles
 
 
 class Position(Baseline):
-    """Knows the well, its row and its column: scores where the layout gives the answer away."""
+    """A baseline by well, row and column: it scores if the layout gives the answer away."""
 
     needs = ("wells_without_position <= 0",)
 

@@ -10,7 +10,7 @@ from harness.core.profiles import Profiles
 
 
 class Prior(Baseline):
-    """Knows nothing but the training set's class frequencies: the level of chance of every metric."""
+    """A baseline by the training set's class frequencies alone: the level of chance of every metric."""
 
     def design(self, profiles: Profiles) -> pd.DataFrame:
         return pd.DataFrame({"nothing": np.zeros(len(profiles.wells))})

@@ -10,7 +10,7 @@ from harness.core.profiles import Profiles
 
 
 class RowNorm(Baseline):
-    """Knows the log of the Euclidean norm of the profile over features.
+    """A baseline by the logarithm of the Euclidean norm of the profile over features.
 
     Where it scores as well as a model on wells with nothing in them, the normalization has put controls closer to its
     own reference than other wells.

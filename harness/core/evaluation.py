@@ -1,4 +1,4 @@
-"""Splits and evaluations: which wells a model learned from, and what it predicted for the others."""
+"""Splits into training and held-out wells, and the predictions for held-out wells."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Held-out predictions of one model on one fold: what every metric receives.
+    """Held-out predictions of one model on one fold: the input of every metric.
 
     Attributes
     ----------
@@ -31,10 +31,10 @@ class Evaluation:
     threshold : a score above it is called positive; set on training data; one number or one per well.
     wells : the n held-out rows of the wells table.
     split : the fold. ``seed`` derives every resample, so that it is shared by all normalizations.
-    group : which of a task's labels was predicted, e.g. an assay; empty where the task has one.
-    unit : the column of ``wells`` that is resampled: ``plate``, or ``compound`` where the rows are compounds of a
+    group : which of a task's labels was predicted, e.g. an assay; empty if the task has one.
+    unit : the column of ``wells`` that is resampled: ``plate``, or ``compound`` if the rows are compounds of a
         held-out batch and ``score`` is the mean over their wells.
-    rows : (n,) where ``wells`` stand in the table of the profiles; None where nobody needs to know.
+    rows : (n,) row numbers of ``wells`` in the table of the profiles; None if unknown.
     """
 
     y: NDArray[np.int8]

@@ -1,10 +1,10 @@
-"""What is raised for bad input, and for what has no meaning. Imports nothing: ``--help`` needs no pandas."""
+"""Exceptions for bad input and for undefined results. Imports nothing, so that ``--help`` needs no pandas."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Bad configuration or bad input: one plain line that says what was got, what was expected, what to do."""
+    """Bad configuration or bad input: one plain line that says what was found, what was expected, and the remedy."""
 
     def __init__(self, text: str) -> None:
         super().__init__(" ".join(part.strip() for part in text.splitlines()))  # names from data may hold line breaks

@@ -1,4 +1,4 @@
-"""Numbers that an audit check finds."""
+"""The numbers of an audit check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold one number of a check: ``key`` is its full metric key; ``value`` is NaN where ``reason`` says why.
+    """One number of a check: ``key`` is its full metric key; ``value`` is NaN if ``reason`` says why.
 
     ``code`` is one word that the verdict reads, e.g. ``few_partitions``; ``reason`` is for people, no code reads it.
     """

@@ -1,4 +1,4 @@
-"""Where a run's results go."""
+"""Recorders: where the results of a run go."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Protocol):
-    """What is recorded of a verdict."""
+    """The parts of a verdict that are recorded."""
 
     @property
     def word(self) -> str: ...
@@ -26,7 +26,7 @@ class Verdict(Protocol):
 
 
 class Recorder(Protocol):
-    """MLflow (:mod:`harness.tracking`), or a list in a test."""
+    """A receiver of results: MLflow (:mod:`harness.tracking`), or a list in a test."""
 
     def scores(self, table: pd.DataFrame) -> None: ...
     def findings(self, findings: Sequence[Finding]) -> None: ...
@@ -39,7 +39,7 @@ class Recorder(Protocol):
 
 
 class NullRecorder:
-    """Discard everything."""
+    """A recorder that discards everything."""
 
     def __getattr__(self, _: str) -> Callable[..., None]:
         return lambda *_: None

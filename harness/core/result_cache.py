@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Made = TypeVar("Made")
 _ABSENT = object()
@@ -31,8 +31,7 @@ class ResultCache:
             while self._size is not None and len(self._results) >= self._size:
                 del self._results[next(iter(self._results))]
             result = self._results.setdefault(key, result)
-        found: Made = result
-        return found
+        return cast(Made, result)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of an empty cache: another process computes its own results."""

@@ -1,4 +1,4 @@
-"""Fit scope: which rows a normalizer may read."""
+"""Fit scope: the rows that a normalizer may read."""
 
 from __future__ import annotations
 

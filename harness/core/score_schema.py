@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Over(StrEnum):
-    """What a score is taken over: the values of the column ``over``."""
+    """What a score is computed over: the values of the column ``over``."""
 
     FOLD = "fold"  # the held-out wells of one fold
     MEAN = "mean"  # the mean of the folds; of a task with several labels, the mean of these means

@@ -24,7 +24,7 @@ class WellFacts:
 
     Parameters
     ----------
-    table : the wells, index 0..n-1; nobody changes it in place.
+    table : the wells, index 0..n-1; must not be changed in place.
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
@@ -58,6 +58,6 @@ def has_role(wells: pd.DataFrame, role: str) -> Mask:
 
 
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return the array itself, which nobody can write to any more: it is shared by a cache."""
+    """Return the array itself, made read-only because a cache shares it."""
     array.flags.writeable = False
     return array

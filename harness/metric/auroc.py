@@ -13,7 +13,7 @@ from harness.metric.shared.weights import BootstrapWeights
 class Auroc(Metric):
     """AUROC: probability that a positive scores above a negative, ties half (Hanley & McNeil 1982, Radiology 143).
 
-    Within one batch it is blind to a shift of that batch: read it beside the threshold and probability scores.
+    Within one batch it is blind to a shift of that batch: read it together with the threshold and probability scores.
     Pairs are counted once by plate of the positive and plate of the negative, so that each draw is a small product;
     where there are about as many plates (or compounds) as rows, pairs are counted for each draw, along the ranking.
     """
@@ -31,9 +31,7 @@ class Auroc(Metric):
 
 
 def won_by_plate(evaluation: Evaluation, weight: BootstrapWeights) -> Doubles:
-    """Return weighted pairs in which the positive scores higher, ties half, (R,), from the counts of pairs of
-    plates.
-    """
+    """Return the weighted pairs in which the positive scores higher, ties half, (R,), from counts by pair of plates."""
     positive = evaluation.y == 1
     n_plates = weight.by_plate.shape[1]
     ranked = np.flatnonzero(positive)[np.argsort(evaluation.score[positive])]  # searched several times as fast

@@ -29,9 +29,7 @@ class AveragePrecision(Metric):
 
 
 def _average_precision(weight: Doubles, positive: Doubles, last: NDArray[np.intp]) -> Doubles:
-    """Return weights (r, n) and labels (n,) by descending score; ``last`` marks the last well of each distinct
-    score.
-    """
+    """Return the metric from weights (r, n) and labels (n,) by descending score; ``last`` ends each distinct score."""
     hits = np.cumsum(weight * positive, axis=1)[:, last]
     called = np.cumsum(weight, axis=1)[:, last]
     gain = np.diff(hits, axis=1, prepend=0.0)

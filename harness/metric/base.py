@@ -1,4 +1,4 @@
-"""What a metric is: a formula over weighted wells, so that one formula gives the value and its resamples."""
+"""Metrics: formulas over weighted wells, so that one formula gives the value and its resamples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Metric:
     :meth:`values`. Undefined values are NaN there; :meth:`__call__` turns them into :class:`NotApplicable`.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     better: ClassVar[str]
     bounds: ClassVar[tuple[float, float]]
     needs_both_classes: ClassVar[bool] = True
@@ -49,14 +49,14 @@ class Metric:
 
 
 def ratio(numerator: Doubles, denominator: Doubles) -> Doubles:
-    """Return numerator / denominator, NaN where the denominator is 0."""
+    """Return numerator / denominator, NaN if the denominator is 0."""
     out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     np.divide(numerator, denominator, out=out, where=denominator != 0)
     return out
 
 
 def confusion(evaluation: Evaluation, weight: BootstrapWeights) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Return weighted true positives, false positives, false negatives, true negatives at the threshold; each (R,)."""
+    """Return weighted true positives, false positives, false negatives and true negatives at the threshold, (R,)."""
     positive: NDArray[np.bool_] = evaluation.y == 1
     called: NDArray[np.bool_] = evaluation.score > evaluation.threshold
     cells = np.column_stack([positive & called, ~positive & called, positive & ~called, ~positive & ~called])

@@ -9,7 +9,7 @@ from harness.metric.shared.weights import BootstrapWeights
 
 
 class Precision(Metric):
-    """TP / (TP + FP) at the threshold set on training data; undefined where nothing is called positive."""
+    """TP / (TP + FP) at the threshold set on training data; undefined if nothing is called positive."""
 
     name = "precision"
     better = "higher"

@@ -59,14 +59,14 @@ class FoldPartitionMoments:
         self.n = int(cell.max(initial=-1)) + 1
         rows = [np.flatnonzero(cell == number) for number in range(self.n)]
         with ThreadPoolExecutor(n_threads()) as pool:
-            self.moments = list(pool.map(lambda own: moments(X[own]), rows))
+            self.moments = list(pool.map(lambda in_cell: moments(X[in_cell]), rows))
             total = self._union(range(self.n))
             self._shift, sd = total.mean, total.sd
             self._unit = np.where(sd > 0, sd, 1.0)
             G = X.shape[1]
             self._products = np.empty((self.n, G, G), dtype=np.float32)  # their lower triangles
-            for number, own in enumerate(rows):
-                blocks = [own[start : start + BLOCK] for start in range(0, len(own), BLOCK)]
+            for number, in_cell in enumerate(rows):
+                blocks = [in_cell[start : start + BLOCK] for start in range(0, len(in_cell), BLOCK)]
                 products = ordered(pool, lambda block: self._product(X[block]), blocks, n_threads())
                 self._products[number] = _sum(products)
             self._total = self._products.sum(axis=0, dtype=np.float64)
@@ -76,20 +76,20 @@ class FoldPartitionMoments:
         product: Floats = ssyrk(1.0, centred.T).T  # the lower triangle: half the work of a product
         return product
 
-    def _union(self, chosen: range | NDArray[np.intp]) -> Moments:
-        union = self.moments[int(chosen[0])]
-        for number in chosen[1:]:
+    def _union(self, cells: range | NDArray[np.intp]) -> Moments:
+        union = self.moments[int(cells[0])]
+        for number in cells[1:]:
             union = union.merge(self.moments[int(number)])
         return union
 
-    def of(self, rows: Mask) -> CorrelationMatrix | None:
-        """Return moments of ``rows`` (n_rows,); None where they are no union of cells."""
+    def for_rows(self, rows: Mask) -> CorrelationMatrix | None:
+        """Return the moments of ``rows`` (n_rows,); None if they are no union of cells."""
         inside = np.bincount(self.cell[rows & (self.cell >= 0)], minlength=self.n)
         whole = np.array([m.n for m in self.moments]) == inside
-        chosen = np.flatnonzero(inside)
-        if not len(chosen) or not whole[chosen].all() or (self.cell[rows] < 0).any():
+        cells = np.flatnonzero(inside)
+        if not len(cells) or not whole[cells].all() or (self.cell[rows] < 0).any():
             return None
-        union = self._union(chosen)
+        union = self._union(cells)
         n = int(union.n)
         products = self._total.copy()
         for number in np.flatnonzero(inside == 0):
@@ -105,7 +105,7 @@ class FoldPartitionMoments:
 
 
 def _sum(products: Iterator[Floats]) -> Floats | Doubles:
-    """Return of one product itself, of several their sum in float64."""
+    """Return the sum of several products in float64; a single one as it is."""
     total: Floats | Doubles = next(products)
     for product in products:
         total = total.astype(np.float64, copy=False)

@@ -9,8 +9,7 @@ from harness.core.exceptions import InputError
 
 
 def pipeline(**steps: BaseEstimator | None) -> Pipeline:
-    """Return steps in the order given, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``; None is left
-    out.
+    """Return a pipeline of the steps, e.g. ``scale=StandardScaler(), classifier=LogisticRegression()``, without None.
 
     The ``classifier`` comes last wherever it is named, so that a step can be added on the command line.
 
@@ -20,15 +19,15 @@ def pipeline(**steps: BaseEstimator | None) -> Pipeline:
         that gives no probabilities.
     """
     ordered = sorted(steps.items(), key=lambda item: item[0] == "classifier")
-    kept = [(name, step) for name, step in ordered if step is not None]
-    for name, step in kept:
+    present = [(name, step) for name, step in ordered if step is not None]
+    for name, step in present:
         if not hasattr(step, "fit"):
             raise InputError(
                 f"model: step {name!r} is {step!r}; expected an estimator {{_target_: ...}}; a setting belongs below a "
-                f"step, as in {' or '.join(f'{known}.NAME=VALUE' for known, one in kept if hasattr(one, 'fit'))}"
+                f"step, as in {' or '.join(f'{earlier}.NAME=VALUE' for earlier, one in present if hasattr(one, 'fit'))}"
             )
-    if not kept or not hasattr(kept[-1][1], "predict_proba"):
+    if not present or not hasattr(present[-1][1], "predict_proba"):
         raise InputError(
-            f"model: the steps are {[name for name, _ in kept]}; expected a classifier with predict_proba as the last"
+            f"model: the steps are {[name for name, _ in present]}; the last must be a classifier with predict_proba"
         )
-    return Pipeline(kept)
+    return Pipeline(present)

@@ -39,6 +39,7 @@ class Normalizer(BaseEstimator):
     """
 
     scope: FitScope | str = FitScope.TRAIN
+    covariates: Sequence[str] = ()
     is_monotone: ClassVar[bool] = False
     is_identity: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
@@ -96,7 +97,7 @@ def check_scope(scope: FitScope | str) -> FitScope:
 def declared_columns(normalizer: Normalizer) -> tuple[str, ...]:
     """Return the columns of wells beyond :data:`COLUMNS` that a method, or a stage of a chain, declares to read."""
     stages = normalizer.stages()
-    columns = {str(c) for stage in stages for c in (*stage.reads, *getattr(stage, "covariates", ()))}
+    columns = {str(c) for stage in stages for c in (*stage.reads, *stage.covariates)}
     return tuple(sorted(columns - set(COLUMNS)))
 
 

@@ -1,4 +1,4 @@
-"""Take out of each feature what a straight line in the logarithm of the cell count explains."""
+"""Subtract from each feature what a straight line in the logarithm of the cell count explains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MissingCountsWarning(UserWarning):
 class CellCount(Normalizer):
     """x - a - b log(1 + cell count), a and b by least squares on the training plates' controls (scope: train).
 
-    Counts are taken as they stand in the table, per site where it gives one per site. A row without a count is not
+    Counts are those of the table, per site if it has one per site. A row without a count is not
     read by the fit, and is transformed as if it had the controls' mean log count (``MissingCountsWarning`` names plate
     and number). Nothing is divided by a spread: a feature that is constant on the controls has b = 0.
 
@@ -119,7 +119,7 @@ class CellCount(Normalizer):
 
 
 class _Line:
-    """Means of log count and features, and their centred sums of products, that more rows can be merged into."""
+    """Means of log count and features with their centred sums of products; two of them can be merged."""
 
     def __init__(self, n_features: int) -> None:
         self.n, self.t, self.tt = 0, 0.0, 0.0
@@ -127,7 +127,7 @@ class _Line:
 
     @property
     def level(self) -> bool:
-        """All counts are one, as far as float64 can tell."""
+        """Whether all counts are equal, as far as float64 can tell."""
         return self.tt <= self.n * (1e-12 * self.t) ** 2
 
     def add(self, X: Floats, t: Doubles) -> None:
@@ -155,7 +155,7 @@ def _merged(parts: Sequence[_Line]) -> _Line:
 
 
 def _log_counts(plate: Plate) -> Doubles:
-    """Return log(1 + cell count) of each row, NaN where there is none."""
+    """Return log(1 + cell count) of each row, NaN if it has no count."""
     if "cell_count" not in plate.wells:
         raise InputError(
             f"CellCount: plate {plate.name!r} has no column cell_count; map one with data.columns.cell_count, or "

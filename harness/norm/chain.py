@@ -39,12 +39,14 @@ class Chain(Normalizer):
     held-out plates, ``transductive``. Steps that read nothing do not count. It over-normalizes where any step does.
     """
 
+    stages_: list[Normalizer] | None = None  # after a fit
+
     def __init__(self, *, steps: Annotated[Sequence[Normalizer], NotEmpty()]) -> None:
         self.steps = steps
 
     @property
     def scope(self) -> FitScope:  # type: ignore[override]
-        """What the steps may read together."""
+        """The rows that the steps may read together."""
         scopes = {check_scope(step.scope) for step in self.stages() if _reads(step)} or {FitScope.TRAIN}
         widest = max(scopes, key=_WIDTH.index)
         if widest in _OWN_ROWS or not scopes & _OWN_ROWS:
@@ -54,12 +56,12 @@ class Chain(Normalizer):
 
     @property
     def is_monotone(self) -> bool:  # type: ignore[override]
-        """Whether all steps are."""
+        """Whether all steps are monotone."""
         return all(step.is_monotone for step in self.stages())
 
     @property
     def needs_planted(self) -> bool:  # type: ignore[override]
-        """Whether any step does."""
+        """Whether any step needs the planted truth."""
         return any(step.needs_planted for step in self.stages())
 
     @property
@@ -69,9 +71,8 @@ class Chain(Normalizer):
 
     def stages(self) -> list[Normalizer]:
         """Return the steps, those of inner chains in their place; the fitted ones after a fit."""
-        fitted: list[Normalizer] | None = getattr(self, "stages_", None)
-        if fitted is not None:
-            return fitted
+        if self.stages_ is not None:
+            return self.stages_
         if isinstance(self.steps, str) or not len(self.steps):
             raise InputError(f"chain: steps={self.steps!r}; expected a list of normalizations, at least one")
         wrong = [step for step in self.steps if not isinstance(step, Normalizer)]

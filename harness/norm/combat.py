@@ -52,7 +52,7 @@ class Combat(Normalizer):
         the way ComBat is usually run.
     mean_only : d* = 1: shift batches, do not rescale them. The shrinkage of g* counts a batch's rows; neuroCombat
         puts 1 in their place, and so removes only t2 / (t2 + 1) of a feature's own shift, t2 the variance of shifts.
-    reference_batch : alpha and sigma are those of this batch, which stays as it is.
+    reference_batch : alpha and sigma are those of this batch, which does not change.
     covariates : columns of the wells table whose effect is kept: numeric, or else categorical. A task's label is
         refused.
     exchangeable : the controls of an unseen batch are dealt to ``n_folds`` folds; a control is transformed by estimates
@@ -151,7 +151,7 @@ class Combat(Normalizer):
         wells = {plate.name: control_wells(plate) for plate in read}
         self._check_unseen(batch, sum(map(len, wells.values())))
         k = max(2, min(self.n_folds, max(map(len, wells.values())))) if self.exchangeable else 1
-        folds = Moments(np.zeros((k, 1)), *np.zeros((2, k, len(self.pooled_.kept))))
+        folds = Moments(np.zeros((k, 1)), *np.zeros((2, k, len(self.pooled_.usable))))
         for plate in read:
             fold = fold_of(plate, wells[plate.name], k, self.seed)
             folds = folds.merge(moments_by_well(self._without_covariates(plate), fold, k))
@@ -165,13 +165,13 @@ class Combat(Normalizer):
         gamma, delta = self.pooled_.effects([self.posterior(hat, self.prior_) for hat in hats])
         if centres("ComBat", self.on_constant):
             gamma = self.pooled_.centred_on_controls(used, self.trained_, gamma)
-        own = copy.copy(self)
-        own.gamma_, own.delta_ = {**self.gamma_, batch: gamma}, {**self.delta_, batch: delta}
-        own.reference_ = wells
+        adapted = copy.copy(self)
+        adapted.gamma_, adapted.delta_ = {**self.gamma_, batch: gamma}, {**self.delta_, batch: delta}
+        adapted.reference_ = wells
         if not self.mean_only:
             without = np.stack([self.pooled_.without_scale(used[i], self.trained_) for i in range(k)])
-            own.without_scale_ = {**self.without_scale_, batch: without}
-        return own
+            adapted.without_scale_ = {**self.without_scale_, batch: without}
+        return adapted
 
     def transform(self, plate: Plate) -> Floats:
         batch, pooled = _batch(plate), self.pooled_
@@ -199,7 +199,7 @@ class Combat(Normalizer):
     def report(self) -> pd.DataFrame:
         name = "training plates" if self.scope == FitScope.TRAIN_AND_CONTROLS else "all plates"
         code = CENTRED if centres("ComBat", self.on_constant) else LEFT_ALONE
-        tables = [fallback_report(name, np.where(self.pooled_.kept, 0, code).astype(np.int8))]
+        tables = [fallback_report(name, np.where(self.pooled_.usable, 0, code).astype(np.int8))]
         for batch, without in self.without_scale_.items():
             tables.append(fallback_report(f"batch {batch}", np.where(without, 3, 0).astype(np.int8)))
         return pd.concat(tables, ignore_index=True)

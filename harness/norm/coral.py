@@ -76,7 +76,7 @@ class Coral(CrossFitted):
         if not self.shrinkage >= 0:
             raise InputError(f"{type(self).__name__}: shrinkage {self.shrinkage!r}; expected a number >= 0")
         self._read_reference(plates, "on the training plates", {})
-        self.known_ = self.reference_
+        self.training_reference_ = self.reference_
         moments = pooled(plates, self._control_fold, self._n_groups())
         self.mean_, self.sd_, self.fallback_, self.active_ = self._standardization(plates, moments)
         scale = union(moments, range(self._n_groups())).sd[self.active_]
@@ -88,35 +88,36 @@ class Coral(CrossFitted):
 
     def _learn(self, plates: Sequence[Plate], groups: Groups) -> None:  # noqa: ARG002
         """Set, for each set of statistics, ``first_`` (a map before the alignment, if any) and ``color_``."""
-        for kept, sd in zip(self._folds_read, self.sd_, strict=True):
-            reference = groups.spectrum(kept, sd[self.active_])
+        for folds, sd in zip(self._folds_read, self.sd_, strict=True):
+            reference = groups.spectrum(folds, sd[self.active_])
             self.color_.append(reference.plus(self.shrinkage).power(0.5))
 
     def adapt(self, controls: Sequence[Plate]) -> Self:
-        own = copy.copy(self)
+        adapted = copy.copy(self)
         batch = repr(str(controls[0].wells["batch"].iloc[0])) if len(controls) else "without any"
-        own._read_reference(controls, f"in batch {batch}", self.known_)
-        moments = pooled(controls, own._control_fold, own._n_groups())
-        groups = gather(controls, own._control_fold, moments, self.sd_[0, self.active_], self.active_)
-        own.center_, own.whiten_ = [], []
-        own.level_ = np.stack([union(moments, kept).mean for kept in self._folds_read]).astype(np.float32)
-        for f, kept in enumerate(self._folds_read):
+        adapted._read_reference(controls, f"in batch {batch}", self.training_reference_)
+        moments = pooled(controls, adapted._control_fold, adapted._n_groups())
+        groups = gather(controls, adapted._control_fold, moments, self.sd_[0, self.active_], self.active_)
+        adapted.center_, adapted.whiten_ = [], []
+        adapted.level_ = np.stack([union(moments, folds).mean for folds in self._folds_read]).astype(np.float32)
+        for f, folds in enumerate(self._folds_read):
             sd, first = self.sd_[f, self.active_], self.first_[f] if self.first_ else None
-            whole = union(groups.moments, kept)
+            whole = union(groups.moments, folds)
             center = (whole.mean - self.mean_[f, self.active_]) / sd
             self._standardized_alike(f, whole.mean, whole.sd == 0, center)
-            found = groups.spectrum(kept, sd, first).plus(self.shrinkage)
-            if found.singular:
+            spectrum = groups.spectrum(folds, sd, first).plus(self.shrinkage)
+            if spectrum.singular:
                 raise InputError(
-                    f"{type(self).__name__}: the covariance of controls in batch {batch} has rank {len(found.values)} "
-                    f"in {found.size} features, singular with norm.shrinkage=0; choose a number above 0, e.g. 1"
+                    f"{type(self).__name__}: the covariance of controls in batch {batch} has rank "
+                    f"{len(spectrum.values)} in {spectrum.size} features, singular with norm.shrinkage=0; choose a "
+                    "number above 0, e.g. 1"
                 )
-            own.center_.append(center if first is None else center @ first)
-            own.whiten_.append(found.power(-0.5))
-        return own
+            adapted.center_.append(center if first is None else center @ first)
+            adapted.whiten_.append(spectrum.power(-0.5))
+        return adapted
 
     def _standardized_alike(self, f: int, mean: Doubles, constant: Mask, center: Doubles) -> None:
-        """Write to ``center`` what :meth:`transform` makes of features that are ``constant`` in a batch: no residue."""
+        """Set ``center`` to the transformed value of features that are ``constant`` in a batch: no residue is left."""
         if constant.any():
             row = np.zeros((1, len(self.active_)), dtype=np.float32)
             row[0, self.active_] = mean

@@ -1,4 +1,4 @@
-"""Calibration transfer: map each batch to a reference batch by what was measured in both."""
+"""Calibration transfer: map each batch to a reference batch by compounds and controls measured in both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
 from harness.norm.engine.crossfit import CrossFitted
-from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
+from harness.norm.engine.standardized_wells import scale_of, well_means
 from harness.norm.engine.transfer_set import (
     MIN_SHARED,
     PENALTIES,
@@ -28,6 +28,7 @@ from harness.norm.engine.transfer_set import (
     standards,
 )
 from harness.numerics.constant_features import CENTRED, LEFT_ALONE, centres
+from harness.numerics.eigen import leading_axes
 from harness.numerics.standardize import fallback_report
 from harness.settings.annotated_types import Count, Folds, Name, NotNegative, Seed
 from harness.settings.limits import OneOf
@@ -68,7 +69,7 @@ class DirectStandardization(CrossFitted):
     scope = FitScope.TRAIN_AND_CONTROLS
     needs = ("batches >= 3", "controls_per_batch >= 4")
     reads = ("compound",)
-    own_: list[Transfer]
+    transfer_: list[Transfer]
 
     def __init__(
         self,
@@ -92,38 +93,40 @@ class DirectStandardization(CrossFitted):
     def fit(self, plates: Sequence[Plate]) -> Self:
         self._check()
         self._read_reference(plates, "on the training plates", {})
-        self.known_ = self.reference_
+        self.training_reference_ = self.reference_
         self.scale_, _ = scale_of(plates, type(self).__name__)
         self.axes_ = self._principal_axes(plates)
         scores, wells = self._scores(plates)
         self.target_ = self._target(wells)
-        kept = [wells["fold"].isin(folds).to_numpy() for folds in self._folds_read]
-        tables = [by_batch(scores[rows], wells[rows], self._enough) for rows in kept]
+        rows_by_fold = [wells["fold"].isin(folds).to_numpy() for folds in self._folds_read]
+        tables = [by_batch(scores[rows], wells[rows], self._enough) for rows in rows_by_fold]
         self.controls_ref_ = [table[self.target_][0] for table in tables]
         pairs = {
             batch: [standards(t[batch][0], t[self.target_][0], t[batch][1], t[self.target_][1]) for t in tables]
             for batch in tables[0]
             if batch != self.target_
         }
-        self.penalty_ = self._chosen(pairs, scores, wells)
+        self.penalty_ = self._best_penalty(pairs, scores, wells)
         self.transfers_ = {b: [part.transfer(self.penalty_) for part in parts] for b, parts in pairs.items()}
         return self
 
     def adapt(self, controls: Sequence[Plate]) -> Self:
-        own = copy.copy(self)
+        adapted = copy.copy(self)
         batch = str(controls[0].wells["batch"].iloc[0]) if len(controls) else ""
         if batch == self.target_:
             still = np.zeros((self.axes_.shape[1],) * 2)
-            own.own_ = [Transfer(c.mean, c.mean, still) for c in self.controls_ref_]
+            adapted.transfer_ = [Transfer(c.mean, c.mean, still) for c in self.controls_ref_]
         elif batch in self.transfers_:
-            own.own_ = self.transfers_[batch]
+            adapted.transfer_ = self.transfers_[batch]
         else:
-            own._read_reference(controls, f"in batch {batch!r}" if batch else "in a batch", self.known_)
-            scores, wells = own._scores(controls)
-            folds = [controls_of(scores[wells["fold"].isin(kept).to_numpy()]) for kept in self._folds_read]
-            both = zip(folds, self.controls_ref_, strict=True)
-            own.own_ = [controls_only(found, ref).transfer(self.penalty_) for found, ref in both]
-        return own
+            adapted._read_reference(
+                controls, f"in batch {batch!r}" if batch else "in a batch", self.training_reference_
+            )
+            scores, wells = adapted._scores(controls)
+            by_fold = [controls_of(scores[wells["fold"].isin(folds).to_numpy()]) for folds in self._folds_read]
+            both = zip(by_fold, self.controls_ref_, strict=True)
+            adapted.transfer_ = [controls_only(source, ref).transfer(self.penalty_) for source, ref in both]
+        return adapted
 
     def transform(self, plate: Plate) -> Floats:
         fold = self._fold(plate)
@@ -131,7 +134,7 @@ class DirectStandardization(CrossFitted):
         change = np.empty_like(scores)
         for f in np.unique(fold):
             rows = fold == f
-            change[rows] = scores[rows] - self.own_[f](scores[rows])
+            change[rows] = scores[rows] - self.transfer_[f](scores[rows])
         out = self.scale_.subtract(plate.X, change, self.axes_)
         if centres(type(self).__name__, self.on_constant):
             out[:, self.scale_.sd == 0] = 0
@@ -158,9 +161,7 @@ class DirectStandardization(CrossFitted):
         return leading_axes(gram, min(self.n_components, n - 1, int((self.scale_.sd > 0).sum())))
 
     def _scores(self, plates: Sequence[Plate]) -> tuple[Doubles, pd.DataFrame]:
-        """Return scores of the filled wells, (n, k), and their batch, compound (None for controls and unknown) and
-        fold.
-        """
+        """Return the scores of the filled wells, (n, k), and their batch, compound (None if unknown) and fold."""
         scores, tables = [], []
         for plate in plates:
             names, means = well_means(plate)
@@ -196,17 +197,17 @@ class DirectStandardization(CrossFitted):
             )
         return controls_of(scores)
 
-    def _chosen(self, pairs: dict[str, list[TransferSet]], scores: Doubles, wells: pd.DataFrame) -> float:
-        """Return the penalty of least error over training batches, by compounds where any two share enough of them."""
+    def _best_penalty(self, pairs: dict[str, list[TransferSet]], scores: Doubles, wells: pd.DataFrame) -> float:
+        """Return the penalty of least error over training batches, by compounds if any two share enough of them."""
         if not isinstance(self.penalty, str):
             return float(self.penalty)
         rich = [part for parts in pairs.values() for part in parts if len(part.A) >= MIN_SHARED]
         errors = np.zeros(len(PENALTIES)) + sum(part.errors_on_compounds() for part in rich)
         if not rich:
             control = wells["control"].to_numpy()
-            for f, kept in enumerate(self._folds_read):
-                rows = control & ~wells["fold"].isin(kept).to_numpy()
-                found = quantiles_by_batch(scores[rows], wells[rows])
-                for batch in sorted(found.keys() & pairs.keys()) if self.target_ in found else ():
-                    errors += pairs[batch][f].errors_on_controls(found[batch], found[self.target_])
+            for f, folds in enumerate(self._folds_read):
+                rows = control & ~wells["fold"].isin(folds).to_numpy()
+                quantiles = quantiles_by_batch(scores[rows], wells[rows])
+                for batch in sorted(quantiles.keys() & pairs.keys()) if self.target_ in quantiles else ():
+                    errors += pairs[batch][f].errors_on_controls(quantiles[batch], quantiles[self.target_])
         return float(PENALTIES[int(np.argmin(errors))])

@@ -28,7 +28,7 @@ _MANY = 1000  # control wells: to leave one of them out moves no correlation bet
 
 @dataclass(frozen=True)
 class Summary:
-    """Of a plate: its control wells, moments of their rows and of all filled rows, and their extremes."""
+    """Control wells of a plate, moments of their rows and of all filled rows, and their extremes."""
 
     wells: list[str]
     controls: Moments
@@ -59,7 +59,7 @@ class DmsoAcross(PlateSummaryNormalizer, AffineNormalizer):
     Notes
     -----
     One affine map for the whole screen: it changes units and removes no batch effect, so that a feature which is
-    constant on each plate and differs between them still tells the plate. It cannot over-normalize.
+    constant on each plate and differs between them still identifies the plate. It cannot over-normalize.
     """
 
     needs = ("controls >= 3",)
@@ -117,8 +117,8 @@ class DmsoAcross(PlateSummaryNormalizer, AffineNormalizer):
             standardize(wells.X, mean, sd, out)
             return out
         codes = control_index(controls, reference)
-        own = moments_by_well(controls.X[codes >= 0], codes[codes >= 0], len(reference))
-        others = leave_one_out(own).merge(self.others_[wells.name])
+        by_well = moments_by_well(controls.X[codes >= 0], codes[codes >= 0], len(reference))
+        others = leave_one_out(by_well).merge(self.others_[wells.name])
         mean, sd, _ = location_scale(others, self.everything_, self.constant_)
         return standardize_groups(wells.X, left_out_control(wells, reference, self.seed), mean, sd)
 
@@ -130,7 +130,7 @@ class DmsoAcross(PlateSummaryNormalizer, AffineNormalizer):
 
 
 def _two_most_extreme_wells(controls: Floats, codes: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """For each feature the two smallest well minima and the two largest well maxima, each (<= 2, G)."""
+    """Return, for each feature, the two smallest well minima and the two largest well maxima, each (<= 2, G)."""
     if not len(controls):
         return controls[:0], controls[:0]
     order = np.argsort(codes, kind="stable")
@@ -140,8 +140,7 @@ def _two_most_extreme_wells(controls: Floats, codes: NDArray[np.int64]) -> tuple
 
 
 def _nearly_constant(low: Floats, high: Floats, n: float) -> NDArray[np.bool_]:
-    """Return features that may have no variance once a well is left out, from the second smallest and second largest
-    well.
+    """Return features that may lack variance once a well is left out, from the second smallest and second largest well.
 
     n rows of standard deviation s lie within a range of s sqrt(2n); twice that, to miss none.
     """
@@ -150,8 +149,14 @@ def _nearly_constant(low: Floats, high: Floats, n: float) -> NDArray[np.bool_]:
 
 
 def _everything(by_plate: Sequence[Moments], columns: NDArray[np.bool_]) -> Moments:
-    """Return moments of all wells for the columns that may need them; 0 elsewhere."""
+    """Return the moments of all wells for the columns that may need them; 0 elsewhere."""
     total = Moments(np.zeros(1), np.zeros(len(columns)), np.zeros(len(columns)))
-    for own in by_plate if columns.any() else ():
-        total = total.merge(Moments(own.n, np.where(columns, own.mean, 0), np.where(columns, own.M2, 0)))
+    for moments_of_plate in by_plate if columns.any() else ():
+        total = total.merge(
+            Moments(
+                moments_of_plate.n,
+                np.where(columns, moments_of_plate.mean, 0),
+                np.where(columns, moments_of_plate.M2, 0),
+            )
+        )
     return total

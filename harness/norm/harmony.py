@@ -14,7 +14,8 @@ from harness.core.exceptions import InputError
 from harness.core.profiles import Plate
 from harness.core.scope import FitScope
 from harness.norm.base import Normalizer
-from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
+from harness.norm.engine.standardized_wells import scale_of, well_means
+from harness.numerics.eigen import leading_axes
 from harness.settings.annotated_types import Count, NotNegative, Seed
 from harness.settings.limits import OneOf
 
@@ -83,9 +84,9 @@ class Harmony(Normalizer):
             gram += Z.T @ Z
         k = min(self.n_components, int((self.scale_.sd > 0).sum()), n_wells - 1)
         self.axes_ = leading_axes(gram, k)
-        own = {plate.name: self.scale_.apply(well_means(plate)[1]) @ self.axes_ for plate in plates}
+        scores = {plate.name: self.scale_.apply(well_means(plate)[1]) @ self.axes_ for plate in plates}
         names = sorted(self.wells_)  # Harmony draws by position: a fixed order of plates and wells
-        points = np.concatenate([own[name] for name in names])
+        points = np.concatenate([scores[name] for name in names])
         sizes = [len(self.wells_[name]) for name in names]
         moved = points - self._corrected(harmonypy, points, np.repeat([level[name] for name in names], sizes))
         self.change_ = dict(zip(names, np.split(moved, np.cumsum(sizes)[:-1]), strict=True))
@@ -115,7 +116,7 @@ class Harmony(Normalizer):
             ) from None
 
     def _corrected(self, harmonypy: Any, points: Doubles, levels: Any) -> Doubles:
-        """Return harmony's components of all wells, (n_wells, k) whichever way round this version returns them."""
+        """Return Harmony's components of all wells, (n_wells, k), for versions that return either orientation."""
         n, k = points.shape
         result = harmonypy.run_harmony(
             points,
@@ -127,11 +128,11 @@ class Harmony(Normalizer):
             random_state=self.seed,
             verbose=False,
         )
-        found = np.asarray(result.Z_corr, dtype=np.float64)
-        found = found.T if found.shape == (k, n) != (n, k) else found
-        if found.shape != (n, k) or not np.isfinite(found).all():
+        corrected = np.asarray(result.Z_corr, dtype=np.float64)
+        corrected = corrected.T if corrected.shape == (k, n) != (n, k) else corrected
+        if corrected.shape != (n, k) or not np.isfinite(corrected).all():
             raise InputError(
-                f"harmony: harmonypy returned {found.shape}, {np.isfinite(found).mean():.0%} finite; expected "
+                f"harmony: harmonypy returned {corrected.shape}, {np.isfinite(corrected).mean():.0%} finite; expected "
                 f"{(n, k)}, all finite; try fewer norm.n_components"
             )
-        return found
+        return corrected

@@ -20,8 +20,8 @@ from harness.numerics.standardize import fallback_report
 class Mean(Normalizer):
     """x - mean of all wells of the batch (scope: batch; empty wells are not read).
 
-    A feature that is constant in the batch, as far as float32 can tell, becomes 0 to the bit, and is reported: what is
-    left of a rounded difference would tell the batch. One that is constant on each plate keeps the differences
+    A feature that is constant in the batch, as far as float32 can tell, becomes 0 to the bit, and is reported: the
+    residue of a rounded difference would identify the batch. One that is constant on each plate keeps the differences
     between the plates of the batch, as every other feature does.
 
     Notes

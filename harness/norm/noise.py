@@ -1,4 +1,4 @@
-"""Control of the measurement: no information at all."""
+"""Negative control of the evaluation: profiles without any information."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from harness.settings.annotated_types import Seed
 class Noise(Normalizer):
     """Replaces every feature by standard Gaussian noise (scope: train; nothing is read).
 
-    Every task must score chance on it, and every batch-effect metric shows what it gives to nothing. The draw of a
-    row is seeded by plate, well and site.
+    Every task must score chance on it, and every batch-effect metric shows its value for no signal at all. The draw of
+    a row is seeded by plate, well and site.
     """
 
     scope = FitScope.TRAIN

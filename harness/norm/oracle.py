@@ -1,4 +1,4 @@
-"""Control of the measurement: the best that any normalization could do, on simulated screens."""
+"""Positive control of the evaluation: the best that any normalization could do, on simulated screens."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _RUN = 16  # rows mapped at a time: 256 KB at 4,096 features
 
 
 @dataclass(frozen=True)
-class Own:
+class PlateControls:
     """Controls of one plate: wells, the fold of each, and the quantiles without each, (k, 5, G); or (1, 5, G)."""
 
     wells: list[str]
@@ -49,11 +49,10 @@ class Own:
 class Quantile(Normalizer):
     """Q_train(F_plate(x)): F of the plate's controls, Q of the training plates' (scope: train_and_controls).
 
-    F and Q are known at the quantiles 0.1, 0.25, 0.5, 0.75, 0.9 (Hazen) and linear in between: the few controls of a
-    plate tell no more. Beyond the outer two, where phenotypes lie, the map goes on as a line whose slope is the ratio
-    of the interquartile ranges: it is nowhere cut off, and keeps the order. A feature whose interquartile range is 0
-    on the plate's controls or in the pool has no such map: ``on_constant`` decides, and it is
-    reported.
+    F and Q are estimated at the quantiles 0.1, 0.25, 0.5, 0.75, 0.9 (Hazen) and linear in between: the few controls of
+    a plate do not show more. Beyond the outer two, where phenotypes lie, the map goes on as a line whose slope is the
+    ratio of the interquartile ranges: it is nowhere cut off, and keeps the order. A feature whose interquartile range
+    is 0 on the plate's controls or in the pool has no such map: ``on_constant`` decides, and it is reported.
 
     Parameters
     ----------
@@ -132,42 +131,42 @@ class Quantile(Normalizer):
             flat |= flat.any(axis=0)
             self.level_ = np.where(flat[0], 0, self.pool_[:, 2].mean(axis=0)).astype(np.float32)
         self.fallback_ = np.where(flat, self.code_, 0).astype(np.int8)
-        self.own_: dict[str, Own] = {}
+        self.plate_controls_: dict[str, PlateControls] = {}
         return self
 
     def adapt(self, controls: Sequence[Plate]) -> Self:
         adapted = copy.copy(self)
         with ThreadPoolExecutor(n_threads()) as workers:
-            adapted.own_ = dict(ordered(workers, self._own, controls, n_threads()))
+            adapted.plate_controls_ = dict(ordered(workers, self._controls_of, controls, n_threads()))
         return adapted
 
     def _folds(self, plate: Plate) -> NDArray[np.int64]:
         return fold_of(plate, self.reference_.get(plate.name, []), self.n_folds, self.seed)
 
-    def _own(self, plate: Plate) -> tuple[str, Own]:
+    def _controls_of(self, plate: Plate) -> tuple[str, PlateControls]:
         wells = check_controls(plate, type(self).__name__)
         codes = control_index(plate, wells)
         if not self.exchangeable:
             whole = left_out_quantiles(plate.X, np.full_like(codes, -1), PROBABILITIES)
-            return plate.name, Own(wells, np.zeros(1, dtype=np.int64), whole)
+            return plate.name, PlateControls(wells, np.zeros(1, dtype=np.int64), whole)
         fold = np.zeros(len(wells), dtype=np.int64)
         fold[codes] = self._folds(plate)
-        return plate.name, Own(wells, fold, left_out_quantiles(plate.X, codes, PROBABILITIES))
+        return plate.name, PlateControls(wells, fold, left_out_quantiles(plate.X, codes, PROBABILITIES))
 
     def transform(self, plate: Plate) -> Floats:
-        own = self.own_.get(plate.name)
-        if own is None:
+        controls = self.plate_controls_.get(plate.name)
+        if controls is None:
             raise InputError(
                 f"Quantile: plate {plate.name!r} has no negative control wells, at least {MIN_CONTROLS} are needed; "
                 "leave the plate out (data.exclude_plates) or choose one that needs none, e.g. all_within"
             )
-        group = left_out_control(plate, own.wells, self.seed, exchangeable=self.exchangeable)
+        group = left_out_control(plate, controls.wells, self.seed, exchangeable=self.exchangeable)
         targets = [_target(quantiles, codes > 0) for quantiles, codes in zip(self.pool_, self.fallback_, strict=True)]
         by_group = np.argsort(group, kind="stable")
         out = np.empty(plate.X.shape, dtype=np.float32)
         for rows in np.split(by_group, np.flatnonzero(np.diff(group[by_group])) + 1):
             i = group[rows[0]]
-            apply = _map(own.quantiles[i], targets[own.fold[i]], self.level_)
+            apply = _map(controls.quantiles[i], targets[controls.fold[i]], self.level_)
             for start in range(0, len(rows), _RUN):
                 run = rows[start : start + _RUN]
                 out[run] = apply(plate.X[run])
@@ -175,14 +174,14 @@ class Quantile(Normalizer):
 
     def report(self) -> pd.DataFrame:
         alone = {"training plates": self.fallback_}
-        for plate, own in self.own_.items():
-            here = _flat(own.quantiles) & (self.fallback_ == 0).any(axis=0)
-            alone[plate] = np.where(here, self.code_, 0).astype(np.int8)
+        for plate, controls in self.plate_controls_.items():
+            flat = _flat(controls.quantiles) & (self.fallback_ == 0).any(axis=0)
+            alone[plate] = np.where(flat, self.code_, 0).astype(np.int8)
         return pd.concat([fallback_report(name, codes) for name, codes in alone.items()], ignore_index=True)
 
 
 def _flat(quantiles: Doubles) -> Mask:
-    """No interquartile range: (..., 5, G) to (..., G)."""
+    """Return which features have no interquartile range: (..., 5, G) to (..., G)."""
     low, middle, high = (quantiles[..., i, :] for i in (1, 2, 3))
     return np.asarray(high - low <= resolution(middle))
 
@@ -215,9 +214,9 @@ def _map(source: Doubles, target: _Target, constant: Floats | None) -> Callable[
     centre = source[2].astype(np.float32)
     knots = (source - centre).astype(np.float32)
     width = knots[1:] - knots[:-1]
-    own = source[3] - source[1]
-    own[alone] = 1
-    beyond = (target.range / own).astype(np.float32)
+    interquartile = source[3] - source[1]
+    interquartile[alone] = 1
+    beyond = (target.range / interquartile).astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         along = target.rise / width
     steep = ~np.isfinite(along)

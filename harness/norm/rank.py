@@ -51,7 +51,7 @@ class Rank(Normalizer):
 
     @property
     def scope(self) -> FitScope:  # type: ignore[override]
-        """Decided by ``target``."""
+        """The scope that ``target`` implies."""
         if self.target not in TARGETS:
             raise InputError(f"Rank: target {self.target!r} is unknown; choose one of {list(TARGETS)}")
         return TARGETS[self.target]
@@ -75,16 +75,16 @@ class Rank(Normalizer):
                 )
             values.sort(axis=1)
         n = sum(rows.values())
-        chosen = np.unique(np.round(np.linspace(0, n - 1, _KNOTS)).astype(np.int64))
-        self.place_ = (chosen + 0.5) / n
+        knots = np.unique(np.round(np.linspace(0, n - 1, _KNOTS)).astype(np.int64))
+        self.place_ = (knots + 0.5) / n
         self.pooled_: Floats | None = None
         if self.target == "pooled":
-            self.pooled_ = np.empty((n_features, len(chosen)), dtype=np.float32)
+            self.pooled_ = np.empty((n_features, len(knots)), dtype=np.float32)
             for start in range(0, n_features, _BLOCK):
                 block = slice(start, start + _BLOCK)
                 together = np.concatenate([values[block] for values in self.sorted_.values()], axis=1)
                 together.sort(axis=1)
-                self.pooled_[block] = together[:, chosen]
+                self.pooled_[block] = together[:, knots]
         return self
 
     def transform(self, plate: Plate) -> Floats:
@@ -112,11 +112,11 @@ def _batch(plate: Plate) -> str:
 def _place(ordered: Floats, x: Floats) -> Doubles:
     """Return (mean rank - 1/2) / n among ``ordered``, of members and of others alike: between 0 and 1."""
     order = np.argsort(x)
-    asked = x[order]
-    left = np.searchsorted(ordered, asked, "left")
-    right = left + (ordered[np.minimum(left, len(ordered) - 1)] == asked)
-    tied = ordered[np.minimum(right, len(ordered) - 1)] == asked
-    right[tied] = np.searchsorted(ordered, asked[tied], "right")
+    ascending = x[order]
+    left = np.searchsorted(ordered, ascending, "left")
+    right = left + (ordered[np.minimum(left, len(ordered) - 1)] == ascending)
+    tied = ordered[np.minimum(right, len(ordered) - 1)] == ascending
+    right[tied] = np.searchsorted(ordered, ascending[tied], "right")
     place = np.empty(len(x))
     place[order] = (left + right) / (2 * len(ordered))
     return place

@@ -1,4 +1,4 @@
-"""No normalization: the do-nothing member, and the example to copy."""
+"""No normalization: the member that changes nothing, and the example to copy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.norm.base import Normalizer
 
 
 class Raw(Normalizer):
-    """Profiles as they are (scope: train; nothing is fitted).
+    """Profiles without any change (scope: train; nothing is fitted).
 
     Models standardize features on training rows, so that raw profiles compete on equal terms. Keeps every batch
     effect and every phenotype.

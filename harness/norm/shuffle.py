@@ -1,4 +1,4 @@
-"""Control of the measurement: the plate is right, the well is wrong."""
+"""Negative control of the evaluation: the profiles of a plate, assigned to its wells at random."""
 
 from __future__ import annotations
 

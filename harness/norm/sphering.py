@@ -98,8 +98,8 @@ class Sphering(CrossFitted):
         rotation = self._axes_of_all(plates, scale, unit) if self.exchangeable and "pca" in self.method else None
         self.matrix_ = np.stack(
             [
-                self._matrix(groups, kept, sd[self.active_], rotation)
-                for kept, sd in zip(self._folds_read, self.sd_, strict=True)
+                self._matrix(groups, folds, sd[self.active_], rotation)
+                for folds, sd in zip(self._folds_read, self.sd_, strict=True)
             ]
         )
         return self
@@ -116,7 +116,7 @@ class Sphering(CrossFitted):
         return fallback_report("training plates", self.fallback_)
 
     def _regularization(self, plates: Sequence[Plate], groups: Groups, unit: Doubles) -> tuple[float, float]:
-        """Return what the variances are multiplied by, and what is added to them in units of their mean."""
+        """Return the factor of the variances, and the addition to them in units of their mean."""
         match self.shrinkage:
             case "ledoit_wolf":
                 a = ledoit_wolf(plates, self._control_fold, groups, unit, self.active_)
@@ -124,9 +124,9 @@ class Sphering(CrossFitted):
                 codes, k = plate_folds(plates, self._control_fold, self._n_groups(), self.seed)
                 if k < 2:
                     raise InputError("Sphering: shrinkage=auto needs controls on two training plates, got one plate")
-                found = held_out(plates, (codes, k), groups.scale, unit, self.active_, "Sphering: norm.shrinkage")
+                parts = held_out(plates, (codes, k), groups.scale, unit, self.active_, "Sphering: norm.shrinkage")
                 a = float(
-                    INTENSITIES[best(found, [partial(Spectrum.shrunk, keep=1 - a, ridge=a) for a in INTENSITIES])]
+                    INTENSITIES[best(parts, [partial(Spectrum.shrunk, keep=1 - a, ridge=a) for a in INTENSITIES])]
                 )
             case float() | int() if self.shrinkage >= 0:
                 return 1.0, float(self.shrinkage)
@@ -136,19 +136,20 @@ class Sphering(CrossFitted):
                 )
         return 1 - a, a
 
-    def _matrix(self, groups: Groups, kept: list[int], sd: Doubles, rotation: Doubles | None) -> Floats:
-        found = groups.spectrum(kept, sd)
-        fitted = found.shrunk(self.keep_, self.ridge_)
+    def _matrix(self, groups: Groups, folds: list[int], sd: Doubles, rotation: Doubles | None) -> Floats:
+        spectrum = groups.spectrum(folds, sd)
+        fitted = spectrum.shrunk(self.keep_, self.ridge_)
         if fitted.singular:
-            n = int(union(groups.moments, kept).n[0])
+            n = int(union(groups.moments, folds).n[0])
             raise InputError(
-                f"Sphering: the covariance of {n} control rows in {found.size} features has rank {len(found.values)}, "
-                f"singular with norm.shrinkage={self.shrinkage}; choose a number above 0, ledoit_wolf or auto"
+                f"Sphering: the covariance of {n} control rows in {spectrum.size} features has rank "
+                f"{len(spectrum.values)}, singular with norm.shrinkage={self.shrinkage}; choose a number above 0, "
+                "ledoit_wolf or auto"
             )
         whitening = fitted.matrix(-0.5)
         if "pca" in self.method:
-            axes = _signed(found.axes) if rotation is None else rotation
-            whitening = np.pad(whitening @ axes.T, ((0, 0), (0, found.size - len(axes))))
+            axes = _signed(spectrum.axes) if rotation is None else rotation
+            whitening = np.pad(whitening @ axes.T, ((0, 0), (0, spectrum.size - len(axes))))
         return whitening.astype(np.float32)
 
     def _axes_of_all(self, plates: Sequence[Plate], scale: Doubles, unit: Doubles) -> Doubles:

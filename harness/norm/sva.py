@@ -13,7 +13,8 @@ from harness.core.profiles import Plate
 from harness.core.scope import FitScope
 from harness.core.seeding import derive, generator
 from harness.norm.base import Normalizer
-from harness.norm.engine.principal_axes import leading_axes, scale_of, well_means
+from harness.norm.engine.standardized_wells import scale_of, well_means
+from harness.numerics.eigen import leading_axes
 from harness.settings.annotated_types import Count, Seed
 from harness.settings.limits import Between, OneOf, Within
 

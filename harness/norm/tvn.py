@@ -76,23 +76,23 @@ class Tvn(Coral):
 
     def _learn(self, plates: Sequence[Plate], groups: Groups) -> None:
         size = len(groups.scale)
-        self.k_ = self._chosen(plates, groups, size)
-        for kept, sd in zip(self._folds_read, self.sd_, strict=True):
-            found = groups.spectrum(kept, sd[self.active_])
-            rank = len(found.values)
+        self.k_ = self._number_of_axes(plates, groups, size)
+        for folds, sd in zip(self._folds_read, self.sd_, strict=True):
+            spectrum = groups.spectrum(folds, sd[self.active_])
+            rank = len(spectrum.values)
             if self.k_ >= rank < size:
                 raise InputError(
                     f"Tvn: n_components={self.n_components}, but the covariance of controls in {size} features has "
                     f"rank {rank}; choose norm.n_components below that, or auto"
                 )
-            model = found.truncated(self.k_)
+            model = spectrum.truncated(self.k_)
             self.first_.append(model.matrix(-0.5).astype(np.float32))
-            variances = found.values.copy()
+            variances = spectrum.values.copy()
             variances[: self.k_] = 1.0
             variances[self.k_ :] /= model.rest
-            self.color_.append(Spectrum(variances, found.axes).plus(self.shrinkage).power(0.5))
+            self.color_.append(Spectrum(variances, spectrum.axes).plus(self.shrinkage).power(0.5))
 
-    def _chosen(self, plates: Sequence[Plate], groups: Groups, size: int) -> int:
+    def _number_of_axes(self, plates: Sequence[Plate], groups: Groups, size: int) -> int:
         match self.n_components:
             case "all":
                 return size
@@ -101,10 +101,10 @@ class Tvn(Coral):
                 if k < 2:
                     raise InputError("Tvn: n_components=auto needs controls on two training plates, got one plate")
                 scale = groups.scale
-                found = held_out(plates, (codes, k), scale, scale, self.active_, "Tvn: norm.n_components")
-                most = min(min(len(part.fitted.values) for part in found), size) - 1
+                parts = held_out(plates, (codes, k), scale, scale, self.active_, "Tvn: norm.n_components")
+                most = min(min(len(part.fitted.values) for part in parts), size) - 1
                 counts = sorted({int(c) for c in np.geomspace(1, max(1, most), 40)})
-                return counts[best(found, [partial(Spectrum.truncated, k=c) for c in counts])]
+                return counts[best(parts, [partial(Spectrum.truncated, k=c) for c in counts])]
             case int() if 1 <= self.n_components <= size:
                 return self.n_components
             case _:

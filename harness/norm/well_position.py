@@ -37,7 +37,8 @@ class WellPosition(Normalizer):
 
     Parameters
     ----------
-    reference : the wells that tell the effects and the MAD: ``all``, which treats every well alike, or ``controls``.
+    reference : the wells that effects and MAD are estimated from: ``all``, which treats every well alike, or
+        ``controls``.
     exchangeable : with ``controls``, cross-fit: a control well's effects come from the other folds of controls, any
         other well's from a random choice of folds; the MAD is that of residuals from effects that did not read the
         well, over the same folds. False is one polish, in which controls are in-sample. No effect with ``all``.
@@ -95,44 +96,49 @@ class WellPosition(Normalizer):
         row, column = _grid(plate, first)
         shape = int(row.max()) + 1, int(column.max()) + 1
         X = sites_to_wells(plate.X, codes, "median")
-        filled, known = plate.filled[first], plate.filled[first]
-        folds = np.zeros(len(X), dtype=np.int64)
-        if self.reference == "controls":
-            controls = check_controls(plate, type(self).__name__)
-            known = plate.negcon[first]
-            if self.exchangeable:
-                folds = fold_of(plate, controls, min(self.n_folds, len(controls)), self.seed)[first]
-        _check_layout(plate.name, self.reference, row[known], column[known])
+        filled = plate.filled[first]
+        reference, folds = self._reference_wells(plate, first)
+        _check_layout(plate.name, self.reference, row[reference], column[reference])
 
-        def residuals(read: Mask, asked: Mask) -> tuple[Doubles, Floats]:
-            """Return expectations and residuals of the wells asked for, from effects told by the wells read."""
+        def residuals(read: Mask, predicted: Mask) -> tuple[Doubles, Floats]:
+            """Return expectations and residuals of the wells ``predicted``, from the effects in the wells ``read``."""
             level, rows, columns = position_effects(X[read], row[read], column[read], shape)
-            expected = rows[row[asked]]
+            expected = rows[row[predicted]]
             expected += level
-            expected += columns[column[asked]]
-            return expected, (X[asked] - expected).astype(np.float32)
+            expected += columns[column[predicted]]
+            return expected, (X[predicted] - expected).astype(np.float32)
 
         n_folds = int(folds.max()) + 1
         self.mean_ = np.empty(X.shape)
         everyone: list[Floats] = []
         rest: list[list[Floats]] = [[] for _ in range(n_folds)]
         for f in range(n_folds):
-            read = known & (folds != f) if n_folds > 1 else known
-            expected, own = residuals(read, np.ones(len(X), dtype=bool))
+            read = reference & (folds != f) if n_folds > 1 else reference
+            expected, deviations = residuals(read, np.ones(len(X), dtype=bool))
             self.mean_[folds == f] = expected[folds == f]
-            everyone.append(own[filled & ~read] if n_folds > 1 else own[filled])
+            everyone.append(deviations[filled & ~read] if n_folds > 1 else deviations[filled])
             if n_folds == 1:
-                rest[f].append(own[known])
+                rest[f].append(deviations[reference])
             for g in range(f):
-                pair = known & ((folds == f) | (folds == g))
-                own = residuals(known & ~pair, pair)[1]
-                rest[f].append(own[folds[pair] == g])
-                rest[g].append(own[folds[pair] == f])
+                pair = reference & ((folds == f) | (folds == g))
+                deviations = residuals(reference & ~pair, pair)[1]
+                rest[f].append(deviations[folds[pair] == g])
+                rest[g].append(deviations[folds[pair] == f])
         mads = np.stack([mad(np.concatenate(parts)) for parts in rest])
         self._scale(median(X[filled]), mads, everyone, folds)
         if centre:
             self._centre(plate)
         return self
+
+    def _reference_wells(self, plate: Plate, first: Codes) -> tuple[Mask, Codes]:
+        """Return which wells effects are estimated from, (n_wells,), and their folds; ``first`` is a row of each."""
+        folds = np.zeros(len(first), dtype=np.int64)
+        if self.reference != "controls":
+            return plate.filled[first], folds
+        controls = check_controls(plate, type(self).__name__)
+        if self.exchangeable:
+            folds = fold_of(plate, controls, min(self.n_folds, len(controls)), self.seed)[first]
+        return plate.negcon[first], folds
 
     def _scale(self, level: Doubles, mads: Doubles, everyone: list[Floats], folds: Codes) -> None:
         tiny = resolution(level)
@@ -142,7 +148,7 @@ class WellPosition(Normalizer):
         concerned = zero.any(axis=0)
         if concerned.any():
             everything = np.zeros_like(mads)
-            everything[:, concerned] = [mad(own[:, concerned]) for own in everyone]
+            everything[:, concerned] = [mad(deviations[:, concerned]) for deviations in everyone]
             flat = zero & (everything <= tiny)
             scale[zero] = MAD_TO_SD * everything[zero]
             if self.on_constant == CENTRE:
@@ -155,7 +161,7 @@ class WellPosition(Normalizer):
         self.fallback_ = self.fallback_.astype(np.int8)
 
     def _centre(self, plate: Plate) -> None:
-        """Make 0 of the features that are constant on the plate."""
+        """Set to 0 the features that are constant on the plate."""
         flat = (self.fallback_ == CENTRED).any(axis=0)
         if flat.any():
             constant = flat & (moments_of(plate.X, flat, rows=plate.filled).sd == 0)

@@ -1,4 +1,4 @@
-"""What becomes of a feature without variance: centred, or left alone as in the project that this one comes from.
+"""Treatment of features without variance: centred, or unchanged.
 
 Left alone, a feature that is constant on each plate and differs between plates carries the plate through every z-score,
 and through everything that is fitted afterwards. Centred it is 0 on every plate, to the bit.

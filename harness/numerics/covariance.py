@@ -23,16 +23,16 @@ Codes = Callable[[Plate], NDArray[np.int64]]
 
 
 def union(moments: Moments, groups: Sequence[int]) -> Moments:
-    """Return moments (G,) of some of the groups of ``moments`` (k, G) together."""
+    """Return the moments (G,) of some of the groups of ``moments`` (k, G) together."""
     return reduce(Moments.merge, (moments[g] for g in groups))
 
 
 def pooled(plates: Iterable[Plate], codes: Codes, k: int) -> Moments:
-    """Return moments (k, G) of the rows that ``codes`` assigns to groups 0 to k - 1 (-1: none); one pass."""
+    """Return the moments (k, G) of the rows that ``codes`` assigns to groups 0 to k - 1 (-1: none); one pass."""
     total: Moments | None = None
     for plate in plates:
-        own = codes(plate)
-        part = moments_by_well(plate.X[own >= 0], own[own >= 0], k)
+        group = codes(plate)
+        part = moments_by_well(plate.X[group >= 0], group[group >= 0], k)
         total = part if total is None else total.merge(part)
     assert total is not None
     return total
@@ -40,7 +40,7 @@ def pooled(plates: Iterable[Plate], codes: Codes, k: int) -> Moments:
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows of k groups, centred by group and divided by ``scale``: ``rows`` where they are few, else ``products``."""
+    """Rows of k groups, centred by group and divided by ``scale``: ``rows`` if they are few, else ``products``."""
 
     moments: Moments
     scale: Doubles
@@ -48,9 +48,7 @@ class Groups:
     products: Doubles | None
 
     def spectrum(self, groups: Sequence[int], scale: Doubles, through: Floats | None = None) -> Spectrum:
-        """Return covariance of the rows of ``groups`` about their mean, divided by ``scale`` (G,), then ``@
-        through``.
-        """
+        """Return the covariance of the rows of ``groups``, divided by ``scale`` (G,), then ``@ through``."""
         whole = union(self.moments, groups)
         steps = (self.moments.mean[list(groups)] - whole.mean) / self.scale
         unit = self.scale / scale
@@ -67,9 +65,7 @@ class Groups:
         return spectrum(C if through is None else through.T @ C @ through)
 
     def norms(self, scale: Doubles) -> tuple[float, float]:
-        """Return trace and squared Frobenius norm of the covariance (divisor n) of all groups, divided by ``scale``
-        (G,).
-        """
+        """Return trace and squared Frobenius norm of the covariance of all groups, divided by ``scale`` (G,)."""
         groups = range(len(self.moments.mean))
         whole = union(self.moments, groups)
         steps = (self.moments.mean - whole.mean) / scale
@@ -83,7 +79,7 @@ class Groups:
         return float(np.trace(C)), float((C**2).sum())
 
     def variances(self, group: int, center: Doubles, axes: Doubles, scale: Doubles) -> tuple[Doubles, float]:
-        """Return mean square of the rows of ``group`` about ``center`` along ``axes`` (r, G), and in all directions."""
+        """Return the mean square of the rows of ``group`` about ``center`` along ``axes`` (r, G), and in total."""
         n, unit = float(self.moments.n[group][0]), self.scale / scale
         step = (self.moments.mean[group] - center) / scale
         along, scaled = (axes @ step) ** 2, axes * unit
@@ -96,20 +92,20 @@ class Groups:
 
 
 def gather(plates: Iterable[Plate], codes: Codes, moments: Moments, scale: Doubles, active: Mask) -> Groups:
-    """Second pass, for the ``active`` features: ``moments`` (k, G) of :func:`pooled` and ``scale`` of active ones."""
-    chosen = Moments(moments.n, moments.mean[:, active], moments.M2[:, active])
-    k, size = chosen.mean.shape
-    few = chosen.n.sum() <= size
+    """Collect the ``active`` features in a second pass: ``moments`` (k, G) of :func:`pooled`, ``scale`` of active."""
+    of_active = Moments(moments.n, moments.mean[:, active], moments.M2[:, active])
+    k, size = of_active.mean.shape
+    few = of_active.n.sum() <= size
     rows: list[list[Doubles]] = [[np.empty((0, size))] for _ in range(k)]
     products = None if few else np.zeros((k, size, size))
     for plate in plates:
-        own = codes(plate)
-        for g in np.unique(own[own >= 0]):
-            Z = plate.X[own == g][:, active].astype(np.float64)
-            Z -= chosen.mean[g]
+        group = codes(plate)
+        for g in np.unique(group[group >= 0]):
+            Z = plate.X[group == g][:, active].astype(np.float64)
+            Z -= of_active.mean[g]
             Z /= scale
             if products is None:
                 rows[g].append(Z)
             else:
                 products[g] += Z.T @ Z
-    return Groups(chosen, scale, [np.concatenate(r) for r in rows] if few else [], products)
+    return Groups(of_active, scale, [np.concatenate(r) for r in rows] if few else [], products)

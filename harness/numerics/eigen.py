@@ -1,4 +1,4 @@
-"""Functions of a symmetric matrix: powers, shrinkage and truncation of a covariance, from its eigenvectors."""
+"""Eigenvectors of a covariance: its leading axes, and its powers, shrinkage and truncation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse.linalg import eigsh
 
 from harness.core.arrays import Doubles, Floats
 
 _EPS = float(np.finfo(np.float64).eps)
+_FEW = 10  # Lanczos for fewer axes than a tenth of the features: 1 s instead of 34 s for 30 of 4,096 on a busy machine
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Spectrum:
         return Spectrum(self.values + ridge, self.axes, self.rest + ridge)
 
     def truncated(self, k: int) -> Spectrum:
-        """Return the k leading axes, and the mean variance of all the others in every other direction."""
+        """Return the k leading axes, with the mean variance of all the others in every other direction."""
         others = (self.trace - self.values[:k].sum()) / max(1, self.size - k)
         return Spectrum(self.values[:k], self.axes[:k], float(others))
 
@@ -66,7 +69,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Power:
-    """Rows x to ``x left right + rest x``: ``left`` (G, r), ``right`` (r, G) or None for the identity."""
+    """A map of rows x to ``x left right + rest x``: ``left`` (G, r), ``right`` (r, G) or None for the identity."""
 
     left: Floats
     right: Floats | None
@@ -80,14 +83,14 @@ class Power:
 
 
 def spectrum(matrix: Doubles) -> Spectrum:
-    """Return of a covariance (G, G); directions without variance beyond rounding are left out."""
+    """Return the spectrum of a covariance (G, G), without directions whose variance is rounding."""
     values, vectors = np.linalg.eigh(matrix)
-    kept = values > len(values) * _EPS * max(values[-1], 0.0)
-    return Spectrum(values[kept][::-1].copy(), np.ascontiguousarray(vectors[:, kept][:, ::-1].T))
+    positive = values > len(values) * _EPS * max(values[-1], 0.0)
+    return Spectrum(values[positive][::-1].copy(), np.ascontiguousarray(vectors[:, positive][:, ::-1].T))
 
 
 def spectrum_of_rows(Z: Doubles) -> Spectrum:
-    """Return covariance (divisor n - 1) of centred rows Z (n, G)."""
+    """Return the spectrum of the covariance (divisor n - 1) of centred rows Z (n, G)."""
     n, size = Z.shape
     if n > size:
         return spectrum(Z.T @ Z / (n - 1))
@@ -95,3 +98,18 @@ def spectrum_of_rows(Z: Doubles) -> Spectrum:
     axes = inner.axes @ Z
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     return Spectrum(inner.values, axes)
+
+
+def leading_axes(gram: Doubles, k: int) -> Doubles:
+    """Return the eigenvectors of the k largest eigenvalues of ``gram`` (G, G), as columns (G, k), largest first.
+
+    The largest entry of each is positive, so that signs do not depend on rounding.
+    """
+    G = len(gram)
+    if 0 < k < G // _FEW:
+        values, axes = eigsh(gram, k, which="LA", v0=np.ones(G))
+        axes = axes[:, values.argsort()[::-1]]
+    else:
+        axes = eigh(gram, subset_by_index=[G - k, G - 1], check_finite=False)[1][:, ::-1]
+    largest = np.abs(axes).argmax(axis=0)
+    return np.asarray(axes * np.sign(axes[largest, np.arange(k)]), dtype=np.float64)

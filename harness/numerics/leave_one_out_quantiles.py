@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.arrays import Doubles, Floats
-from harness.numerics.feature_blocks import by_feature
 from harness.numerics.sorting_network import merge_lowest, sort
 
 MAD_TO_SD = 1.4826  # sd / MAD of a Gaussian
@@ -17,11 +16,12 @@ _BLOCK = 1 << 15  # wells x features that are treated at a time, to stay in cach
 
 Codes = NDArray[np.int64]
 Values = NDArray[Any]
+_BLOCK_BYTES = 1 << 18  # two copies of a block stay in the second-level cache
+_NARROWEST = 16  # float32 that are read from memory together
 
 
 def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) -> Doubles:
-    """Return quantiles of the rows without each well, (n_wells, n_probabilities, G), at Hazen's positions (i - 0.5) /
-    n.
+    """Return quantiles of the rows without each well, (n_wells, n_probabilities, G), at Hazen's (i - 0.5) / n.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def left_out_quantiles(X: Floats, codes: Codes, probabilities: Sequence[float]) 
 
 
 def quantiles(X: Floats, probabilities: Sequence[float]) -> Doubles:
-    """Return quantiles of each column of (n, G), (n_probabilities, G), at Hazen's positions."""
+    """Return the quantiles of each column of (n, G), (n_probabilities, G), at Hazen's positions."""
     (whole,) = left_out_quantiles(X, np.full(len(X), -1), probabilities)
     return np.asarray(whole)
 
@@ -54,7 +54,7 @@ def left_out_median_mad(X: Floats, codes: Codes) -> tuple[Doubles, Doubles]:
 
 
 def median(X: Floats) -> Doubles:
-    """Return median of each column of (n, G)."""
+    """Return the median of each column of (n, G)."""
     out = np.empty(X.shape[1])
     for block, values in by_feature(X):
         values.sort(axis=1)
@@ -69,7 +69,7 @@ def median_mad(X: Floats) -> tuple[Doubles, Doubles]:
 
 
 def mad(X: Floats) -> Doubles:
-    """Return median absolute deviation from the median of each column of (n, G), not scaled."""
+    """Return the median absolute deviation from the median of each column of (n, G), not scaled."""
     return median_mad(X)[1]
 
 
@@ -83,8 +83,8 @@ def _blocks(X: Floats, codes: Codes) -> Iterator[tuple[slice, Floats, Codes, Flo
     for block, ordered in by_feature(X, None if n_wells == 1 else max(16, _BLOCK // n_wells)):
         ordered.sort(axis=1)
         for wells, rows in groups:
-            own = X[rows, block] if len(rows) else np.empty((0, 1, len(ordered)), dtype=np.float32)
-            yield block, ordered, wells, np.stack(sort(own)) if len(rows) else own
+            values = X[rows, block] if len(rows) else np.empty((0, 1, len(ordered)), dtype=np.float32)
+            yield block, ordered, wells, np.stack(sort(values)) if len(rows) else values
 
 
 def _by_sites(codes: Codes) -> Iterator[tuple[Codes, Codes]]:
@@ -110,15 +110,15 @@ def _value_at(ordered: Floats, removed: Floats, position: float, m: int) -> Doub
 
 
 def _value_after_removal(ranked: Values, removed: Values) -> Values:
-    """Return the smallest of ``ranked``, (> sites, ...) ascending, once ``removed``, (sites, ...) ascending, is gone.
+    """Return the smallest of ``ranked``, (> sites, ...) ascending, without ``removed``, (sites, ...) ascending.
 
     What is removed may lie before the first one too: for each such value the answer is one place further.
     """
-    gone = np.ones(removed.shape[1:], dtype=bool)
+    passed = np.ones(removed.shape[1:], dtype=bool)
     further = np.zeros(removed.shape[1:], dtype=np.int8)
-    for own, here in zip(removed, ranked, strict=False):
-        gone &= own <= here
-        further += gone
+    for removed_value, ranked_value in zip(removed, ranked, strict=False):
+        passed &= removed_value <= ranked_value
+        further += passed
     size = ranked[0].size
     place = further.astype(np.int64)
     place *= size
@@ -127,7 +127,7 @@ def _value_after_removal(ranked: Values, removed: Values) -> Values:
 
 
 def _middle_distance(ordered: Floats, removed: Floats, centre: Doubles, m: int) -> Doubles:
-    """Return median distance from ``centre`` (wells, G) of the m values that remain."""
+    """Return the median distance from ``centre`` (wells, G) of the m values that remain."""
     sites, h = len(removed), (m - 1) // 2
     both = 2 - m % 2
     distances = _nearest_distances(ordered, centre, h, sites + both)
@@ -137,12 +137,12 @@ def _middle_distance(ordered: Floats, removed: Floats, centre: Doubles, m: int) 
 
 
 def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> Doubles:
-    """Return distances from ``centre`` (wells, G) of the h-th nearest value (from 0) and of those that follow.
+    """Return the distances from ``centre`` (wells, G) of the h-th nearest value (from 0) and of those that follow.
 
     At least ``count`` of them, (count, wells, G), ascending.
 
     Values before ``low`` are too far below to be among the nearest h, and so are those from ``low`` + h on above it:
-    these two ascend, and the lowest of them together are asked for.
+    these two ascend, and the lowest of them together are needed.
     """
     n_features, n = ordered.shape
     count = 1 << (count - 1).bit_length()
@@ -161,9 +161,7 @@ def _nearest_distances(ordered: Floats, centre: Doubles, h: int, count: int) -> 
 
 
 def _window_start(flat: Doubles, centre: Doubles, start: Codes, most: Codes | int, h: int) -> Codes:
-    """Return how many places after ``start``, at most ``most``, the value h places on is no nearer than the one
-    there.
-    """
+    """Return the largest shift of ``start``, up to ``most``, before which the value h places on is the nearer end."""
     steps = np.zeros(centre.shape, dtype=np.int64)
     for bit in reversed(range(int(np.max(most)).bit_length())):
         at = np.minimum(steps + ((1 << bit) - 1), most)
@@ -171,3 +169,17 @@ def _window_start(flat: Doubles, centre: Doubles, start: Codes, most: Codes | in
         nearer = flat[h:].take(at) - centre < centre - flat.take(at)
         steps += nearer.astype(np.int64) << bit
     return steps
+
+
+def by_feature(X: Floats, width: int | None = None) -> Iterator[tuple[slice, Floats]]:
+    """Yield blocks of at most ``width`` columns of X (n, G), (width, n) each, contiguous copies, and their columns.
+
+    ``width`` is by default what stays in cache. In two steps: at row lengths of a power of two, such as 4,096 features,
+    the values of one column compete for the same few places of the cache, and a plain transposition takes several times
+    as long.
+    """
+    if width is None:
+        width = max(_NARROWEST, _BLOCK_BYTES // (4 * max(1, len(X))))
+    for start in range(0, X.shape[1], width):
+        block = slice(start, min(start + width, X.shape[1]))
+        yield block, np.ascontiguousarray(X[:, block]).T.copy()

@@ -8,8 +8,7 @@ from harness.core.arrays import Doubles
 
 
 def shrunk_mahalanobis(X: Doubles, reference: Doubles) -> Doubles:
-    """Return distance from 0 of each row of ``X`` (n, G) under the Ledoit-Wolf covariance of ``reference`` (m, G),
-    (n,).
+    """Return the distance from 0 of each row of ``X`` (n, G) under the Ledoit-Wolf covariance of ``reference`` (m, G).
 
     Ledoit & Wolf 2004 (J. Multivar. Anal. 88), means taken as 0: (1 - s) S + s tr(S)/G I. Equal to scikit-learn's
     ``LedoitWolf(assume_centered=True).mahalanobis``, which inverts a (G, G) matrix; here everything comes from the
@@ -20,8 +19,8 @@ def shrunk_mahalanobis(X: Doubles, reference: Doubles) -> Doubles:
     shrinkage = ledoit_wolf_shrinkage(reference, product)
     floor = shrinkage * np.trace(product) / G
     values, vectors = np.linalg.eigh(product)
-    kept = values > values[-1] * max(m, G) * np.finfo(np.float64).eps
-    values, vectors = values[kept], vectors[:, kept]
+    positive = values > values[-1] * max(m, G) * np.finfo(np.float64).eps
+    values, vectors = values[positive], vectors[:, positive]
     axes = reference.T @ vectors / np.sqrt(m * values) if m < G else vectors
     projected = X @ axes
     rest = np.einsum("ij,ij->i", X, X) - np.einsum("ij,ij->i", projected, projected)
@@ -30,7 +29,7 @@ def shrunk_mahalanobis(X: Doubles, reference: Doubles) -> Doubles:
 
 
 def ledoit_wolf_shrinkage(reference: Doubles, product: Doubles) -> float:
-    """Return the share s of the identity: the variance of S over its distance from the identity, both per feature."""
+    """Return the weight of the identity: the variance of S over its distance from the identity, both per feature."""
     m, G = reference.shape
     squares = np.einsum("ij,ij->", product, product)  # of S, and of the other product
     distance = squares - np.trace(product) ** 2 / G

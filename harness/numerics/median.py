@@ -17,8 +17,7 @@ _NETWORK_LIMIT = 24  # beyond this many sites a partition is faster than the net
 
 
 def _comparators(n: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """Return pairs of n inputs to be ordered one after the other, and the one or two positions that then hold the
-    middle.
+    """Return pairs of n inputs to be ordered one after the other, and the one or two positions of the middle.
 
     Forgetful selection: of n // 2 + 2 values the lowest and the highest are not in the middle of n; they are replaced
     by the next input until none is left (McGuire 2008, "A fast, small-radius GPU median filter", ShaderX6).
@@ -37,14 +36,14 @@ def _comparators(n: int) -> tuple[list[tuple[int, int]], list[int]]:
 
 @cache
 def _network(n: int) -> tuple[list[tuple[int, int, bool, bool]], list[int]]:
-    """Return the cheaper of :func:`_comparators` and a sort, and where the middle then is: see :func:`_needed`."""
+    """Return the cheaper of :func:`_comparators` and a sort, and the positions of the middle: see :func:`_needed`."""
     ways = [_comparators(n), (list(merge_exchange(n)), sorted({(n - 1) // 2, n // 2}))]
     networks = [(_needed(pairs, middle), middle) for pairs, middle in ways]
     return min(networks, key=lambda way: sum(lower + higher for *_, lower, higher in way[0]))
 
 
 def _needed(pairs: list[tuple[int, int]], middle: list[int]) -> list[tuple[int, int, bool, bool]]:
-    """Return pairs of which an output is ever needed, each with whether the lower and the higher one is."""
+    """Return the pairs of which an output is needed later, each with whether its lower and its higher output is."""
     needed, network = set(middle), []
     for i, j in reversed(pairs):
         if i in needed or j in needed:
@@ -54,9 +53,7 @@ def _needed(pairs: list[tuple[int, int]], middle: list[int]) -> list[tuple[int, 
 
 
 def middle(stack: Floats) -> Floats:
-    """Return the middle two over axis 1 of (n_wells, n_sites, n_features), (n_wells, 2, n_features); the middle one
-    twice.
-    """
+    """Return the middle two over axis 1 of (n_wells, n_sites, n_features), (n_wells, 2, n_features); or one twice."""
     n_wells, n, n_features = stack.shape
     ranks = [(n - 1) // 2, n // 2]
     if n > _NETWORK_LIMIT:
@@ -90,7 +87,7 @@ def _run(sites: Floats) -> tuple[Floats, Floats]:
 
 
 def median_of_first(stack: Floats) -> Floats:
-    """Return median over axis 0 of (n, ...), which is overwritten."""
+    """Return the median over axis 0 of (n, ...), which is overwritten."""
     n = len(stack)
     if n > _NETWORK_LIMIT:
         stack.partition([(n - 1) // 2, n // 2], axis=0)
@@ -103,7 +100,7 @@ def median_of_first(stack: Floats) -> Floats:
 
 
 def halfway(pairs: Floats) -> Floats:
-    """Return mean over axis 1 of (n_wells, 2, n_features): the median, from the two middle values."""
+    """Return the mean over axis 1 of (n_wells, 2, n_features): the median, from the two middle values."""
     out: Floats = pairs[:, 0] + pairs[:, 1]
     out *= np.float32(0.5)
     return out

@@ -16,8 +16,7 @@ Codes = NDArray[np.int64]
 
 
 def position_effects(X: Floats, row: Codes, column: Codes, shape: tuple[int, int]) -> tuple[Doubles, Doubles, Doubles]:
-    """Return effects of the plate (G,), of each row (R, G) and of each column (C, G): their sum is a well's
-    expectation.
+    """Return effects of the plate (G,), of each row (R, G) and of each column (C, G); their sum is the expectation.
 
     Sweeps rows, then columns, until a feature's sum of absolute residuals changes by less than 1%, at most 10 times
     (Tukey 1977, "Exploratory data analysis"; the stopping rule is that of R's ``medpolish``).
@@ -36,9 +35,9 @@ def position_effects(X: Floats, row: Codes, column: Codes, shape: tuple[int, int
         Z = (X[:, block] - plate[block]).astype(np.float32)
         _polish(Z, (by_row, row, rows[:, block]), (by_column, column, columns[:, block]))
     for lines, effects in ((by_row, rows), (by_column, columns)):
-        known = np.concatenate([numbers for numbers, _ in lines])
-        unknown = np.setdiff1d(np.arange(len(effects)), known)
-        effects[unknown] = np.median(effects[known], axis=0)
+        observed = np.concatenate([numbers for numbers, _ in lines])
+        unknown = np.setdiff1d(np.arange(len(effects)), observed)
+        effects[unknown] = np.median(effects[observed], axis=0)
     return plate, rows.astype(np.float64), columns.astype(np.float64)
 
 
@@ -66,16 +65,15 @@ def _polish(Z: Floats, *axes: tuple[list[tuple[Codes, Codes]], Codes, Floats]) -
 
 
 def _lines(codes: Codes) -> list[tuple[Codes, Codes]]:
-    """Return rows (or columns) with wells, those of an even number of wells and those of an odd one: numbers, (n,),
-    and wells,
+    """Return the rows (or columns) that have wells, those of even and of odd size: their numbers, (n,), and wells.
 
     (longest, n). To a shorter one are added as many wells of minus infinity (number n_wells) as of infinity (n_wells +
     1): its median stays.
     """
-    found = [(number, np.flatnonzero(codes == number)) for number in np.unique(codes).tolist()]
+    lines = [(number, np.flatnonzero(codes == number)) for number in np.unique(codes).tolist()]
     groups = []
     for odd in (0, 1):
-        alike = [(number, wells) for number, wells in found if len(wells) % 2 == odd]
+        alike = [(number, wells) for number, wells in lines if len(wells) % 2 == odd]
         if alike:
             longest = max(len(wells) for _, wells in alike)
             padded = np.empty((longest, len(alike)), dtype=np.int64)

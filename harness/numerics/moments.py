@@ -34,7 +34,7 @@ class Moments:
         self.n[index], self.mean[index], self.M2[index] = value.n, value.mean, value.M2
 
     def merge(self, other: Moments) -> Moments:
-        """Return moments of both samples together; an empty sample (n = 0) is neutral."""
+        """Return the moments of both samples together; an empty sample (n = 0) is neutral."""
         n = self.n + other.n
         share = other.n / np.maximum(n, 1)
         step = other.mean - self.mean
@@ -48,7 +48,7 @@ class Moments:
 
     @cached_property
     def sd(self) -> Doubles:
-        """Standard deviation with divisor n; exactly 0 where it is below the float32 resolution of the feature.
+        """Standard deviation with divisor n; exactly 0 if it is below the float32 resolution of the feature.
 
         As :func:`resolution`, with the feature's own magnitude, so a constant float32 feature counts as constant
         whatever its size, and no epsilon ever becomes a divisor.
@@ -60,17 +60,17 @@ class Moments:
 
 
 def resolution(level: Doubles) -> Doubles:
-    """Return the spread, the shape of ``level``, that float32 cannot tell from 0 at that level, nor divide by."""
+    """Return the spread, in the shape of ``level``, that float32 cannot tell from 0 at that level, nor divide by."""
     return np.maximum(_RESOLUTION * np.abs(level), _SMALLEST)
 
 
 def moments(X: Floats, *, rows: Mask | None = None) -> Moments:
-    """Return moments of the rows of X (n, n_features), or of those in ``rows`` (n,), accumulated in float64."""
-    chosen = np.arange(len(X)) if rows is None else np.flatnonzero(rows)
+    """Return the moments of the rows of X (n, n_features), or of those in ``rows`` (n,), accumulated in float64."""
+    numbers = np.arange(len(X)) if rows is None else np.flatnonzero(rows)
     total = _empty(X.shape[1])
     step = max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1])))
-    for start in range(0, len(chosen), step):
-        values = X[chosen[start : start + step]].astype(np.float64)
+    for start in range(0, len(numbers), step):
+        values = X[numbers[start : start + step]].astype(np.float64)
         mean = values.mean(axis=0)
         values -= mean
         total = total.merge(Moments(np.float64(len(values)), mean, np.einsum("ij,ij->j", values, values)))
@@ -78,7 +78,7 @@ def moments(X: Floats, *, rows: Mask | None = None) -> Moments:
 
 
 def moments_of(X: Floats, columns: Mask, *, rows: Mask | None = None) -> Moments:
-    """Return moments of some columns only, (n_features,); 0 elsewhere: for the few features that fall back."""
+    """Return the moments of some columns only, (n_features,); 0 elsewhere: for the few features that fall back."""
     part = moments(X[:, columns], rows=rows)
     mean, M2 = np.zeros((2, X.shape[1]))
     mean[columns], M2[columns] = part.mean, part.M2
@@ -86,7 +86,7 @@ def moments_of(X: Floats, columns: Mask, *, rows: Mask | None = None) -> Moments
 
 
 def moments_by_well(X: Floats, codes: NDArray[np.int64], k: int) -> Moments:
-    """Return moments of each of k wells, (k, n_features), from rows X whose well numbers are ``codes``."""
+    """Return the moments of each of k wells, (k, n_features), from rows X whose well numbers are ``codes``."""
     counts = np.bincount(codes, minlength=k)
     order = np.argsort(codes, kind="stable")
     starts = np.r_[0, np.cumsum(counts)[:-1]]
@@ -102,7 +102,7 @@ def moments_by_well(X: Floats, codes: NDArray[np.int64], k: int) -> Moments:
 
 
 def leave_one_out(wells: Moments) -> Moments:
-    """For each of k wells, the moments of the other k - 1: (k, n_features).
+    """Return, for each of k wells, the moments of the other k - 1: (k, n_features).
 
     Prefixes merged with suffixes, not the total minus a well: one control far off scale must not cost the others
     their precision.

@@ -1,4 +1,4 @@
-"""How far to trust the covariance of controls: by Ledoit and Wolf, or by the likelihood of controls left out.
+"""Shrinkage of the covariance of controls: by Ledoit and Wolf, or by the likelihood of controls left out.
 
 Nothing here reads a label or a treated well.
 """
@@ -23,7 +23,7 @@ _PLATE_FOLDS = 3
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A covariance, and mean squares of rows that it has not read: ``along`` its axes (r,) and ``total``."""
+    """A covariance, and mean squares of rows that it was not computed from: ``along`` its axes (r,) and ``total``."""
 
     fitted: Spectrum
     along: Doubles
@@ -45,9 +45,7 @@ class HeldOut:
 
 
 def plate_folds(plates: Sequence[Plate], controls: Codes, k: int, seed: int) -> tuple[Codes, int]:
-    """Return folds of whole plates for the rows that ``controls`` marks; its own k folds of wells where there is one
-    plate.
-    """
+    """Return folds of whole plates for the rows that ``controls`` marks; on a single plate its k folds of wells."""
     names = [plate.name for plate in plates if (controls(plate) >= 0).any()]
     if len(names) < 2:
         return controls, k
@@ -59,7 +57,7 @@ def plate_folds(plates: Sequence[Plate], controls: Codes, k: int, seed: int) -> 
 def held_out(
     plates: Sequence[Plate], folds: tuple[Codes, int], scale: Doubles, unit: Doubles, active: Mask, setting: str
 ) -> list[HeldOut]:
-    """Return for each fold the covariance of the others, in units of ``unit``, and the fold's mean squares.
+    """Return, for each fold, the covariance of the others, in units of ``unit``, and the fold's mean squares.
 
     ``folds`` is what :func:`plate_folds` gives, ``setting`` the name of what is chosen, for the message.
 
@@ -72,7 +70,7 @@ def held_out(
     codes, k = folds
     groups = gather(plates, codes, pooled(plates, codes, k), scale, active)
     n = groups.moments.n[:, 0]
-    found = []
+    parts = []
     for fold in range(k):
         others = [g for g in range(k) if g != fold]
         if n[fold] == 0 or n[others].sum() < 2:
@@ -81,23 +79,23 @@ def held_out(
         if not len(fitted.values):
             continue
         along, total = groups.variances(fold, union(groups.moments, others).mean, fitted.axes, unit)
-        found.append(HeldOut(fitted, along, total))
-    if not found:
+        parts.append(HeldOut(fitted, along, total))
+    if not parts:
         raise InputError(
             f"{setting}=auto compares controls that are left out with the other training controls, which are too few "
             "or do not differ; set a number, or choose a norm that needs no controls, e.g. all_within"
         )
-    return found
+    return parts
 
 
-def best(found: Sequence[HeldOut], models: Sequence[Callable[[Spectrum], Spectrum]]) -> int:
-    """Return index of the model of highest mean log-likelihood over folds; the first of equals."""
-    scores = [[part.log_likelihood(model(part.fitted)) for part in found] for model in models]
+def best(parts: Sequence[HeldOut], models: Sequence[Callable[[Spectrum], Spectrum]]) -> int:
+    """Return the index of the model of highest mean log-likelihood over folds; the first of equals."""
+    scores = [[part.log_likelihood(model(part.fitted)) for part in parts] for model in models]
     return int(np.mean(scores, axis=1).argmax())
 
 
 def ledoit_wolf(plates: Sequence[Plate], codes: Codes, groups: Groups, unit: Doubles, active: Mask) -> float:
-    """Return share of the identity by Ledoit & Wolf 2004, J. Multivariate Analysis 88, from the rows in ``groups``."""
+    """Return the weight of the identity (Ledoit & Wolf 2004, J. Multivariate Analysis 88) for rows in ``groups``."""
     whole = union(groups.moments, range(len(groups.moments.mean)))
     fourth = 0.0
     for plate in plates:

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 
 def sort(lists: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return arrays that hold the smallest, the next ... element of each list; ``lists`` (length, ...) is
-    overwritten.
-    """
+    """Return arrays of the smallest, the next ... element of each list; ``lists`` (length, ...) is overwritten."""
     return _exchange(lists, merge_exchange(len(lists)))
 
 
 def merge_lowest(lists: NDArray[Any], others: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the lowest of two ascending lists of 2^b elements together, as many, ascending; ``lists`` is overwritten.
+    """Return the lowest 2^b elements of two ascending lists of 2^b together, ascending; ``lists`` is overwritten.
 
     Batcher 1968, "Sorting networks and their applications", AFIPS 32: of one list forwards and the other backwards
     the lower of each pair are these elements, in an order that rises and falls, and b rounds sort such an order.

@@ -1,4 +1,4 @@
-"""Location and scale with the zero-variance chain, applied without epsilons and without copies of the plate."""
+"""Location and scale with fallbacks for zero variance, applied without epsilons and without copies of the plate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RUN = 16  # rows: 256 KB at 4,096 features
 def location_scale(
     reference: Moments, everything: Moments, constant: Mask | None = None
 ) -> tuple[Doubles, Doubles, NDArray[np.int8]]:
-    """Return mean and sd of the reference; where its sd is 0, of all wells; where that is 0 too, mean 0 and sd 1.
+    """Return mean and sd of the reference; if its sd is 0, of all wells; if that is 0 too, mean 0 and sd 1.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ def _standardize(
     out: Floats,
     sd_of: NDArray[np.int64] | None = None,
 ) -> None:
-    own = np.arange(len(mean)) if sd_of is None else sd_of
+    of_row = np.arange(len(mean)) if sd_of is None else sd_of
     high, inverse = mean.astype(np.float32), 1.0 / sd
     offset = np.empty_like(high)
-    for i, j in enumerate(own):
+    for i, j in enumerate(of_row):
         offset[i] = (high[i] - mean[i]) * inverse[j]
-    affine(X, group, high, inverse.astype(np.float32), offset, out, own)
+    affine(X, group, high, inverse.astype(np.float32), offset, out, of_row)
 
 
 def affine(
@@ -109,7 +109,7 @@ FALLBACKS = {1: "all wells", LEFT_ALONE: "left alone", 3: "pooled scale", CENTRE
 
 
 def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
-    """Return zero-variance report: columns ``plate, feature_number, fallback, share``.
+    """Return the zero-variance report: columns ``plate, feature_number, fallback, share``.
 
     ``share`` is the share of left-one-out references (1 row per reference in ``fallback``, (k, G)) concerned.
     """
@@ -123,9 +123,7 @@ def fallback_report(name: str, fallback: NDArray[np.int8]) -> pd.DataFrame:
 
 
 def whole_report(reports: Sequence[pd.DataFrame], features: Sequence[str]) -> pd.DataFrame:
-    """Return reports of all plates and folds as one table, with column ``feature``; what several folds tell stands
-    once.
-    """
+    """Return the reports of all plates and folds as one table, without repetitions, with column ``feature``."""
     table = pd.concat(list(reports), ignore_index=True).drop_duplicates(["plate", "feature_number", "fallback"])
     table["feature"] = np.asarray(features, dtype=object)[table["feature_number"]]
     return table

@@ -121,7 +121,7 @@ class EvaluationRun:
         self.recorder.scores(scores[scores["model"].isin(self.plan.models) | (scores["over"] == Over.MEAN)])
         tables |= self.plan.batch_tables
         for task in self.plan.tasks.values():
-            tables |= task.tables() if hasattr(task, "tables") else {}
+            tables |= task.tables()
         for name, table in tables.items():
             self.recorder.table(name, table)
         return scores

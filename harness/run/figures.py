@@ -84,7 +84,7 @@ def record_figures(
     times : measures each figure as a step, and the recording.
     step : called with the name of each figure.
     """
-    declined = []
+    not_drawn = []
     for name, figure in figures.items():
         step(name)
         try:
@@ -93,7 +93,7 @@ def record_figures(
                 pictures = figure.draw(tables, context)
                 pages = figure.pages(tables, context)
         except NotApplicable as undefined:
-            declined.append({"figure": name, "reason": undefined.reason})
+            not_drawn.append({"figure": name, "reason": undefined.reason})
             continue
         with times.measure("record"):
             for key, table in tables.items():

@@ -82,9 +82,9 @@ class EvaluationPlan:
 
     def _check_covariates(self) -> None:
         """Refuse a column that a task predicts and whose effect the normalization keeps: its labels would leak."""
-        predicted = {getattr(task, "column", None): name for name, task in self.tasks.items()}
+        predicted = {task.column: name for name, task in self.tasks.items()}
         for stage in self.normalizer.stages():
-            for column in getattr(stage, "covariates", ()):
+            for column in stage.covariates:
                 if column in predicted:
                     raise InputError(
                         f"norm.covariates: column {column!r} holds the labels of task {predicted[column]}; a covariate "

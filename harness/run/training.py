@@ -140,7 +140,7 @@ class Training:
             task_name=task,
             model_name=name,
             identity=identity,
-            compound_disjoint=getattr(plan.splitter, "compound_disjoint", False),
+            compound_disjoint=plan.splitter.compound_disjoint,
             seed=plan.seed,
         )
 

@@ -2,11 +2,11 @@
 
 Wells of a plate are not independent, so plates are drawn, with replacement, within each held-out batch, and batches
 above them (Davison & Hinkley 1997, section 3.8). With fewer than :data:`FEWEST_BATCHES` held-out batches only plates
-are drawn: resamples of two or three batches would show neither how much batches vary nor that it is not known.
-Draws are derived from the seed and the names of batches and
-plates only: two normalizations of the same data and split see the same resamples, and their differences are paired.
+are drawn: resamples of two or three batches would show neither how much batches vary nor that it is not known. Draws
+are derived from the seed and the names of batches and plates only: two normalizations of the same data and split see
+the same resamples, and their differences are paired.
 
-Where compounds are what is scored (the task's unit), compounds take the place of plates: all held-out compounds of a
+If compounds are scored (the task's unit), compounds take the place of plates: all held-out compounds of a
 batch are drawn at once, for all assays, so that assays which share compounds vary together.
 """
 
@@ -36,7 +36,7 @@ class Resamples:
     ----------
     within : (R, n_plates), how often each plate is drawn within its batch.
     above : (R, n_plates), how often the plate's batch is drawn.
-    plates : the n_plates names; ``batch`` their batches. A compound stands once for each of its batches.
+    plates : the n_plates names; ``batch`` their batches. A compound occurs once for each of its batches.
     unit : the column of wells that ``plates`` name.
     """
 
@@ -46,26 +46,26 @@ class Resamples:
     batch: tuple[str, ...]
     unit: str = "plate"
 
-    def of(self, evaluation: Evaluation) -> tuple[BootstrapWeights, Doubles]:
-        """Return weights of a fold's wells, and of the fold as a whole, (R,).
+    def weights_of(self, evaluation: Evaluation) -> tuple[BootstrapWeights, Doubles]:
+        """Return the weights of a fold's wells, and of the fold as a whole, (R,).
 
         A fold inside one batch resamples plates only, and the batch's multiplicity weighs the fold; a fold over
         several batches resamples both at once. Compounds are drawn whether a label is known for them or not: how many
         of those with a label are drawn does not change the weight of their batch.
         """
-        index = self._places.get_indexer(_keys(evaluation.wells["batch"], evaluation.wells[self.unit]))
-        own = np.unique(index)
-        within, above = self.within[:, own], self.above[:, own]
-        one_batch = len({self.batch[i] for i in own}) == 1
+        index = self._unit_index.get_indexer(_keys(evaluation.wells["batch"], evaluation.wells[self.unit]))
+        present = np.unique(index)
+        within, above = self.within[:, present], self.above[:, present]
+        one_batch = len({self.batch[i] for i in present}) == 1
         if self.unit != "plate":
-            weight = BootstrapWeights(within if one_batch else within * above, np.searchsorted(own, index))
-            return weight, above[:, 0] if one_batch else (within * above).sum(axis=1) / len(own)
+            weight = BootstrapWeights(within if one_batch else within * above, np.searchsorted(present, index))
+            return weight, above[:, 0] if one_batch else (within * above).sum(axis=1) / len(present)
         # plates are few: a column for each of the screen, whether the fold has it or not
         weight = BootstrapWeights(self.within if one_batch else self.within * self.above, index)
-        return weight, (within * above).sum(axis=1) / len(own)
+        return weight, (within * above).sum(axis=1) / len(present)
 
     @cached_property
-    def _places(self) -> pd.Index[Any]:
+    def _unit_index(self) -> pd.Index[Any]:
         return _keys(pd.Series(self.batch), pd.Series(self.plates))
 
 
@@ -86,10 +86,12 @@ def resample(wells: pd.DataFrame, *, n: int, seed: int, unit: str = "plate") -> 
         rng = generator(seed, "bootstrap batches", *names)
         drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n)
     for i, name in enumerate(names):
-        own = plates.loc[plates["batch"] == name, unit]
-        draw = generator(seed, f"bootstrap {unit}s", *own).multinomial(len(own), np.full(len(own), 1 / len(own)), n)
+        in_batch = plates.loc[plates["batch"] == name, unit]
+        draw = generator(seed, f"bootstrap {unit}s", *in_batch).multinomial(
+            len(in_batch), np.full(len(in_batch), 1 / len(in_batch)), n
+        )
         within.append(draw)
-        above.append(np.repeat(drawn[:, [i]], len(own), axis=1))
+        above.append(np.repeat(drawn[:, [i]], len(in_batch), axis=1))
     return Resamples(
         np.hstack(within).astype(np.float64),
         np.hstack(above).astype(np.float64),
@@ -100,7 +102,7 @@ def resample(wells: pd.DataFrame, *, n: int, seed: int, unit: str = "plate") -> 
 
 
 def weighted_mean(values: Doubles, weight: Doubles) -> Doubles:
-    """Return mean over folds for each draw: values and weight (R, n_folds); undefined folds are left out."""
+    """Return the mean over folds for each draw: values and weight (R, n_folds); undefined folds are left out."""
     weight = np.where(np.isnan(values), 0.0, weight)
     total = weight.sum(axis=1)
     mean = np.full(len(values), np.nan)
@@ -109,7 +111,7 @@ def weighted_mean(values: Doubles, weight: Doubles) -> Doubles:
 
 
 def interval(values: Doubles, *, level: float = LEVEL) -> tuple[float, float]:
-    """Return percentile interval of resampled values; NaN, NaN where fewer than half of them are defined.
+    """Return the percentile interval of resampled values; NaN, NaN if fewer than half of them are defined.
 
     Values that are all equal give an interval without width: a perfect score is no less certain for being perfect.
     """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,31 +18,8 @@ from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import expand
 from harness.model.fold_pca import FoldPCA
 from harness.model.shared_transform import FullPipelineLearner, Learner, make_learner, projected
-
-ONE_LABEL = ("",)
-
-
-class Task(Protocol):
-    """What is predicted.
-
-    Attributes
-    ----------
-    groups : names of its labels, e.g. assays; ``("",)`` where it has one.
-    unit : what is scored and resampled, see :class:`harness.core.evaluation.Evaluation`; ``compound``: predictions of
-        wells are averaged to compounds.
-    """
-
-    name: str
-    unit: str
-
-    @property
-    def groups(self) -> Sequence[str]: ...
-
-    def labels(self, wells: pd.DataFrame) -> Doubles:
-        """Return 1, 0 or NaN (takes no part); (n_rows,), or (n_rows, n_groups) of a task with several labels."""
-
-    def check(self, wells: pd.DataFrame, split: Split) -> None:
-        """Refuse a fold that cannot work by an InputError."""
+from harness.scoring.task import Task as Task
+from harness.scoring.task import grouped as grouped
 
 
 @dataclass(frozen=True)
@@ -62,10 +39,10 @@ def evaluate(
     ----------
     profiles : normalized profiles, (n, n_features), one row per well (or site).
     split : masks over the wells of ``profiles``.
-    model : scikit-learn classifier or pipeline with ``predict_proba``. One with ``reads_profiles = True`` is given
-        profiles instead of arrays (the trivial baselines). Its ``class_weight``, if any, is undone in the
-        probabilities by the change-of-priors formula (Elkan 2001, IJCAI), so that they refer to the training set's
-        class frequencies.
+    model : scikit-learn classifier or pipeline with ``predict_proba``. One with ``reads_profiles = True`` receives
+        profiles instead of arrays (:class:`harness.model.profile_model.ProfileModel`). Its ``class_weight``, if any, is
+        undone in the probabilities by the change-of-priors formula (Elkan 2001, IJCAI), so that they refer to the
+        training set's class frequencies.
     seed : from which resamples of the evaluation are derived.
     folds : what all folds of ``profiles`` share, where several are evaluated: saves time for wide profiles.
 
@@ -80,9 +57,9 @@ def evaluate(
     """
     fold = _rows(profiles, split, task)
     y = task.labels(profiles.wells)
-    known = ~np.isnan(y)
-    train, test = fold.train & known, fold.test & known
-    learner = projected(model, folds, train, known) or FullPipelineLearner(model, profiles)
+    labelled = ~np.isnan(y)
+    train, test = fold.train & labelled, fold.test & labelled
+    learner = projected(model, folds, train, labelled) or FullPipelineLearner(model, profiles)
     score, threshold = _learn(learner, train, test, y)
     held_out = _held_out(profiles.wells, np.flatnonzero(test), y)
     return Evaluation(**held_out, score=score, threshold=threshold, split=split, seed=seed)
@@ -136,8 +113,8 @@ def evaluate_groups(
     learner = make_learner(model, profiles, fold.train, fold.test, labelled, folds)
     done = Evaluated([])
     for group, y in zip(task.groups, labels.T, strict=True):
-        known = ~np.isnan(y)
-        train, test = fold.train & known, fold.test & known
+        has_label = ~np.isnan(y)
+        train, test = fold.train & has_label, fold.test & has_label
         if reason := _why_not(y[train], y[test]):
             done.declined[group] = reason
         else:
@@ -156,13 +133,8 @@ def evaluate_groups(
 
 
 def _held_out(wells: pd.DataFrame, rows: NDArray[np.intp], y: Doubles) -> dict[str, Any]:
-    """Return classes and wells of the rows that are scored, and where these stand."""
+    """Return classes, wells and row numbers of the rows that are scored."""
     return {"y": y[rows].astype(np.int8), "wells": wells.iloc[rows].reset_index(drop=True), "rows": rows}
-
-
-def grouped(task: Task) -> bool:
-    """Return whether a task has labels with names, e.g. assays, were it but one."""
-    return tuple(task.groups) != ONE_LABEL
 
 
 def _rows(profiles: Profiles, split: Split, task: Task) -> Split:
@@ -173,7 +145,7 @@ def _rows(profiles: Profiles, split: Split, task: Task) -> Split:
 
 
 def _why_not(train: Doubles, test: Doubles) -> str:
-    """Return why a label cannot be learned, or there is nothing to predict; empty where it can."""
+    """Return why a label cannot be learned or has nothing to predict; empty if it can."""
     if len(train) == 0:
         return "no labelled training wells"
     if train.min() == train.max():
@@ -188,9 +160,7 @@ def _learn(learner: Learner, train: Mask, test: Mask, y: Doubles) -> tuple[Doubl
 
 
 def _by_unit(wells: pd.DataFrame, score: Doubles, unit: str) -> tuple[NDArray[np.intp], Doubles]:
-    """Return the first row of every compound of a batch, and its mean score; every row and its own where wells are
-    scored.
-    """
+    """Return the first row of every compound of a batch and its mean score; all rows if wells are scored."""
     if unit == "plate":
         return np.arange(len(wells)), score
     number = wells.groupby(["batch", unit], sort=False).ngroup().to_numpy()

@@ -82,9 +82,9 @@ class Folds:
 
 def weigh(evaluations: Sequence[Evaluation], draws: Resamples, declined: Mapping[str, str] | None = None) -> Folds:
     """Return ``evaluations`` with their weights under ``draws``; ``declined``: the reasons of folds without one."""
-    weights, above = zip(*(draws.of(e) for e in evaluations), strict=True)
+    weights, above = zip(*(draws.weights_of(e) for e in evaluations), strict=True)
     together = _pool(evaluations)
-    return Folds(evaluations, weights, np.column_stack(above), together, draws.of(together)[0], declined or {})
+    return Folds(evaluations, weights, np.column_stack(above), together, draws.weights_of(together)[0], declined or {})
 
 
 @dataclass(frozen=True)

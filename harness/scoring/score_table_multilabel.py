@@ -1,4 +1,4 @@
-"""Scores of many labels: of each, and over them. Undefined is not zero: the reason is stored."""
+"""Scores of many labels: of each, and over them. An undefined score is not zero: it has a reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def score_groups(
     model: str = "",
     n_resamples: int = 500,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return scores of one model on all folds and all groups of a task.
+    """Return the scores of one model on all folds and all groups of a task.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ def score_groups(
         of_group[e.group].append(e)
     rows: list[dict[str, Any]] = []
     means: dict[str, dict[OverFold, _Mean]] = {m.name: defaultdict(lambda: _Mean(n_resamples)) for m in metrics}
-    for group, own in of_group.items():
+    for group, of_label in of_group.items():
         missing = {fold: reasons[group] for fold, reasons in declined.items() if group in reasons}
-        rows += _group_rows(group, own, missing, draws, metrics, means)
+        rows += _group_rows(group, of_label, missing, draws, metrics, means)
     folds = list(dict.fromkeys([e.split.name for e in evaluations] + list(declined)))
     table = pd.DataFrame(rows)
     over = [
@@ -109,7 +109,7 @@ def _group_rows(
     metrics: Sequence[Metric],
     means: Mapping[str, dict[OverFold, _Mean]],
 ) -> list[dict[str, Any]]:
-    """Return rows of one group; its resamples are added to ``means``."""
+    """Return the rows of one group and add its resamples to ``means``."""
     rows: list[dict[str, Any]] = []
     folds = weigh(evaluations, draws, declined) if evaluations else None
     for metric in metrics:

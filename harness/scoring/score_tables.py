@@ -1,4 +1,4 @@
-"""All that was predicted in a run, of every task and model, as tables of scores, resamples and predictions."""
+"""Tables of scores, resamples and predictions of a run, of every task and model."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def score_run(
     InputError : no group of a task could be evaluated.
     """
     tables, resamples, predicted = [], [], []
-    for (task, model), own in evaluations.items():
+    for (task, model), of_pair in evaluations.items():
         if grouped(tasks[task]):
             reasons = undefined.get((task, model), {})
-            answer = score_groups(own, metrics, declined=reasons, task=task, model=model, n_resamples=n_resamples)
+            answer = score_groups(of_pair, metrics, declined=reasons, task=task, model=model, n_resamples=n_resamples)
         else:
-            answer = score_table(own, metrics, task=task, model=model, n_resamples=n_resamples)
+            answer = score_table(of_pair, metrics, task=task, model=model, n_resamples=n_resamples)
         tables.append(answer[0])
         resamples.append(answer[1])
-        predicted += [table.assign(task=task, model=model) for table in predictions(own)]
+        predicted += [table.assign(task=task, model=model) for table in predictions(of_pair)]
     for (task, model), reason in declined.items():
         none = pd.DataFrame({"metric": [m.name for m in metrics], "over": Over.MEAN, "reason": reason})
         tables.append(none.assign(task=task, model=model, group="", n=0).reindex(columns=COLUMNS))

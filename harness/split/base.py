@@ -26,6 +26,7 @@ class Splitter:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    compound_disjoint: bool = False
 
     def __init__(self, *, compound_disjoint: bool = False, seed: Seed = 0) -> None:
         self.compound_disjoint = compound_disjoint

@@ -15,6 +15,7 @@ from harness.core.arrays import Doubles, Mask
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import has_role
+from harness.scoring.task import Task
 from harness.settings.annotated_types import Count, FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
 from harness.task.labels.eligible import eligible_assays
@@ -25,7 +26,7 @@ from harness.utils.text import as_key, as_list, normalize_id
 VALUES: Mapping[str, Sequence[Any]] = {"active": [1], "inactive": [0], "missing": []}
 
 
-class AssayActivity:
+class AssayActivity(Task):
     """Prediction of the activity of compounds in assays; the label of a well is that of its compound.
 
     Labels are a table of compounds x assays of 1 (active), 0 (inactive) and missing.

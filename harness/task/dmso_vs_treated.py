@@ -8,9 +8,10 @@ import pandas as pd
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
+from harness.scoring.task import Task
 
 
-class DmsoVsTreated:
+class DmsoVsTreated(Task):
     """Prediction of treated wells (positive) against negative controls; other wells take no part."""
 
     name = "dmso_vs_treated"

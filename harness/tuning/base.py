@@ -1,4 +1,4 @@
-"""What a tuner is asked and what it answers."""
+"""Tuners: the request for parameters of a model, and their result."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TRIALS = ["task", "model", "fold", "number", "value", "state", "params", "second
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRequest:
-    """Which parameters should this model have for this fold?
+    """A request for the parameters that a model should have for a fold.
 
     Attributes
     ----------
     training : normalized profiles of the fold's training wells ONLY: no held-out row is in here.
     norm, split, data, fold, task_name, model_name : names.
-    identity : what decides beside the training wells: descriptions and fingerprints of normalizer, data and split.
+    identity : descriptions and fingerprints of normalizer, data and split: results depend on them and on the wells.
     compound_disjoint : whether inner folds keep compounds apart, as the fold does.
     """
 
@@ -42,14 +42,14 @@ class TuningRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningResult:
-    """An answer.
+    """The model with the parameters that a tuner chose, and its trials.
 
     Attributes
     ----------
     model : unfitted; with the best parameters found.
     trials : columns :data:`TRIALS`: ``value`` is the mean over inner folds (of those evaluated, where pruned);
         ``params`` and ``space`` (JSON) are the values tried and their distributions; ``seconds`` of wall time.
-    best, value : what was chosen, as ``set_params`` takes it, and its value on inner folds.
+    best, value : the best parameters, as ``set_params`` takes them, and their value on inner folds.
     fitting, wall : seconds in training and predicting, and in all, of this call.
     """
 
@@ -66,7 +66,7 @@ class Tuner:
 
     Attributes
     ----------
-    active : whether there is anything to be asked; the training wells are only copied where it is.
+    active : whether parameters are chosen at all; if not, the training wells are not copied.
     log_trials : whether each trial becomes a run below the evaluation's.
     """
 
@@ -74,17 +74,17 @@ class Tuner:
     log_trials = False
 
     def check(self, models: Mapping[str, Any]) -> None:
-        """Refuse, before anything is computed, what cannot work with these models."""
+        """Refuse, before anything is computed, models and settings that cannot work."""
 
-    def tune(self, question: TuningRequest) -> TuningResult:
+    def tune(self, request: TuningRequest) -> TuningResult:
         raise NotImplementedError
 
 
 def params_signature(thing: Any) -> Any:
-    """Return class and parameters of an estimator, all the way down: what two runs of the same configuration share."""
+    """Return class and parameters of an estimator and of its parts: equal for two runs of the same configuration."""
     if isinstance(thing, list | tuple):
         return [params_signature(part) for part in thing]
     if not hasattr(thing, "get_params"):
         return repr(thing)
-    own = thing.get_params(deep=False)
-    return type(thing).__qualname__, [(key, params_signature(own[key])) for key in sorted(own)]
+    params = thing.get_params(deep=False)
+    return type(thing).__qualname__, [(key, params_signature(params[key])) for key in sorted(params)]

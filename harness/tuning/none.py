@@ -1,4 +1,4 @@
-"""Models as they are configured."""
+"""No tuning: models with their configured parameters."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from harness.tuning.base import Tuner, TuningRequest, TuningResult
 
 
 class NoTuning(Tuner):
-    """The do-nothing member: the example to copy."""
+    """A tuner that returns the model unchanged: the example to copy."""
 
     active = False
 
-    def tune(self, question: TuningRequest) -> TuningResult:
-        return TuningResult(model=question.model)
+    def tune(self, request: TuningRequest) -> TuningResult:
+        return TuningResult(model=request.model)

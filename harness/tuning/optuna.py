@@ -34,10 +34,9 @@ _DIRECTION: dict[str, Direction] = {"higher": "maximize", "lower": "minimize"}
 class Optuna(Tuner):
     """TPE with median pruning after each inner fold, on the training wells of the fold only.
 
-    The first trial is the model as it is configured, so that on the inner folds the best is never worse. What is
-    drawn follows from seed, fold, task and model, never from the normalization: all begin with the same trials and
-    have the same budget. See :class:`harness.tuning.engine.inner_cv.InnerCVObjective` for what a trial's value is,
-    and what it is not.
+    The first trial is the model as it is configured, so that on the inner folds the best is never worse. What is drawn
+    follows from seed, fold, task and model, never from the normalization: all begin with the same trials and have the
+    same budget. See :class:`harness.tuning.engine.inner_cv.InnerCVObjective` for the meaning of a trial's value.
 
     Parameters
     ----------
@@ -89,7 +88,7 @@ class Optuna(Tuner):
         self.spaces = dict(spaces or {})
 
     def check(self, models: Mapping[str, Any]) -> None:
-        """Spaces and storage can be used.
+        """Check that spaces and storage can be used.
 
         Raises
         ------
@@ -102,36 +101,34 @@ class Optuna(Tuner):
                 warnings.warn(f"model {name} has no search space conf/space/{name}.yaml: not tuned", stacklevel=2)
         open_storage(self.storage)
 
-    def tune(self, question: TuningRequest) -> TuningResult:
-        """Return the model with the best parameters on inner folds; as it is, with a warning, where nothing can be
-        tuned.
-        """
-        began, name = time.perf_counter(), question.model_name
+    def tune(self, request: TuningRequest) -> TuningResult:
+        """Return the model with the best parameters on inner folds; unchanged, with a warning, if not tunable."""
+        began, name = time.perf_counter(), request.model_name
         if not self.spaces.get(name):
-            return TuningResult(model=question.model)
-        space = space_of(name, self.spaces[name], question.model)
+            return TuningResult(model=request.model)
+        space = space_of(name, self.spaces[name], request.model)
         metric = metric_named(self.metric)
         try:
-            folds = inner_folds(question, self.inner_folds)
+            folds = inner_folds(request, self.inner_folds)
         except NotApplicable as impossible:
-            return _untuned(question, impossible.reason)
-        objective = InnerCVObjective(question.training, folds, question.task, metric, question.seed)
-        axes = (question.seed, "tuning", question.fold, question.task_name, name)
+            return _untuned(request, impossible.reason)
+        objective = InnerCVObjective(request.training, folds, request.task, metric, request.seed)
+        axes = (request.seed, "tuning", request.fold, request.task_name, name)
         place = StudyLocation(
-            absolute(self.storage), self._name(question, space, objective), axes, _DIRECTION[metric.better]
+            absolute(self.storage), self._name(request, space, objective), axes, _DIRECTION[metric.better]
         )
         study = place.open(space)
-        if there := len(finished(study, self.n_trials)):
-            _log.warning("study %s resumed, %d of %d trials were there", place.name, there, self.n_trials)
+        if n_finished := len(finished(study, self.n_trials)):
+            _log.warning("study %s resumed, %d of %d trials were there", place.name, n_finished, self.n_trials)
         fitting = 0.0
-        if there < self.n_trials:
+        if n_finished < self.n_trials:
             fitting = run_trials(StudyWorker(place, space, objective, self.n_trials, self.timeout), self.workers)
         done = finished(study, self.n_trials)
-        table = _table(done, question, space, self.metric)
-        wall = (time.perf_counter() - began) * self.workers if there < self.n_trials else 0.0
+        table = _table(done, request, space, self.metric)
+        wall = (time.perf_counter() - began) * self.workers if n_finished < self.n_trials else 0.0
         best = _best(done, study)
         if best is None:
-            return _untuned(question, f"{self.metric} is undefined in all trials")
+            return _untuned(request, f"{self.metric} is undefined in all trials")
         return TuningResult(
             model=space.candidate(best.params),
             trials=table,
@@ -141,9 +138,9 @@ class Optuna(Tuner):
             wall=wall,
         )
 
-    def _name(self, question: TuningRequest, space: Space, objective: InnerCVObjective) -> str:
-        """Return readable, and with a digest of all that decides a trial's value but the search space."""
-        q, training = question, question.training
+    def _name(self, request: TuningRequest, space: Space, objective: InnerCVObjective) -> str:
+        """Return a readable name with a digest of all that decides a trial's value but the search space."""
+        q, training = request, request.training
         digest = hashlib.sha256()
         for part in (*q.identity, params_signature(space.model), self.metric, q.seed, q.compound_disjoint):
             digest.update(repr(part).encode())
@@ -167,17 +164,15 @@ def _best(done: list[FrozenTrial], study: Study) -> FrozenTrial | None:
     return max(complete, key=lambda t: (sign * float(t.value or 0.0), -t.number), default=None)
 
 
-def _untuned(question: TuningRequest, reason: str) -> TuningResult:
-    message = f"{question.task_name}/{question.model_name}, {question.fold} held out: not tuned, {reason}"
+def _untuned(request: TuningRequest, reason: str) -> TuningResult:
+    message = f"{request.task_name}/{request.model_name}, {request.fold} held out: not tuned, {reason}"
     warnings.warn(message, stacklevel=3)
-    return TuningResult(model=question.model)
+    return TuningResult(model=request.model)
 
 
-def _table(done: list[FrozenTrial], question: TuningRequest, space: Space, metric: str) -> pd.DataFrame:
-    """Return one row per trial, as :data:`harness.tuning.base.TRIALS` names the columns; numbered without failed
-    trials.
-    """
-    names = {"task": question.task_name, "model": question.model_name, "fold": question.fold, "metric": metric}
+def _table(done: list[FrozenTrial], request: TuningRequest, space: Space, metric: str) -> pd.DataFrame:
+    """Return one row per trial, with the columns :data:`harness.tuning.base.TRIALS`; numbered without failed trials."""
+    names = {"task": request.task_name, "model": request.model_name, "fold": request.fold, "metric": metric}
     text = json.dumps({name: distribution_to_json(d) for name, d in space.distributions.items()})
     rows = [
         {

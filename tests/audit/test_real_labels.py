@@ -110,7 +110,7 @@ def test_the_interval_is_that_of_paired_resamples(ran: Any, screen: Profiles) ->
         folds = [evaluate(profiles, s, task, MODELS["logistic"]) for s in context.splits]
         held_out = context.wells
         draws = resample(held_out, n=60, seed=0)
-        weights = [draws.of(f) for f in folds]
+        weights = [draws.weights_of(f) for f in folds]
         values = np.column_stack([Auroc().values(f, w) for f, (w, _) in zip(folds, weights, strict=True)])
         drawn.append(weighted_mean(values, np.column_stack([w for _, w in weights])))
     paired, swapped = drawn[0] - drawn[1], drawn[0] - drawn[1][::-1]

@@ -11,9 +11,10 @@ from harness.core.arrays import Doubles
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
+from harness.scoring.task import Task
 
 
-class Assays:
+class Assays(Task):
     """Labels by compound from a table (index: compound), one column per assay; controls take no part."""
 
     name = "assays"

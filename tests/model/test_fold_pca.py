@@ -101,7 +101,7 @@ def test_moments_of_a_union_are_exact(screen: Profiles) -> None:
     cell[:4] = -1
     cells = FoldPartitionMoments(screen.X, cell)
     rows = (cell == 0) | (cell == 2)
-    found = cells.of(rows)
+    found = cells.for_rows(rows)
     assert found is not None
     X = screen.X[rows].astype(np.float64)
     assert found.n == len(X)
@@ -114,8 +114,8 @@ def test_moments_of_a_union_are_exact(screen: Profiles) -> None:
     np.testing.assert_allclose(found.R[np.ix_(varying, varying)], expected, atol=2e-5)
     assert not found.R[7].any()
     half = rows & (np.arange(len(rows)) % 2 == 0)
-    assert cells.of(half) is None
-    assert cells.of(np.ones(len(rows), dtype=bool)) is None
+    assert cells.for_rows(half) is None
+    assert cells.for_rows(np.ones(len(rows), dtype=bool)) is None
 
 
 def test_a_shared_evaluation_is_that_of_the_pipeline(screen: Profiles, splits: list[Split]) -> None:

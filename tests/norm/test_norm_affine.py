@@ -145,7 +145,7 @@ def test_folds_share_the_products_of_raw_wells(
     of = fold_pca_factory(lambda split: normalize(packed, DmsoAcross(exchangeable=exchangeable), split), folds)
     first, second = of(folds[0]), of(folds[1])
     assert first is not second
-    assert first.like is second.like is not None
+    assert first.base is second.base is not None
     seen = [weakref.ref(of(fold).profiles) for fold in folds]
     gc.collect()
     assert [each() for each in seen] == [None, None], "a fold's own matrix is not kept"
@@ -164,7 +164,7 @@ def test_folds_share_the_products_of_raw_wells(
 def test_left_out_wells_are_no_rescaling_where_controls_are_few(packed: Profiles) -> None:
     result = normalize(packed, DmsoAcross(), splits(packed)[0])
     assert result.rescaled is None
-    assert FoldPCA(result, splits(packed)).like is None
+    assert FoldPCA(result, splits(packed)).base is None
 
 
 def test_a_rescaling_is_not_passed_on(packed: Profiles) -> None:

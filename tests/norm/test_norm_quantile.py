@@ -138,8 +138,8 @@ def test_adapting_leaves_the_fitted_normalizer_as_it_is(screen: Any) -> None:
     plates = list(screen())
     fitted = Quantile().fit(plates)
     controls = [Plate(p.name, p.rows, p.X[p.negcon], p.wells[p.negcon].reset_index(drop=True)) for p in plates]
-    assert fitted.adapt(controls[:2]).own_.keys() == {"p10", "p9"}
-    assert fitted.own_ == {}
+    assert fitted.adapt(controls[:2]).plate_controls_.keys() == {"p10", "p9"}
+    assert fitted.plate_controls_ == {}
 
 
 def test_what_lacks_controls_or_folds_is_refused(screen: Any) -> None:

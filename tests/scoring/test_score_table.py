@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from score_schema import assert_follows_schema
 
 from harness.core.evaluation import Evaluation, Split
-from harness.core.score_schema import COLUMNS
 from harness.core.seeding import generator
 from harness.metric.auroc import Auroc
 from harness.metric.balanced_accuracy import BalancedAccuracy
@@ -91,12 +91,12 @@ def test_a_fold_in_one_batch_resamples_its_plates_and_one_over_batches_both() ->
     table = wells()
     draws = resample(table, n=30, seed=1)
     inside = next(e for e in folds(n_wells=10) if e.split.name == "b2")
-    weight, fold = draws.of(inside)
+    weight, fold = draws.weights_of(inside)
     np.testing.assert_array_equal(weight.by_plate, draws.within)
     np.testing.assert_array_equal(fold, draws.above[:, 5])
     everyone = np.ones(len(table), dtype=bool)
     across = Evaluation(np.ones(len(table), np.int8), np.ones(len(table)), 0.5, table, Split("x", ~everyone, everyone))
-    weight, fold = draws.of(across)
+    weight, fold = draws.weights_of(across)
     np.testing.assert_array_equal(weight.by_plate, draws.within * draws.above)
     np.testing.assert_allclose(fold, (draws.within * draws.above).sum(axis=1) / 11)
 
@@ -186,7 +186,7 @@ def one_class(e: Evaluation) -> Evaluation:
 def test_the_table_has_each_fold_their_mean_and_all_wells_pooled() -> None:
     evaluations = folds()
     scores, resamples = score_table(evaluations, [Auroc(), Brier()], task="t", model="m", n_resamples=60)
-    assert list(scores.columns) == COLUMNS
+    assert_follows_schema(scores)
     assert (scores["task"] == "t").all()
     assert (scores["model"] == "m").all()
     for name, metric in (("auroc", Auroc()), ("brier", Brier())):

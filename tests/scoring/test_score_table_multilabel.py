@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from assays import assay_screen
+from score_schema import assert_follows_schema
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import InputError
-from harness.core.score_schema import COLUMNS
 from harness.metric.auroc import Auroc
 from harness.metric.base_rate import BaseRate
 from harness.metric.brier import Brier
@@ -45,7 +45,7 @@ def rows(scores: pd.DataFrame, group: str, metric: str = "auroc") -> pd.DataFram
 def test_each_group_has_the_rows_that_it_has_alone(ran: tuple) -> None:
     evaluations, declined = ran
     scores, _ = score_groups(evaluations, METRICS, declined=declined, task="t", model="m", n_resamples=R)
-    assert list(scores.columns) == COLUMNS
+    assert_follows_schema(scores)
     assert set(scores["group"]) == {"", "a0", "a1", "a2", "a3", "a4", "a5"}
     for group in ("a0", "a1"):
         alone, _ = score_table([e for e in evaluations if e.group == group], METRICS, n_resamples=R)
@@ -140,7 +140,7 @@ def test_a_fold_sees_its_own_compounds_only_and_each_in_its_batch(ran: tuple) ->
     evaluations, _ = ran
     draws = draws_of(evaluations, n_resamples=R)
     e = next(e for e in evaluations if e.group == "a1" and e.split.name == "b2")
-    weight, fold = draws.of(e)
+    weight, fold = draws.weights_of(e)
     assert weight.by_plate.shape == (R, len(e.y))
     place = [list(zip(draws.batch, draws.plates, strict=True)).index(("b2", c)) for c in e.wells["compound"]]
     np.testing.assert_array_equal(weight.by_plate[:, weight.index], draws.within[:, place])

@@ -21,6 +21,7 @@ from harness.norm.all_within import AllWithin
 from harness.norm.raw import Raw
 from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan
+from harness.scoring.task import Task
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.tuning.base import TuningRequest, TuningResult
@@ -216,7 +217,7 @@ def test_what_cannot_be_tuned_stays_as_it_is_with_a_warning(screen: Screen, stor
         Optuna(storage=storage).check({"lr": question.model})
 
 
-class Two:
+class Two(Task):
     """Two labels: whether a well is treated, and one that no fold knows."""
 
     name, unit, groups = "two", "plate", ("known", "never")

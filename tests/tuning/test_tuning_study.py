@@ -35,17 +35,17 @@ class Parabola:
     def __init__(self) -> None:
         self.seen: list[float] = []
 
-    def running(self, model: Any) -> Iterator[float]:
+    def partial_means(self, model: Any) -> Iterator[float]:
         self.seen.append(model.C)
         for fold in self.folds:
             yield -abs(model.C - 0.1) - (not model.fit_intercept) - 0.1 * fold
 
 
 class Undefined(Parabola):
-    def running(self, model: Any) -> Iterator[float]:
+    def partial_means(self, model: Any) -> Iterator[float]:
         if len(self.seen) == 1:
             raise NotApplicable("no call")
-        yield from super().running(model)
+        yield from super().partial_means(model)
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,13 @@ def worker_factory(_url: str, request: pytest.FixtureRequest) -> Callable[..., S
 
 
 def _params(worker: StudyWorker) -> list[Any]:
-    return [(t.params, t.state, t.value) for t in finished(worker.place.open(SPACE), 1000)]
+    return [(t.params, t.state, t.value) for t in finished(worker.location.open(SPACE), 1000)]
 
 
 def test_the_first_trial_is_the_default_and_hopeless_ones_end_early(work: Work) -> None:
     worker = work(14)
     worker.run()
-    trials = finished(worker.place.open(SPACE), 1000)
+    trials = finished(worker.location.open(SPACE), 1000)
     assert trials[0].params == SPACE.default
     assert len(trials) == 14
     pruned = [t for t in trials if t.state == TrialState.PRUNED]
@@ -84,14 +84,14 @@ def test_the_first_trial_is_the_default_and_hopeless_ones_end_early(work: Work) 
 def test_resumed_is_as_if_never_interrupted(work: Work) -> None:
     work(13).run()
     work(4, study="parts").run()
-    lost = work(5, study="parts").place.open(SPACE)
+    lost = work(5, study="parts").location.open(SPACE)
     trial = lost.ask(SPACE.distributions)
     trial.set_user_attr("process", [socket.gethostname(), str(_dead()), "gone"])
     again = work(13, study="parts")
     again.run()
     assert _params(again) == _params(work(13))
     assert len(again.objective.seen) == 9
-    states = [t.state for t in again.place.open(SPACE).trials]
+    states = [t.state for t in again.location.open(SPACE).trials]
     assert states.count(TrialState.FAIL) == 1
     assert TrialState.RUNNING not in states
     again.run()
@@ -108,7 +108,7 @@ def _dead() -> int:
 
 
 def test_a_default_that_was_lost_is_tried_again(work: Work) -> None:
-    study = work(3).place.open(SPACE)
+    study = work(3).location.open(SPACE)
     trial = study.ask(SPACE.distributions)
     trial.set_user_attr("process", [socket.gethostname(), str(_dead()), "gone"])
     worker = work(3)
@@ -118,7 +118,7 @@ def test_a_default_that_was_lost_is_tried_again(work: Work) -> None:
 
 
 def test_trials_of_living_processes_are_left_alone(work: Work) -> None:
-    study = work(3).place.open(SPACE)
+    study = work(3).location.open(SPACE)
     for owner in ([socket.gethostname(), str(os.getppid()), start_time(os.getppid())], ["another host", "1", "x"]):
         study.ask(SPACE.distributions).set_user_attr("process", owner)
     fail_lost(study)
@@ -129,7 +129,7 @@ def test_several_at_once_make_exactly_so_many_trials(work: Work) -> None:
     workers = [work(17) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(StudyWorker.run, workers))
-    study = workers[0].place.open(SPACE)
+    study = workers[0].location.open(SPACE)
     assert len(finished(study, 1000)) == 17
     assert {t.state for t in study.trials} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
     assert sum(len(worker.objective.seen) for worker in workers) == 17
@@ -153,26 +153,26 @@ def test_draws_follow_from_the_axes_and_differ_between_parameters_and_trials() -
 def test_a_time_limit_leaves_the_default(work: Work) -> None:
     worker = work(10, seconds=1e-9)
     worker.run()
-    assert [t.params for t in finished(worker.place.open(SPACE), 10)] == [SPACE.default]
+    assert [t.params for t in finished(worker.location.open(SPACE), 10)] == [SPACE.default]
 
 
 def test_an_undefined_value_costs_a_trial_and_is_never_the_best(work: Work) -> None:
     worker = work(3, Undefined())
     worker.run()
-    trials = finished(worker.place.open(SPACE), 10)
+    trials = finished(worker.location.open(SPACE), 10)
     assert [t.state for t in trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED]
     assert trials[1].user_attrs["undefined"] == "no call"
 
 
 def test_an_error_fails_its_trial_and_goes_on(work: Work) -> None:
     class Broken(Parabola):
-        def running(self, _: Any) -> Iterator[float]:
+        def partial_means(self, _: Any) -> Iterator[float]:
             raise ZeroDivisionError
 
     worker = work(3, Broken())
     with pytest.raises(ZeroDivisionError):
         worker.run()
-    assert worker.place.open(SPACE).trials[0].state == TrialState.FAIL
+    assert worker.location.open(SPACE).trials[0].state == TrialState.FAIL
 
 
 def test_another_space_is_refused_with_both_ways_out(work: Work) -> None:
@@ -181,7 +181,7 @@ def test_another_space_is_refused_with_both_ways_out(work: Work) -> None:
     other = space_of("lr", {**ENTRIES, "C": {**ENTRIES["C"], "high": 5.0}}, LogisticRegression(C=0.5))
     said = r"C was 0.0001 to 10.0 \(log\) and is 0.0001 to 5.0.*tuning.study=NEWNAME.*optuna delete-study --storage"
     with pytest.raises(InputError, match=said):
-        worker.place.open(other)
+        worker.location.open(other)
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/file/o.db", "nonsense://x", "not an address", "mysql://u@127.0.0.1:1/x"])

@@ -35,7 +35,7 @@ def strong_wells(evaluations: Sequence[Evaluation], *, n_resamples: int) -> tupl
     draws = draws_of(folds, n_resamples=n_resamples)
     values, resampled, above, noise = [], [], [], []
     for fold in folds:
-        weights, weight_of_fold = draws.of(fold)
+        weights, weight_of_fold = draws.weights_of(fold)
         limit, chance, variance = _limit(fold)
         values.append(float(_beyond(fold, limit, chance, BootstrapWeights.once(len(fold.y)))[0]))
         resampled.append(_beyond(fold, limit, chance, weights))

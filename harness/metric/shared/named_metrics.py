@@ -18,14 +18,14 @@ def metric_named(name: str) -> Metric:
     ------
     InputError : there is none; the message lists those there are.
     """
-    known = sorted(module.name for module in pkgutil.iter_modules(harness.metric.__path__))
-    if name in known:
+    names = sorted(module.name for module in pkgutil.iter_modules(harness.metric.__path__))
+    if name in names:
         module = importlib.import_module(f"harness.metric.{name}")
-        for _, found in inspect.getmembers(module, inspect.isclass):
-            if issubclass(found, Metric) and getattr(found, "name", None) == name:
-                made: Metric = found()
-                return made
-    raise InputError(f"there is no metric {name!r}; choose one of {', '.join(k for k in known if k not in _OTHERS)}")
+        for _, cls in inspect.getmembers(module, inspect.isclass):
+            if issubclass(cls, Metric) and cls.name == name:
+                metric: Metric = cls()
+                return metric
+    raise InputError(f"there is no metric {name!r}; choose one of {', '.join(k for k in names if k not in _OTHERS)}")
 
 
 _OTHERS = ("base", "named")

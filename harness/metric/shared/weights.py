@@ -1,4 +1,4 @@
-"""Wells counted several times over: the weights under which a metric is taken again."""
+"""Weights of wells under which a metric is computed again: how often a resample draws each well."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class BootstrapWeights:
 
     @classmethod
     def once(cls, n: int) -> BootstrapWeights:
-        """Return every well counted once: a single draw."""
+        """Return weights that count every well once: a single draw."""
         return cls(np.ones((1, 1)), np.zeros(n, dtype=np.intp))
 
     def total(self, x: Doubles) -> Doubles:
-        """Return weighted sum of x (n,) or of each column of x (n, m): (R,) or (R, m)."""
+        """Return the weighted sum of x (n,) or of each column of x (n, m): (R,) or (R, m)."""
         sums = np.zeros((self.by_plate.shape[1], *x.shape[1:]))
         np.add.at(sums, self.index, x)
         return np.asarray(self.by_plate @ sums)
 
     def blocks(self) -> Iterator[Doubles]:
-        """Yield weights of the wells, a few draws at a time, in order: (<= R, n)."""
+        """Yield the weights of the wells, a few draws at a time, in order: (<= R, n)."""
         step = max(1, _BLOCK // max(1, len(self.index)))
         for start in range(0, len(self.by_plate), step):
             yield self.by_plate[start : start + step][:, self.index]

@@ -1,4 +1,4 @@
-"""A design matrix of wells-table columns, and least squares beside one intercept per batch."""
+"""A design matrix from columns of the wells table, and least squares with one intercept per batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Design:
     scale: Doubles
 
     def matrix(self, wells: pd.DataFrame) -> Doubles:
-        """Return (n, p) float64; rows of empty wells may lack values: they get the mean.
+        """Return the design (n, p) in float64; rows of empty wells may lack values, which are set to the mean.
 
         Raises
         ------
@@ -41,9 +41,9 @@ class Design:
         bad = np.flatnonzero(missing.any(axis=1) & (wells["role"] != "empty").to_numpy())
         if len(bad):
             row = wells.iloc[bad[0]]
-            found = {c: row[c] for c in self.columns}
+            values = {c: row[c] for c in self.columns}
             raise InputError(
-                f"covariates: plate {row['plate']!r} well {row['well']!r} has {found}: a missing value, or a level "
+                f"covariates: plate {row['plate']!r} well {row['well']!r} has {values}: a missing value, or a level "
                 "that no training row has; drop that covariate (norm.covariates) or the wells"
             )
         C[missing] = 0.0
@@ -66,7 +66,7 @@ def learn(columns: Sequence[str], wells: pd.DataFrame) -> Design:
 
 
 def coefficients(design: Design, tables: Sequence[pd.DataFrame], plates: Iterable[Plate]) -> Doubles:
-    """Return least squares of the features on the design and one intercept per batch: (p, G), one pass over the plates.
+    """Return the least-squares coefficients (p, G) of the features on the design and an intercept per batch; one pass.
 
     ``tables`` holds the filled rows of each plate's wells.
 
@@ -127,7 +127,7 @@ def _check_column(column: str, wells: pd.DataFrame) -> None:
 
 
 def _separates(controls: pd.Series, others: pd.Series) -> bool:
-    """No level in common, or (numbers) no overlap of the ranges."""
+    """Return whether batches share no level of a column, or no part of its range if it holds numbers."""
     if _numeric(controls):
         return bool(controls.max() < others.min() or others.max() < controls.min())
     return set(controls.astype(str)).isdisjoint(others.astype(str))
@@ -138,7 +138,7 @@ def _numeric(values: pd.Series) -> bool:
 
 
 def _encode(columns: Sequence[str], levels: dict[str, list[str]], wells: pd.DataFrame) -> Doubles:
-    """Return raw design (n, p), NaN where a value is missing or a level is unknown."""
+    """Return the raw design (n, p), NaN if a value is missing or a level is unknown."""
     parts = [np.empty((len(wells), 0))]
     for column in columns:
         if column not in wells:

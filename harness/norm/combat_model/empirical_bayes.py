@@ -42,14 +42,12 @@ class Prior:
 
 
 def prior_of(gamma: Doubles, delta: Doubles) -> Prior:
-    """Return the prior whose moments are those of the estimates, over all their elements (at least two; divisor n -
-    1).
-    """
+    """Return the prior with the moments of the estimates, over all their elements (at least two; divisor n - 1)."""
     return Prior(float(gamma.mean()), float(gamma.var(ddof=1)), float(delta.mean()), float(delta.var(ddof=1)))
 
 
 def parametric(hat: Effect, prior: Prior) -> Effect:
-    """Return posterior mode by fixed-point iteration; no pass over the data per iteration.
+    """Return the posterior mode by fixed-point iteration; no pass over the data per iteration.
 
     g* = (n t2 g^ + d* g_) / (n t2 + d*), d* = (b + SS / 2) / (n / 2 + a - 1), SS = (n - 1) d^ + n (g^ - g*)^2.
 
@@ -75,8 +73,7 @@ def parametric(hat: Effect, prior: Prior) -> Effect:
 
 
 def nonparametric(hat: Effect) -> Effect:
-    """Return posterior means under the empirical distribution of the *other* features' estimates, O(G^2), at least 2
-    features.
+    """Return the posterior means under the distribution of the *other* features' estimates, O(G^2); 2 features or more.
 
     g*_i = sum_k w_ik g^_k and d*_i = sum_k w_ik d^_k over k != i, where w_i is the softmax over k of
     -n/2 [log d^_k + (v_i + (g^_i - g^_k)^2) / d^_k], v_i = d^_i (n - 1) / n: the likelihood of the rows of feature i

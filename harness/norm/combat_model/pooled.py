@@ -1,4 +1,4 @@
-"""What the batches of a screen have in common, and the estimates of one batch relative to it."""
+"""Location and scale that the batches of a screen share, and the estimates of one batch relative to them."""
 
 from __future__ import annotations
 
@@ -14,56 +14,55 @@ from harness.numerics.moments import Moments
 
 @dataclass(frozen=True)
 class Pooled:
-    """Mean ``alpha`` and residual sd ``sigma`` of the features, and which are adjusted (``kept``), each (G,).
+    """Mean ``alpha`` and residual sd ``sigma`` of the features, and which are adjusted (``usable``), each (G,).
 
     Features that are not kept have alpha 0 and sigma 1. ``mean_only``: every batch has variance 1.
     """
 
     alpha: Doubles
     sigma: Doubles
-    kept: Mask
+    usable: Mask
     mean_only: bool
 
     def estimate(self, batch: Moments) -> Effect:
-        """Return mean and variance of a batch in units of sigma, for the kept features."""
-        kept, n = self.kept, float(np.ravel(batch.n)[0])
-        gamma = (batch.mean[kept] - self.alpha[kept]) / self.sigma[kept]
-        delta = np.ones_like(gamma) if self.mean_only else batch.M2[kept] / (n - 1) / self.sigma[kept] ** 2
+        """Return mean and variance of a batch in units of sigma, for the usable features."""
+        usable, n = self.usable, float(np.ravel(batch.n)[0])
+        gamma = (batch.mean[usable] - self.alpha[usable]) / self.sigma[usable]
+        delta = np.ones_like(gamma) if self.mean_only else batch.M2[usable] / (n - 1) / self.sigma[usable] ** 2
         return Effect(n, gamma, delta)
 
     def estimate_from(self, controls: Moments, trained: Trained) -> Effect:
-        """Return the same for a batch of which only ``controls`` are read, from where training controls lie once
-        corrected.
+        """Return the same for a batch of which only ``controls`` are read, relative to the corrected training controls.
 
         A control is alpha + sigma (gamma + sqrt(delta) z) with z of the mean and variance of ``trained``; delta is 1
         where :meth:`without_scale` says so.
         """
-        seen, kept = self.estimate(controls), self.kept
-        known = ~self.without_scale(controls, trained)[kept] & (not self.mean_only)
+        seen, usable = self.estimate(controls), self.usable
+        scaled = ~self.without_scale(controls, trained)[usable] & (not self.mean_only)
         delta = np.ones_like(seen.delta)
-        np.divide(seen.delta, trained.variance[kept], out=delta, where=known)
-        return Effect(seen.n, seen.gamma - np.sqrt(delta) * trained.mean[kept], delta)
+        np.divide(seen.delta, trained.variance[usable], out=delta, where=scaled)
+        return Effect(seen.n, seen.gamma - np.sqrt(delta) * trained.mean[usable], delta)
 
     def without_scale(self, controls: Moments, trained: Trained) -> Mask:
-        """Return kept features that have no variance among ``controls``, or had none among those of training, (G,)."""
-        return np.asarray(self.kept & ((controls.sd == 0) | (trained.variance == 0)))
+        """Return usable features without variance among ``controls``, or among the controls of training, (G,)."""
+        return np.asarray(self.usable & ((controls.sd == 0) | (trained.variance == 0)))
 
     def effects(self, batches: list[Effect]) -> tuple[Doubles, Doubles]:
-        """Return gamma and delta of all features, (k, G): 0 and 1 where a feature is not kept."""
-        gamma, delta = np.zeros((len(batches), len(self.kept))), np.ones((len(batches), len(self.kept)))
+        """Return gamma and delta of all features, (k, G): 0 and 1 for features that are not usable."""
+        gamma, delta = np.zeros((len(batches), len(self.usable))), np.ones((len(batches), len(self.usable)))
         for i, effect in enumerate(batches):
-            gamma[i, self.kept], delta[i, self.kept] = effect.gamma, effect.delta
+            gamma[i, self.usable], delta[i, self.usable] = effect.gamma, effect.delta
         return gamma, delta
 
     def centred(
         self, batches: Moments, gamma: Doubles, delta: Doubles, reference: int | None
     ) -> tuple[Pooled, Doubles, Doubles]:
-        """Return this, gamma and delta (k, G) so that features that are not kept lose the means of the batches.
+        """Return this, gamma and delta (k, G) so that features that are not usable lose the means of the batches.
 
-        They come to lie at 0, or at the mean of the ``reference`` batch, which stays as it is. Where another batch has
+        They come to lie at 0, or at the mean of the ``reference`` batch, which does not change. Where another batch has
         no variance delta is infinite: every value becomes that level, to the bit.
         """
-        free = ~self.kept
+        free = ~self.usable
         level = np.zeros(len(free)) if reference is None else batches.mean[reference]
         alpha = np.where(free, level, self.alpha)
         constant = free & (batches.sd == 0) & (np.arange(len(gamma)) != reference)[:, None]
@@ -71,8 +70,8 @@ class Pooled:
         return replace(self, alpha=alpha), gamma, np.where(constant, np.inf, delta)
 
     def centred_on_controls(self, controls: Moments, trained: Trained, gamma: Doubles) -> Doubles:
-        """Return gamma (k, G) of a batch of which only ``controls`` are read: they land where those of training did."""
-        return np.where(self.kept, gamma, controls.mean - self.alpha - trained.mean)
+        """Return gamma (k, G) of a batch of which only ``controls`` are read, so that they match those of training."""
+        return np.where(self.usable, gamma, controls.mean - self.alpha - trained.mean)
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Trained:
 
 
 def check_batches(batches: dict[str, Moments], reference: str | None, *, mean_only: bool) -> None:
-    """InputError for fewer than two batches, a batch of too few rows, or no reference batch among them."""
+    """Refuse fewer than two batches, a batch of too few rows, or an absent reference batch (InputError)."""
     if len(batches) < 2:
         raise InputError(
             f"ComBat: the rows to fit on lie in one batch, {list(batches)}, at least 2 are needed; check batch, "
@@ -105,8 +104,7 @@ def check_batches(batches: dict[str, Moments], reference: str | None, *, mean_on
 
 
 def pool(batches: Moments, reference: int | None, *, mean_only: bool) -> Pooled:
-    """Return alpha is the mean of all rows and sigma^2 their variance within batches (divisor N), or those of one
-    batch.
+    """Return the mean (alpha) and the variance within batches (sigma^2, divisor N) of all rows, or those of one batch.
 
     A feature that is constant in some batch (with ``mean_only``: in all, or in the reference) is not kept.
 
@@ -126,17 +124,17 @@ def pool(batches: Moments, reference: int | None, *, mean_only: bool) -> Pooled:
         alpha, variance = (batches.n * batches.mean).sum(axis=0) / n, M2.sum(axis=0) / n
     else:
         alpha, variance = batches.mean[reference], M2[reference] / batches.n[reference]
-    kept = (variance > 0) & (mean_only | alive.all(axis=0))
-    if kept.sum() < 2:
+    usable = (variance > 0) & (mean_only | alive.all(axis=0))
+    if usable.sum() < 2:
         raise InputError(
-            f"ComBat: {int(kept.sum())} of {len(kept)} features vary within every batch, at least 2 are needed for "
+            f"ComBat: {int(usable.sum())} of {len(usable)} features vary within every batch, at least 2 are needed for "
             "the priors; check data.features"
         )
-    return Pooled(np.where(kept, alpha, 0.0), np.where(kept, np.sqrt(variance), 1.0), kept, mean_only)
+    return Pooled(np.where(usable, alpha, 0.0), np.where(usable, np.sqrt(variance), 1.0), usable, mean_only)
 
 
 def train(pooled: Pooled, controls: Moments, gamma: Doubles, delta: Doubles) -> Trained:
-    """Where the controls of the training batches lie once corrected: controls (B, G) with n (B, 1)."""
+    """Return the statistics of the corrected controls of the training batches: controls (B, G) with n (B, 1)."""
     n = int(controls.n.sum())
     Z = ((controls.mean - pooled.alpha) / pooled.sigma - gamma) / np.sqrt(delta)
     M2 = np.where(controls.sd > 0, controls.M2, 0.0) / pooled.sigma**2 / delta

@@ -71,7 +71,7 @@ class CrossFitted(Normalizer):
 
     @property
     def _folds_read(self) -> list[list[int]]:
-        """For each set of statistics the folds that it reads."""
+        """The folds that each set of statistics reads."""
         if not self.exchangeable:
             return [[0]]
         return [[g for g in range(self.n_folds) if g != f] for f in range(self.n_folds)]

@@ -23,11 +23,11 @@ FEW_CONTROLS = 8
 
 
 class FewControlsWarning(UserWarning):
-    """So few controls on a plate that their scale is noisy."""
+    """A plate has so few controls that their scale is noisy."""
 
 
 def control_wells(plate: Plate) -> list[str]:
-    """Return sorted names of the plate's negative control wells."""
+    """Return the sorted names of the plate's negative control wells."""
     wells = plate.facts.cached("control wells", lambda: tuple(sorted(plate.wells.loc[plate.negcon, "well"].unique())))
     return list(wells)
 

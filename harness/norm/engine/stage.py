@@ -37,7 +37,7 @@ def check_finite(Z: Floats, plate: Plate, features: Sequence[str]) -> None:
 
 
 class FittedStage:
-    """A stage whose training is over, and the plates before it: fits or adapts it for the plate that is transformed.
+    """A stage after training, and the plates before it: fits or adapts the stage for the plate that is transformed.
 
     The fit of a batch is computed once, that of a plate whenever the plate is transformed.
     """

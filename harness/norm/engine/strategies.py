@@ -35,7 +35,7 @@ WellRows = Iterator[tuple[slice, Floats]]
 
 
 def aggregate_unchanged(profiles: Profiles, aggregate: str) -> Profiles:
-    """Aggregate a screen of images that the method leaves as it is.
+    """Aggregate a screen of images that the method does not change.
 
     The numbers are those of :func:`normalize_sites`: the same sites are aggregated by the same function. A packed
     screen keeps its raw wells on the disk, so that the images are read once for all runs.

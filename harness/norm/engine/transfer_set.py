@@ -1,4 +1,4 @@
-"""Maps between two batches from transfer standards: what was measured in both.
+"""Maps between two batches from transfer standards: compounds and controls measured in both.
 
 A map takes scores x (n, k) to ``mean_ref + (x - mean) (I + change)``; a ridge penalty holds ``change`` (k, k) at 0.
 """
@@ -22,7 +22,7 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class Controls:
-    """Of the control wells of a batch: number, mean (k,), quantiles about it (9, k), covariance (k, k)."""
+    """Statistics of the control wells of a batch: number, mean (k,), quantiles about it (9, k), covariance (k, k)."""
 
     n: int
     mean: Doubles
@@ -32,7 +32,7 @@ class Controls:
 
 @dataclass(frozen=True)
 class Transfer:
-    """From a batch to the reference batch: ``mean``, ``mean_ref`` (k,) and ``change`` (k, k)."""
+    """A map from a batch to the reference batch: ``mean``, ``mean_ref`` (k,) and ``change`` (k, k)."""
 
     mean: Doubles
     mean_ref: Doubles
@@ -45,51 +45,50 @@ class Transfer:
 
 @dataclass(frozen=True)
 class TransferSet:
-    """A batch's controls ``own`` and the reference's ``ref``; c compounds of both, minus controls, by name.
+    """The controls of a batch (``source``) and of the ``reference`` batch, and c compounds of both, minus controls.
 
     ``A`` in the batch, ``B`` in the reference, (c, k) each; ``n`` and ``n_ref`` (c,): in how many wells.
     """
 
-    own: Controls
-    ref: Controls
+    source: Controls
+    reference: Controls
     A: Doubles
     B: Doubles
     n: Doubles
     n_ref: Doubles
 
     def equations(self, rows: NDArray[np.int64] | slice = slice(None)) -> tuple[Doubles, Doubles, float]:
-        """Return H and R (k, k) of H change = R, from the controls and the compounds in ``rows``; the unit of the
-        penalty.
+        """Return H and R (k, k) of H change = R, from controls and the compounds in ``rows``, and the penalty's unit.
 
         Controls pair by rank, axis by axis, since no well of one batch is a well of the other: quantiles of one axis
         against the same quantiles in the reference, which sets a gain per axis and no rotation. Compounds pair by name.
         The noise of their means is taken out of H (errors in variables; Fuller 1987, "Measurement error models"): a
         plain regression of noisy on noisy wells would shrink every effect.
         """
-        a, b = self.own.quantiles, self.ref.quantiles
-        weight = self.own.n / len(QUANTILES)
+        a, b = self.source.quantiles, self.reference.quantiles
+        weight = self.source.n / len(QUANTILES)
         H, cross = np.diag(weight * (a * a).sum(axis=0)), np.diag(weight * (a * b).sum(axis=0))
         unit = np.trace(H)
         A, w = self.A[rows], self.weights[rows]
         if len(A):
             raw = (A.T * w) @ A
             unit += np.trace(raw)
-            values, vectors = np.linalg.eigh(raw - (w / self.n[rows]).sum() * self.own.noise)
+            values, vectors = np.linalg.eigh(raw - (w / self.n[rows]).sum() * self.source.noise)
             H += (vectors * np.maximum(values, 0)) @ vectors.T
             cross += (A.T * w) @ self.B[rows]
         return H, cross - H, float(unit) / len(H)
 
     @property
     def weights(self) -> Doubles:
-        """Of the compounds, (c,), in wells: the harmonic mean of both batches."""
+        """Weights of the compounds, (c,), in wells: the harmonic mean of both batches."""
         return 2 * self.n * self.n_ref / (self.n + self.n_ref)
 
     def transfer(self, penalty: float) -> Transfer:
         """Return the map from all standards."""
-        return Transfer(self.own.mean, self.ref.mean, _solve(*self.equations(), penalty))
+        return Transfer(self.source.mean, self.reference.mean, _solve(*self.equations(), penalty))
 
     def errors_on_compounds(self) -> Doubles:
-        """For each of :data:`PENALTIES` the squared distance of compounds to the reference's, mapped by the others."""
+        """Return, by :data:`PENALTIES`, the squared distance of compounds to the reference's, mapped by the others."""
         number, total = np.arange(len(self.A)), np.zeros(len(PENALTIES))
         for fold in range(_FOLDS):
             out = number % _FOLDS == fold
@@ -98,11 +97,11 @@ class TransferSet:
                 total[i] += self.weights[out] @ ((A + A @ _solve(*equations, penalty) - B) ** 2).sum(axis=1)
         return total
 
-    def errors_on_controls(self, own: Doubles, ref: Doubles) -> Doubles:
-        """For each of :data:`PENALTIES` the squared distance of quantiles ``own`` (9, k), mapped, to ``ref``."""
+    def errors_on_controls(self, source: Doubles, reference: Doubles) -> Doubles:
+        """Return, by :data:`PENALTIES`, the squared distance of mapped quantiles ``source`` (9, k) to ``reference``."""
         equations = self.equations()
         gains = [1 + np.diag(_solve(*equations, penalty)) for penalty in PENALTIES]
-        return np.array([((own * gain - ref) ** 2).sum() for gain in gains])
+        return np.array([((source * gain - reference) ** 2).sum() for gain in gains])
 
 
 def _solve(H: Doubles, R: Doubles, unit: float, penalty: float) -> Doubles:
@@ -111,33 +110,35 @@ def _solve(H: Doubles, R: Doubles, unit: float, penalty: float) -> Doubles:
 
 
 def controls_of(scores: Doubles) -> Controls:
-    """Return statistics of control wells, from their scores (n, k), n >= 2."""
+    """Return the statistics of control wells from their scores (n, k), n >= 2."""
     mean = scores.mean(axis=0)
     centred = scores - mean
     return Controls(len(scores), mean, np.quantile(centred, QUANTILES, axis=0), centred.T @ centred / (len(scores) - 1))
 
 
-def standards(own: Controls, ref: Controls, compounds: pd.DataFrame, compounds_ref: pd.DataFrame) -> TransferSet:
-    """From controls and :func:`means_by_compound` of a batch and of the reference."""
+def standards(
+    source: Controls, reference: Controls, compounds: pd.DataFrame, compounds_ref: pd.DataFrame
+) -> TransferSet:
+    """Return the transfer standards of a batch, from controls and :func:`means_by_compound` of both batches."""
     shared = sorted(set(compounds.index) & set(compounds_ref.index))
     both = [table.loc[shared] for table in (compounds, compounds_ref)]
     (A, n), (B, n_ref) = ((t.drop(columns="n").to_numpy(np.float64), t["n"].to_numpy(np.float64)) for t in both)
-    return TransferSet(own, ref, A - own.mean, B - ref.mean, n, n_ref)
+    return TransferSet(source, reference, A - source.mean, B - reference.mean, n, n_ref)
 
 
-def controls_only(own: Controls, ref: Controls) -> TransferSet:
-    none, empty = np.empty((0, len(own.mean))), np.empty(0)
-    return TransferSet(own, ref, none, none, empty, empty)
+def controls_only(source: Controls, reference: Controls) -> TransferSet:
+    none, empty = np.empty((0, len(source.mean))), np.empty(0)
+    return TransferSet(source, reference, none, none, empty, empty)
 
 
 def means_by_compound(scores: Doubles, compound: pd.Series[str]) -> pd.DataFrame:
-    """Return mean scores of each compound, and the number of its wells in column ``n``."""
+    """Return the mean scores of each compound, and the number of its wells in column ``n``."""
     grouped = pd.DataFrame(scores).groupby(compound.to_numpy())
     return grouped.mean().assign(n=grouped.size())
 
 
 def quantiles_by_batch(scores: Doubles, wells: pd.DataFrame) -> dict[str, Doubles]:
-    """For each batch of two wells or more, the quantiles of their scores about their mean."""
+    """Return, for each batch of two wells or more, the quantiles of their scores about their mean."""
     by_batch = {b: scores[(wells["batch"] == b).to_numpy()] for b in wells["batch"].unique()}
     return {b: controls_of(part).quantiles for b, part in by_batch.items() if len(part) >= 2}
 
@@ -145,11 +146,11 @@ def quantiles_by_batch(scores: Doubles, wells: pd.DataFrame) -> dict[str, Double
 def by_batch(
     scores: Doubles, wells: pd.DataFrame, enough: Callable[[str, Doubles], Controls]
 ) -> dict[str, tuple[Controls, pd.DataFrame]]:
-    """For each batch its controls and the means of its compounds."""
-    found = {}
+    """Return the controls and the means of the compounds of each batch."""
+    statistics = {}
     for batch in sorted(wells["batch"].unique()):
         rows = (wells["batch"] == batch).to_numpy()
         named = rows & wells["compound"].notna().to_numpy()
         controls = scores[rows & wells["control"].to_numpy()]
-        found[batch] = enough(batch, controls), means_by_compound(scores[named], wells.loc[named, "compound"])
-    return found
+        statistics[batch] = enough(batch, controls), means_by_compound(scores[named], wells.loc[named, "compound"])
+    return statistics

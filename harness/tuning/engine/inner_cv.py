@@ -19,8 +19,8 @@ from harness.split.base import deal_into_folds, hold_out, separate_compounds
 from harness.tuning.base import TuningRequest
 
 
-def inner_folds(question: TuningRequest, most: int) -> list[Split]:
-    """Return folds over the training wells that hold out whole batches, or plates where one batch is left.
+def inner_folds(request: TuningRequest, most: int) -> list[Split]:
+    """Return folds over the training wells that hold out whole batches, or plates if only one batch is left.
 
     One group of wells each, or ``most`` folds of several groups where there are more.
 
@@ -28,18 +28,18 @@ def inner_folds(question: TuningRequest, most: int) -> list[Split]:
     ------
     NotApplicable : one plate only, or no fold has both classes on both sides.
     """
-    wells = question.training.wells
+    wells = request.training.wells
     column = "batch" if len(pd.unique(wells["batch"])) > 1 else "plate"
     names = list(pd.unique(wells[column]))
     if len(names) < 2:
         raise NotApplicable("the training wells lie on one plate: no inner folds")
     groups = {str(name): [name] for name in names}
     if len(names) > most:
-        groups = deal_into_folds(names, most, question.seed, "inner folds", question.fold)
+        groups = deal_into_folds(names, most, request.seed, "inner folds", request.fold)
     folds = hold_out(wells, column, groups)
-    if question.compound_disjoint:
-        folds = (separate_compounds(fold, wells, question.seed) for fold in folds)
-    usable = [fold for fold in folds if _usable(question.task, wells, fold)]
+    if request.compound_disjoint:
+        folds = (separate_compounds(fold, wells, request.seed) for fold in folds)
+    usable = [fold for fold in folds if _usable(request.task, wells, fold)]
     if not usable:
         raise NotApplicable(f"no inner fold by {column} has both classes on both sides")
     return usable
@@ -54,8 +54,8 @@ def _usable(task: Task, wells: pd.DataFrame, fold: Split) -> bool:
     labels = task.labels(wells).reshape(len(wells), -1)
 
     def both(rows: Mask) -> Mask:
-        found: Mask = (labels[rows] == 1).any(axis=0) & (labels[rows] == 0).any(axis=0)
-        return found
+        both_classes: Mask = (labels[rows] == 1).any(axis=0) & (labels[rows] == 0).any(axis=0)
+        return both_classes
 
     return bool((both(fold.train) & both(fold.test)).any())
 
@@ -75,8 +75,8 @@ class InnerCVObjective:
     metric: Metric
     seed: int
 
-    def running(self, model: Any) -> Iterator[float]:
-        """Yield mean over the inner folds so far, after each.
+    def partial_means(self, model: Any) -> Iterator[float]:
+        """Yield the mean over the inner folds so far, after each.
 
         Raises
         ------
@@ -88,10 +88,10 @@ class InnerCVObjective:
             yield float(np.mean(values))
 
     def _value(self, model: Any, fold: Split) -> float:
-        """Return mean over the labels that the metric is defined for."""
-        answer = evaluate_groups(self.profiles, fold, self.task, model, seed=self.seed)
+        """Return the mean over the labels that the metric is defined for."""
+        evaluated = evaluate_groups(self.profiles, fold, self.task, model, seed=self.seed)
         values, reason = [], ""
-        for evaluation in answer.evaluations:
+        for evaluation in evaluated.evaluations:
             try:
                 values.append(self.metric(evaluation))
             except NotApplicable as undefined:

@@ -1,4 +1,4 @@
-"""Tree-structured Parzen estimators without a memory of their own."""
+"""Tree-structured Parzen estimators without state of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters to choose from: a mapping, as yamls give it, checked against its model."""
+"""Search spaces: mappings, as read from yamls, checked against their model."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Bundles = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Space:
-    """What one model may be.
+    """The search space of one model.
 
     Attributes
     ----------
     distributions : by name of the choice.
     bundles : for choices that set several parameters together, what each alternative sets.
-    default : the choices that leave the model as it is.
+    default : the choices that do not change the model.
     """
 
     model: Any
@@ -46,16 +46,16 @@ class Space:
 
     @property
     def stored(self) -> dict[str, str]:
-        """The space as text, to be kept with its study and compared: by name of the choice."""
+        """The space as text, stored with its study and compared: by name of the choice."""
         texts = {name: distribution_to_json(distribution) for name, distribution in self.distributions.items()}
         return {name: text + json.dumps(self.bundles.get(name, "")) for name, text in texts.items()}
 
     def settings(self, choices: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameters of the model under ``choices``."""
-        found: dict[str, Any] = {}
+        """Return the parameters of the model under ``choices``."""
+        settings: dict[str, Any] = {}
         for name, choice in choices.items():
-            found |= self.bundles[name][choice] if name in self.bundles else {name: choice}
-        return found
+            settings |= self.bundles[name][choice] if name in self.bundles else {name: choice}
+        return settings
 
     def candidate(self, choices: Mapping[str, Any]) -> Any:
         """Return an unfitted copy of the model with these choices."""
@@ -82,7 +82,7 @@ def space_of(name: str, entries: Mapping[str, Any], model: Any) -> Space:
     InputError : an unknown parameter, a malformed entry, or a model whose own setting is not among the choices.
     """
     inside = _prefix(model)
-    known = {k.removeprefix(inside): v for k, v in model.get_params().items() if k.startswith(inside)}
+    parameters = {k.removeprefix(inside): v for k, v in model.get_params().items() if k.startswith(inside)}
     distributions: dict[str, BaseDistribution] = {}
     bundles: dict[str, Bundles] = {}
     default: dict[str, Any] = {}
@@ -93,65 +93,65 @@ def space_of(name: str, entries: Mapping[str, Any], model: Any) -> Space:
         if not isinstance(entry, Mapping):
             raise InputError(f"{where}={entry!r}: expected {_FORMS}")
         if isinstance(entry.get("choices"), Mapping):
-            bundles[key] = _bundles(where, entry, known)
+            bundles[key] = _bundles(where, entry, parameters)
         else:
-            _check_known(where, key, known)
+            _check_known(where, key, parameters)
         distributions[key] = _distribution(where, entry)
-        default[key] = _default(where, key, distributions[key], bundles.get(key), known)
+        default[key] = _default(where, key, distributions[key], bundles.get(key), parameters)
     return Space(model, distributions, bundles, default)
 
 
-def _check_known(where: str, parameter: str, known: Mapping[str, Any]) -> None:
-    if parameter not in known:
-        plain = sorted(k for k, v in known.items() if not hasattr(v, "get_params") and k not in _PIPELINE)
+def _check_known(where: str, parameter: str, parameters: Mapping[str, Any]) -> None:
+    if parameter not in parameters:
+        plain = sorted(k for k, v in parameters.items() if not hasattr(v, "get_params") and k not in _PIPELINE)
         raise InputError(f"{where}: the model has no parameter {parameter!r}; it has {', '.join(plain)}")
 
 
 _PIPELINE = ("memory", "steps", "transform_input", "verbose")  # of the pipeline itself
 
 
-def _bundles(where: str, entry: Mapping[str, Any], known: Mapping[str, Any]) -> Bundles:
-    found: Bundles = {}
+def _bundles(where: str, entry: Mapping[str, Any], parameters: Mapping[str, Any]) -> Bundles:
+    bundles: Bundles = {}
     for alternative, settings in entry["choices"].items():
         if not isinstance(settings, Mapping) or not settings:
             raise InputError(f"{where}.choices.{alternative}={settings!r}: expected {{PARAMETER: VALUE, ..}}")
         for parameter in settings:
-            _check_known(f"{where}.choices.{alternative}", str(parameter), known)
-        found[str(alternative)] = dict(settings)
-    if len({frozenset(settings) for settings in found.values()}) > 1:
-        sets = [sorted(settings) for settings in found.values()]
+            _check_known(f"{where}.choices.{alternative}", str(parameter), parameters)
+        bundles[str(alternative)] = dict(settings)
+    if len({frozenset(settings) for settings in bundles.values()}) > 1:
+        sets = [sorted(settings) for settings in bundles.values()]
         raise InputError(f"{where}: every choice must set the same parameters; got {sets}")
-    return found
+    return bundles
 
 
 def _distribution(where: str, entry: Mapping[str, Any]) -> BaseDistribution:
-    given, kind = dict(entry), entry.get("type")
+    options, kind = dict(entry), entry.get("type")
     try:
-        if set(given) == {"choices"} and isinstance(given["choices"], list | dict) and len(given["choices"]) > 1:
-            choices = list(given["choices"])
+        if set(options) == {"choices"} and isinstance(options["choices"], list | dict) and len(options["choices"]) > 1:
+            choices = list(options["choices"])
             if all(choice is None or isinstance(choice, bool | int | float | str) for choice in choices):
                 return CategoricalDistribution(choices)
-        if kind in _NUMBERS and {"low", "high"} <= set(given) <= {"type", "low", "high", "log"}:
-            low, high = given["low"], given["high"]
+        if kind in _NUMBERS and {"low", "high"} <= set(options) <= {"type", "low", "high", "log"}:
+            low, high = options["low"], options["high"]
             number = int if kind == "int" else (int, float)
             if all(isinstance(x, number) and not isinstance(x, bool) for x in (low, high)) and low < high:
-                return _NUMBERS[kind](low, high, log=bool(given.get("log", False)))
+                return _NUMBERS[kind](low, high, log=bool(options.get("log", False)))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{where}={given}: {' '.join(str(error).split())}; expected {_FORMS}") from error
-    raise InputError(f"{where}={given}: expected {_FORMS}, with low below high, or at least two choices")
+        raise InputError(f"{where}={options}: {' '.join(str(error).split())}; expected {_FORMS}") from error
+    raise InputError(f"{where}={options}: expected {_FORMS}, with low below high, or at least two choices")
 
 
 def _default(
-    where: str, key: str, distribution: BaseDistribution, bundles: Bundles | None, known: Mapping[str, Any]
+    where: str, key: str, distribution: BaseDistribution, bundles: Bundles | None, parameters: Mapping[str, Any]
 ) -> Any:
     """Return the choice that is the model's own setting."""
     if bundles is not None:
         for alternative, settings in bundles.items():
-            if all(known[parameter] == value for parameter, value in settings.items()):
+            if all(parameters[parameter] == value for parameter, value in settings.items()):
                 return alternative
-        own = {parameter: known[parameter] for parameter in next(iter(bundles.values()))}
-        raise InputError(f"{where}: the model's own setting {own} is none of {list(bundles)}; add it")
-    value = known[key]
+        values = {parameter: parameters[parameter] for parameter in next(iter(bundles.values()))}
+        raise InputError(f"{where}: the model's own setting {values} is none of {list(bundles)}; add it")
+    value = parameters[key]
     if isinstance(distribution, CategoricalDistribution):
         inside = any(value == choice and type(value) is type(choice) for choice in distribution.choices)
     else:
@@ -163,7 +163,7 @@ def _default(
 
 
 def difference(stored: Mapping[str, str], present: Mapping[str, str]) -> str:
-    """In which choices two spaces differ, in words; empty where they are equal."""
+    """Return in words the choices in which two spaces differ; empty if they are equal."""
     parts = []
     for name in sorted(set(stored) | set(present)):
         before, now = stored.get(name), present.get(name)

@@ -1,4 +1,4 @@
-"""One study: found or made by name, resumed, and never given more trials than it should have."""
+"""One Optuna study: created or loaded by name, resumed, and limited to its number of trials."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STALE = 600.0, 10.0  # of an unknown process: so many seconds, and so many time
 
 @dataclass(frozen=True)
 class StudyLocation:
-    """Where a study is, and what decides its trials."""
+    """The storage and name of a study, and the seeds of its trials."""
 
     storage: str
     name: str
@@ -37,7 +37,7 @@ class StudyLocation:
     direction: Direction
 
     def open(self, space: Space) -> Study:
-        """Return the study, made where it does not exist; trials of processes that are gone are failed.
+        """Return the study, created if it does not exist; trials of processes that have ended are failed.
 
         Raises
         ------
@@ -65,22 +65,22 @@ class StudyLocation:
 
 @dataclass(frozen=True)
 class StudyWorker:
-    """Makes trials until the study has ``n_trials``; several may do so at once, in this process and in others.
+    """A loop that makes trials until the study has ``n_trials``; several may run at once, in several processes.
 
     Attributes
     ----------
     seconds : after which no further trial begins, if not None.
     """
 
-    place: StudyLocation
+    location: StudyLocation
     space: Space
     objective: InnerCVObjective
     n_trials: int
     seconds: float | None = None
 
     def run(self) -> float:
-        """Return waits for trials of others at the end; returns the seconds spent in training and predicting."""
-        study, fitting, start = self.place.open(self.space), 0.0, time.monotonic()
+        """Make trials and return the seconds spent in training and predicting; at the end wait for trials of others."""
+        study, fitting, start = self.location.open(self.space), 0.0, time.monotonic()
         while self.seconds is None or time.monotonic() - start < self.seconds or not finished(study, 1):
             trials = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
             if len(trials) < self.n_trials:
@@ -106,7 +106,7 @@ class StudyWorker:
 
     def _evaluate(self, study: Study, trial: Trial) -> float:
         trial.set_user_attr(_OWNER, this_process())
-        values = self.objective.running(self.space.candidate(trial.params))
+        values = self.objective.partial_means(self.space.candidate(trial.params))
         pruned, value, fitting, last = False, float("nan"), 0.0, len(self.objective.folds) - 1
         for step in range(last + 1):
             start = time.perf_counter()
@@ -130,12 +130,12 @@ class StudyWorker:
 
 
 def finished(study: Study, most: int) -> list[FrozenTrial]:
-    """Return the first ``most`` trials that came to an end, by number."""
+    """Return the first ``most`` trials that finished, by number."""
     return [t for t in study.get_trials(deepcopy=False) if t.state in _FINISHED][:most]
 
 
 def fail_lost(study: Study) -> None:
-    """Fail the trials that are marked as running though their process is gone, so that their places are free."""
+    """Fail the trials that are marked as running though their process has ended, so that their places are free."""
     trials = study.get_trials(deepcopy=False)
     longest = max((t.duration.total_seconds() for t in trials if t.duration is not None), default=0.0)
     for trial in trials:

@@ -1,4 +1,4 @@
-"""Principal axes of standardized well means, streamed plate by plate: what SVA and Harmony have in common.
+"""Standardized well means and their coordinates, streamed plate by plate, for SVA, Harmony and calibration transfer.
 
 Wells, not their sites, so that sites need no names of their own and the sites of a well stay together.
 """
@@ -11,8 +11,6 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import eigh
-from scipy.sparse.linalg import eigsh
 
 from harness.core.arrays import Doubles, Floats
 from harness.core.exceptions import InputError
@@ -21,7 +19,6 @@ from harness.numerics.moments import Moments, moments
 
 MIN_WELLS = 3
 _ROWS = 512  # of one block: 16 MB in float64 at 4,096 features
-_FEW = 10  # Lanczos for fewer axes than a tenth of the features: 1 s instead of 34 s for 30 of 4,096 on a busy machine
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Scale:
         return Z
 
     def scores(self, X: Floats, axes: Doubles) -> Doubles:
-        """Return coordinates of standardized rows on ``axes`` (G, k): (n, k)."""
+        """Return the coordinates of standardized rows on ``axes`` (G, k): (n, k)."""
         blocks = [self.apply(X[start : start + _ROWS]) @ axes for start in range(0, len(X), _ROWS)]
         return np.concatenate(blocks)
 
@@ -53,7 +50,7 @@ class Scale:
 
 
 def well_means(plate: Plate) -> tuple[list[str], Doubles]:
-    """Return sorted names of the plate's filled wells, and the mean of their rows, (n_wells, G) float64."""
+    """Return the sorted names of the plate's filled wells, and the mean of their rows, (n_wells, G) float64."""
     rows = np.flatnonzero(plate.filled)
     codes, names = pd.factorize(plate.wells["well"].to_numpy()[rows], sort=True)
     values = plate.X[rows[np.argsort(codes, kind="stable")]].astype(np.float64)
@@ -64,7 +61,7 @@ def well_means(plate: Plate) -> tuple[list[str], Doubles]:
 
 
 def scale_of(plates: Sequence[Plate], method: str) -> tuple[Scale, dict[str, list[str]]]:
-    """Return scale over all filled wells, and the names of these wells on each plate; one pass.
+    """Return the scale over all filled wells, and the names of these wells on each plate; one pass.
 
     Raises
     ------
@@ -82,18 +79,3 @@ def scale_of(plates: Sequence[Plate], method: str) -> tuple[Scale, dict[str, lis
     if not total.sd.any():
         raise InputError(f"{method}: no feature differs between wells; check data.features")
     return Scale(total.mean, total.sd), wells
-
-
-def leading_axes(gram: Doubles, k: int) -> Doubles:
-    """Return eigenvectors of the k largest eigenvalues of ``gram`` (G, G), as columns (G, k), largest first.
-
-    The largest entry of each is positive, so that signs do not depend on rounding.
-    """
-    G = len(gram)
-    if 0 < k < G // _FEW:
-        values, axes = eigsh(gram, k, which="LA", v0=np.ones(G))
-        axes = axes[:, values.argsort()[::-1]]
-    else:
-        axes = eigh(gram, subset_by_index=[G - k, G - 1], check_finite=False)[1][:, ::-1]
-    largest = np.abs(axes).argmax(axis=0)
-    return np.asarray(axes * np.sign(axes[largest, np.arange(k)]), dtype=np.float64)
