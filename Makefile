@@ -26,7 +26,8 @@ run: install  ## a quick look: four z-scores on the simulated screen, compared
 	@echo 'To see metrics, figures and tables of every run: make ui, then open the link above.'
 
 # Each file of tests in one of as many processes as there are cores; with compiled files, also where they are switched off.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 test: install  ## run the tests
 	$(PYTEST)
