@@ -14,6 +14,8 @@ from places import ROOT
 from harness.core.moved_modules import MOVED_MODULES, MOVED_TARGETS, RENAMED, MovedWarning
 from harness.settings.source import locate
 
+pytestmark = pytest.mark.slow
+
 OLD_MEMBER = """
 from harness.labels.base import TakesLabels
 from harness.norm.base import Normalizer

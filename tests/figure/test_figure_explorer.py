@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.linear_model import LogisticRegression
 
 from harness.figure.base import FigureContext
@@ -16,6 +17,8 @@ from harness.norm.raw import Raw
 from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
+
+pytestmark = pytest.mark.slow
 
 
 def context(screen: Any) -> FigureContext:

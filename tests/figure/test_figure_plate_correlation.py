@@ -11,6 +11,8 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.data.wells.plate_medians import correlate, plate_medians, within_minus_between
 from harness.figure.plate_correlation import PlateCorrelation
 
+pytestmark = pytest.mark.slow
+
 
 def square(table):
     n = table["plate_a"].nunique()

@@ -21,6 +21,8 @@ from harness.norm.robust_within import RobustWithin
 from harness.norm.well_position import WellPosition
 from harness.numerics.constant_features import centres
 
+pytestmark = pytest.mark.slow
+
 
 def screen(*, threshold: bool) -> Profiles:
     """3 batches x 2 plates x 96 wells, 16 DMSO at random places, 40 compounds; the last feature is the threshold."""

@@ -28,6 +28,8 @@ from harness.tuning.base import TuningRequest, TuningResult
 from harness.tuning.engine.inner_cv import inner_folds
 from harness.tuning.optuna import Optuna
 
+pytestmark = pytest.mark.slow
+
 Screen = Callable[..., Profiles]
 SPACES = {"lr": {"C": {"type": "float", "low": 1e-6, "high": 1.0, "log": True}}}
 SMALL: dict[str, Any] = {"n_plates": 9, "n_features": 6, "sites": (1,), "awkward": False}
