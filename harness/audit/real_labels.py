@@ -22,9 +22,10 @@ from harness.norm.dmso_within import DmsoWithin
 from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
 from harness.scoring.bootstrap import interval
-from harness.scoring.evaluate import evaluate_groups, grouped
+from harness.scoring.evaluate import evaluate_groups
 from harness.scoring.score_table import score_table
 from harness.scoring.score_table_multilabel import score_groups
+from harness.task.base import grouped
 
 Score = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
 REFERENCES = {"raw": Raw(), "yardstick": DmsoWithin()}  # both invertible on every plate: had without risk

@@ -21,8 +21,8 @@ from harness.figure.base import FigureMember
 from harness.metric.base import Metric
 from harness.model.encode import check_encode
 from harness.norm.base import Normalizer
-from harness.scoring.evaluate import Task
 from harness.split.base import Splitter
+from harness.task.base import Task
 from harness.tuning.base import Tuner
 from harness.tuning.none import NoTuning
 

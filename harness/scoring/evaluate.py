@@ -18,8 +18,7 @@ from harness.core.profiles import Profiles
 from harness.data.wells.aggregation import expand
 from harness.model.fold_pca import FoldPCA
 from harness.model.shared_transform import FullPipelineLearner, Learner, make_learner, projected
-from harness.scoring.task import Task as Task
-from harness.scoring.task import grouped as grouped
+from harness.task.base import Task, grouped
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from harness.norm.all_within import AllWithin
 from harness.norm.raw import Raw
 from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan
-from harness.scoring.task import Task
 from harness.split.leave_batch_out import LeaveBatchOut
+from harness.task.base import Task
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.tuning.base import TuningRequest, TuningResult
 from harness.tuning.engine.inner_cv import inner_folds
