@@ -16,13 +16,13 @@ from harness.audit.verdict import Verdict
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
+from harness.core.task import Task
 from harness.data.wells.aggregation import check_method, well_table
 from harness.figure.base import FigureMember
 from harness.metric.base import Metric
 from harness.model.encode import check_encode
 from harness.norm.base import Normalizer
 from harness.split.base import Splitter
-from harness.task.base import Task
 from harness.tuning.base import Tuner
 from harness.tuning.none import NoTuning
 
