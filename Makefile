@@ -11,6 +11,7 @@ help:  ## show this list
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip uninstall --quiet --yes harness  # the distribution of version 0.1
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	$(BIN)/python -c 'import umap'  # compiles its caches once, here rather than in the first run
 	touch .venv/installed
@@ -25,7 +26,8 @@ run: install  ## a quick look: four z-scores on the simulated screen, compared
 	@echo 'To see metrics, figures and tables of every run: make ui, then open the link above.'
 
 # Each file of tests in one of as many processes as there are cores; with compiled files, also where they are switched off.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 test: install  ## run the tests
 	$(PYTEST)

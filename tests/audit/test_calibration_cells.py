@@ -12,6 +12,8 @@ from experiments.verdict_calibration.methods import method
 from experiments.verdict_calibration.report import frequencies
 from experiments.verdict_calibration.run import tasks
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {cell.name: cell for cell in cells()}
 SEEDS = [
     ("null: random layout: dmso_within", 0),

@@ -394,6 +394,7 @@ def test_biology_kept_is_drawn_as_contrast_of_the_spike_in_beside_auroc() -> Non
     assert tradeoff_plot(comparison_group("toy", [run("raw", 0.6)]), CONTRAST, "contrast", nothing=0.0) is None
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_take_seconds() -> None:
     runs = [run("raw", 0.6, full=True)]
     runs += [run(f"norm {i}", 0.5 + i / 500, verdict="sound", full=True, params={"norm.k": f"{i}"}) for i in range(199)]

@@ -14,6 +14,8 @@ from harness.norm.combat_nonparametric import CombatNonparametric
 from harness.norm.engine.normalize import fit, normalize
 from harness.norm.engine.row_order import in_order
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml"))
 # sums of floats follow no order but that of the rows: these methods sort rows first, or add nothing up
 TO_THE_BIT = {"combat", "combat_nonparametric", "noise", "oracle", "quantile", "rank", "raw", "robust_within",

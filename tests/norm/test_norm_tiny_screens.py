@@ -19,6 +19,8 @@ from harness.norm.engine.normalize import normalize
 from harness.norm.sphering import Sphering
 from harness.norm.tvn import Tvn
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml"))
 
 # of each plate its batch, control wells and treated wells
