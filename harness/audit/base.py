@@ -11,7 +11,7 @@ import pandas as pd
 from harness.core.evaluation import Evaluation, Split
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
-from harness.scoring.evaluate import Task
+from harness.core.task import Task
 
 BySplit = Callable[[Split | None], Profiles]
 """Normalized profiles of a fold; of None in the descriptive view, which is fitted on every row."""

@@ -10,7 +10,6 @@ from harness.audit.base import AuditContext, Check
 from harness.audit.shared.bounded_interval import bounded_interval
 from harness.audit.spike.readings import (
     KINDS,
-    NOISY,
     SparseReadings,
     limit_readings,
     n_directions,
@@ -84,7 +83,7 @@ def _ratios(readings: SparseReadings) -> Iterator[Finding]:
     ratio = ratio_to_yardstick(by_run, by_yardstick)
     mean = resamples.mean(ratio)
     n, reason = readings.n_wells, readings.reason
-    code = RAW_YARDSTICK if readings.is_raw else NOISY_YARDSTICK if NOISY in reason else ""
+    code = RAW_YARDSTICK if readings.is_raw else NOISY_YARDSTICK if readings.is_noisy else ""
     yield _finding("ratio", float(mean[0]), resamples.interval(mean), n, reason, code)
     worst = int(np.nanargmin(ratio[0])) if np.isfinite(ratio[0]).any() else 0
     yield _finding("worst_ratio", float(ratio[0, worst]), resamples.interval(ratio[:, worst]), n)

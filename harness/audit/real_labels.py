@@ -16,13 +16,14 @@ from harness.core.exceptions import InputError
 from harness.core.finding import Finding
 from harness.core.profiles import Profiles
 from harness.core.score_schema import Over
+from harness.core.task import grouped
 from harness.metric.auroc import Auroc
 from harness.model.fold_pca import FoldPCA
 from harness.norm.dmso_within import DmsoWithin
 from harness.norm.engine.normalize import normalize
 from harness.norm.raw import Raw
 from harness.scoring.bootstrap import interval
-from harness.scoring.evaluate import evaluate_groups, grouped
+from harness.scoring.evaluate import evaluate_groups
 from harness.scoring.score_table import score_table
 from harness.scoring.score_table_multilabel import score_groups
 

@@ -15,8 +15,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from harness.core.arrays import Doubles
 from harness.core.exceptions import NotApplicable
+from harness.core.profile_model import ProfileModel
 from harness.core.profiles import Profiles
-from harness.model.profile_model import ProfileModel
 
 
 class Baseline(ProfileModel):

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 from harness.core.arrays import Doubles, Floats
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
+from harness.core.profile_model import ProfileModel
 from harness.core.profiles import Profiles
-from harness.model.profile_model import ProfileModel
 from harness.model.shared_transform import supervised
 
 COLUMNS = ("batch", "plate")

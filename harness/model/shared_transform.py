@@ -18,9 +18,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from harness.core.arrays import Doubles, Mask
+from harness.core.profile_model import ProfileModel, reads_profiles, select_wells
 from harness.core.profiles import Profiles
 from harness.model.fold_pca import FoldPCA
-from harness.model.profile_model import ProfileModel, reads_profiles, select_wells
 
 
 class Learner(Protocol):

@@ -16,12 +16,12 @@ from harness.audit.verdict import Verdict
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
+from harness.core.task import Task
 from harness.data.wells.aggregation import check_method, well_table
 from harness.figure.base import FigureMember
 from harness.metric.base import Metric
 from harness.model.encode import check_encode
 from harness.norm.base import Normalizer
-from harness.scoring.evaluate import Task
 from harness.split.base import Splitter
 from harness.tuning.base import Tuner
 from harness.tuning.none import NoTuning

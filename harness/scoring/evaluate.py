@@ -15,11 +15,11 @@ from harness.core.arrays import Doubles, Mask
 from harness.core.evaluation import Evaluation, Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
+from harness.core.task import Task as Task
+from harness.core.task import grouped as grouped
 from harness.data.wells.aggregation import expand
 from harness.model.fold_pca import FoldPCA
 from harness.model.shared_transform import FullPipelineLearner, Learner, make_learner, projected
-from harness.scoring.task import Task as Task
-from harness.scoring.task import grouped as grouped
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def evaluate(
     profiles : normalized profiles, (n, n_features), one row per well (or site).
     split : masks over the wells of ``profiles``.
     model : scikit-learn classifier or pipeline with ``predict_proba``. One with ``reads_profiles = True`` receives
-        profiles instead of arrays (:class:`harness.model.profile_model.ProfileModel`). Its ``class_weight``, if any, is
+        profiles instead of arrays (:class:`harness.core.profile_model.ProfileModel`). Its ``class_weight``, if any, is
         undone in the probabilities by the change-of-priors formula (Elkan 2001, IJCAI), so that they refer to the
         training set's class frequencies.
     seed : from which resamples of the evaluation are derived.

@@ -9,8 +9,8 @@ import pandas as pd
 from harness.core import table_names
 from harness.core.evaluation import Evaluation
 from harness.core.score_schema import COLUMNS, Over
+from harness.core.task import Task, grouped
 from harness.metric.base import Metric
-from harness.scoring.evaluate import Task, grouped
 from harness.scoring.score_table import predictions, score_table
 from harness.scoring.score_table_multilabel import score_groups
 

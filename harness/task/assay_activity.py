@@ -15,7 +15,7 @@ from harness.core.arrays import Doubles, Mask
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import has_role
-from harness.scoring.task import Task
+from harness.core.task import Task
 from harness.settings.annotated_types import Count, FileName, Name
 from harness.settings.limits import Keys, NotEmpty, OneOf
 from harness.task.labels.eligible import eligible_assays

@@ -8,7 +8,7 @@ import pandas as pd
 from harness.core.arrays import Doubles
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
-from harness.scoring.task import Task
+from harness.core.task import Task
 
 
 class DmsoVsTreated(Task):

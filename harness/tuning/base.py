@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.core.profiles import Profiles
-from harness.scoring.evaluate import Task
+from harness.core.task import Task
 
 TRIALS = ["task", "model", "fold", "number", "value", "state", "params", "seconds", "started", "metric", "space"]
 

@@ -11,7 +11,7 @@ from harness.core.arrays import Doubles
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
-from harness.scoring.task import Task
+from harness.core.task import Task
 
 
 class Assays(Task):

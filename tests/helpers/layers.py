@@ -9,10 +9,10 @@ LAYERS = (  # from the top; packages of one layer do not import each other
     ("figure",),
     ("audit", "control_similarity"),
     ("explore", "known_effects", "tuning"),
-    ("plotting", "scoring"),
+    ("baseline", "plotting", "scoring"),
     ("batch", "leak_guard", "model", "norm", "task"),
     ("data",),
     ("program", "split", "store", "tracking"),
-    ("baseline", "metric", "numerics", "utils"),
+    ("metric", "numerics", "utils"),
     ("core", "settings"),
 )

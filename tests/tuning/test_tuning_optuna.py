@@ -16,12 +16,12 @@ from harness.core.arrays import Doubles
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError
 from harness.core.profiles import Profiles
+from harness.core.task import Task
 from harness.metric.auroc import Auroc
 from harness.norm.all_within import AllWithin
 from harness.norm.raw import Raw
 from harness.run.evaluation_run import EvaluationRun
 from harness.run.plan import EvaluationPlan
-from harness.scoring.task import Task
 from harness.split.leave_batch_out import LeaveBatchOut
 from harness.task.dmso_vs_treated import DmsoVsTreated
 from harness.tuning.base import TuningRequest, TuningResult

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -39,7 +39,9 @@ class SparseReadings:
     displacements : by the run's method and by the yardstick, for each pass.
     halves : (n_plates,) the two halves of the plates. resamples : of plates.
     scores : by kind, of the run's method and of the yardstick, summed over passes.
-    n_wells : spiked. reason : what the noise rests on. is_raw : whether the yardstick is ``raw``.
+    n_wells : spiked. reason : what the noise rests on. is_noisy : whether the yardstick itself is noisy, for few
+        controls.
+    is_raw : whether the yardstick is ``raw``.
     """
 
     displacements: Sequence[tuple[DisplacementSums, DisplacementSums]]
@@ -48,6 +50,7 @@ class SparseReadings:
     scores: Mapping[str, tuple[WellScoreSums, ...]]
     n_wells: int
     reason: str = ""
+    is_noisy: bool = False
     is_raw: bool = False
 
     @cached_property
@@ -191,9 +194,16 @@ def _limit_pass(context: AuditContext, number: int, effects: Doubles) -> SparseR
     reason = "" if experiment.noise.has_replicates else "no replicates: the effects of compounds count as noise"
     if experiment.yardstick.is_noisy:
         reason = "; ".join(filter(None, [reason, NOISY]))
-    n_wells = int((code != UNSPIKED).sum())
-    resamples, is_raw = resample_plates_of_run(context), not experiment.yardstick.factors
-    return SparseReadings([(by_run, yardstick)], plate_halves(context), resamples, scores, n_wells, reason, is_raw)
+    return SparseReadings(
+        [(by_run, yardstick)],
+        plate_halves(context),
+        resample_plates_of_run(context),
+        scores,
+        n_wells=int((code != UNSPIKED).sum()),
+        reason=reason,
+        is_noisy=experiment.yardstick.is_noisy,
+        is_raw=not experiment.yardstick.factors,
+    )
 
 
 def _together(passes: Sequence[SparseReadings]) -> SparseReadings:
@@ -202,7 +212,7 @@ def _together(passes: Sequence[SparseReadings]) -> SparseReadings:
     scores = {kind: tuple(_sum([p.scores[kind][i] for p in passes]) for i in range(2)) for kind in first.scores}
     displacements = [pair for readings in passes for pair in readings.displacements]
     n_wells = sum(readings.n_wells for readings in passes)
-    return SparseReadings(displacements, first.halves, first.resamples, scores, n_wells, first.reason, first.is_raw)
+    return replace(first, displacements=displacements, scores=scores, n_wells=n_wells)
 
 
 def _sum(parts: Sequence[WellScoreSums]) -> WellScoreSums:

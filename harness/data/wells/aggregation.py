@@ -21,7 +21,7 @@ from harness.utils.parallel import n_threads, ordered
 
 
 def well_codes(wells: pd.DataFrame) -> NDArray[np.int64]:
-    """For each row the number of its well, (n_rows,), wells counted in order of first appearance."""
+    """Return the number of the well of each row, (n_rows,), wells counted in order of first appearance."""
     plate, well = (pd.factorize(wells[column])[0].astype(np.int64) for column in ("plate", "well"))
     return np.asarray(pd.factorize(plate * (well.max(initial=0) + 1) + well)[0], dtype=np.int64)
 
@@ -93,7 +93,7 @@ def sites_to_wells(Z: Floats, codes: NDArray[Any], how: str) -> Floats:
 
 
 def middle_sites(X: Floats, codes: NDArray[Any]) -> Floats:
-    """For each well and feature the two middle values of its sites (the same one twice where their number is odd).
+    """Return the two middle values of each well's sites, feature by feature; the same one twice if their number is odd.
 
     Parameters
     ----------

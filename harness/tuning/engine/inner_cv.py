@@ -13,8 +13,9 @@ from harness.core.arrays import Mask
 from harness.core.evaluation import Split
 from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
+from harness.core.task import Task
 from harness.metric.base import Metric
-from harness.scoring.evaluate import Task, evaluate_groups
+from harness.scoring.evaluate import evaluate_groups
 from harness.split.base import deal_into_folds, hold_out, separate_compounds
 from harness.tuning.base import TuningRequest
 
