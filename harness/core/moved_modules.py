@@ -59,7 +59,7 @@ MOVED_MODULES = {
     "norm.normalize": "norm.engine.normalize",
     "norm.order": "numerics.leave_one_out_quantiles",
     "norm.polish": "numerics.median_polish",
-    "norm.principal": "norm.engine.principal_axes",
+    "norm.principal": "norm.engine.standardized_wells",
     "norm.regularize": "numerics.shrinkage",
     "norm.scaling": "numerics.standardize",
     "norm.spectrum": "numerics.eigen",

@@ -269,11 +269,11 @@ def test_the_setting_is_none_of_the_readers_and_findings_are_recorded(tmp_path: 
     assert cfg.data.leak_guard == "error"
     screen = LoadedScreen(cfg)
     with pytest.raises(InputError, match="'injury' tells controls from treated"):
-        screen.guard(cfg.data.leak_guard)
+        screen.check_leaks(cfg.data.leak_guard)
     cfg.data.leak_guard = False  # what YAML makes of off
-    screen.guard(leak_guard_level(cfg))
+    screen.check_leaks(leak_guard_level(cfg))
     assert "leak_guard" not in screen.report.tables
-    screen.guard("warn")
+    screen.check_leaks("warn")
     assert [(row["feature"], row["refused"]) for row in screen.report.tables["leak_guard"]] == [("injury", True)]
 
 
