@@ -79,6 +79,11 @@ class EvaluationPlan:
                         f"{group}: a member is called {name[:80]!r}; expected letters, digits, _ - and ., with a "
                         "letter or digit in front: rename it"
                     )
+        for name, task in self.tasks.items():
+            if not isinstance(task, Task):
+                raise InputError(
+                    f"task {name}: {type(task).__name__} is no task; a task of your own inherits harness.core.task.Task"
+                )
 
     def _check_covariates(self) -> None:
         """Refuse a column that a task predicts and whose effect the normalization keeps: its labels would leak."""

@@ -145,7 +145,8 @@ def test_a_sweep_that_is_killed_at_random_moments(
         assert set(state.finished()) == set(expected)
         assert {run.info.status for run in state.runs} <= {"FINISHED", "KILLED"}
         assert {run.data.tags["failure"] for run in state.of("KILLED")} <= {"cut off"}
-        assert set(re.findall(r"was cut off as run (\w{32})", said)) == {run.info.run_id for run in state.of("KILLED")}
+        interrupted = set(re.findall(r"the previous run was interrupted \(run (\w{32})\)", said))
+        assert interrupted == {run.info.run_id for run in state.of("KILLED")}
         assert state.left_over() == []
         taken_over += said.count("parts restored")
     assert kills == KILLS

@@ -83,12 +83,13 @@ def test_an_image_whose_path_is_too_long_is_a_tile_without_a_picture() -> None:
 @pytest.mark.parametrize("name", CLIMBING)
 @pytest.mark.parametrize("group", ["task", "model", "baseline", "audit", "figure"])
 def test_a_member_is_called_by_a_plain_name(group: str, name: str) -> None:
+    from harness.core.task import Task
     from harness.norm.base import Normalizer
     from harness.run.plan import EvaluationPlan
     from harness.split.leave_batch_out import LeaveBatchOut
 
     fields = {"task": "tasks", "model": "models", "baseline": "baselines", "audit": "checks", "figure": "figures"}
-    chosen = {"tasks": {"t": object()}, "models": {"m": object()}}
+    chosen = {"tasks": {"t": Task()}, "models": {"m": object()}}
     plan = {"name": "raw", "normalizer": Normalizer(), "splitter": LeaveBatchOut(), "metrics": [object()]}
     EvaluationPlan(**plan, **chosen)
     with pytest.raises(InputError, match=f"{group}: a member is called"):

@@ -449,6 +449,7 @@ TELLS_THE_PLATE = {
     "cell_count": "one line for the whole screen removes no shift",
     "well_mean": "what is subtracted is the mean over plates",
     "sva": "only the leading components of the screen are taken out",
+    "harmony": "wells are moved along the leading components of the screen, by clusters: the shift becomes smaller",
     "direct_standardization": "batches are aligned, on principal components, and not the plates in them",
     **dict.fromkeys(
         ("mean", "ratio", "rank", "combat", "combat_nonparametric", "coral", "tvn"),
@@ -463,6 +464,7 @@ TELLS_THE_BATCH = {
     },
     **{name: TELLS_THE_PLATE[name] for name in ("cell_count", "well_mean", "sva")},
     "direct_standardization": "the reference batch stays as it is and others get gains along axes that mix features",
+    "harmony": TELLS_THE_PLATE["harmony"],
 }
 MIXES = {"coral", "tvn"}  # the column also holds what the feature shares with others: no constant
 

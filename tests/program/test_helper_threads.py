@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from thread_pools import pools_after_everything_was_imported
 
 from harness.utils.worker_pool import worker_pool
 
 pytestmark = pytest.mark.slow
-
-
-def pools_after_everything_was_imported() -> list[dict[str, Any]]:
-    import sklearn.linear_model  # noqa: F401
-    from threadpoolctl import threadpool_info
-
-    import harness.run.evaluation_run  # noqa: F401
-
-    return [pool for pool in threadpool_info() if pool["user_api"] in ("blas", "openmp")]
 
 
 def test_every_pool_of_a_helper_has_one_thread() -> None:
