@@ -47,10 +47,13 @@ def recorded_run(
 
 
 def _break_off(transport: Transport, status: str, failure: str) -> None:
-    """End a run whose block raised; log it if the store does not even take that."""
+    """End a run whose block raised; log it if the store does not even take that, for another reason than
+    ``failure``.
+    """
     try:
         transport.put(TrackingRequest("tags", {"failure": shorten(failure, _LONGEST_FAILURE)}))
         transport.put(end_request(status, time=int(time.time() * 1000)))
         transport.close()
     except InputError as unsent:
-        _log.warning("%s", unsent)
+        if redacted(str(unsent)) != failure:
+            _log.warning("%s", unsent)
