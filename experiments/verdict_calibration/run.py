@@ -21,6 +21,7 @@ from experiments.verdict_calibration.cells import Cell, matching
 from experiments.verdict_calibration.report import draw, frequencies, markdown
 
 OUT = Path(__file__).resolve().parent / "out"
+TASKS_PER_PROCESS = 50  # then a new process starts: libraries keep some memory of each screen
 PICTURE = OUT.parent / "verdicts.png"
 
 
@@ -46,7 +47,8 @@ def run_audit(task: tuple[Cell, int]) -> Row:
 def run_audits(missing: Iterable[tuple[Cell, int]], *, workers: int, seconds: float) -> Iterator[Row]:
     """Yield audits as they finish; none is begun after ``seconds``."""
     end, todo = time.monotonic() + seconds, iter(missing)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=TASKS_PER_PROCESS) as pool:
         running: set[Future[Row]] = {pool.submit(run_audit, task) for task in islice(todo, workers)}
         while running:
             finished, running = wait(running, return_when=FIRST_COMPLETED)

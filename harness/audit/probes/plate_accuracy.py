@@ -17,7 +17,7 @@ N_FOLDS = 4
 
 
 def plate_accuracy(wells: ProbedWells, X: Floats, seed: int) -> Finding:
-    """Return the balanced accuracy of the best probe that predicts the plate of held-out wells, from 0, chance, to 1.
+    """Return the balanced accuracy of the best probe that predicts the plate of held-out wells, 0 (chance) to 1.
 
     Each plate's wells are dealt over folds. The interval is that of independent wells of these plates; value and bounds
     are each the largest over probes.

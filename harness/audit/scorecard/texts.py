@@ -11,8 +11,11 @@ _SENTENCES: dict[tuple[Question, Reply], str] = {
     (Question.MANUFACTURES, Reply.NO): "Wells that do not differ are not told apart: AUROC {value} at most.",
     (Question.POSITION, Reply.YES): "Position alone can explain the scores: it scores up to {value}.",
     (Question.POSITION, Reply.NO): "Position alone does not explain the scores.",
-    (Question.BATCH, Reply.YES): "The batch cannot be predicted from such wells: {value} from 0, chance, to 1.",
-    (Question.BATCH, Reply.NO): "The batch can still be predicted: {value} from 0, chance, to 1.",
+    (
+        Question.BATCH,
+        Reply.YES,
+    ): "The batch cannot be predicted from such wells: {value} on a scale from 0 (chance) to 1.",
+    (Question.BATCH, Reply.NO): "The batch can still be predicted: {value} on a scale from 0 (chance) to 1.",
     (Question.COST, Reply.YES): "A new batch costs {value} of AUROC.",
     (Question.COST, Reply.NO): "A new batch costs less than {limit} of AUROC.",
     (Question.IDENTITY, Reply.YES): "Replicates are found as before: {value} of what the yardstick retrieves.",
@@ -42,7 +45,7 @@ _BY_MEASURE: dict[tuple[Question, Reply, str], str] = {  # by the last part of t
 _OPEN: dict[Question, str] = {  # the number of an open answer, with what it is
     Question.MANUFACTURES: "AUROC {}",
     Question.POSITION: "AUROC {}",
-    Question.BATCH: "{} from 0, chance, to 1",
+    Question.BATCH: "{} on a scale from 0 (chance) to 1",
     Question.COST: "{} of AUROC",
     Question.IDENTITY: "{} of what the yardstick retrieves",
     Question.EFFECTS: "{} of their size",
