@@ -27,7 +27,7 @@ run: install  ## a quick look: four z-scores on the simulated screen, compared
 
 # Each file of tests in one of as many processes as there are cores; with compiled files, also where they are switched off.
 CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
-PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 test: install  ## run the tests
 	$(PYTEST)
