@@ -32,7 +32,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(CORES
 test: install  ## run the tests
 	$(PYTEST)
 
-test-fast: install  ## run the tests that take no more than a few seconds each, in about two minutes
+test-fast: install  ## run the tests that take no more than a few seconds each, in two to three minutes
 	$(PYTEST) -m 'not slow'
 
 test-server: install  ## run the tests that need real servers: PostgreSQL (package postgresql) and MLflow, on loopback

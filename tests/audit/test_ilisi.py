@@ -10,6 +10,8 @@ from harness.audit.ilisi import Ilisi, lisi
 from harness.core.exceptions import NotApplicable
 from harness.numerics.neighbors import nearest
 
+pytestmark = pytest.mark.slow
+
 KEY = "batch_effect/ilisi"
 # scib-metrics 0.5.10 on points(): ilisi_knn(NeighborsResults(self + 59 nearest), batch, perplexity=20)
 SCIB = 0.16019559

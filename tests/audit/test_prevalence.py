@@ -13,6 +13,8 @@ from harness.audit.replicate.shrinkage import shrink_plate_shares
 from harness.core.exceptions import NotApplicable
 from harness.core.profiles import Profiles
 
+pytestmark = pytest.mark.slow
+
 
 def test_half_of_the_compounds_act(audited: Any) -> None:
     share = prevalence_by_plate(audited(compound_screen(n_compounds=30)))

@@ -27,6 +27,8 @@ from harness.scoring.bootstrap import resample, weighted_mean
 from harness.scoring.evaluate import evaluate
 from harness.split.leave_batch_out import LeaveBatchOut
 
+pytestmark = pytest.mark.slow
+
 KEY = "audit/real_labels/dmso_vs_treated"
 MODELS = {
     "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced")),

@@ -17,6 +17,8 @@ from harness.baseline.row_norm import RowNorm
 from harness.core.evaluation import Split
 from harness.norm.raw import Raw
 
+pytestmark = pytest.mark.slow
+
 
 def test_metadata_moves_as_a_whole_and_keeps_its_types() -> None:
     wells = pd.DataFrame(

@@ -33,6 +33,8 @@ from harness.core.score_schema import COLUMNS
 from harness.figure.scorecard import MARKS
 from harness.tracking.stored_run import latest
 
+pytestmark = pytest.mark.slow
+
 KEY = "t/m/auroc"
 PROBE = "batch_effect/probe_balanced_accuracy"
 EVIL = "<img src=x onerror=alert(1)>"

@@ -15,6 +15,8 @@ from harness.data.conventions import name_patterns
 from harness.data.tables import Tables
 from harness.store.store import load
 
+pytestmark = pytest.mark.slow
+
 CONTROLS = {"column": "Metadata_Drug", "values": ["DMSO"]}
 
 

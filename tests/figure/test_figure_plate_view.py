@@ -11,6 +11,8 @@ from harness.core.exceptions import InputError, NotApplicable
 from harness.core.profiles import Profiles
 from harness.figure.plate_view import PlateView
 
+pytestmark = pytest.mark.slow
+
 
 def make(*, plates=6, rows=8, columns=12, features=5, batches=("b1", "b2"), edge=4.0, seed=0):
     """Feature ``f2`` is ``edge`` sd higher in the first row on plates of the last batch; levels of plates differ."""

@@ -33,6 +33,8 @@ from harness.split.leave_batch_out import LeaveBatchOut
 from harness.split.random_wells import RandomWells
 from harness.task.dmso_vs_treated import DmsoVsTreated
 
+pytestmark = pytest.mark.slow
+
 TASK = DmsoVsTreated()
 MODELS = ("logistic", "lightgbm")
 

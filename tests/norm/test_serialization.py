@@ -26,7 +26,10 @@ from harness.norm.engine.stage import FittedStage
 from harness.norm.mean import Mean
 from harness.numerics.moments import Moments
 
-pytestmark = pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::harness.norm.engine.exchangeable.FewControlsWarning"),
+]
 NAMES = sorted(path.stem for path in (ROOT / "conf" / "norm").glob("*.yaml"))
 
 

@@ -9,6 +9,8 @@ import pytest
 from harness.tracking.database import open_database
 from harness.tracking.requests import RunHandle, TrackingRequest, send
 
+pytestmark = pytest.mark.slow
+
 LONG = "Woche ü/" * 1250  # 10,000 characters
 TRIAL = {"title": f"lr {LONG} trial 0", "tags": {"fold": LONG}, "start": 1, "end": 2, "metrics": {}, "params": {}}
 

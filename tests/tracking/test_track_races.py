@@ -16,6 +16,8 @@ from harness.tracking.database import open_database
 from harness.tracking.requests import RunHandle, TrackingRequest, send, view_request
 from harness.tracking.ui_view import TAG
 
+pytestmark = pytest.mark.slow
+
 INPUT = TrackingRequest("input", {"fingerprint": "ab" * 32, "name": "screen"})
 VIEW = view_request(evaluated=["dmso_vs_treated/logistic"], images=["figures/umap.png"])
 

@@ -22,6 +22,8 @@ from harness.tuning.engine.storage import open_storage
 from harness.tuning.engine.study import StudyLocation, StudyWorker, fail_lost, finished
 from harness.utils.process_identity import start_time
 
+pytestmark = pytest.mark.slow
+
 ENTRIES = {"C": {"type": "float", "low": 1e-4, "high": 10.0, "log": True}, "fit_intercept": {"choices": [True, False]}}
 Work = Callable[..., StudyWorker]
 SPACE = space_of("lr", ENTRIES, LogisticRegression(C=0.5))
