@@ -1,4 +1,4 @@
-"""One audit of the calibration, made as the harness does: with the members and margins of ``conf/``."""
+"""Make one audit of the calibration as the harness does: with the members and margins of ``conf/``."""
 
 from __future__ import annotations
 

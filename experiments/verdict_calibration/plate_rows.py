@@ -1,4 +1,4 @@
-"""What the maps of the calibration share: rows of several plates, wells drawn by name, maps of one batch in several."""
+"""Shared by the maps of the calibration: rows of several plates, wells drawn by name, maps of one batch in several."""
 
 from __future__ import annotations
 

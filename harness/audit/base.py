@@ -1,4 +1,4 @@
-"""What an audit check receives (:class:`AuditContext`) and what it must provide (:class:`Check`)."""
+"""The interface of an audit check: :class:`AuditContext`, which it receives, and :class:`Check`, its base."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BySplit = Callable[[Split | None], Profiles]
 
 @dataclass(frozen=True)
 class AuditContext:
-    """One evaluation run, as checks may see it.
+    """The view that checks have of an evaluation run.
 
     Most checks do not read ``profiles`` and ``normalized`` themselves but the wells made from them, which are computed
     once per run: :func:`~harness.audit.shared.views.raw_wells`, :func:`~harness.audit.shared.views.normalized_wells`

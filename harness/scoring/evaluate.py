@@ -102,11 +102,7 @@ def evaluate_groups(
         if each is not None:
             each("")
         return one
-    if task.unit not in profiles.wells:
-        raise InputError(
-            f"task {task.name}: no column `{task.unit}`; found {list(profiles.wells)}: "
-            f"map it with data.columns.{task.unit}"
-        )
+    _require_unit(profiles.wells, task)
     fold = _rows(profiles, split, task)
     labels = task.labels(profiles.wells)
     labelled: Mask = np.asarray(~np.isnan(labels).all(axis=1), dtype=bool)
@@ -130,6 +126,14 @@ def evaluate_groups(
         if each is not None:
             each(group)
     return done
+
+
+def _require_unit(wells: pd.DataFrame, task: Task) -> None:
+    """Refuse wells without the column that the task's predictions are averaged over."""
+    if task.unit not in wells:
+        raise InputError(
+            f"task {task.name}: no column `{task.unit}`; found {list(wells)}: map it with data.columns.{task.unit}"
+        )
 
 
 def _held_out(wells: pd.DataFrame, rows: NDArray[np.intp], y: Doubles) -> dict[str, Any]:

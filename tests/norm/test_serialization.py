@@ -52,9 +52,11 @@ def test_every_member_transforms_to_the_same_bits_after_a_round_trip(
     for (plate, before), (_, after) in zip(*results, strict=True):
         np.testing.assert_array_equal(after, before, err_msg=plate.name)
     for stage in fitted.stages():
-        own = FittedStage(stage, profiles).normalizer_for(plate)
-        serialization.save(own, tmp_path / "one.npz")
-        np.testing.assert_array_equal(serialization.load(tmp_path / "one.npz").transform(plate), own.transform(plate))
+        member_of_plate = FittedStage(stage, profiles).normalizer_for(plate)
+        serialization.save(member_of_plate, tmp_path / "one.npz")
+        np.testing.assert_array_equal(
+            serialization.load(tmp_path / "one.npz").transform(plate), member_of_plate.transform(plate)
+        )
 
 
 def test_every_kind_of_value_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def uri(folder: Path) -> str:
 
 
 @pytest.fixture
-def kept(folder: Path, uri: str) -> Callable[..., BufferedTransport]:
+def buffered(folder: Path, uri: str) -> Callable[..., BufferedTransport]:
     """A run that keeps its calls."""
 
     def make(retries: int = 0) -> BufferedTransport:
@@ -75,14 +75,14 @@ def metric(key: str, value: float) -> TrackingRequest:
     return TrackingRequest("metrics", {"time": 1000, "metrics": [[key, value, 0]]})
 
 
-def waiting(kept: BufferedTransport) -> list[str]:
-    return [entry.request().kind for entry in kept.outbox.pending()]
+def waiting(transport: BufferedTransport) -> list[str]:
+    return [entry.request().kind for entry in transport.outbox.pending()]
 
 
 def test_what_is_sent_leaves_the_outbox_and_the_outbox_leaves_with_the_run(
-    kept: Callable[..., BufferedTransport], line: Line, folder: Path
+    buffered: Callable[..., BufferedTransport], line: Line, folder: Path
 ) -> None:
-    run = kept()
+    run = buffered()
     run.put(params_request({"a": 1}))
     run.put(TrackingRequest("files", files={"tables/x.parquet": b"\x00\xff"}))
     assert waiting(run) == []
@@ -94,12 +94,12 @@ def test_what_is_sent_leaves_the_outbox_and_the_outbox_leaves_with_the_run(
 
 
 def test_calls_wait_in_order_and_are_sent_when_the_server_answers_again(
-    kept: Callable[..., BufferedTransport],
+    buffered: Callable[..., BufferedTransport],
     line: Line,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    run = kept()
+    run = buffered()
     line.down = True
     run.put(metric("a", 1 / 3))
     run.put(TrackingRequest("tags", {"verdict": "keep"}))
@@ -118,7 +118,7 @@ def test_calls_wait_in_order_and_are_sent_when_the_server_answers_again(
 
 @pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (2, 3)])
 def test_a_call_is_tried_so_many_times(
-    retries: int, attempts: int, kept: Callable[..., BufferedTransport], monkeypatch: pytest.MonkeyPatch
+    retries: int, attempts: int, buffered: Callable[..., BufferedTransport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[bool] = []
 
@@ -128,7 +128,7 @@ def test_a_call_is_tried_so_many_times(
 
     monkeypatch.setattr(transport, "send", refuse)
     monkeypatch.setattr(transport, "_WAIT", 0.0)
-    run = kept(retries)
+    run = buffered(retries)
     run.put(metric("a", 1.0))
     assert tried == [False, *[True] * retries]
     assert len(tried) == attempts
@@ -137,9 +137,9 @@ def test_a_call_is_tried_so_many_times(
 
 
 def test_a_run_that_could_not_send_says_where_its_results_are_and_sync_sends_them(
-    kept: Callable[..., BufferedTransport], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
+    buffered: Callable[..., BufferedTransport], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = kept()
+    run = buffered()
     run.put(metric("a", 1.0))
     line.down = True
     run.put(TrackingRequest("files", files={"tables/x.parquet": b"\x00\xff", "ü.txt": b"u"}))
@@ -164,9 +164,9 @@ def test_a_run_that_could_not_send_says_where_its_results_are_and_sync_sends_the
 
 
 def test_a_call_that_arrived_without_an_answer_is_not_doubled(
-    kept: Callable[..., BufferedTransport], line: Line, folder: Path
+    buffered: Callable[..., BufferedTransport], line: Line, folder: Path
 ) -> None:
-    run = kept()
+    run = buffered()
     trial: dict[str, Any] = {"title": "m b1 trial 0", "tags": {"fold": "it's"}, "start": 1, "end": 2}
     trial |= {"metrics": {"tuning/auroc": 0.5}, "params": {"C": "1"}}
     line.torn = True
@@ -188,9 +188,9 @@ def test_a_call_that_arrived_without_an_answer_is_not_doubled(
 
 
 def test_a_run_whose_process_is_gone_ends_killed_at_its_last_sign(
-    kept: Callable[..., BufferedTransport], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
+    buffered: Callable[..., BufferedTransport], line: Line, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = kept()
+    run = buffered()
     line.down = True
     run.put(metric("a", 1.0))
     line.down = False
@@ -215,10 +215,10 @@ def test_a_process_that_ended_before_its_run_was_made_leaves_nothing(
 
 
 def test_a_call_is_kept_as_a_whole_or_not_at_all(
-    kept: Callable[..., BufferedTransport], line: Line, monkeypatch: pytest.MonkeyPatch
+    buffered: Callable[..., BufferedTransport], line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk: what is kept stays whole; the server is told directly, and where it cannot be either, it is said."""
-    run = kept()
+    run = buffered()
     line.down = True
     run.put(metric("a", 1.0))
 
@@ -253,11 +253,11 @@ def test_a_journal_holds_no_account(tmp_path: Path) -> None:
 
 
 def test_a_local_store_that_fails_in_mid_run_is_one_line(
-    kept: Callable[..., BufferedTransport], line: Line, uri: str
+    buffered: Callable[..., BufferedTransport], line: Line, uri: str
 ) -> None:
     line.down = True
     with pytest.raises(InputError, match="cannot be written") as raised:
-        DirectTransport(kept().target, uri).put(metric("a", 1.0))
+        DirectTransport(buffered().target, uri).put(metric("a", 1.0))
     assert "\n" not in str(raised.value)
 
 

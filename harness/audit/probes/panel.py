@@ -45,7 +45,7 @@ class ProbePanel:
 
     @property
     def n_deals(self) -> int:
-        """How often plates are dealt over folds: more often if there are few wells, for which a deal costs little."""
+        """Number of times that plates are dealt over folds: more if there are few wells, which cost little."""
         return max(1, min(MOST_DEALS, ENOUGH // len(self.wells.rows)))
 
     def _correct(self, name: str, batch: Codes, fold: Codes) -> Mask:

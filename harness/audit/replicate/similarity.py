@@ -56,7 +56,7 @@ class Replicates:
 
     @cached_property
     def caveat(self) -> str:
-        """What besides biology makes replicates alike; empty if most replicates are in different batches."""
+        """Causes other than biology that make replicates alike; empty if most replicates are in different batches."""
         batch = self.wells["batch"].to_numpy()
         same = float((batch[self.pairs[0]] == batch[self.pairs[1]]).mean())
         return (

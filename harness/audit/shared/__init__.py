@@ -1,1 +1,1 @@
-"""What checks share: views of the screen, relabelled wells, control-whitened space, intervals."""
+"""Shared by several checks: views of the screen, relabelled wells, control-whitened space, intervals."""

@@ -1,4 +1,4 @@
-"""What all spikes of a run share: its wells, normalized by its method and by the yardstick."""
+"""Shared by all spikes of a run: its wells, normalized by its method and by the yardstick."""
 
 from __future__ import annotations
 
